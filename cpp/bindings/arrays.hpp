@@ -1,0 +1,75 @@
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "memoa/types.hpp"
+
+// The only array types of the bindings. Python has already refused wrong dtypes and widened the
+// rest (memoa._validate), so nothing is converted here: `noconvert` arguments see the caller's
+// memory.
+namespace memoa::python {
+
+namespace py = pybind11;
+using Array = py::array_t<double, py::array::c_style>;
+using IndexArray = py::array_t<Index, py::array::c_style>;
+using Shape = std::vector<py::ssize_t>;
+
+inline void require_shape(const char* name, const Array& array, const Shape& expected) {
+  bool same = array.ndim() == static_cast<py::ssize_t>(expected.size());
+  for (std::size_t k = 0; same && k < expected.size(); ++k)
+    same = array.shape(static_cast<py::ssize_t>(k)) == expected[k];
+  if (same) return;
+  const auto text = [](const py::ssize_t* shape, std::size_t n) {
+    std::string out = "(";
+    for (std::size_t k = 0; k < n; ++k) out += (k ? ", " : "") + std::to_string(shape[k]);
+    return out + (n == 1 ? ",)" : ")");
+  };
+  throw std::invalid_argument(std::string(name) + " has shape " +
+                              text(array.shape(), static_cast<std::size_t>(array.ndim())) +
+                              "; expected " + text(expected.data(), expected.size()));
+}
+
+inline std::vector<double> to_vector(const Array& array) {
+  return {array.data(), array.data() + array.size()};
+}
+
+/// A read-only array on memory that lives as long as `owner`.
+inline Array view(const std::vector<double>& values, const Shape& shape, py::handle owner) {
+  Array array(shape, values.data(), owner);
+  py::detail::array_proxy(array.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+  return array;
+}
+
+/// A new array that owns a copy of the values.
+inline Array copy(const double* values, const Shape& shape) { return Array(shape, values); }
+
+/// An engine with the lock that keeps two Python threads from running it at once, since the GIL is
+/// released while it computes.
+template <class Engine>
+struct Locked {
+  template <class... Args>
+  explicit Locked(Args&&... args) : engine(std::forward<Args>(args)...) {}
+  Engine engine;
+  std::mutex mutex;
+
+  /// Runs body(engine) without the GIL. Safe: the body touches no Python object, only memory of
+  /// arrays that the caller holds.
+  template <class Body>
+  auto compute(const Body& body) {
+    py::gil_scoped_release release;
+    const std::lock_guard<std::mutex> guard(mutex);
+    return body(engine);
+  }
+};
+
+void bind_game(py::module_& module);
+void bind_equilibrium(py::module_& module);
+void bind_mixture(py::module_& module);
+void bind_population(py::module_& module);
+
+}  // namespace memoa::python

@@ -1,0 +1,98 @@
+#include "memoa/mixture.hpp"
+
+#include <pybind11/stl.h>
+
+#include "bind_mixture.hpp"
+
+namespace memoa::python {
+namespace {
+
+py::dict memory_to_dict(const ServerMixture::Memory& m) {
+  const auto array = [](const std::vector<double>& v) {
+    return copy(v.data(), {static_cast<py::ssize_t>(v.size())});
+  };
+  py::dict d;
+  d["steps"] = m.steps;
+  d["newest"] = m.newest;
+  d["errors"] = array(m.errors);
+  d["targets"] = array(m.targets);
+  d["gram"] = array(m.gram);
+  d["row_sums"] = array(m.row_sums);
+  return d;
+}
+
+ServerMixture::Memory memory_from_dict(const py::dict& d) {
+  const auto vector = [&](const char* name) { return to_vector(d[name].cast<Array>()); };
+  return {d["steps"].cast<Index>(), d["newest"].cast<Index>(), vector("errors"), vector("targets"),
+          vector("gram"),           vector("row_sums")};
+}
+
+}  // namespace
+
+void bind_mixture(py::module_& module) {
+  using py::arg;
+  py::class_<Mixture>(module, "Mixture")
+      .def(py::init([](Index window, double decay, double ridge, double total, bool absolute) {
+             const Mixture mixture{window, decay, ridge, total, absolute};
+             validate(mixture);
+             return mixture;
+           }),
+           py::kw_only(), arg("window"), arg("decay"), arg("ridge"), arg("total"), arg("absolute"));
+
+  module.def(
+      "mixture_weights",
+      [](const Array& predictions, const Array& targets, const Mixture& mixture) {
+        const Index window = predictions.shape(0), n = predictions.shape(1),
+                    d = predictions.shape(2);
+        require_shape("targets", targets, {window, d});
+        std::vector<double> weights;
+        {
+          py::gil_scoped_release release;  // safe: the arrays are held by the caller
+          weights = mixture_weights(predictions.data(), targets.data(), window, n, d, mixture);
+        }
+        return copy(weights.data(), {n});
+      },
+      arg("predictions").noconvert(), arg("targets").noconvert(), arg("mixture"));
+
+  py::class_<LockedMixture>(module, "ServerMixture")
+      .def(py::init<Index, Index, Mixture, int>(), arg("n_agents"), arg("n_outputs"),
+           arg("mixture"), arg("n_threads"))
+      .def_property_readonly("steps", [](const LockedMixture& m) { return m.engine.steps(); })
+      .def(
+          "predict",
+          [](LockedMixture& self, const Array& predictions) {
+            const Index n = self.engine.n_agents(), d = self.engine.n_outputs();
+            require_shape("predictions", predictions, {n, d});
+            Array mixed(d);
+            double* out = mixed.mutable_data();
+            self.compute([&](ServerMixture& m) { m.predict(predictions.data(), out); });
+            return mixed;
+          },
+          arg("predictions").noconvert())
+      .def(
+          "update",
+          [](LockedMixture& self, const Array& predictions, const Array& target) {
+            const Index n = self.engine.n_agents(), d = self.engine.n_outputs();
+            require_shape("predictions", predictions, {n, d});
+            require_shape("target", target, {d});
+            self.compute([&](ServerMixture& m) { m.update(predictions.data(), target.data()); });
+          },
+          arg("predictions").noconvert(), arg("target").noconvert())
+      .def("weights",
+           [](LockedMixture& self) {
+             Array weights(self.engine.n_agents());
+             double* out = weights.mutable_data();
+             self.compute([&](ServerMixture& m) { m.weights(out); });
+             return weights;
+           })
+      .def("memory",
+           [](LockedMixture& self) {
+             return memory_to_dict(self.compute([](ServerMixture& m) { return m.memory(); }));
+           })
+      .def("restore", [](LockedMixture& self, const py::dict& memory) {
+        const ServerMixture::Memory m = memory_from_dict(memory);
+        self.compute([&](ServerMixture& engine) { engine.restore(m); });
+      });
+}
+
+}  // namespace memoa::python

@@ -1,0 +1,44 @@
+#include <Eigen/Core>
+
+#include "arrays.hpp"
+
+namespace py = pybind11;
+
+PYBIND11_MODULE(_core, module) {
+  using namespace memoa;
+  module.doc() =
+      "The compiled core of memoa. Use the package `memoa`, which validates and documents.";
+
+  py::register_exception<NumericalError>(module, "NumericalError",
+                                         py::module_::import("numpy.linalg").attr("LinAlgError"));
+  module.def("available_threads", &available_threads);
+  module.def("use_one_thread_only", &use_one_thread_only);
+  module.def(
+      "require_finite",
+      [](const char* name, const python::Array& array) {
+        require_finite(name, array.data(), {array.shape(), array.shape() + array.ndim()});
+      },
+      py::arg("name"), py::arg("array").noconvert());
+  module.def("build", [] {
+    py::dict build;
+#ifdef __VERSION__
+    build["compiler"] = __VERSION__;
+#else
+    build["compiler"] = "unknown";
+#endif
+    build["eigen"] = std::to_string(EIGEN_WORLD_VERSION) + "." +
+                     std::to_string(EIGEN_MAJOR_VERSION) + "." +
+                     std::to_string(EIGEN_MINOR_VERSION);
+#ifdef _OPENMP
+    build["openmp"] = std::to_string(_OPENMP);
+#else
+    build["openmp"] = "no";
+#endif
+    return build;
+  });
+
+  python::bind_game(module);
+  python::bind_equilibrium(module);
+  python::bind_mixture(module);
+  python::bind_population(module);
+}

@@ -1,0 +1,60 @@
+#pragma once
+
+#include "memoa/game.hpp"
+
+namespace memoa {
+
+/// A linear policy of one type of agents, row-major, and the flow of the mean field under it.
+///
+///     b = gain y + mean_gain m + offset        theory (3.4)
+///     m+ = mean_map m + mean_shift             theory (3.2)
+///
+/// With K types the mean field m stacks the types' means: `mean_size` is K d.
+struct Policy {
+  Index horizon = 0, n_outputs = 0, n_features = 0, mean_size = 0;
+  std::vector<double> gain;        ///< (T, p, d)
+  std::vector<double> mean_gain;   ///< (T, p, K d)
+  std::vector<double> offset;      ///< (T, p)
+  std::vector<double> mean_map;    ///< (T, K d, K d)
+  std::vector<double> mean_shift;  ///< (T, K d)
+  /// Smallest reciprocal condition number (1-norm) of the stages' linear systems.
+  double rcond = 0.0;
+
+  MatrixMap gain_at(Index t) const {
+    return {at(gain, t, n_features * n_outputs), n_features, n_outputs};
+  }
+  MatrixMap mean_gain_at(Index t) const {
+    return {at(mean_gain, t, n_features * mean_size), n_features, mean_size};
+  }
+  VectorMap offset_at(Index t) const { return {at(offset, t, n_features), n_features}; }
+  MatrixMap mean_map_at(Index t) const {
+    return {at(mean_map, t, mean_size * mean_size), mean_size, mean_size};
+  }
+  VectorMap mean_shift_at(Index t) const { return {at(mean_shift, t, mean_size), mean_size}; }
+
+  /// The mean field's path from m0 (K d): (T+1, K d) row-major.
+  std::vector<double> mean_path(const double* m0) const;
+
+  /// Controls (N, p) of N agents with predictions (N, d) at stage t, given the mean field (K d).
+  void act(Index t, const double* prediction, Index n_agents, const double* mean,
+           double* control) const;
+
+  /// Throws std::invalid_argument unless every array has its size and holds finite numbers.
+  void validate() const;
+
+ private:
+  static const double* at(const std::vector<double>& values, Index t, Index stage_size) {
+    return values.data() + t * stage_size;
+  }
+};
+
+/// The decentralized mean-field Nash policy of identical agents (theory section 3), O(T p d^2).
+/// Throws NumericalError that names the stage where the equilibrium does not exist or overflows.
+Policy solve_mean_field(const Game& game);
+
+/// The same for K types of agents with positive shares that sum to one. The types have one horizon
+/// and one n_outputs, everything else may differ; one policy per type.
+std::vector<Policy> solve_mean_field(const std::vector<Game>& games,
+                                     const std::vector<double>& shares);
+
+}  // namespace memoa

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <memory>
+
+#include "memoa/types.hpp"
+
+namespace memoa {
+
+/// How the server weighs the agents, theory (6.3):
+///
+///     u = argmin_{sum u = total} sum_s decay^(age of s) |y_s - sum_i u_i yhat^i_s|^2 + kappa |u|^2
+///
+/// over the last `window` steps. kappa = ridge N (mean squared error of the agents in the window),
+/// free of units; with `absolute` kappa is the ridge itself. A window of 0 means equal weights.
+struct Mixture {
+  Index window = 32;
+  double decay = 0.98;
+  double ridge = 1.0;
+  double total = 1.0;
+  bool absolute = false;
+};
+
+/// Throws std::invalid_argument that names the option at fault.
+void validate(const Mixture& mixture);
+
+/// The weights (N,) of the argmin above for predictions (W, N, d) and targets (W, d), latest last.
+/// The window is W whatever `mixture.window` says. No error at all (kappa = 0): equal weights.
+std::vector<double> mixture_weights(const double* predictions, const double* targets, Index window,
+                                    Index n_agents, Index n_outputs, const Mixture& mixture);
+
+/// The server's online weights: an engine that owns the window. The argmin is solved in the dual
+/// (window x d unknowns, never N), and a step reads the window once. Fewer than three steps of
+/// history (one where `absolute`) mean equal weights.
+class ServerMixture {
+ public:
+  ServerMixture(Index n_agents, Index n_outputs, Mixture mixture = {}, int n_threads = 0);
+  ~ServerMixture();
+  ServerMixture(ServerMixture&&) noexcept;
+  ServerMixture& operator=(ServerMixture&&) noexcept;
+
+  Index n_agents() const;
+  Index n_outputs() const;
+  Index steps() const;  ///< learnt so far
+
+  /// The mixture (d) of predictions (N, d) by the present weights.
+  void predict(const double* predictions, double* mixed);
+  /// Takes a step's predictions (N, d) and target (d) into the window.
+  void update(const double* predictions, const double* target);
+  /// The present weights (N,).
+  void weights(double* out);
+
+  /// The same two for predictions as increments from a base (d), one row per output: increments
+  /// (d, stride >= N). `settle` takes the increments of the last `predict_increments`.
+  void predict_increments(const double* increments, Index stride, const double* base,
+                          double* mixed);
+  void settle(const double* target);
+
+  /// All that was learnt: a restored server goes on with the same bits.
+  struct Memory {
+    Index steps = 0, newest = -1;  ///< learnt so far; the window is a ring of slots
+    std::vector<double> errors;    ///< (window, d, N), yhat - y
+    std::vector<double> targets;   ///< (window, d)
+    std::vector<double> gram;      ///< (window d, window d), errors errors'
+    std::vector<double> row_sums;  ///< (window d), errors summed over agents
+  };
+  Memory memory() const;
+  void restore(const Memory& memory);
+
+ private:
+  friend std::vector<double> mixture_weights(const double*, const double*, Index, Index, Index,
+                                             const Mixture&);
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace memoa

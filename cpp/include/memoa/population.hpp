@@ -1,0 +1,104 @@
+#pragma once
+
+#include <memory>
+
+#include "memoa/encoder.hpp"
+#include "memoa/mixture.hpp"
+
+namespace memoa {
+
+/// greedy: every agent plays its local forecast. memoa: the mean-field Nash policy, theory (6.2).
+enum class PolicyKind { memoa, greedy };
+
+struct PopulationSettings {
+  Index n_agents = 64;
+  Index n_inputs = 1;   ///< dx; not used by Precomputed
+  Index n_outputs = 1;  ///< d
+  Encoder encoder = RandomFeatures{};
+  PolicyKind policy = PolicyKind::memoa;
+  double consensus = 1.0;    ///< l >= 0
+  double effort = 0.01;      ///< g > 0
+  Index horizon = 8;         ///< T >= 1
+  double discount = 0.0;     ///< rate a >= 0
+  double forgetting = 0.98;  ///< lambda in (0, 1]
+  double ridge = 0.1;        ///< > 0
+  std::uint64_t seed = 0;
+  int n_threads = 0;  ///< 0: all that the process may use
+};
+
+/// Throws std::invalid_argument that names the setting at fault.
+void validate(const PopulationSettings& settings);
+
+/// N online agents, theory section 6, steps 1 to 4: encode, forecast, agree, act; then learn.
+/// An engine: it owns the agents' state. The same bits for any number of threads.
+///
+///     predict(x) shows every agent's prediction and leaves no trace until learn(y).
+///
+/// Input is checked before anything changes (std::invalid_argument).
+class Population {
+ public:
+  explicit Population(PopulationSettings settings);
+  ~Population();
+  Population(Population&&) noexcept;
+  Population& operator=(Population&&) noexcept;
+
+  const PopulationSettings& settings() const;
+
+  /// Takes y (d) as the last value seen, without learning. Before it the base is 0.
+  void observe(const double* y);
+  /// Predicts from the inputs x (dx), or from the agents' features (N, p) with Precomputed.
+  void predict(const double* x);
+  /// Learns the y (d) that belongs to the x last predicted.
+  void learn(const double* y);
+  bool is_pending() const;  ///< predicted, not yet learnt
+
+  Index steps() const;
+  const double* base() const;        ///< (d), the last y
+  const double* mean_field() const;  ///< (d), the mean of the last predictions
+  /// The last predictions relative to the base, one row per output: (d, stride), stride >= N.
+  const double* increments() const;
+  Index stride() const;
+  void predictions(double* out) const;  ///< (N, d)
+  void costs(double* out) const;        ///< (N,), sums of squared errors, theory (6.6)
+  void mark_costs();                    ///< worst_cost counts from here on
+  double worst_cost() const;            ///< the largest cost since the last mark
+
+  /// All that was learnt, independent of the layout in memory. The encoders' weights are not part
+  /// of it: they follow from the seed.
+  struct Memory {
+    Index steps = 0;
+    std::vector<double> base;        ///< (d)
+    std::vector<double> shown_base;  ///< (d), the base of the last predictions
+    std::vector<double> mean_field;  ///< (d)
+    std::vector<double> costs;       ///< (N)
+    std::vector<double> gram;        ///< (N, p (p+1)/2), packed lower triangle of H
+    std::vector<double> cross;       ///< (N, p, d), q
+    std::vector<double> reservoir;   ///< (N, p), EchoState only
+    std::vector<double> increments;  ///< (N, d), the last predictions
+    Standardiser standardiser;
+  };
+  Memory memory() const;
+  void restore(const Memory& memory);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Where `run` writes; every pointer but `predictions` may be null.
+struct RunOutput {
+  double* predictions = nullptr;  ///< (T, d), the server's
+  double* mean_field = nullptr;   ///< (T, d)
+  double* worst_cost = nullptr;   ///< (T,), the largest cost of an agent since the last mark
+  double* recorded = nullptr;     ///< (T, n_record, d), predictions of the agents in `record`
+  const Index* record = nullptr;
+  Index n_record = 0;
+};
+
+/// A whole series: predict, mix, learn, for every step. `inputs` is (T, dx), or (T, N, p) with
+/// Precomputed; `targets` is (T, d) and targets[t] belongs to inputs[t]. The same bits as step by
+/// step.
+void run(Population& population, ServerMixture& mixture, const double* inputs,
+         const double* targets, Index n_steps, const RunOutput& output);
+
+}  // namespace memoa

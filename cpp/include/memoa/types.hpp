@@ -1,0 +1,34 @@
+#pragma once
+
+#include <Eigen/Core>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace memoa {
+
+using Index = Eigen::Index;
+using RowMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using MatrixMap = Eigen::Map<const RowMatrix>;
+using VectorMap = Eigen::Map<const Eigen::VectorXd>;
+
+/// A computation met a number it cannot go on from (a singular stage, an overflow).
+/// Bad input is std::invalid_argument instead, and is found before anything is computed.
+class NumericalError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Throws std::invalid_argument that names the first entry of `values` that is not finite.
+/// `shape` is the row-major shape in which the entry's position is told.
+void require_finite(const char* name, const double* values, const std::vector<Index>& shape);
+
+/// Threads that this process may use: its CPU affinity and OMP_NUM_THREADS decide.
+int available_threads();
+
+/// From now on every computation of this process uses one thread. A forked child calls it, because
+/// OpenMP's workers do not survive a fork.
+void use_one_thread_only();
+
+}  // namespace memoa

@@ -1,0 +1,101 @@
+#include "memoa/encoder.hpp"
+
+#include <Eigen/Eigenvalues>
+#include <algorithm>
+#include <cmath>
+
+#include "detail/philox.hpp"
+
+namespace memoa {
+namespace {
+
+void require(bool holds, const char* name, double value, const char* expected) {
+  if (!holds)
+    throw std::invalid_argument(std::string(name) + " is " + std::to_string(value) + "; expected " +
+                                expected);
+}
+
+void check(const RandomFeatures& e) {
+  require(e.n_features >= 1, "n_features", static_cast<double>(e.n_features), "at least 1");
+  require(e.scale > 0.0 && std::isfinite(e.scale), "scale", e.scale, "a positive finite number");
+}
+
+void check(const EchoState& e) {
+  require(e.n_features >= 1, "n_features", static_cast<double>(e.n_features), "at least 1");
+  require(e.leak > 0.0 && e.leak <= 1.0, "leak", e.leak, "a number in (0, 1]");
+  require(e.radius >= 0.0 && std::isfinite(e.radius), "radius", e.radius, "a finite number >= 0");
+}
+
+void check(const Precomputed& e) {
+  require(e.n_features >= 1, "n_features", static_cast<double>(e.n_features), "at least 1");
+}
+
+enum Stream : std::uint64_t { kInput = 0, kBias = 1, kReservoir = 2 };
+
+EncoderWeights draw_input(std::uint64_t seed, std::uint64_t agent, Index p, Index n_inputs,
+                          bool angles) {
+  EncoderWeights weights;
+  detail::AgentRandom input(seed, agent, kInput), bias(seed, agent, kBias);
+  const double scale = 1.0 / std::sqrt(static_cast<double>(n_inputs));
+  weights.input.resize(static_cast<std::size_t>(p * n_inputs));
+  for (double& v : weights.input) v = scale * input.normal();
+  weights.bias.resize(static_cast<std::size_t>(p));
+  for (double& v : weights.bias)
+    v = angles ? 2.0 * 3.14159265358979323846 * bias.uniform() : 2.0 * bias.uniform() - 1.0;
+  return weights;
+}
+
+std::vector<double> draw_reservoir(std::uint64_t seed, std::uint64_t agent, Index p,
+                                   double radius) {
+  detail::AgentRandom random(seed, agent, kReservoir);
+  RowMatrix w(p, p);
+  for (Index i = 0; i < w.size(); ++i) w.data()[i] = random.normal();
+  const double spectral =
+      Eigen::EigenSolver<RowMatrix>(w, false).eigenvalues().cwiseAbs().maxCoeff();
+  w *= radius / spectral;
+  return {w.data(), w.data() + w.size()};
+}
+
+}  // namespace
+
+void validate(const Encoder& encoder) {
+  std::visit([](const auto& e) { check(e); }, encoder);
+}
+
+Index n_features(const Encoder& encoder) {
+  return std::visit([](const auto& e) { return e.n_features; }, encoder);
+}
+
+EncoderWeights draw_weights(const Encoder& encoder, std::uint64_t seed, std::uint64_t agent,
+                            Index n_inputs) {
+  if (const auto* e = std::get_if<RandomFeatures>(&encoder))
+    return draw_input(seed, agent, e->n_features, n_inputs, e->activation == Activation::cos);
+  if (const auto* e = std::get_if<EchoState>(&encoder)) {
+    EncoderWeights weights = draw_input(seed, agent, e->n_features, n_inputs, false);
+    weights.reservoir = draw_reservoir(seed, agent, e->n_features, e->radius);
+    return weights;
+  }
+  return {};
+}
+
+Standardiser::Standardiser(Index n_inputs)
+    : mean(static_cast<std::size_t>(n_inputs), 0.0),
+      squares(static_cast<std::size_t>(n_inputs), 0.0) {}
+
+void Standardiser::count(const double* x) {
+  steps += 1.0;
+  for (std::size_t k = 0; k < mean.size(); ++k) {
+    const double delta = x[k] - mean[k];
+    mean[k] += delta / steps;
+    squares[k] += delta * (x[k] - mean[k]);
+  }
+}
+
+void Standardiser::apply(const double* x, double* standardised) const {
+  for (std::size_t k = 0; k < mean.size(); ++k) {
+    const double deviation = std::sqrt(squares[k] / steps);
+    standardised[k] = deviation > 0.0 ? std::clamp((x[k] - mean[k]) / deviation, -4.0, 4.0) : 0.0;
+  }
+}
+
+}  // namespace memoa

@@ -1,0 +1,100 @@
+#include "memoa/game.hpp"
+
+#include <Eigen/Cholesky>
+#include <cmath>
+
+namespace memoa {
+namespace {
+
+[[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
+
+/// Repeats one stage over the horizon where one stage was given, and checks the size.
+void complete(const char* name, std::vector<double>& values, Index stages, Index stage_size) {
+  const auto size = static_cast<Index>(values.size());
+  if (size == stages * stage_size) return;
+  if (size != stage_size)
+    refuse(std::string(name) + " has " + std::to_string(size) + " numbers; expected " +
+           std::to_string(stages * stage_size) + ", or " + std::to_string(stage_size) +
+           " for one stage");
+  std::vector<double> all;
+  all.reserve(static_cast<std::size_t>(stages * stage_size));
+  for (Index t = 0; t < stages; ++t) all.insert(all.end(), values.begin(), values.end());
+  values = std::move(all);
+}
+
+std::vector<double> identity(Index d, double scale) {
+  std::vector<double> values(static_cast<std::size_t>(d * d), 0.0);
+  for (Index i = 0; i < d; ++i) values[i * d + i] = scale;
+  return values;
+}
+
+/// Symmetric and without a negative eigenvalue, to a relative 1e-10.
+void require_psd(const std::string& name, const MatrixMap& matrix) {
+  const double scale = matrix.cwiseAbs().maxCoeff(), tolerance = 1e-10 * scale;
+  if (scale == 0.0) return;
+  if ((matrix - matrix.transpose()).cwiseAbs().maxCoeff() > tolerance)
+    refuse(name + " is not symmetric; expected a symmetric positive semi-definite matrix");
+  Eigen::MatrixXd shifted = matrix;
+  shifted.diagonal().array() += tolerance * static_cast<double>(matrix.rows());
+  if (Eigen::LLT<Eigen::MatrixXd>(shifted).info() != Eigen::Success)
+    refuse(name + " has a negative eigenvalue; expected a positive semi-definite matrix");
+}
+
+void require_positive(const char* name, double value) {
+  if (!(value > 0.0) || !std::isfinite(value))
+    refuse(std::string(name) + " is " + std::to_string(value) +
+           "; expected a positive finite number");
+}
+
+}  // namespace
+
+std::vector<double> discount_weights(double rate, Index horizon) {
+  if (!(rate >= 0.0) || !std::isfinite(rate))
+    refuse("discount is a rate of " + std::to_string(rate) + "; expected a finite rate >= 0");
+  std::vector<double> weights(static_cast<std::size_t>(horizon));
+  for (Index t = 0; t < horizon; ++t)
+    weights[t] = std::exp(-rate * static_cast<double>(horizon - 1 - t));
+  return weights;
+}
+
+Game::Game(GameData data) : data_(std::move(data)) {
+  const Index T = data_.horizon, d = data_.n_outputs, p = data_.n_features;
+  if (T < 1) refuse("horizon is " + std::to_string(T) + "; expected at least one stage");
+  if (d < 1) refuse("n_outputs is " + std::to_string(d) + "; expected at least one output");
+  if (p < 1) refuse("n_features is " + std::to_string(p) + "; expected at least one feature");
+  if (data_.tracking.empty()) data_.tracking = identity(d, 1.0);
+  if (data_.coupling.empty()) data_.coupling = identity(d, 0.0);
+  if (data_.discount.empty()) data_.discount.assign(1, 1.0);
+  if (data_.transition.empty()) data_.transition = identity(d, 1.0);
+  if (data_.mean_transition.empty()) data_.mean_transition = identity(d, 0.0);
+  if (data_.drift.empty()) data_.drift.assign(static_cast<std::size_t>(d), 0.0);
+
+  complete("feature_mean", data_.feature_mean, T, d * p);
+  complete("feature_cov", data_.feature_cov, T, p * d * d);
+  complete("target", data_.target, T, d);
+  complete("tracking", data_.tracking, 1, d * d);
+  complete("coupling", data_.coupling, 1, d * d);
+  complete("discount", data_.discount, T, 1);
+  complete("transition", data_.transition, T, d * d);
+  complete("mean_transition", data_.mean_transition, T, d * d);
+  complete("drift", data_.drift, T, d);
+
+  require_finite("feature_mean", data_.feature_mean.data(), {T, d, p});
+  require_finite("feature_cov", data_.feature_cov.data(), {T, p, d, d});
+  require_finite("target", data_.target.data(), {T, d});
+  require_finite("tracking", data_.tracking.data(), {d, d});
+  require_finite("coupling", data_.coupling.data(), {d, d});
+  require_finite("transition", data_.transition.data(), {T, d, d});
+  require_finite("mean_transition", data_.mean_transition.data(), {T, d, d});
+  require_finite("drift", data_.drift.data(), {T, d});
+  require_positive("effort", data_.effort);
+  for (Index t = 0; t < T; ++t)
+    require_positive(("discount[" + std::to_string(t) + "]").c_str(), data_.discount[t]);
+  require_psd("tracking", tracking());
+  for (Index t = 0; t < T; ++t)
+    for (Index k = 0; k < p; ++k)
+      require_psd("feature_cov[" + std::to_string(t) + ", " + std::to_string(k) + "]",
+                  feature_cov(t, k));
+}
+
+}  // namespace memoa

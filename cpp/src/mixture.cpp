@@ -1,0 +1,342 @@
+#include "memoa/mixture.hpp"
+
+#include <Eigen/Cholesky>
+#include <algorithm>
+#include <cmath>
+
+#include "detail/parallel.hpp"
+
+namespace memoa {
+namespace {
+
+constexpr Index kChunk = 2048;  // agents: a chunk of the newest row stays in the first cache
+constexpr Index kLanes = 8;     // partial sums, so that the order of additions is fixed
+
+double dot(const double* a, const double* b, Index n) {
+  double sums[kLanes] = {};
+  Index i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (Index l = 0; l < kLanes; ++l) sums[l] += a[i + l] * b[i + l];
+  for (Index l = 0; i < n; ++i, ++l) sums[l] += a[i] * b[i];
+  double total = 0.0;
+  for (const double s : sums) total += s;
+  return total;
+}
+
+double sum(const double* a, Index n) {
+  double sums[kLanes] = {};
+  Index i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (Index l = 0; l < kLanes; ++l) sums[l] += a[i + l];
+  for (Index l = 0; i < n; ++i, ++l) sums[l] += a[i];
+  double total = 0.0;
+  for (const double s : sums) total += s;
+  return total;
+}
+
+void require(bool holds, const char* name, double value, const char* expected) {
+  if (!holds)
+    throw std::invalid_argument(std::string(name) + " is " + std::to_string(value) + "; expected " +
+                                expected);
+}
+
+}  // namespace
+
+void validate(const Mixture& m) {
+  require(m.window >= 0, "window", static_cast<double>(m.window), "a number of steps >= 0");
+  require(m.decay > 0.0 && m.decay <= 1.0, "decay", m.decay, "a number in (0, 1]");
+  require(m.ridge > 0.0 && std::isfinite(m.ridge), "ridge", m.ridge, "a positive finite number");
+  require(std::isfinite(m.total), "total", m.total, "a finite number");
+}
+
+/// The window is a ring of `window` slots of d rows each. A row holds the errors of all agents in
+/// one output, relative to that step's target, so that a high level cancels no digits. The Gram
+/// matrix of the rows is kept; ages enter as a diagonal scaling when the dual is solved.
+struct ServerMixture::State {
+  Index N, d, rows;
+  Mixture settings;
+  Index least_steps;
+  int n_threads;
+  Index seen = 0, steps = 0, newest = -1;  // steps ever, steps in the window, the newest slot
+  std::vector<double> errors;              // (window, d, N)
+  std::vector<double> targets;             // (window, d)
+  Eigen::MatrixXd gram;                    // E E', (rows, rows)
+  Eigen::VectorXd row_sums;                // E 1
+  // the predictions last shown, not yet settled
+  std::vector<double> staged;   // increments (d, N)
+  std::vector<double> base;     // (d)
+  Eigen::MatrixXd staged_dots;  // E staged', (rows, d)
+  Eigen::VectorXd staged_sums;  // staged 1, (d)
+  bool is_staged = false;
+  // the dual solution: u = level 1 + E' dual
+  bool solved = false;
+  double level = 0.0;
+  Eigen::VectorXd dual, root_decay, on_ones, on_targets;
+  Eigen::MatrixXd system;
+  std::vector<double> partial;
+
+  State(Index n_agents, Index n_outputs, Mixture mixture, int threads)
+      : N(n_agents),
+        d(n_outputs),
+        rows(mixture.window * n_outputs),
+        settings(mixture),
+        least_steps(mixture.absolute ? 1 : 3),
+        n_threads(detail::resolve_threads(threads)) {
+    errors.resize(static_cast<std::size_t>(rows * N));
+    targets.resize(static_cast<std::size_t>(rows));
+    gram.setZero(rows, rows);
+    row_sums.setZero(rows);
+    staged.resize(static_cast<std::size_t>(d * N));
+    base.assign(static_cast<std::size_t>(d), 0.0);
+    staged_dots.setZero(rows, d);
+    staged_sums.setZero(d);
+    for (auto* v : {&dual, &root_decay, &on_ones, &on_targets}) v->setZero(rows);
+    system.setZero(rows, rows);
+    partial.resize(static_cast<std::size_t>(chunks() * (rows + d + 1) * d));
+  }
+
+  Index chunks() const { return (N + kChunk - 1) / kChunk; }
+  Index filled() const { return std::min(steps, settings.window) * d; }
+  double* row(Index r) { return errors.data() + r * N; }
+
+  /// Sums over agents by fixed chunks: fill(first, count, sums) writes `width` sums of a chunk.
+  template <class Fill>
+  void reduce(Index width, double* out, const Fill& fill) {
+    const int threads = detail::threads_for(n_threads, static_cast<double>(N * width));
+    detail::for_each_chunk(chunks(), threads, [&](Index chunk, int) {
+      const Index first = chunk * kChunk;
+      fill(first, std::min(kChunk, N - first), partial.data() + chunk * width);
+    });
+    std::fill(out, out + width, 0.0);
+    for (Index chunk = 0; chunk < chunks(); ++chunk)
+      for (Index j = 0; j < width; ++j) out[j] += partial[chunk * width + j];
+  }
+
+  /// The one pass over the window: products of the staged increments with every row of it.
+  void stage(const double* increments, Index stride, const double* base_now) {
+    const Index filled_rows = filled();
+    std::copy(base_now, base_now + d, base.begin());
+    scratch.resize(static_cast<std::size_t>((rows + 1) * d));
+    reduce((filled_rows + 1) * d, scratch.data(), [&](Index first, Index count, double* sums) {
+      for (Index o = 0; o < d; ++o) {
+        const double* from = increments + o * stride + first;
+        double* to = staged.data() + o * N + first;
+        std::copy(from, from + count, to);
+        sums[filled_rows * d + o] = sum(to, count);
+      }
+      for (Index r = 0; r < filled_rows; ++r)
+        for (Index o = 0; o < d; ++o)
+          sums[r * d + o] =
+              dot(errors.data() + r * N + first, staged.data() + o * N + first, count);
+    });
+    for (Index o = 0; o < d; ++o) {
+      for (Index r = 0; r < filled_rows; ++r) staged_dots(r, o) = scratch[r * d + o];
+      staged_sums[o] = scratch[filled_rows * d + o];
+    }
+    is_staged = true;
+  }
+
+  void mixed(double* out) {
+    solve();
+    for (Index o = 0; o < d; ++o) {
+      const double product = dual.head(filled()).dot(staged_dots.col(o).head(filled()));
+      out[o] = settings.total * base[o] + level * staged_sums[o] + product;
+    }
+  }
+
+  /// The staged predictions become the newest step: their errors, and the Gram matrix's new rows.
+  void settle(const double* target) {
+    is_staged = false;
+    if (settings.window == 0) return;
+    const Index slot = (newest + 1) % settings.window, at = slot * d, before = filled();
+    shift.resize(static_cast<std::size_t>(d));
+    for (Index o = 0; o < d; ++o) shift[o] = target[o] - base[o];
+    scratch.resize(static_cast<std::size_t>((d + 1) * d));
+    reduce((d + 1) * d, scratch.data(), [&](Index first, Index count, double* sums) {
+      for (Index o = 0; o < d; ++o) {
+        const double* from = staged.data() + o * N + first;
+        double* to = row(at + o) + first;
+        for (Index i = 0; i < count; ++i) to[i] = from[i] - shift[o];
+        sums[d * d + o] = sum(to, count);
+        for (Index other = 0; other <= o; ++other)
+          sums[o * d + other] = dot(to, row(at + other) + first, count);
+      }
+    });
+    for (Index o = 0; o < d; ++o) {
+      for (Index r = 0; r < before; ++r) {
+        const double product = staged_dots(r, o) - shift[o] * row_sums[r];
+        gram(r, at + o) = gram(at + o, r) = product;
+      }
+    }
+    for (Index o = 0; o < d; ++o) {  // after the above, which may have met this slot's old rows
+      for (Index other = 0; other <= o; ++other)
+        gram(at + o, at + other) = gram(at + other, at + o) = scratch[o * d + other];
+      targets[at + o] = target[o];
+    }
+    for (Index o = 0; o < d; ++o) row_sums[at + o] = scratch[d * d + o];
+    newest = slot;
+    ++seen;
+    steps = std::min(seen, settings.window);
+    solved = false;
+  }
+
+  /// theory (6.4), (6.5): A = kappa I + Theta Theta', u_b = Theta' A^-1 rho,
+  /// u_1 = (1 - Theta' A^-1 Theta 1) / kappa, u = u_b - ((1'u_b - total) / 1'u_1) u_1.
+  void solve() {
+    if (solved) return;
+    solved = true;
+    const Index n = filled();
+    const double count = static_cast<double>(N);
+    level = settings.total / count;
+    dual.setZero();
+    if (seen < least_steps || settings.window == 0) return;
+    const double kappa =
+        settings.absolute ? settings.ridge
+                          : settings.ridge * gram.diagonal().head(n).sum() / static_cast<double>(n);
+    if (!(kappa > 0.0) || !std::isfinite(kappa)) return;
+
+    for (Index slot = 0; slot < steps; ++slot) {
+      const Index age = (newest - slot + settings.window) % settings.window;
+      const double root = std::pow(settings.decay, 0.5 * static_cast<double>(age));
+      for (Index o = 0; o < d; ++o) {
+        root_decay[slot * d + o] = root;
+        on_targets[slot * d + o] = root * targets[slot * d + o] * (1.0 - settings.total);
+      }
+    }
+    const auto roots = root_decay.head(n);
+    auto A = system.topLeftCorner(n, n);
+    A = roots.asDiagonal() * gram.topLeftCorner(n, n) * roots.asDiagonal();
+    A.diagonal().array() += kappa;
+    on_ones.head(n) = roots.cwiseProduct(row_sums.head(n));
+
+    Eigen::LLT<Eigen::Ref<Eigen::MatrixXd>> factor(A);
+    if (factor.info() != Eigen::Success) return;  // errors at rounding level: nothing to choose by
+    auto by_ones = dual.head(n), by_targets = on_targets.head(n);
+    by_ones = on_ones.head(n);
+    factor.solveInPlace(by_ones);
+    factor.solveInPlace(by_targets);
+    const double excess = on_ones.head(n).dot(by_targets) - settings.total;
+    const double scale = excess / (count - on_ones.head(n).dot(by_ones));
+    level = -scale;
+    by_ones = (roots.array() * (by_targets.array() + scale * by_ones.array())).matrix();
+    if (!std::isfinite(level) || !dual.allFinite()) {
+      level = settings.total / count;
+      dual.setZero();
+    }
+  }
+
+  std::vector<double> scratch, shift, plain;
+};
+
+ServerMixture::ServerMixture(Index n_agents, Index n_outputs, Mixture mixture, int n_threads) {
+  require(n_agents >= 1, "n_agents", static_cast<double>(n_agents), "at least 1");
+  require(n_outputs >= 1, "n_outputs", static_cast<double>(n_outputs), "at least 1");
+  validate(mixture);
+  state_ = std::make_unique<State>(n_agents, n_outputs, mixture, n_threads);
+}
+ServerMixture::~ServerMixture() = default;
+ServerMixture::ServerMixture(ServerMixture&&) noexcept = default;
+ServerMixture& ServerMixture::operator=(ServerMixture&&) noexcept = default;
+
+Index ServerMixture::n_agents() const { return state_->N; }
+Index ServerMixture::n_outputs() const { return state_->d; }
+Index ServerMixture::steps() const { return state_->seen; }
+
+void ServerMixture::predict_increments(const double* increments, Index stride, const double* base,
+                                       double* mixed) {
+  state_->stage(increments, stride, base);
+  state_->mixed(mixed);
+}
+
+void ServerMixture::settle(const double* target) {
+  if (!state_->is_staged) throw std::logic_error("ServerMixture::settle before predict_increments");
+  state_->settle(target);
+}
+
+void ServerMixture::predict(const double* predictions, double* mixed) {
+  State& s = *state_;
+  require_finite("predictions", predictions, {s.N, s.d});
+  // relative to the last target: levels far above the errors cancel no digits
+  std::vector<double> base(static_cast<std::size_t>(s.d), 0.0);
+  if (s.steps > 0) std::copy_n(s.targets.data() + s.newest * s.d, s.d, base.data());
+  s.plain.resize(static_cast<std::size_t>(s.d * s.N));
+  for (Index o = 0; o < s.d; ++o)
+    for (Index i = 0; i < s.N; ++i) s.plain[o * s.N + i] = predictions[i * s.d + o] - base[o];
+  predict_increments(s.plain.data(), s.N, base.data(), mixed);
+}
+
+void ServerMixture::update(const double* predictions, const double* target) {
+  State& s = *state_;
+  require_finite("predictions", predictions, {s.N, s.d});
+  require_finite("target", target, {s.d});
+  const auto staged_already = [&] {
+    for (Index o = 0; o < s.d; ++o)
+      for (Index i = 0; i < s.N; ++i)
+        if (s.staged[o * s.N + i] != predictions[i * s.d + o] - s.base[o]) return false;
+    return s.is_staged;
+  };
+  if (!staged_already()) {
+    std::vector<double> unused(static_cast<std::size_t>(s.d));
+    predict(predictions, unused.data());
+  }
+  s.settle(target);
+}
+
+void ServerMixture::weights(double* out) {
+  State& s = *state_;
+  s.solve();
+  const Index n = s.filled();
+  const int threads = detail::threads_for(s.n_threads, static_cast<double>(s.N * n));
+  detail::for_each_chunk(s.chunks(), threads, [&](Index chunk, int) {
+    const Index first = chunk * kChunk, count = std::min(kChunk, s.N - first);
+    std::fill(out + first, out + first + count, s.level);
+    for (Index r = 0; r < n; ++r) {
+      const double* errors = s.row(r) + first;
+      for (Index i = 0; i < count; ++i) out[first + i] += s.dual[r] * errors[i];
+    }
+  });
+}
+
+ServerMixture::Memory ServerMixture::memory() const {
+  const State& s = *state_;
+  return {s.seen,
+          s.newest,
+          s.errors,
+          s.targets,
+          {s.gram.data(), s.gram.data() + s.gram.size()},
+          {s.row_sums.data(), s.row_sums.data() + s.row_sums.size()}};
+}
+
+void ServerMixture::restore(const Memory& memory) {
+  State& s = *state_;
+  if (memory.errors.size() != s.errors.size() || memory.targets.size() != s.targets.size() ||
+      static_cast<Index>(memory.gram.size()) != s.gram.size() ||
+      static_cast<Index>(memory.row_sums.size()) != s.row_sums.size() || memory.steps < 0 ||
+      memory.newest >= s.settings.window || (memory.steps > 0 && memory.newest < 0))
+    throw std::invalid_argument("memory is that of a server of another size");
+  s.seen = memory.steps;
+  s.steps = std::min(s.seen, s.settings.window);
+  s.newest = memory.newest;
+  s.errors = memory.errors;
+  s.targets = memory.targets;
+  std::copy(memory.gram.begin(), memory.gram.end(), s.gram.data());
+  std::copy(memory.row_sums.begin(), memory.row_sums.end(), s.row_sums.data());
+  s.is_staged = s.solved = false;
+}
+
+std::vector<double> mixture_weights(const double* predictions, const double* targets, Index window,
+                                    Index n_agents, Index n_outputs, const Mixture& mixture) {
+  Mixture settings = mixture;
+  settings.window = window;
+  ServerMixture server(n_agents, n_outputs, settings);
+  server.state_->least_steps = 1;  // the argmin of what was given, not a start-up rule
+  require_finite("predictions", predictions, {window, n_agents, n_outputs});
+  require_finite("targets", targets, {window, n_outputs});
+  for (Index t = 0; t < window; ++t)
+    server.update(predictions + t * n_agents * n_outputs, targets + t * n_outputs);
+  std::vector<double> weights(static_cast<std::size_t>(n_agents));
+  server.weights(weights.data());
+  return weights;
+}
+
+}  // namespace memoa

@@ -1,0 +1,60 @@
+"""Decentralized mean-field Nash policies for large populations of online forecasters."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version as _version
+from importlib.resources import files as _files
+
+# libgomp reads this when it is loaded: idle workers that spin slow down neighbours with an OpenMP
+# of their own (a factor of twelve beside torch). What the user has set stays.
+_spin = os.environ.get("GOMP_SPINCOUNT")
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+try:
+    from memoa import _core
+finally:
+    if _spin is None:
+        del os.environ["GOMP_SPINCOUNT"]
+    del _spin
+
+from memoa import datasets  # noqa: E402
+from memoa._core import NumericalError  # noqa: E402
+from memoa.encoder import EchoState, Precomputed, RandomFeatures  # noqa: E402
+from memoa.ensemble import OnlineEnsemble  # noqa: E402
+from memoa.equilibrium import Policy, solve_mean_field  # noqa: E402
+from memoa.game import Game  # noqa: E402
+from memoa.mixture import Mixture, ServerMixture, mixture_weights  # noqa: E402
+from memoa.run import Run  # noqa: E402
+
+__version__ = _version("memoa")
+__all__ = [
+    "EchoState",
+    "Game",
+    "Mixture",
+    "NumericalError",
+    "OnlineEnsemble",
+    "Policy",
+    "Precomputed",
+    "RandomFeatures",
+    "Run",
+    "ServerMixture",
+    "build_info",
+    "datasets",
+    "get_cmake_dir",
+    "mixture_weights",
+    "solve_mean_field",
+]
+
+# OpenMP's workers do not survive a fork: a forked child computes on one thread
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_core.use_one_thread_only)
+
+
+def build_info() -> dict[str, str]:
+    """Version, compiler and libraries of the compiled core, and the threads that it may use."""
+    return {"version": __version__, **_core.build(), "threads": str(_core.available_threads())}
+
+
+def get_cmake_dir() -> str:
+    """Folder of memoaConfig.cmake, for ``cmake -Dmemoa_DIR=...``."""
+    return str(_files("memoa") / "share" / "cmake" / "memoa")

@@ -1,0 +1,96 @@
+"""Checks at the boundary: types and shapes here, values (finite, positive, ...) in the core."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
+
+
+def as_float64(name: str, value: Any) -> Float64:
+    """C-contiguous float64 without a copy where it is that already.
+
+    Booleans, integers and narrower floats are widened; anything else is refused.
+    """
+    if (
+        type(value) is np.ndarray
+        and value.dtype == np.float64
+        and value.flags.c_contiguous
+        and value.dtype.isnative
+    ):
+        return value
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"{name} is a masked array with masked entries; expected plain numbers")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is ragged; expected a rectangular array of numbers") from error
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        raise TypeError(
+            f"{name} has dtype {array.dtype}; expected float64, or real numbers that widen to it"
+        )
+    return np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
+
+
+def with_shape(name: str, value: Any, labels: str, expected: Sequence[int | None]) -> Float64:
+    """`as_float64` of the expected shape; None stands for any length of at least one."""
+    array = as_float64(name, value)
+    require_shape(name, array, labels, expected)
+    return array
+
+
+def require_shape(
+    name: str, array: NDArray[Any], labels: str, expected: Sequence[int | None]
+) -> None:
+    """Raise ValueError unless `array` has the expected shape; None is any length above zero."""
+    fits = array.ndim == len(expected) and all(
+        n == want if want is not None else n > 0 for n, want in zip(array.shape, expected)
+    )
+    if not fits:
+        raise ValueError(
+            f"{name} has shape {array.shape}; expected {labels}{_sizes(labels, expected)}"
+        )
+
+
+def _sizes(labels: str, expected: Sequence[int | None]) -> str:
+    if all(n is None for n in expected):
+        return ", none of them 0"
+    sizes = ", ".join("any" if n is None else str(n) for n in expected)
+    return f" = ({sizes}{',' if len(expected) == 1 else ''})"
+
+
+def as_int(name: str, value: Any, least: int) -> int:
+    """An integer of at least `least`; bools and floats are refused."""
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"{name} is {value!r} of type {type(value).__name__}; expected an integer"
+        ) from None
+    if number < least:
+        raise ValueError(f"{name} is {number}; expected an integer of at least {least}")
+    return number
+
+
+def as_number(name: str, value: Any) -> float:
+    """A real number as a float; arrays, strings and complex numbers are refused."""
+    if isinstance(value, (bool, str, bytes, complex)) or not np.isscalar(value):
+        if isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "iuf":
+            return float(value)
+        raise TypeError(f"{name} is {value!r} of type {type(value).__name__}; expected a number")
+    return float(value)  # type: ignore[arg-type]
+
+
+def as_choice(name: str, value: Any, choices: Sequence[str]) -> str:
+    """One of the given words."""
+    if value not in choices:
+        words = ", ".join(repr(c) for c in choices)
+        raise ValueError(f"{name} is {value!r}; expected one of {words}")
+    return str(value)

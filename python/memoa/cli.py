@@ -1,0 +1,388 @@
+"""The command line ``memoa``: options in; a table, three files and one-line errors out.
+
+Needs the extra ``memoa[cli]``. pandas and matplotlib are imported where they are used: they take a
+second, which ``memoa --version`` should not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+import numpy as np
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+from typer.core import TyperGroup
+
+from memoa import EchoState, OnlineEnsemble, RandomFeatures, Run, build_info
+from memoa.datasets import BUILTIN, Series, load_boc, load_csv, load_ett
+
+Policy = Literal["memoa", "greedy"]
+Encoder = Literal["relu", "tanh", "cos", "echo"]
+ProgressCallback = Callable[[int, int], None]
+
+BENCHMARKS: dict[str, Callable[..., Series]] = {"ett": load_ett, "boc": load_boc}
+REPEAT = "repeat the last value"
+COLUMNS = {"server": "server", "mean_agent": "mean agent", "worst_agent": "worst agent"}
+# Up to this many numbers (160 MB) every agent is recorded, which spares a second run.
+MAX_RECORDED = 20_000_000
+QUICK_SECONDS = 0.5
+
+
+class OneLineErrors(TyperGroup):
+    """Commands whose errors are one line on stderr and exit code 2; Ctrl-C is 130."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Run the command line and end the process with its exit code."""
+        try:
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
+            _fail(_describe(error), 2)
+        except Exception as error:
+            # A usage error. Typer does not export its class, and has moved it between versions.
+            if not hasattr(error, "format_message"):
+                raise
+            _fail(error.format_message(), 2)
+        if code == 130:
+            _fail("interrupted", code)
+        sys.exit(code)
+
+
+app = typer.Typer(
+    cls=OneLineErrors,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"memoa {build_info()['version']}")
+        raise typer.Exit()
+
+
+@app.callback(invoke_without_command=True)
+def _memoa(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Online forecasting by many small agents that agree with each other."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command("run")
+def run_command(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help=f"{', '.join(BUILTIN)}; a CSV or Parquet file; or ett, boc with --file.",
+        ),
+    ],
+    target: Annotated[
+        str | None, typer.Option(metavar="COL[,COL]", help="Column(s) of the file to forecast.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The file that ett or boc is read from.")
+    ] = None,
+    start: Annotated[
+        int | None,
+        typer.Option(min=0, help="First row of ett or boc (2000 steps).", show_default="0"),
+    ] = None,
+    lags: Annotated[
+        int | None,
+        typer.Option(min=1, help="Past target values that are inputs (files).", show_default="2"),
+    ] = None,
+    agents: Annotated[int, typer.Option(min=1, help="Number of agents.")] = 64,
+    features: Annotated[int, typer.Option(min=1, help="Features per agent.")] = 12,
+    encoder: Annotated[Encoder, typer.Option(help="What makes the features.")] = "relu",
+    policy: Annotated[
+        Policy, typer.Option(help="Whose forecasts are written and drawn; both are run.")
+    ] = "memoa",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the encoders.")] = 0,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads.", show_default="all that may be used")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where files go.", show_default="memoa-out/NAME"),
+    ] = None,
+) -> None:
+    """Forecast a series online, and compare with greedy agents and with repeating the last value.
+
+    Writes predictions.csv, plot.png and settings.json.
+    """
+    series, source = load_series(data, target=target, file=file, start=start, lags=lags)
+    folder = out if out is not None else Path("memoa-out", series.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    n_steps, n_inputs = series.X.shape
+    typer.echo(
+        f"{series.name}: {_count(n_steps, 'step')}, {_count(n_inputs, 'input')}, "
+        f"{_count(series.Y.shape[1], 'output')}, {_count(agents, 'agent')}"
+    )
+    with _progress_bar() as progress:
+        comparison = run_and_compare(
+            series, agents=agents, features=features, encoder=encoder, policy=policy,
+            seed=seed, threads=threads, progress=progress,
+        )  # fmt: skip
+    write_files(folder, series, comparison, source)
+    # Wide enough for the table wherever the output goes; a narrower terminal breaks lines itself.
+    console = Console(highlight=False)
+    console.width = max(console.width, 80)
+    console.print(_rmse_table(comparison.rmse))
+    typer.echo(_verdict(comparison.rmse))
+    typer.echo(f"predictions.csv, plot.png and settings.json are in {folder}")
+
+
+@app.command("info")
+def info_command() -> None:
+    """Print the version, how it was built and the threads in use."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for key, value in build_info().items():
+        table.add_row(key, value)
+    Console(highlight=False, soft_wrap=True).print(table)
+
+
+def load_series(
+    data: str, *, target: str | None, file: Path | None, start: int | None, lags: int | None
+) -> tuple[Series, dict[str, Any]]:
+    """Find the series that `data` names, and say where from; refuse options without effect."""
+    options = {"--target": target, "--file": file, "--start": start, "--lags": lags}
+    if data in BUILTIN:
+        _refuse_others(data, options, ())
+        return BUILTIN[data](), {"data": data}
+    if data in BENCHMARKS:
+        _refuse_others(data, options, ("--file", "--start"))
+        if file is None:
+            raise ValueError(f"{data} needs --file PATH: the CSV file that holds it")
+        start = start or 0
+        return BENCHMARKS[data](file, start=start), {"data": data, "file": file, "start": start}
+    path = Path(data)
+    if not path.exists():
+        is_path = path.suffix or len(path.parts) > 1
+        raise ValueError(f"{data}: there is no such file" if is_path else _unknown(data))
+    _refuse_others(data, options, ("--target", "--lags"))
+    if target is None:
+        raise ValueError(f"{data} needs --target COLUMN; its columns are {_column_names(path)}")
+    columns = [name.strip() for name in target.split(",")]
+    lags = 2 if lags is None else lags
+    series = load_csv(path, target=columns, lags=lags)
+    return series, {"data": data, "target": columns, "lags": lags}
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Both policies on one series; the run of the chosen `policy` recorded its extreme agents.
+
+    `rmse` holds, per row of the table, the RMSE of the server, the mean and the worst agent.
+    """
+
+    policy: Policy
+    runs: Mapping[str, Run]
+    rmse: Mapping[str, Mapping[str, float]]
+    ensemble: Mapping[str, Any]
+
+
+def run_and_compare(
+    series: Series,
+    *,
+    agents: int,
+    features: int,
+    encoder: Encoder,
+    policy: Policy,
+    seed: int,
+    threads: int | None,
+    progress: ProgressCallback | None = None,
+) -> Comparison:
+    """Run both policies with everything else equal."""
+    n_steps = len(series.Y)
+    record_all = agents * series.Y.size <= MAX_RECORDED
+    n_runs = 2 if record_all else 3
+    kind = EchoState(features) if encoder == "echo" else RandomFeatures(features, encoder)
+
+    def ensemble(name: Policy) -> OnlineEnsemble:
+        return OnlineEnsemble(agents, kind, policy=name, n_threads=threads, random_state=seed)
+
+    def run(name: Policy, record: list[int] | None, runs_before: int) -> Run:
+        def tell(done: int, _: int) -> None:
+            if progress is not None:
+                progress(runs_before * n_steps + done, n_runs * n_steps)
+
+        return ensemble(name).run(
+            series.X, series.Y, initial=series.initial, record=record, progress=tell
+        )
+
+    other: Policy = "greedy" if policy == "memoa" else "memoa"
+    runs: dict[str, Run] = {other: run(other, None, 0)}
+    shown = run(policy, list(range(agents)) if record_all else None, 1)
+    if not record_all:
+        shown = run(policy, [shown.best_agent, shown.worst_agent], 2)
+    runs[policy] = shown
+    rmse = {
+        name: {
+            "server": runs[name].server_rmse,
+            "mean_agent": runs[name].mean_agent_rmse,
+            "worst_agent": runs[name].worst_agent_rmse,
+        }
+        for name in ("memoa", "greedy")
+    }
+    # Agents that repeat the last value all make the same error, and so does any server over them.
+    rmse[REPEAT] = dict.fromkeys(COLUMNS, shown.repeat_last_rmse)
+    return Comparison(policy, runs, rmse, ensemble(policy).get_params(deep=False))
+
+
+def write_files(
+    folder: Path, series: Series, comparison: Comparison, source: Mapping[str, Any]
+) -> None:
+    """Write predictions.csv, plot.png and settings.json into an existing folder."""
+    import pandas as pd
+
+    from memoa.plots import best_and_worst, plot_run
+
+    run = comparison.runs[comparison.policy]
+    best, worst = best_and_worst(run)
+    parts = {"": run.targets, "_server": run.predictions, "_mean_field": run.mean_field,
+             "_best_agent": best, "_worst_agent": worst}  # fmt: skip
+    # Not from a dict: a column of the user's may well be called like one of ours.
+    pd.DataFrame(
+        np.stack(list(parts.values()), axis=2).reshape(len(series.Y), -1),
+        columns=[name + part for name in series.targets for part in parts],
+        index=series.index,
+    ).to_csv(folder / "predictions.csv", index_label="step" if series.index is None else "date")
+    plot_run(
+        series, comparison.runs["memoa"], comparison.runs["greedy"],
+        path=folder / "plot.png", policy=comparison.policy,
+    )  # fmt: skip
+    settings = {
+        "memoa": build_info()["version"],
+        "series": {
+            "name": series.name,
+            **source,
+            "n_steps": len(series.Y),
+            "inputs": series.columns,
+            "targets": series.targets,
+        },
+        "ensemble": comparison.ensemble,
+        "rmse": comparison.rmse,
+        "best_agent": run.best_agent,
+        "worst_agent": run.worst_agent,
+    }
+    text = json.dumps(settings, indent=2, default=_plain, ensure_ascii=False)
+    (folder / "settings.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """Encoder and mixture settings as JSON objects, paths as text."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {"type": type(value).__name__, **dataclasses.asdict(value)}
+    return str(value)
+
+
+def _rmse_table(rmse: Mapping[str, Mapping[str, float]]) -> Table:
+    """The RMSEs with four digits of the smallest, the best of each column in bold green."""
+    smallest = min((v for row in rmse.values() for v in row.values() if v > 0.0), default=1.0)
+    digits = min(max(3 - math.floor(math.log10(smallest)), 0), 9)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    table.add_column("RMSE", no_wrap=True)
+    for name in COLUMNS.values():
+        table.add_column(name, justify="right", no_wrap=True)
+    best = {key: min(row[key] for row in rmse.values()) for key in COLUMNS}
+    for name, row in rmse.items():
+        cells = (f"{row[key]:.{digits}f}" for key in COLUMNS)
+        styles = ("bold green" if row[key] == best[key] else "" for key in COLUMNS)
+        table.add_row(name, *(Text(c, style=s) for c, s in zip(cells, styles, strict=True)))
+    return table
+
+
+def _verdict(rmse: Mapping[str, Mapping[str, float]]) -> str:
+    """What the colours of the table say, for those who do not see them."""
+    best = {key: min(rmse, key=lambda name: rmse[name][key]) for key in COLUMNS}
+    text = "lowest: " + ", ".join(f"{COLUMNS[key]} {name}" for key, name in best.items())
+    ours, greedy = rmse["memoa"], rmse["greedy"]
+    if ours["server"] > greedy["server"] and ours["worst_agent"] < greedy["worst_agent"]:
+        text += " (the policy is for the weak agents, the mixture for the mean)"
+    return text
+
+
+@contextmanager
+def _progress_bar() -> Iterator[ProgressCallback]:
+    """A bar on stderr that appears once the work has taken half a second, and goes at the end."""
+    console = Console(stderr=True)
+    columns = (TextColumn("forecasting"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
+    bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+    task, began = bar.add_task(""), time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        quick = time.monotonic() - began < QUICK_SECONDS
+        if console.is_terminal and not quick and not bar.live.is_started:
+            bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield progress
+    finally:
+        if bar.live.is_started:
+            bar.stop()
+
+
+def _refuse_others(data: str, options: Mapping[str, object], allowed: tuple[str, ...]) -> None:
+    for option, value in options.items():
+        if value is not None and option not in allowed:
+            raise ValueError(f"{option} has no meaning for {data}")
+
+
+def _column_names(path: Path) -> str:
+    import pandas as pd
+
+    parquet = path.suffix.lower() in (".parquet", ".pq")
+    try:
+        frame = pd.read_parquet(path) if parquet else pd.read_csv(path, nrows=0)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return ", ".join(map(repr, frame.columns))
+
+
+def _unknown(data: str) -> str:
+    names = [*BUILTIN, *BENCHMARKS]
+    close = get_close_matches(data.lower(), names, n=1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return (
+        f"no series or file is called {data!r}{hint}; there are {', '.join(BUILTIN)}; with --file "
+        f"{', '.join(BENCHMARKS)}; and any CSV or Parquet file with --target"
+    )
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" + ("" if number == 1 else "s")
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "not enough memory for this many agents, features and steps"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(f"memoa: {' '.join(message.split())}", err=True)
+    sys.exit(code)

@@ -1,0 +1,551 @@
+"""The online ensemble: a population of small forecasters and the server that mixes them."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from memoa import _core
+from memoa._validate import Float64, as_choice, as_float64, as_int, as_number, require_shape
+from memoa.encoder import Encoder, Precomputed, RandomFeatures
+from memoa.mixture import Mixture
+from memoa.run import Run
+
+Progress = Callable[[int, int], object]
+
+
+class OnlineEnsemble:
+    """A population of online forecasters that play the mean-field Nash policy.
+
+    Time: an input x arrives, every agent predicts the y that belongs to it, the server mixes the
+    predictions, then y is revealed. Each agent keeps its own encoder and an exponentially weighted
+    ridge regression of ``y - base`` on its features, where the base is the last y seen; it then
+    corrects its local forecast by the policy of the game. An engine: it owns what was learnt.
+
+    Parameters
+    ----------
+    n_agents : int
+        N.
+    encoder : RandomFeatures, EchoState or Precomputed
+    policy : {"memoa", "greedy"}
+        "greedy": every agent plays its local forecast, the baseline.
+    consensus : float
+        Weight >= 0 of staying near the mean field, relative to that of tracking.
+    effort : float
+        Price > 0 of moving away from the base.
+    horizon : int
+        Stages that the game looks ahead.
+    discount : float
+        Rate >= 0; the recent stages weigh most.
+    forgetting : float
+        In (0, 1]: weight of a step relative to the next later one in an agent's regression.
+    ridge : float
+        Penalty > 0 of an agent's regression.
+    mixture : Mixture
+        How the server weighs the agents.
+    n_threads : int, optional
+        Default: all that the process may use (its affinity and OMP_NUM_THREADS). The results are
+        the same bits for any number.
+    random_state : int, None, numpy.random.Generator or numpy.random.RandomState
+        Seed of the agents' encoders; None draws one.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Width of an input, once one was seen.
+    n_outputs_ : int
+        Width of y, once one was seen.
+
+    Notes
+    -----
+    Theory section 6, docs/theory.md; arXiv:2605.05492. Shifting or scaling y shifts or scales every
+    prediction (with ``mixture.total=1`` and the first value observed), and an increasing affine
+    change of an input coordinate changes nothing.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> series = memoa.datasets.logistic_map()
+    >>> ensemble = memoa.OnlineEnsemble(n_agents=20)
+    >>> run = ensemble.run(series.X, series.Y, initial=series.initial)
+    >>> run.server_rmse < 0.1 < run.repeat_last_rmse
+    True
+    """
+
+    def __init__(
+        self,
+        n_agents: int = 64,
+        encoder: Encoder = RandomFeatures(),  # noqa: B008 - an immutable value
+        *,
+        policy: Literal["memoa", "greedy"] = "memoa",
+        consensus: float = 1.0,
+        effort: float = 0.01,
+        horizon: int = 8,
+        discount: float = 0.0,
+        forgetting: float = 0.98,
+        ridge: float = 0.1,
+        mixture: Mixture = Mixture(),  # noqa: B008 - an immutable value
+        n_threads: int | None = None,
+        random_state: Any = 0,
+    ) -> None:
+        self.n_agents = n_agents
+        self.encoder = encoder
+        self.policy = policy
+        self.consensus = consensus
+        self.effort = effort
+        self.horizon = horizon
+        self.discount = discount
+        self.forgetting = forgetting
+        self.ridge = ridge
+        self.mixture = mixture
+        self.n_threads = n_threads
+        self.random_state = random_state
+        self._settings()
+        self._forget()
+
+    # ------------------------------------------------------------------ one step at a time
+
+    def predict_one(self, x: ArrayLike) -> Float64:
+        """Forecast the y that belongs to `x`; leaves no trace until `learn_one`.
+
+        Parameters
+        ----------
+        x : array_like, shape (dx,), or (N, p) with Precomputed, float64
+
+        Returns
+        -------
+        ndarray, shape (d,)
+            Before any y was seen its width is not known, and the forecast is a single 0.
+        """
+        inputs = self._check_input(x)
+        if self._population is None:
+            base = np.zeros(1) if self._base is None else self._base
+            self._provisional = self._base is None
+            self._start(inputs, base)
+        assert self._population is not None and self._server is not None
+        mixed = self._population.predict(self._server, inputs)
+        self._pending = inputs.tobytes()
+        return mixed
+
+    def learn_one(self, x: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
+        """Learn the `y` that belongs to the `x` last given to `predict_one`.
+
+        Parameters
+        ----------
+        x : array_like, shape (dx,), or (N, p) with Precomputed, float64
+        y : array_like, shape (d,), or a number where d = 1, float64
+
+        Raises
+        ------
+        ValueError
+            Where `x` was not the last one predicted. Nothing is learnt then.
+        """
+        inputs = self._check_input(x)
+        if self._population is None or self._pending is None:
+            raise ValueError(
+                f"x = {_short(inputs)} was not predicted; expected predict_one(x) before "
+                "learn_one(x, y)"
+            )
+        if inputs.tobytes() != self._pending:
+            raise ValueError(
+                f"x = {_short(inputs)} is not the x last given to predict_one; expected that one"
+            )
+        target = self._check_target("y", y)
+        if self._provisional:  # only now is the width of y known
+            self._provisional = False
+            if target.size != 1:
+                _core.require_finite("y", target)
+                self._start(inputs, np.zeros(target.size))
+                self._population.predict(self._server, inputs)
+        assert self._server is not None
+        self._population.learn(self._server, target)
+        self._pending = None
+        return self
+
+    def observe(self, y: ArrayLike) -> OnlineEnsemble:
+        """Take `y` as the last value seen, without learning; before it, the base is 0."""
+        target = self._check_target("y", y)
+        _core.require_finite("y", target)
+        if self._population is None or self._provisional:
+            self._population = self._server = None
+            self._provisional = False
+            self._base = target.copy()
+            self.n_outputs_ = target.size
+        else:
+            self._population.observe(target)
+        self._pending = None
+        return self
+
+    # ------------------------------------------------------------------ many steps
+
+    def run(
+        self,
+        X: ArrayLike,
+        Y: ArrayLike,
+        *,
+        initial: ArrayLike | None = None,
+        record: Sequence[int] | NDArray[np.integer[Any]] | None = None,
+        progress: Progress | None = None,
+    ) -> Run:
+        """Predict and learn a whole series inside the core; the same bits as step by step.
+
+        Parameters
+        ----------
+        X : array_like, shape (T, dx), or (T, N, p) with Precomputed, float64
+        Y : array_like, shape (T, d), or (T,) where d = 1, float64
+            Y[t] belongs to X[t].
+        initial : array_like, shape (d,), optional
+            Observed first: the value just before Y[0].
+        record : sequence of int, optional
+            Agents whose every prediction is kept, in ``Run.recorded``.
+        progress : callable(done, total), optional
+            Called some ten times a second. Ctrl-C is heard as often and leaves a usable ensemble
+            that has learnt the steps done.
+
+        Returns
+        -------
+        Run
+        """
+        targets = as_float64("Y", Y)
+        targets = targets[:, None] if targets.ndim == 1 else targets
+        require_shape("Y", targets, "(n_steps, n_outputs)", (None, None))
+        inputs = as_float64("X", X)
+        self._check_series(inputs, targets)
+        agents = _agents(record, self._settings()["n_agents"])
+        if initial is not None:
+            start = self._check_target("initial", initial)
+            if start.size != targets.shape[1]:
+                raise ValueError(
+                    f"initial has shape {start.shape}; expected (n_outputs,) = "
+                    f"({targets.shape[1]},)"
+                )
+            _core.require_finite("initial", start)
+            self.observe(start)
+        if self._population is None or self._provisional:
+            self._provisional = False
+            base = np.zeros(targets.shape[1]) if self._base is None else self._base
+            self._start(inputs[0], base)
+        return self._run(inputs, targets, agents, progress)
+
+    def _run(
+        self, X: Float64, Y: Float64, agents: NDArray[np.intp], progress: Progress | None
+    ) -> Run:
+        population, server = self._population, self._server
+        assert population is not None and server is not None
+        self._pending = None
+        start, before = population.base(), population.costs()
+        population.mark_costs()
+        parts = []
+        for first, last in _slices(len(Y)):
+            parts.append(population.run(server, X[first:last], Y[first:last], agents))
+            if progress is not None:
+                progress(last, len(Y))
+        predictions, mean_field, worst_cost, recorded = (
+            np.concatenate(arrays) for arrays in zip(*parts)
+        )
+        return Run(
+            predictions=predictions,
+            targets=Y.copy(),
+            initial=start,
+            mean_field=mean_field,
+            agent_rmse=np.sqrt((population.costs() - before) / Y.size),
+            worst_cost=worst_cost,
+            recorded=recorded,
+            record=agents,
+            policy=self.policy,
+        )
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
+        """Forget everything, then learn the series (X, y) in its order."""
+        self._settings()
+        before = self.__dict__.copy()
+        self._forget()
+        try:
+            return self.partial_fit(X, y)
+        except (TypeError, ValueError):
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def partial_fit(self, X: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
+        """Learn the series (X, y) in its order, on top of what was learnt."""
+        flat = np.ndim(y) == 1
+        self.run(X, y)
+        self._flat = flat
+        return self
+
+    def predict(self, X: ArrayLike) -> Float64:
+        """Forecast for every row of `X` as if it were the next input; none of them is learnt.
+
+        Returns
+        -------
+        ndarray, shape (T, d), or (T,) where `fit` was given a y of shape (T,)
+        """
+        if self._population is None or self._server is None:
+            raise _not_fitted("predict was called before anything was learnt; expected fit first")
+        inputs = as_float64("X", X)
+        self._check_rows(inputs)
+        mixed = self._population.predict_rows(self._server, inputs)
+        if self._pending is not None:  # a predicted step can still be learnt
+            pending = np.frombuffer(self._pending).reshape(inputs.shape[1:])
+            self._population.predict(self._server, pending)
+        return mixed[:, 0] if self._flat else mixed
+
+    # ------------------------------------------------------------------ what was learnt
+
+    @property
+    def agent_predictions(self) -> Float64:
+        """The agents' last predictions, shape (N, d), a new array."""
+        return self._learnt("agent_predictions").predictions()
+
+    @property
+    def mean_field(self) -> Float64:
+        """Mean of the agents' last predictions, shape (d,)."""
+        return self._learnt("mean_field").mean_field()
+
+    @property
+    def weights(self) -> Float64:
+        """The server's present weights, shape (N,), a new array."""
+        if self._server is None:
+            return np.full(self.n_agents, self.mixture.total / self.n_agents)
+        return self._server.weights()
+
+    @property
+    def agent_rmse(self) -> Float64:
+        """Root-mean-square error of every agent over all that was learnt, shape (N,)."""
+        population = self._learnt("agent_rmse")
+        return np.sqrt(population.costs() / (max(population.steps, 1) * self.n_outputs_))
+
+    @property
+    def under_performer(self) -> tuple[int, float]:
+        """The agent with the largest sum of squared errors, and that sum: the regret."""
+        costs = self._learnt("under_performer").costs()
+        worst = int(np.argmax(costs))
+        return worst, float(costs[worst])
+
+    # ------------------------------------------------------------------ scikit-learn's contract
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments, by name."""
+        return {name: getattr(self, name) for name in _parameters()}
+
+    def set_params(self, **params: Any) -> OnlineEnsemble:
+        """Set constructor arguments; they take effect at the next `fit`."""
+        for name, value in params.items():
+            if name not in _parameters():
+                raise ValueError(
+                    f"{name!r} is not a parameter of OnlineEnsemble; expected one of "
+                    f"{', '.join(_parameters())}"
+                )
+            setattr(self, name, value)
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        """A regressor; one that follows the last value, so poor on shuffled samples."""
+        from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type="regressor",
+            target_tags=TargetTags(required=True, multi_output=True),
+            regressor_tags=RegressorTags(poor_score=True),
+            input_tags=InputTags(),
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether something was learnt."""
+        return self._population is not None and self._population.steps > 0
+
+    def __repr__(self) -> str:
+        """Only what differs from the default."""
+        defaults = {k: v.default for k, v in inspect.signature(type(self)).parameters.items()}
+        given = (f"{k}={v!r}" for k, v in self.get_params().items() if v != defaults[k])
+        return f"OnlineEnsemble({', '.join(given)})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Parameters and all that was learnt; a forecast not yet learnt is predicted again."""
+        state = {k: v for k, v in self.__dict__.items() if k not in ("_population", "_server")}
+        if self._population is not None and self._server is not None:
+            state["_memory"] = (self._population.memory(), self._server.memory())
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Go on with the same bits."""
+        memory = state.pop("_memory", None)
+        self.__dict__.update(state)
+        self._population = self._server = None
+        if memory is None:
+            return
+        self._build()
+        assert self._population is not None and self._server is not None
+        self._population.restore(memory[0])
+        self._server.restore(memory[1])
+        if self._pending is not None:
+            pending = np.frombuffer(self._pending).reshape(self._input_shape)
+            self._population.predict(self._server, pending)
+
+    # ------------------------------------------------------------------ inside
+
+    def _settings(self) -> dict[str, Any]:
+        """The core's settings, checked."""
+        if not isinstance(self.encoder, Encoder):
+            raise TypeError(
+                f"encoder is {self.encoder!r}; expected RandomFeatures, EchoState or Precomputed"
+            )
+        if not isinstance(self.mixture, Mixture):
+            raise TypeError(f"mixture is {self.mixture!r}; expected a memoa.Mixture")
+        numbers = ("consensus", "effort", "discount", "forgetting", "ridge")
+        settings: dict[str, Any] = {k: as_number(k, getattr(self, k)) for k in numbers}
+        settings |= {
+            "n_agents": as_int("n_agents", self.n_agents, 1),
+            "horizon": as_int("horizon", self.horizon, 1),
+            "greedy": as_choice("policy", self.policy, ("memoa", "greedy")) == "greedy",
+            "n_threads": 0 if self.n_threads is None else as_int("n_threads", self.n_threads, 1),
+        }
+        _core.check_settings(**settings)
+        return settings
+
+    def _forget(self) -> None:
+        self._population: _core.Population | None = None
+        self._server: _core.ServerMixture | None = None
+        self._base: Float64 | None = None
+        self._pending: bytes | None = None
+        self._provisional = False
+        self._flat = False
+        self._built: dict[str, Any] = {}
+        self._input_shape: tuple[int, ...] = ()
+        self.__dict__.pop("n_outputs_", None)
+        self.__dict__.pop("n_features_in_", None)
+
+    def _start(self, inputs: Float64, base: Float64) -> None:
+        """Draw the agents, now that the widths of x and y are known."""
+        self._built = self._settings() | {
+            "n_inputs": inputs.size if not isinstance(self.encoder, Precomputed) else 0,
+            "n_outputs": base.size,
+            "encoder": self.encoder,
+            "mixture": self.mixture,
+            "seed": _seed(self.random_state),
+        }
+        self._input_shape = inputs.shape
+        self.n_features_in_ = int(inputs.shape[-1])
+        self.n_outputs_ = int(base.size)
+        self._build()
+        assert self._population is not None
+        self._population.observe(base)
+
+    def _build(self) -> None:
+        settings = dict(self._built)
+        mixture, encoder = settings.pop("mixture"), settings.pop("encoder")
+        population = _core.Population(encoder=encoder._to_core(), **settings)
+        self._server = _core.ServerMixture(
+            settings["n_agents"], settings["n_outputs"], mixture._to_core(), settings["n_threads"]
+        )
+        self._population = population
+
+    def _expected_input(self) -> tuple[str, tuple[int | None, ...]]:
+        encoder = self._built.get("encoder", self.encoder)
+        if isinstance(encoder, Precomputed):
+            shape = (self._built.get("n_agents", self.n_agents), encoder.n_features)
+            return "n_agents, n_features", shape
+        return "n_inputs", (self._built.get("n_inputs"),)
+
+    def _check_input(self, x: ArrayLike) -> Float64:
+        inputs = as_float64("x", x)
+        labels, shape = self._expected_input()
+        if self._population is None or inputs.shape != shape:
+            require_shape("x", inputs, f"({labels}{',' if len(shape) == 1 else ''})", shape)
+        return inputs
+
+    def _check_target(self, name: str, y: ArrayLike) -> Float64:
+        target = as_float64(name, y)
+        target = target.reshape(1) if target.ndim == 0 else target
+        known = None if self._provisional else getattr(self, "n_outputs_", None)
+        require_shape(name, target, "(n_outputs,)", (known,))
+        return target
+
+    def _check_rows(self, inputs: Float64) -> None:
+        labels, shape = self._expected_input()
+        if inputs.ndim == 1 and len(shape) == 1:
+            raise ValueError(
+                f"X has shape {inputs.shape}. Reshape your data: expected (n_steps, n_inputs), "
+                "X.reshape(-1, 1) for a single input"
+            )
+        if len(shape) == 1 and shape[0] is not None and inputs.shape[1:] not in ((), shape):
+            raise ValueError(
+                f"X has {inputs.shape[1]} features, but OnlineEnsemble is expecting {shape[0]} "
+                "features as input: its shape is (n_steps, n_inputs)"
+            )
+        require_shape("X", inputs, f"(n_steps, {labels})", (None, *shape))
+        _core.require_finite("X", inputs)
+
+    def _check_series(self, inputs: Float64, targets: Float64) -> None:
+        """All of a series is checked before any of it is learnt."""
+        self._check_rows(inputs)
+        known = None if self._provisional else getattr(self, "n_outputs_", None)
+        require_shape("Y", targets, "(n_steps, n_outputs)", (len(inputs), known))
+        _core.require_finite("Y", targets)
+
+    def _learnt(self, name: str) -> _core.Population:
+        if self._population is None:
+            raise _not_fitted(f"{name} was asked for before the first prediction")
+        return self._population
+
+
+def _parameters() -> tuple[str, ...]:
+    return tuple(inspect.signature(OnlineEnsemble).parameters)
+
+
+def _not_fitted(message: str) -> Exception:
+    """scikit-learn's NotFittedError where it is loaded, else the ValueError it derives from."""
+    import sys
+
+    module = sys.modules.get("sklearn.exceptions")
+    kind: type[Exception] = ValueError if module is None else module.NotFittedError
+    return kind(message)
+
+
+def _seed(random_state: Any) -> int:
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**63))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    seed = as_int("random_state", random_state, 0)
+    if seed >= 2**64:
+        raise ValueError(f"random_state is {seed}; expected an integer below 2**64")
+    return seed
+
+
+def _agents(record: Any, n_agents: int) -> NDArray[np.intp]:
+    agents = np.asarray([] if record is None else record)
+    if agents.size == 0:
+        return np.zeros(0, dtype=np.intp)
+    if agents.ndim != 1 or agents.dtype.kind not in "iu":
+        raise TypeError(
+            f"record has dtype {agents.dtype} and shape {agents.shape}; expected a sequence of "
+            "agents' numbers"
+        )
+    if agents.min() < 0 or agents.max() >= n_agents:
+        raise ValueError(f"record holds {agents}; expected agents from 0 to {n_agents - 1}")
+    return np.ascontiguousarray(agents, dtype=np.intp)
+
+
+def _slices(n_steps: int) -> Iterator[tuple[int, int]]:
+    """Slices of a tenth of a second's work each, so that progress and Ctrl-C come through."""
+    first, size = 0, 1
+    while first < n_steps:
+        began = time.perf_counter()
+        last = min(first + size, n_steps)
+        yield first, last
+        seconds = time.perf_counter() - began
+        size = max(1, min(8 * size, int(0.1 * (last - first) / max(seconds, 1e-9))))
+        first = last
+
+
+def _short(values: Float64) -> str:
+    return np.array2string(values, threshold=6, edgeitems=2, precision=6)

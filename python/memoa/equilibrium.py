@@ -1,0 +1,218 @@
+"""Nash policies of a game."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from memoa import _core
+from memoa._validate import Float64, as_float64, as_int, as_number, require_shape, with_shape
+from memoa.game import Game
+
+
+@dataclass(frozen=True, eq=False, init=False, repr=False)
+class Policy:
+    """A linear policy of an agent's own prediction and the mean field, an immutable value.
+
+    ``control = gain prediction + mean_gain mean + offset`` (theory (3.4)). Where there are K types
+    of agents, the mean field stacks the types' means, K d numbers.
+
+    Parameters
+    ----------
+    gain : array_like, shape (T, p, d), float64
+    mean_gain : array_like, shape (T, p, K d), float64
+    offset : array_like, shape (T, p), float64
+    mean_map : array_like, shape (T, K d, K d), float64
+        Phi of the mean field's flow ``m+ = Phi m + phi`` under the policy (theory (3.2)).
+    mean_shift : array_like, shape (T, K d), float64
+        phi of that flow.
+    rcond : float, optional
+        Smallest reciprocal condition number, in the 1-norm, of the stages' linear systems; near
+        machine epsilon the equilibrium is about to lose its uniqueness.
+    """
+
+    gain: Float64
+    mean_gain: Float64
+    offset: Float64
+    mean_map: Float64
+    mean_shift: Float64
+    rcond: float
+    _core: _core.Policy = field(repr=False)
+
+    def __init__(
+        self,
+        gain: ArrayLike,
+        mean_gain: ArrayLike,
+        offset: ArrayLike,
+        *,
+        mean_map: ArrayLike,
+        mean_shift: ArrayLike,
+        rcond: float = float("nan"),
+    ) -> None:
+        own = with_shape("gain", gain, "(horizon, n_features, n_outputs)", (None, None, None))
+        stages, p, _ = own.shape
+        on_mean = with_shape(
+            "mean_gain", mean_gain, "(horizon, n_features, mean size)", (stages, p, None)
+        )
+        size = on_mean.shape[2]
+        core = _core.Policy(
+            gain=own,
+            mean_gain=on_mean,
+            offset=with_shape("offset", offset, "(horizon, n_features)", (stages, p)),
+            mean_map=with_shape(
+                "mean_map", mean_map, "(horizon, mean size, mean size)", (stages, size, size)
+            ),
+            mean_shift=with_shape(
+                "mean_shift", mean_shift, "(horizon, mean size)", (stages, size)
+            ),
+            rcond=as_number("rcond", rcond),
+        )
+        self._adopt(core)
+
+    @classmethod
+    def _of(cls, core: _core.Policy) -> Policy:
+        policy = cls.__new__(cls)
+        policy._adopt(core)
+        return policy
+
+    def _adopt(self, core: _core.Policy) -> None:
+        object.__setattr__(self, "_core", core)
+        for name in ("gain", "mean_gain", "offset", "mean_map", "mean_shift", "rcond"):
+            object.__setattr__(self, name, getattr(core, name))
+
+    @property
+    def horizon(self) -> int:
+        """Number of stages T."""
+        return int(self.gain.shape[0])
+
+    @property
+    def n_features(self) -> int:
+        """Width p of a control."""
+        return int(self.gain.shape[1])
+
+    @property
+    def n_outputs(self) -> int:
+        """Dimension d of a prediction."""
+        return int(self.gain.shape[2])
+
+    def mean_path(self, m0: ArrayLike) -> Float64:
+        """Path of the mean field from `m0` under the policy.
+
+        Parameters
+        ----------
+        m0 : array_like, shape (K d,), float64
+
+        Returns
+        -------
+        ndarray, shape (T+1, K d)
+        """
+        size = self.mean_shift.shape[1]
+        return self._core.mean_path(with_shape("m0", m0, "(mean size,)", (size,)))
+
+    def act(self, t: int, prediction: ArrayLike, mean: ArrayLike) -> Float64:
+        """Controls of N agents at stage `t`.
+
+        Parameters
+        ----------
+        t : int
+            Stage, 0 <= t < T.
+        prediction : array_like, shape (N, d), float64
+            The agents' states.
+        mean : array_like, shape (K d,), float64
+            The mean field.
+
+        Returns
+        -------
+        ndarray, shape (N, p)
+        """
+        stage = as_int("t", t, 0)
+        if stage >= self.horizon:
+            raise ValueError(f"t is {stage}; expected a stage from 0 to {self.horizon - 1}")
+        states = with_shape("prediction", prediction, "(N, n_outputs)", (None, self.n_outputs))
+        size = self.mean_shift.shape[1]
+        return self._core.act(stage, states, with_shape("mean", mean, "(mean size,)", (size,)))
+
+    def __repr__(self) -> str:
+        """Sizes and condition."""
+        return (
+            f"Policy(horizon={self.horizon}, n_outputs={self.n_outputs}, "
+            f"n_features={self.n_features}, rcond={self.rcond:.3g})"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by the constructor's arguments."""
+        keywords = {name: getattr(self, name) for name in ("mean_map", "mean_shift", "rcond")}
+        return _rebuild, ((self.gain, self.mean_gain, self.offset), keywords)
+
+
+def _rebuild(data: tuple[Float64, ...], keywords: dict[str, Any]) -> Policy:
+    return Policy(*data, **keywords)
+
+
+@overload
+def solve_mean_field(game: Game, *, shares: None = None) -> Policy: ...
+@overload
+def solve_mean_field(
+    game: Sequence[Game], *, shares: ArrayLike | None = None
+) -> tuple[Policy, ...]: ...
+
+
+def solve_mean_field(
+    game: Game | Sequence[Game], *, shares: ArrayLike | None = None
+) -> Policy | tuple[Policy, ...]:
+    """Decentralized mean-field Nash policy, by a backward Riccati recursion.
+
+    The cost, O(T p d^2), does not depend on the number of agents. Against the flow that the policy
+    itself generates, each agent's law is its strict optimum, so that the profile minimises the
+    worst agent's cost over all decentralized policies.
+
+    Parameters
+    ----------
+    game : Game, or a sequence of K Games
+        One game per type of agents. Types share ``horizon`` and ``n_outputs``; everything else
+        may differ.
+    shares : array_like, shape (K,), optional
+        Positive fractions of the population, summing to one. Default: equal shares.
+
+    Returns
+    -------
+    Policy, or a tuple of K of them where a sequence was given
+        ``mean_gain``, ``mean_map`` and ``mean_shift`` act on the stacked means of the K types.
+
+    Raises
+    ------
+    NumericalError
+        Where a stage's linear system is singular to working precision (there is no unique
+        equilibrium) or overflows; the message names the stage.
+
+    Notes
+    -----
+    Theory (3.1)-(3.4) with the Woodbury form (1.6), docs/theory.md; arXiv:2605.05492.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> game = memoa.Game([[1.0]], [0.0], [1.0], effort=1.0, horizon=20)
+    >>> policy = memoa.solve_mean_field(game)
+    >>> float(-policy.gain[0, 0, 0].round(6))  # the golden ratio minus one
+    0.618034
+    """
+    if isinstance(game, Game):
+        if shares is not None:
+            raise ValueError("shares was given with one Game; expected a sequence of Games")
+        return Policy._of(_core.solve_mean_field(game._core))
+    if not isinstance(game, Sequence) or not all(isinstance(one, Game) for one in game):
+        raise TypeError(
+            f"game is a {type(game).__name__}; expected a Game or a sequence of Games"
+        )
+    if not game:
+        raise ValueError("game is an empty sequence; expected at least one Game")
+    fractions = np.full(len(game), 1.0 / len(game)) if shares is None else shares
+    fractions = as_float64("shares", fractions)
+    require_shape("shares", fractions, "(number of games,)", (len(game),))
+    solved = _core.solve_mean_field_types([one._core for one in game], fractions.tolist())
+    return tuple(Policy._of(core) for core in solved)

@@ -1,0 +1,199 @@
+"""The server's online weights of the agents' predictions."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from memoa import _core
+from memoa._validate import Float64, as_float64, as_int, as_number, require_shape, with_shape
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """How the server weighs the agents: settings of the argmin in :func:`mixture_weights`.
+
+    Parameters
+    ----------
+    window : int
+        Past steps that count. 0 means equal weights, always.
+    decay : float
+        Weight of a step relative to the next later one, in (0, 1].
+    ridge : float
+        Pull towards equal weights, > 0, in units of N times the mean squared error of the agents
+        in the window.
+    total : float
+        What the weights sum to.
+    absolute : bool
+        The ridge is the penalty itself, in squared units of the target. With ``window=1`` this is
+        the one-step rule of arXiv:2505.00216.
+    """
+
+    window: int = 32
+    decay: float = 0.98
+    ridge: float = 1.0
+    total: float = 1.0
+    absolute: bool = False
+
+    def __post_init__(self) -> None:
+        self._to_core()
+
+    def _to_core(self) -> _core.Mixture:
+        return _core.Mixture(
+            window=as_int("window", self.window, 0),
+            decay=as_number("decay", self.decay),
+            ridge=as_number("ridge", self.ridge),
+            total=as_number("total", self.total),
+            absolute=bool(self.absolute),
+        )
+
+
+def mixture_weights(
+    predictions: ArrayLike,
+    targets: ArrayLike,
+    *,
+    ridge: float = 1.0,
+    total: float = 1.0,
+    decay: float = 1.0,
+    absolute: bool = False,
+) -> Float64:
+    """Weights of N agents that would have served best over the last W steps.
+
+    Minimises ``sum_s decay^(age of s) |y_s - sum_i u_i yhat^i_s|^2 + kappa |u|^2`` over weights u
+    that sum to `total`, with ``kappa = ridge N (mean squared error)``, or ``kappa = ridge`` where
+    `absolute`. Solved in the dual: W d unknowns, never N.
+
+    Parameters
+    ----------
+    predictions : array_like, shape (W, N, d), or (N, d) for one step, float64
+        Latest step last.
+    targets : array_like, shape (W, d), or (d,) for one step, float64
+    ridge : float
+        > 0.
+    total : float
+        What the weights sum to.
+    decay : float
+        In (0, 1].
+    absolute : bool
+        See above.
+
+    Returns
+    -------
+    ndarray, shape (N,)
+        Equal weights where no agent has made any error.
+
+    Notes
+    -----
+    Theory (6.3)-(6.5), docs/theory.md. One step with ``absolute=True`` is the rule of
+    arXiv:2505.00216.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> memoa.mixture_weights([[1.0], [3.0]], [1.0], ridge=1e-9).round(6)
+    array([ 1., -0.])
+    """
+    shown = as_float64("predictions", predictions)
+    if shown.ndim == 2:
+        shown = shown[None]
+        wanted = with_shape("targets", targets, "(n_outputs,)", (shown.shape[2],))[None]
+    else:
+        wanted = as_float64("targets", targets)
+    require_shape("predictions", shown, "(window, n_agents, n_outputs)", (None, None, None))
+    window, _, d = shown.shape
+    require_shape("targets", wanted, "(window, n_outputs)", (window, d))
+    settings = Mixture(window=window, decay=decay, ridge=ridge, total=total, absolute=absolute)
+    return _core.mixture_weights(shown, wanted, settings._to_core())
+
+
+class ServerMixture:
+    """The server's online mixture: an engine that owns the window of past predictions.
+
+    A step reads the window once (W N d numbers); weights are formed only when asked for. Until
+    three steps are learnt (one where `absolute`) the weights are equal.
+
+    Parameters
+    ----------
+    n_agents, n_outputs : int
+    window, decay, ridge, total, absolute
+        See :class:`Mixture`.
+    n_threads : int, optional
+        Default: all that the process may use. The results do not depend on it.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> server = memoa.ServerMixture(n_agents=2)
+    >>> for y in (1.0, 2.0, 3.0, 4.0):
+    ...     mixed = server.predict([[y], [y + 1.0]])
+    ...     server.update([[y], [y + 1.0]], [y])
+    >>> mixed.round(3)
+    array([4.199])
+    """
+
+    def __init__(
+        self,
+        n_agents: int,
+        n_outputs: int = 1,
+        *,
+        window: int = 32,
+        decay: float = 0.98,
+        ridge: float = 1.0,
+        total: float = 1.0,
+        absolute: bool = False,
+        n_threads: int | None = None,
+    ) -> None:
+        self.n_agents = as_int("n_agents", n_agents, 1)
+        self.n_outputs = as_int("n_outputs", n_outputs, 1)
+        self.settings = Mixture(window, decay, ridge, total, absolute)
+        self.n_threads = None if n_threads is None else as_int("n_threads", n_threads, 1)
+        self._core = _core.ServerMixture(
+            self.n_agents, self.n_outputs, self.settings._to_core(), self.n_threads or 0
+        )
+
+    @property
+    def weights(self) -> Float64:
+        """Present weights, shape (N,), a new array."""
+        return self._core.weights()
+
+    def predict(self, predictions: ArrayLike) -> Float64:
+        """Mix predictions of shape (N, d) by the present weights; returns shape (d,)."""
+        return self._core.predict(self._shown(predictions))
+
+    def update(self, predictions: ArrayLike, target: ArrayLike) -> None:
+        """Take a step's predictions (N, d) and target (d,) into the window."""
+        wanted = with_shape("target", target, "(n_outputs,)", (self.n_outputs,))
+        self._core.update(self._shown(predictions), wanted)
+
+    def _shown(self, predictions: ArrayLike) -> Float64:
+        return with_shape(
+            "predictions", predictions, "(n_agents, n_outputs)", (self.n_agents, self.n_outputs)
+        )
+
+    def __repr__(self) -> str:
+        """Settings and how much was learnt."""
+        settings = ", ".join(f"{k}={v}" for k, v in asdict(self.settings).items())
+        return (
+            f"ServerMixture(n_agents={self.n_agents}, n_outputs={self.n_outputs}, {settings}; "
+            f"{self._core.steps} steps learnt)"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Settings and all that was learnt."""
+        state = {k: v for k, v in self.__dict__.items() if k != "_core"}
+        return {**state, "memory": self._core.memory()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Go on with the same bits."""
+        memory = state.pop("memory")
+        self.__dict__.update(state)
+        self._core = _core.ServerMixture(
+            self.n_agents, self.n_outputs, self.settings._to_core(), self.n_threads or 0
+        )
+        self._core.restore({k: np.asarray(v) if k not in _COUNTS else v for k, v in memory.items()})
+
+
+_COUNTS = ("steps", "newest")

@@ -1,0 +1,126 @@
+"""The result of running an ensemble over a series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memoa._validate import Float64
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Run:
+    """What a population did over T steps of a series, an immutable value.
+
+    Errors are root-mean-square over steps and outputs, in units of the target.
+
+    Attributes
+    ----------
+    predictions : ndarray, shape (T, d)
+        The server's forecasts.
+    targets : ndarray, shape (T, d)
+    initial : ndarray, shape (d,)
+        The last value seen before the run.
+    mean_field : ndarray, shape (T, d)
+        Mean of the agents' predictions.
+    agent_rmse : ndarray, shape (N,)
+    worst_cost : ndarray, shape (T,)
+        Largest sum of squared errors of an agent up to and including each step; its last entry is
+        the under-performer regret.
+    recorded : ndarray, shape (T, len(record), d)
+        Predictions of the agents in `record`.
+    record : ndarray of int
+    policy : str
+    """
+
+    predictions: Float64
+    targets: Float64
+    initial: Float64
+    mean_field: Float64
+    agent_rmse: Float64
+    worst_cost: Float64
+    recorded: Float64
+    record: NDArray[np.intp]
+    policy: str
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value: Any = getattr(self, one.name)
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+
+    @property
+    def server_rmse(self) -> float:
+        """Error of the server's forecasts."""
+        return _rmse(self.predictions - self.targets)
+
+    @property
+    def repeat_last_rmse(self) -> float:
+        """Error of repeating the last value: the baseline that hurts."""
+        return _rmse(np.diff(self.targets, axis=0, prepend=self.initial[None]))
+
+    @property
+    def mean_agent_rmse(self) -> float:
+        """Mean over agents of their errors."""
+        return float(self.agent_rmse.mean())
+
+    @property
+    def worst_agent_rmse(self) -> float:
+        """Error of the worst agent, the under-performer."""
+        return float(self.agent_rmse.max())
+
+    @property
+    def best_agent_rmse(self) -> float:
+        """Error of the best agent."""
+        return float(self.agent_rmse.min())
+
+    @property
+    def worst_agent(self) -> int:
+        """Number of the worst agent."""
+        return int(self.agent_rmse.argmax())
+
+    @property
+    def best_agent(self) -> int:
+        """Number of the best agent."""
+        return int(self.agent_rmse.argmin())
+
+    @property
+    def regret(self) -> float:
+        """Under-performer regret: the worst agent's sum of squared errors (theory (6.6))."""
+        return float(self.worst_cost[-1])
+
+    def summary(self) -> str:
+        """A few lines to print."""
+        steps, outputs = self.targets.shape
+        rows = [
+            ("server", self.server_rmse),
+            ("mean agent", self.mean_agent_rmse),
+            ("best agent", self.best_agent_rmse, f"agent {self.best_agent}"),
+            ("worst agent", self.worst_agent_rmse, f"agent {self.worst_agent}"),
+            ("repeat last value", self.repeat_last_rmse),
+        ]
+        lines = [
+            f"{self.policy}: {len(self.agent_rmse)} agents, {steps} steps, {outputs} outputs",
+            f"{'root-mean-square error of':<26}",
+        ]
+        for name, value, *note in rows:
+            lines.append(f"  {name:<18} {value:>12.6g}  {' '.join(note)}".rstrip())
+        lines.append(f"under-performer regret {self.regret:>10.6g}")
+        return "\n".join(line.rstrip() for line in lines)
+
+    def __repr__(self) -> str:
+        """Sizes and the three errors."""
+        steps, outputs = self.targets.shape
+        return (
+            f"Run({self.policy}, n_agents={len(self.agent_rmse)}, n_steps={steps}, "
+            f"n_outputs={outputs}, server_rmse={self.server_rmse:.4g}, "
+            f"mean_agent_rmse={self.mean_agent_rmse:.4g}, "
+            f"worst_agent_rmse={self.worst_agent_rmse:.4g})"
+        )
+
+
+def _rmse(errors: Float64) -> float:
+    return float(np.sqrt(np.mean(errors**2)))

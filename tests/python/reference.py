@@ -1,0 +1,344 @@
+"""Slow NumPy twins of the formulas in docs/theory.md, one function per equation.
+
+Nothing here imports memoa: these are the oracles that the compiled core is tested against.
+They follow the theory literally (p x p solves, loops over agents, primal weights), and share
+no algebraic shortcut with the core.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+# ---------------------------------------------------------------- section 1: the game
+
+
+@dataclass
+class GameData:
+    """Plain arrays of one type's game, shapes as in theory section 1."""
+
+    feature_mean: np.ndarray  # (T, d, p)
+    feature_cov: np.ndarray  # (T, p, d, d)
+    target: np.ndarray  # (T, d)
+    tracking: np.ndarray  # (d, d)
+    coupling: np.ndarray  # (d, d)
+    effort: float
+    weights: np.ndarray  # (T,)
+    transition: np.ndarray  # (T, d, d)
+    mean_transition: np.ndarray  # (T, d, d)
+    drift: np.ndarray  # (T, d)
+
+
+def discount_weights(rate: float, horizon: int) -> np.ndarray:
+    """w_t = exp(-a (T-1-t)), theory (1.2)."""
+    return np.exp(-rate * (horizon - 1 - np.arange(horizon)))
+
+
+def random_psd(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Random symmetric positive semi-definite matrices of shape (..., d, d)."""
+    root = rng.normal(size=shape) / np.sqrt(shape[-1])
+    return root @ np.swapaxes(root, -1, -2)
+
+
+def random_game(rng: np.random.Generator, d: int, p: int, horizon: int) -> GameData:
+    """A random game of moderate scale, every field of it in use."""
+    return GameData(
+        feature_mean=rng.normal(size=(horizon, d, p)) / np.sqrt(p),
+        feature_cov=random_psd(rng, horizon, p, d, d) / p,
+        target=rng.normal(size=(horizon, d)),
+        tracking=random_psd(rng, d, d) + 0.2 * np.eye(d),
+        coupling=0.5 * rng.uniform() * np.eye(d) + 0.1 * rng.normal(size=(d, d)),
+        effort=float(rng.uniform(0.05, 2.0)),
+        weights=discount_weights(float(rng.uniform(0.0, 0.3)), horizon),
+        transition=np.eye(d) + 0.2 * rng.normal(size=(horizon, d, d)),
+        mean_transition=0.2 * rng.normal(size=(horizon, d, d)),
+        drift=0.2 * rng.normal(size=(horizon, d)),
+    )
+
+
+def second_moment(mean: np.ndarray, cov: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """E[Z'PZ] = M'PM + diag_k tr(P C[k]), theory (1.4)."""
+    noise = [np.trace(weight @ cov_k) for cov_k in cov]
+    return mean.T @ weight @ mean + np.diag(noise)
+
+
+# ---------------------------------------------------------------- section 3: the mean field
+
+
+@dataclass
+class PolicyData:
+    """Gains of one type, theory (3.4), and the flow of the mean field, theory (3.2)."""
+
+    gain: np.ndarray
+    mean_gain: np.ndarray
+    offset: np.ndarray
+    mean_map: np.ndarray
+    mean_shift: np.ndarray
+    rcond: float
+    values: list = field(default_factory=list)  # (L1, L2, s) after (3.3), first stage first
+
+
+def solve_mean_field(games: list[GameData], shares: np.ndarray) -> list[PolicyData]:
+    """Backward recursion (3.1)-(3.4) over K types, with plain p x p solves."""
+    n_types, horizon, d = len(games), *games[0].target.shape
+    size = n_types * d
+    average = np.kron(shares[None, :], np.eye(d))  # Pi: mbar = Pi m
+    values = [(np.zeros((d, d)), np.zeros((d, size)), np.zeros(d)) for _ in games]
+    stages: list[list[tuple]] = [[] for _ in games]
+    histories: list[list[tuple]] = [[] for _ in games]
+    rcond = np.inf
+    for t in reversed(range(horizon)):
+        joint, linear, shift, parts = np.eye(size), np.zeros((size, size)), np.zeros(size), []
+        for k, (game, (l1, l2, s)) in enumerate(zip(games, values)):
+            w, mean = game.weights[t], game.feature_mean[t]
+            big_k = l1 + w * game.tracking  # (3.1)
+            big_l = l2 - w * game.tracking @ game.coupling @ average
+            small_k = s - w * game.tracking @ game.target[t]
+            r = second_moment(mean, game.feature_cov[t], big_k) + w * game.effort * np.eye(
+                mean.shape[1]
+            )
+            r_inv_mt = np.linalg.solve(r, mean.T)
+            f = mean @ r_inv_mt  # (1.5), hidden
+            rows = slice(k * d, (k + 1) * d)
+            own = np.zeros((d, size))
+            own[:, rows] = np.eye(d)
+            closed = np.eye(d) - f @ big_k
+            joint[rows] += f @ big_l  # (3.2)
+            linear[rows] = closed @ (
+                game.transition[t] @ own + game.mean_transition[t] @ average
+            )
+            shift[rows] = closed @ game.drift[t] - f @ small_k
+            parts.append((big_k, big_l, small_k, f, r_inv_mt))
+        rcond = min(rcond, 1.0 / np.linalg.cond(joint, 1))
+        phi_map, phi_shift = np.linalg.solve(joint, linear), np.linalg.solve(joint, shift)
+        for k, (game, (big_k, big_l, small_k, f, r_inv_mt)) in enumerate(zip(games, parts)):
+            a, abar, drift = game.transition[t], game.mean_transition[t], game.drift[t]
+            on_mean = big_k @ abar @ average + big_l @ phi_map
+            affine = big_k @ drift + big_l @ phi_shift + small_k
+            stages[k].append(
+                (-r_inv_mt @ big_k @ a, -r_inv_mt @ on_mean, -r_inv_mt @ affine)  # (3.4)
+            )
+            w_matrix = np.eye(d) - big_k @ f
+            values[k] = (
+                a.T @ w_matrix @ big_k @ a,  # (3.3)
+                a.T @ w_matrix @ on_mean,
+                a.T @ w_matrix @ affine,
+            )
+            histories[k].append((*values[k], phi_map, phi_shift))
+    return [
+        PolicyData(
+            *(np.array([stage[j] for stage in stages[k]][::-1]) for j in range(3)),
+            mean_map=np.array([h[3] for h in histories[k]][::-1]),
+            mean_shift=np.array([h[4] for h in histories[k]][::-1]),
+            rcond=float(rcond),
+            values=[h[:3] for h in histories[k]][::-1],
+        )
+        for k in range(n_types)
+    ]
+
+
+# ---------------------------------------------------------------- section 6: the online ensemble
+
+
+def mixture_weights(errors, offsets, *, ridge, total, decay, absolute=False):
+    """Weights (6.3) by the primal optimality conditions, N + 1 unknowns.
+
+    errors (W, N, d): predictions relative to that step's target; offsets (W, d): y (1 - total).
+    """
+    window, n, d = errors.shape
+    kappa = ridge if absolute else ridge * n * np.mean(errors**2)  # (6.5)
+    if kappa == 0.0:
+        return np.full(n, total / n)
+    system, right = np.zeros((n + 1, n + 1)), np.zeros(n + 1)
+    system[:n, :n] = kappa * np.eye(n)
+    for s in range(window):
+        root = decay ** ((window - 1 - s) / 2)
+        for o in range(d):
+            row = root * errors[s, :, o]
+            system[:n, :n] += np.outer(row, row)
+            right[:n] += root * row * offsets[s, o]
+    system[:n, n] = system[n, :n] = 1.0
+    right[n] = total
+    return np.linalg.solve(system, right)[:n]
+
+
+def agent_stream(seed: int, agent: int, stream: int, count: int) -> np.ndarray:
+    """Raw 64-bit words of an agent: Philox4x64-10 keyed by (seed, agent)."""
+    bits = np.random.Philox(key=[seed, agent], counter=[0, stream, 0, 0])
+    return bits.random_raw(count)
+
+
+def agent_uniforms(seed, agent, stream, count):
+    """Uniforms on [0, 1) from the upper 53 bits of each word."""
+    return (agent_stream(seed, agent, stream, count) >> np.uint64(11)) * 2.0**-53
+
+
+def agent_normals(seed, agent, stream, count):
+    """Standard normals, Box-Muller on consecutive pairs of uniforms."""
+    u = agent_uniforms(seed, agent, stream, count + count % 2).reshape(-1, 2)
+    radius, angle = np.sqrt(-2.0 * np.log(1.0 - u[:, 0])), 2.0 * np.pi * u[:, 1]
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).ravel()[:count]
+
+
+ACTIVATIONS = {"relu": lambda a: np.maximum(a, 0.0), "tanh": np.tanh, "cos": np.cos}
+
+
+class RandomFeatures:
+    """Step 1 with z = sqrt(2/p) act(scale V x + v)."""
+
+    def __init__(self, n_features=12, activation="relu", scale=1.0):
+        self.p, self.activation, self.scale = n_features, activation, scale
+
+    def start(self, seed, agent, n_inputs):
+        v = agent_normals(seed, agent, 0, self.p * n_inputs).reshape(self.p, n_inputs)
+        u = agent_uniforms(seed, agent, 1, self.p)
+        phase = 2.0 * np.pi * u if self.activation == "cos" else 2.0 * u - 1.0
+        return {"V": v / np.sqrt(n_inputs), "v": phase}
+
+    def encode(self, weights, x):
+        pre = self.scale * weights["V"] @ x + weights["v"]
+        return np.sqrt(2.0 / self.p) * ACTIVATIONS[self.activation](pre)
+
+    def commit(self, weights, z):
+        pass
+
+
+class EchoState:
+    """Step 1 with a leaky tanh reservoir."""
+
+    def __init__(self, n_features=12, leak=0.3, radius=0.9):
+        self.p, self.leak, self.radius = n_features, leak, radius
+
+    def start(self, seed, agent, n_inputs):
+        weights = RandomFeatures(self.p, "tanh").start(seed, agent, n_inputs)
+        w = agent_normals(seed, agent, 2, self.p**2).reshape(self.p, self.p)
+        weights["W"] = w * self.radius / np.abs(np.linalg.eigvals(w)).max()
+        weights["r"] = np.zeros(self.p)
+        return weights
+
+    def encode(self, weights, x):
+        r = weights["r"]
+        pre = weights["W"] @ r + weights["V"] @ x + weights["v"]
+        return np.sqrt(2.0 / self.p) * ((1.0 - self.leak) * r + self.leak * np.tanh(pre))
+
+    def commit(self, weights, z):
+        weights["r"] = z / np.sqrt(2.0 / self.p)
+
+
+class Precomputed:
+    """Features from the caller, one row per agent."""
+
+    def __init__(self, n_features):
+        self.p = n_features
+
+    def start(self, seed, agent, n_inputs):
+        return {"agent": agent}
+
+    def encode(self, weights, x):
+        return x[weights["agent"]]
+
+    def commit(self, weights, z):
+        pass
+
+
+def relative_game(nu, *, consensus, effort, horizon, discount):
+    """Scalar recursion (6.1); returns the first stage's K, L, ko, km and weight w."""
+    l1 = l2 = so = sm = 0.0
+    for w in discount_weights(discount, horizon)[::-1]:
+        k, l = l1 + w * (1.0 + consensus), l2 - w * consensus
+        ko, km = so - w, sm
+        f = nu / (k * nu + w * effort)
+        closed = 1.0 - k * f
+        phi_map, phi_shift = closed / (1.0 + f * l), -f * (ko + km) / (1.0 + f * l)
+        l1, l2, so, sm = closed * k, closed * l * phi_map, closed * ko, closed * (
+            l * phi_shift + km
+        )
+    return k, l, ko, km, w
+
+
+class Ensemble:
+    """The online ensemble of section 6, a loop over agents at every step."""
+
+    def __init__(self, n_agents, encoder, *, policy="memoa", consensus=1.0, effort=0.01, horizon=8,
+                 discount=0.0, forgetting=0.98, ridge=0.1, window=32, decay=0.98,
+                 mixture_ridge=1.0, total=1.0, absolute=False, seed=0):
+        self.n, self.encoder, self.policy = n_agents, encoder, policy
+        self.game = dict(consensus=consensus, effort=effort, horizon=horizon, discount=discount)
+        self.forgetting, self.ridge = forgetting, ridge
+        self.window, self.seed = window, seed
+        self.mixture = dict(decay=decay, ridge=mixture_ridge, total=total, absolute=absolute)
+        self.weights = None
+        self.history: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def start(self, n_inputs, base):
+        p, d = self.encoder.p, len(base)
+        self.weights = [self.encoder.start(self.seed, i, n_inputs) for i in range(self.n)]
+        self.gram, self.cross = np.zeros((self.n, p, p)), np.zeros((self.n, p, d))
+        self.base, self.cost = np.array(base, float), np.zeros(self.n)
+        self.steps, self.count, self.mean, self.m2 = 0, 0, np.zeros(n_inputs), np.zeros(n_inputs)
+
+    def standardise(self, x):
+        """Step 1: count x (Welford), then standardise and clip."""
+        self.count += 1
+        delta = x - self.mean
+        self.mean = self.mean + delta / self.count
+        self.m2 = self.m2 + delta * (x - self.mean)
+        std = np.sqrt(self.m2 / self.count)
+        return np.clip(np.where(std > 0, (x - self.mean) / np.where(std > 0, std, 1), 0), -4, 4)
+
+    def predict(self, x):
+        p = self.encoder.p
+        x = x if isinstance(self.encoder, Precomputed) else self.standardise(x)
+        self.z = np.array([self.encoder.encode(w, x) for w in self.weights])
+        c = np.array([  # step 2
+            np.linalg.solve(h + self.ridge * np.eye(p), q).T @ z
+            for h, q, z in zip(self.gram, self.cross, self.z)
+        ])
+        self.forecast = self.base + (c if self.policy == "greedy" else self.act(c))
+        self.mean_field = self.forecast.mean(axis=0)
+        return self.agent_weights() @ self.forecast
+
+    def act(self, c):
+        """Steps 3 and 4, theory (6.2)."""
+        energy = (self.z**2).sum(axis=1)
+        k, l, ko, km, w = relative_game(energy.mean(), **self.game)
+        f = energy / (k * energy + w * self.game["effort"])
+        cbar = c.mean(axis=0)
+        pull = ko * c + km * cbar
+        m_next = -(f[:, None] * pull).mean(axis=0) / (1.0 + l * f.mean())
+        return -f[:, None] * (l * m_next + pull)
+
+    def agent_weights(self):
+        """Step 5."""
+        settings = self.mixture
+        total = settings["total"]
+        least = 1 if settings["absolute"] else 3
+        if self.window == 0 or self.steps < least:
+            return np.full(self.n, total / self.n)
+        errors = np.array([e for e, _ in self.history])
+        offsets = np.array([y * (1.0 - total) for _, y in self.history])
+        return mixture_weights(errors, offsets, **settings)
+
+    def learn(self, y):
+        for i in range(self.n):
+            self.encoder.commit(self.weights[i], self.z[i])
+            self.gram[i] = self.forgetting * self.gram[i] + np.outer(self.z[i], self.z[i])
+            self.cross[i] = self.forgetting * self.cross[i] + np.outer(self.z[i], y - self.base)
+        self.cost += ((y - self.forecast) ** 2).sum(axis=1)  # step 6
+        self.history = [*self.history, (self.forecast - y, y)][-max(self.window, 1):]
+        self.base = np.array(y, float)
+        self.steps += 1
+
+    def run(self, xs, ys, initial):
+        """Predict, learn, repeat; returns server forecasts, agents' RMSE and the mean field."""
+        n_inputs = 0 if isinstance(self.encoder, Precomputed) else xs.shape[1]
+        self.start(n_inputs, initial)
+        server, means, agents = [], [], []
+        for x, y in zip(xs, ys):
+            server.append(self.predict(x))
+            means.append(self.mean_field)
+            agents.append(self.forecast)
+            self.learn(y)
+        rmse = np.sqrt(self.cost / ys.size)
+        return np.array(server), rmse, np.array(means), np.array(agents)
