@@ -68,8 +68,12 @@ struct Locked {
 };
 
 void bind_game(py::module_& module);
+void bind_certificate(py::module_& module);
 void bind_equilibrium(py::module_& module);
 void bind_mixture(py::module_& module);
+void bind_moments(py::module_& module);
+void bind_nplayer(py::module_& module);
 void bind_population(py::module_& module);
+void bind_simulation(py::module_& module);
 
 }  // namespace memoa::python

@@ -97,6 +97,27 @@ void bind_equilibrium(py::module_& module) {
         return solve_mean_field(games, shares);
       },
       arg("games"), arg("shares"));
+  module.def(
+      "solve_nash",
+      [](const Game& game, Index n_agents) {
+        py::gil_scoped_release release;  // safe: a Game never changes and the caller holds it
+        return solve_nash(game, n_agents);
+      },
+      arg("game"), arg("n_agents"));
+  module.def(
+      "solve_social_optimum",
+      [](const Game& game, double n_agents) {
+        py::gil_scoped_release release;  // safe: as above
+        return solve_social_optimum(game, n_agents);
+      },
+      arg("game"), arg("n_agents"));
+  module.def(
+      "solve_myopic",
+      [](const Game& game) {
+        py::gil_scoped_release release;  // safe: as above
+        return solve_myopic(game);
+      },
+      arg("game"));
 }
 
 }  // namespace memoa::python

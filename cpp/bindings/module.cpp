@@ -39,6 +39,10 @@ PYBIND11_MODULE(_core, module) {
 
   python::bind_game(module);
   python::bind_equilibrium(module);
+  python::bind_nplayer(module);
+  python::bind_certificate(module);
+  python::bind_simulation(module);
+  python::bind_moments(module);
   python::bind_mixture(module);
   python::bind_population(module);
 }

@@ -1,17 +1,13 @@
 #include "memoa/equilibrium.hpp"
 
-#include <Eigen/LU>
-#include <cmath>
-#include <limits>
+#include "detail/stage.hpp"
+#include "detail/validate.hpp"
 
 namespace memoa {
 namespace {
 
+using detail::fail;
 using Eigen::Dynamic;
-
-[[noreturn]] void fail(Index stage, const std::string& what) {
-  throw NumericalError("stage " + std::to_string(stage) + ": " + what);
-}
 
 /// D: the outputs, KD: the stacked means of all types, where known at compile time.
 template <int D, int KD>
@@ -160,21 +156,6 @@ struct Recursion {
   }
 };
 
-Policy allocate(const Game& game, Index mean_size) {
-  Policy policy;
-  const Index T = game.horizon(), d = game.n_outputs(), p = game.n_features();
-  policy.horizon = T;
-  policy.n_outputs = d;
-  policy.n_features = p;
-  policy.mean_size = mean_size;
-  policy.gain.resize(T * p * d);
-  policy.mean_gain.resize(T * p * mean_size);
-  policy.offset.resize(T * p);
-  policy.mean_map.resize(T * mean_size * mean_size);
-  policy.mean_shift.resize(T * mean_size);
-  return policy;
-}
-
 template <int D, int KD>
 void run(const std::vector<const Game*>& games, const std::vector<double>& shares,
          std::vector<Policy>& policies) {
@@ -186,7 +167,7 @@ std::vector<Policy> solve(const std::vector<const Game*>& games,
   const Index d = games.front()->n_outputs();
   std::vector<Policy> policies;
   for (const Game* game : games)
-    policies.push_back(allocate(*game, d * static_cast<Index>(games.size())));
+    policies.push_back(detail::allocate_policy(*game, d * static_cast<Index>(games.size())));
   // small fixed sizes spare the heap and the loops of dynamic ones
   const bool single = games.size() == 1;
   if (single && d == 1)
@@ -214,30 +195,9 @@ Policy solve_mean_field(const Game& game) { return std::move(solve({&game}, {1.0
 
 std::vector<Policy> solve_mean_field(const std::vector<Game>& games,
                                      const std::vector<double>& shares) {
-  if (games.empty()) throw std::invalid_argument("games is empty; expected at least one Game");
-  if (shares.size() != games.size())
-    throw std::invalid_argument("shares has " + std::to_string(shares.size()) +
-                                " numbers; expected one for each of the " +
-                                std::to_string(games.size()) + " games");
-  double total = 0.0;
-  for (const double share : shares) {
-    if (!(share > 0.0))
-      throw std::invalid_argument("shares holds " + std::to_string(share) +
-                                  "; expected positive numbers");
-    total += share;
-  }
-  if (!(std::abs(total - 1.0) <= 1e-9))
-    throw std::invalid_argument("shares sum to " + std::to_string(total) + "; expected 1");
+  detail::require_types(games, shares);
   std::vector<const Game*> pointers;
-  for (const Game& game : games) {
-    if (game.horizon() != games[0].horizon() || game.n_outputs() != games[0].n_outputs())
-      throw std::invalid_argument(
-          "games[" + std::to_string(pointers.size()) + "] has (horizon, n_outputs) = (" +
-          std::to_string(game.horizon()) + ", " + std::to_string(game.n_outputs()) +
-          "); expected those of games[0], (" + std::to_string(games[0].horizon()) + ", " +
-          std::to_string(games[0].n_outputs()) + ")");
-    pointers.push_back(&game);
-  }
+  for (const Game& game : games) pointers.push_back(&game);
   return solve(pointers, shares);
 }
 

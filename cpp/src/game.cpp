@@ -1,7 +1,8 @@
 #include "memoa/game.hpp"
 
-#include <Eigen/Cholesky>
 #include <cmath>
+
+#include "detail/validate.hpp"
 
 namespace memoa {
 namespace {
@@ -26,18 +27,6 @@ std::vector<double> identity(Index d, double scale) {
   std::vector<double> values(static_cast<std::size_t>(d * d), 0.0);
   for (Index i = 0; i < d; ++i) values[i * d + i] = scale;
   return values;
-}
-
-/// Symmetric and without a negative eigenvalue, to a relative 1e-10.
-void require_psd(const std::string& name, const MatrixMap& matrix) {
-  const double scale = matrix.cwiseAbs().maxCoeff(), tolerance = 1e-10 * scale;
-  if (scale == 0.0) return;
-  if ((matrix - matrix.transpose()).cwiseAbs().maxCoeff() > tolerance)
-    refuse(name + " is not symmetric; expected a symmetric positive semi-definite matrix");
-  Eigen::MatrixXd shifted = matrix;
-  shifted.diagonal().array() += tolerance * static_cast<double>(matrix.rows());
-  if (Eigen::LLT<Eigen::MatrixXd>(shifted).info() != Eigen::Success)
-    refuse(name + " has a negative eigenvalue; expected a positive semi-definite matrix");
 }
 
 void require_positive(const char* name, double value) {
@@ -90,11 +79,11 @@ Game::Game(GameData data) : data_(std::move(data)) {
   require_positive("effort", data_.effort);
   for (Index t = 0; t < T; ++t)
     require_positive(("discount[" + std::to_string(t) + "]").c_str(), data_.discount[t]);
-  require_psd("tracking", tracking());
+  detail::require_psd("tracking", tracking());
   for (Index t = 0; t < T; ++t)
     for (Index k = 0; k < p; ++k)
-      require_psd("feature_cov[" + std::to_string(t) + ", " + std::to_string(k) + "]",
-                  feature_cov(t, k));
+      detail::require_psd("feature_cov[" + std::to_string(t) + ", " + std::to_string(k) + "]",
+                          feature_cov(t, k));
 }
 
 }  // namespace memoa

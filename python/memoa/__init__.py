@@ -19,18 +19,36 @@ finally:
 
 from memoa import datasets  # noqa: E402
 from memoa._core import NumericalError  # noqa: E402
+from memoa.certificate import Certificate, certify  # noqa: E402
 from memoa.encoder import EchoState, Precomputed, RandomFeatures  # noqa: E402
 from memoa.ensemble import OnlineEnsemble  # noqa: E402
-from memoa.equilibrium import Policy, solve_mean_field  # noqa: E402
+from memoa.equilibrium import (  # noqa: E402
+    Policy,
+    solve_mean_field,
+    solve_myopic,
+    solve_nash,
+    solve_social_optimum,
+)
 from memoa.game import Game  # noqa: E402
 from memoa.mixture import Mixture, ServerMixture, mixture_weights  # noqa: E402
+from memoa.moments import FeatureMoments, feature_moments  # noqa: E402
+from memoa.nplayer import (  # noqa: E402
+    CentralizedPolicy,
+    NPlayerGame,
+    solve_centralized_nash,
+)
 from memoa.run import Run  # noqa: E402
+from memoa.simulation import Simulation, simulate  # noqa: E402
 
 __version__ = _version("memoa")
 __all__ = [
+    "CentralizedPolicy",
+    "Certificate",
     "EchoState",
+    "FeatureMoments",
     "Game",
     "Mixture",
+    "NPlayerGame",
     "NumericalError",
     "OnlineEnsemble",
     "Policy",
@@ -38,11 +56,19 @@ __all__ = [
     "RandomFeatures",
     "Run",
     "ServerMixture",
+    "Simulation",
     "build_info",
+    "certify",
     "datasets",
+    "feature_moments",
     "get_cmake_dir",
     "mixture_weights",
+    "simulate",
+    "solve_centralized_nash",
     "solve_mean_field",
+    "solve_myopic",
+    "solve_nash",
+    "solve_social_optimum",
 ]
 
 # OpenMP's workers do not survive a fork: a forked child computes on one thread

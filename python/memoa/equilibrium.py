@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memoa import _core
-from memoa._validate import Float64, as_float64, as_int, as_number, require_shape, with_shape
+from memoa._validate import Float64, as_int, as_number, with_shape
 from memoa.game import Game
 
 
@@ -66,9 +67,7 @@ class Policy:
             mean_map=with_shape(
                 "mean_map", mean_map, "(horizon, mean size, mean size)", (stages, size, size)
             ),
-            mean_shift=with_shape(
-                "mean_shift", mean_shift, "(horizon, mean size)", (stages, size)
-            ),
+            mean_shift=with_shape("mean_shift", mean_shift, "(horizon, mean size)", (stages, size)),
             rcond=as_number("rcond", rcond),
         )
         self._adopt(core)
@@ -206,13 +205,135 @@ def solve_mean_field(
             raise ValueError("shares was given with one Game; expected a sequence of Games")
         return Policy._of(_core.solve_mean_field(game._core))
     if not isinstance(game, Sequence) or not all(isinstance(one, Game) for one in game):
-        raise TypeError(
-            f"game is a {type(game).__name__}; expected a Game or a sequence of Games"
-        )
+        raise TypeError(f"game is a {type(game).__name__}; expected a Game or a sequence of Games")
     if not game:
         raise ValueError("game is an empty sequence; expected at least one Game")
-    fractions = np.full(len(game), 1.0 / len(game)) if shares is None else shares
-    fractions = as_float64("shares", fractions)
-    require_shape("shares", fractions, "(number of games,)", (len(game),))
-    solved = _core.solve_mean_field_types([one._core for one in game], fractions.tolist())
+    fractions = as_shares(shares, len(game)).tolist()
+    solved = _core.solve_mean_field_types([one._core for one in game], fractions)
     return tuple(Policy._of(core) for core in solved)
+
+
+def as_shares(shares: ArrayLike | None, n_types: int) -> Float64:
+    """Fractions of the population, one for each type; None means equal ones."""
+    if shares is None:
+        return np.full(n_types, 1.0 / n_types)
+    return with_shape("shares", shares, "(number of games,)", (n_types,))
+
+
+def solve_nash(game: Game, n_agents: int) -> Policy:
+    """Exact Nash policy of N identical agents, by a backward recursion in d x d matrices.
+
+    Every agent knows that its own move shifts the mean by 1/N. The cost, O(T p d^2), does not
+    depend on N.
+
+    Parameters
+    ----------
+    game : Game
+    n_agents : int
+        N >= 1. One agent gets its linear-quadratic optimum.
+
+    Returns
+    -------
+    Policy
+        Of the own prediction and the empirical mean, own agent included. ``mean_map`` and
+        ``mean_shift`` are the flow of the expected mean. As N grows it tends to
+        :func:`solve_mean_field`'s, at rate 1/N.
+
+    Raises
+    ------
+    NumericalError
+        Where a stage's linear system is singular (there is no unique equilibrium) or overflows;
+        the message names the stage.
+
+    Notes
+    -----
+    Theory (4.1)-(4.3), docs/theory.md.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> game = memoa.Game([[1.0]], [0.0], [1.0], coupling=0.5, horizon=5)
+    >>> limit = memoa.solve_mean_field(game)
+    >>> for n in (10, 100, 1000):
+    ...     gap = abs(memoa.solve_nash(game, n).gain - limit.gain).max()
+    ...     print(f"{n:5d} {n * gap:.3f}")
+       10 0.038
+      100 0.037
+     1000 0.037
+    """
+    return Policy._of(_core.solve_nash(_one(game), as_int("n_agents", n_agents, 1)))
+
+
+def solve_social_optimum(game: Game, n_agents: float = math.inf) -> Policy:
+    """Policy of least average cost of N identical agents: the yardstick for a price of anarchy.
+
+    Parameters
+    ----------
+    game : Game
+    n_agents : int or inf
+        N >= 1; the default is the limit of many agents.
+
+    Returns
+    -------
+    Policy
+        It exists and is unique for every coupling. ``mean_map`` and ``mean_shift`` are the flow
+        of the expected mean.
+
+    Raises
+    ------
+    NumericalError
+        Where the value overflows; the message names the stage.
+
+    Notes
+    -----
+    Theory (7.2)-(7.4), docs/theory.md.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> game = memoa.Game([[1.0]], [0.1], [1.0], coupling=0.8, horizon=5)
+    >>> start = dict(mean=[0.0], cov=[[1.0]])
+    >>> best = memoa.certify(game, memoa.solve_social_optimum(game, 50), 50, **start).cost
+    >>> nash = memoa.certify(game, memoa.solve_nash(game, 50), 50, **start).cost
+    >>> best < nash
+    True
+    """
+    unlimited = isinstance(n_agents, float) and n_agents == math.inf
+    number = math.inf if unlimited else float(as_int("n_agents", n_agents, 1))
+    return Policy._of(_core.solve_social_optimum(_one(game), number))
+
+
+def solve_myopic(game: Game) -> Policy:
+    """The greedy baseline: at each stage the best control for that stage's target alone.
+
+    Neither later stages nor the other agents count: it minimises
+    ``E |y+ - e|_Q^2 + g |b|^2`` stage by stage.
+
+    Parameters
+    ----------
+    game : Game
+
+    Returns
+    -------
+    Policy
+        ``mean_gain`` is zero unless the mean field moves the predictions.
+
+    Raises
+    ------
+    NumericalError
+        Where a stage overflows; the message names it.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> game = memoa.Game([[1.0]], [0.0], [1.0], coupling=0.5, horizon=5)
+    >>> memoa.solve_myopic(game).gain.ravel()
+    array([-0.5, -0.5, -0.5, -0.5, -0.5])
+    """
+    return Policy._of(_core.solve_myopic(_one(game)))
+
+
+def _one(game: Game) -> _core.Game:
+    if not isinstance(game, Game):
+        raise TypeError(f"game is a {type(game).__name__}; expected a Game")
+    return game._core

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from memoa import _core
+from memoa._game_file import dump_game, read_game
 from memoa._validate import Float64, as_float64, as_int, as_number, require_shape
 
 _EMPTY = np.zeros(0)
@@ -158,6 +160,46 @@ class Game:
             object.__setattr__(self, name, getattr(core, name))
         for name, value in (("horizon", stages), ("n_outputs", d), ("n_features", p)):
             object.__setattr__(self, name, value)
+
+    def save(self, path: str | Path) -> None:
+        """Write the game as readable JSON; `load` reads back the same bits.
+
+        Parameters
+        ----------
+        path : str or Path
+            Overwritten if it exists.
+
+        Notes
+        -----
+        The keys are the constructor's arguments, plus ``"format": "memoa-game 1"``. Shapes are
+        those of the nested lists, and whatever the constructor takes may be written by hand.
+        """
+        dump_game(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Game:
+        """Read a game from JSON; keys that the constructor has a default for may be left out.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Returns
+        -------
+        Game
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is no valid game; one line that names the file and the key.
+        """
+        data = read_game(path)
+        try:
+            return cls(**data)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path}: {error}") from None
 
     def __repr__(self) -> str:
         """Sizes only: the arrays are long."""

@@ -11,11 +11,17 @@ namespace memoa::detail {
 inline std::array<std::uint64_t, 4> philox(std::array<std::uint64_t, 4> counter,
                                            std::array<std::uint64_t, 2> key) {
   const auto multiply = [](std::uint64_t a, std::uint64_t b, std::uint64_t& high) {
-    // 64 x 64 -> 128 bits in halves: not every compiler has a 128-bit integer
+#ifdef __SIZEOF_INT128__
+    __extension__ using Wide = unsigned __int128;
+    const Wide product = static_cast<Wide>(a) * b;
+    high = static_cast<std::uint64_t>(product >> 64);
+    return static_cast<std::uint64_t>(product);
+#else  // in halves
     const std::uint64_t a0 = a & 0xffffffffu, a1 = a >> 32, b0 = b & 0xffffffffu, b1 = b >> 32;
     const std::uint64_t mid = a1 * b0 + (a0 * b0 >> 32), cross = a0 * b1 + (mid & 0xffffffffu);
     high = a1 * b1 + (mid >> 32) + (cross >> 32);
     return a * b;
+#endif
   };
   for (int round = 0; round < 10; ++round) {
     std::uint64_t high0, high1;

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "memoa/equilibrium.hpp"
+
+// Checks of arguments that several topics share; all throw std::invalid_argument.
+namespace memoa::detail {
+
+/// Symmetric and without a negative eigenvalue, to a relative 1e-10.
+void require_psd(const std::string& name, const MatrixMap& matrix);
+
+/// Types of agents: games of one horizon and n_outputs, with positive shares that sum to one.
+void require_types(const std::vector<Game>& games, const std::vector<double>& shares);
+
+void require_agents(Index n_agents, Index least);
+
+/// The policy is one of this game, and its mean field has `mean_size` numbers.
+void require_policy(const std::string& name, const Policy& policy, const Game& game,
+                    Index mean_size);
+
+/// A mean (d) and a covariance (d, d).
+void require_law(const std::string& mean_name, const std::vector<double>& mean,
+                 const std::string& cov_name, const std::vector<double>& cov, Index d);
+
+}  // namespace memoa::detail

@@ -1,0 +1,83 @@
+#include "detail/validate.hpp"
+
+#include <Eigen/Cholesky>
+#include <cmath>
+
+namespace memoa::detail {
+namespace {
+
+[[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
+
+std::string triple(Index a, Index b, Index c) {
+  return "(" + std::to_string(a) + ", " + std::to_string(b) + ", " + std::to_string(c) + ")";
+}
+
+}  // namespace
+
+void require_psd(const std::string& name, const MatrixMap& matrix) {
+  const double scale = matrix.cwiseAbs().maxCoeff(), tolerance = 1e-10 * scale;
+  if (scale == 0.0) return;
+  if ((matrix - matrix.transpose()).cwiseAbs().maxCoeff() > tolerance)
+    refuse(name + " is not symmetric; expected a symmetric positive semi-definite matrix");
+  Eigen::MatrixXd shifted = matrix;
+  shifted.diagonal().array() += tolerance * static_cast<double>(matrix.rows());
+  if (Eigen::LLT<Eigen::MatrixXd>(shifted).info() != Eigen::Success)
+    refuse(name + " has a negative eigenvalue; expected a positive semi-definite matrix");
+}
+
+void require_types(const std::vector<Game>& games, const std::vector<double>& shares) {
+  if (games.empty()) refuse("games is empty; expected at least one Game");
+  if (shares.size() != games.size())
+    refuse("shares has " + std::to_string(shares.size()) +
+           " numbers; expected one for each of the " + std::to_string(games.size()) + " games");
+  double total = 0.0;
+  for (const double share : shares) {
+    if (!(share > 0.0))
+      refuse("shares holds " + std::to_string(share) + "; expected positive numbers");
+    total += share;
+  }
+  if (!(std::abs(total - 1.0) <= 1e-9))
+    refuse("shares sum to " + std::to_string(total) + "; expected 1");
+  const auto sizes = [](const Game& game) {
+    return "(" + std::to_string(game.horizon()) + ", " + std::to_string(game.n_outputs()) + ")";
+  };
+  for (std::size_t k = 1; k < games.size(); ++k)
+    if (games[k].horizon() != games[0].horizon() || games[k].n_outputs() != games[0].n_outputs())
+      refuse("games[" + std::to_string(k) + "] has (horizon, n_outputs) = " + sizes(games[k]) +
+             "; expected those of games[0], " + sizes(games[0]));
+}
+
+void require_agents(Index n_agents, Index least) {
+  if (n_agents < least)
+    refuse("n_agents is " + std::to_string(n_agents) + "; expected at least " +
+           std::to_string(least));
+}
+
+void require_policy(const std::string& name, const Policy& policy, const Game& game,
+                    Index mean_size) {
+  if (policy.horizon != game.horizon() || policy.n_outputs != game.n_outputs() ||
+      policy.n_features != game.n_features())
+    refuse(name + " has (horizon, n_outputs, n_features) = " +
+           triple(policy.horizon, policy.n_outputs, policy.n_features) +
+           "; expected those of its game, " +
+           triple(game.horizon(), game.n_outputs(), game.n_features()));
+  if (policy.mean_size != mean_size)
+    refuse(name + " acts on a mean field of " + std::to_string(policy.mean_size) +
+           " numbers; expected " + std::to_string(mean_size));
+}
+
+void require_law(const std::string& mean_name, const std::vector<double>& mean,
+                 const std::string& cov_name, const std::vector<double>& cov, Index d) {
+  const auto require_size = [](const std::string& name, std::size_t size, Index expected) {
+    if (static_cast<Index>(size) != expected)
+      refuse(name + " has " + std::to_string(size) + " numbers; expected " +
+             std::to_string(expected));
+  };
+  require_size(mean_name, mean.size(), d);
+  require_size(cov_name, cov.size(), d * d);
+  require_finite(mean_name.c_str(), mean.data(), {d});
+  require_finite(cov_name.c_str(), cov.data(), {d, d});
+  require_psd(cov_name, MatrixMap(cov.data(), d, d));
+}
+
+}  // namespace memoa::detail

@@ -1,0 +1,159 @@
+"""Roll a policy out over many agents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from memoa import _core
+from memoa._validate import Float64, as_choice, as_float64, as_int, require_shape
+from memoa.equilibrium import Policy, as_shares
+from memoa.game import Game
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """What a roll-out saw.
+
+    Attributes
+    ----------
+    cost : ndarray, shape (N,)
+        Cost of every agent in this roll-out; its expectation is the game's cost. With K types,
+        agents of one type are neighbours, in the types' order.
+    mean_path : ndarray, shape (T+1, K d)
+        Mean prediction of every type's agents.
+    type_sizes : tuple of K int
+        Agents of every type.
+    mean_cost, worst_cost : float
+    worst_agent : int
+        The agent with the largest cost, the first of them where several are equal.
+    """
+
+    cost: Float64 = field(repr=False)
+    mean_path: Float64 = field(repr=False)
+    type_sizes: tuple[int, ...]
+    mean_cost: float
+    worst_cost: float
+    worst_agent: int
+
+    def __repr__(self) -> str:
+        """Sizes and costs: the arrays are long."""
+        return (
+            f"Simulation(n_agents={len(self.cost)}, horizon={len(self.mean_path) - 1}, "
+            f"mean_cost={self.mean_cost:.6g}, worst_cost={self.worst_cost:.6g}, "
+            f"worst_agent={self.worst_agent})"
+        )
+
+
+def simulate(
+    game: Game | Sequence[Game],
+    policy: Policy | Sequence[Policy],
+    n_agents: int,
+    *,
+    mean: ArrayLike,
+    cov: ArrayLike,
+    shares: ArrayLike | None = None,
+    seed: int = 0,
+    mean_field: str = "empirical",
+    n_threads: int | None = None,
+) -> Simulation:
+    """Roll a policy out once over N agents with Gaussian features and initial predictions.
+
+    Parameters
+    ----------
+    game : Game, or a sequence of K Games
+    policy : Policy, or a sequence of K Policies
+        One for each type of agents.
+    n_agents : int
+        N, up to some 10^7: memory is N (d + 1) numbers.
+    mean : array_like, shape (d,) or (K, d), float64
+        Mean of the initial predictions, of all types or of each.
+    cov : array_like, shape (d, d) or (K, d, d), float64
+        Their covariance, symmetric and positive semi-definite.
+    shares : array_like, shape (K,), optional
+        Positive fractions of the population that sum to one, rounded to whole agents by largest
+        remainder. Default: equal shares.
+    seed : int
+        0 <= seed < 2^64. Random numbers depend on (seed, agent, stage) alone.
+    mean_field : {"empirical", "limit"}
+        What agents put in the place of the mean field: the types' empirical means, or the
+        policy's flow from `mean`, so that nobody communicates. Dynamics and costs always see the
+        empirical mean.
+    n_threads : int, optional
+        Default: all that the process may use. The result has the same bits for any number.
+
+    Returns
+    -------
+    Simulation
+
+    Raises
+    ------
+    NumericalError
+        Where predictions or costs overflow.
+
+    Notes
+    -----
+    Dynamics (1.1) and cost (1.2), docs/theory.md. A control is chosen before its features Z are
+    seen, so that given the past Z b is Gaussian with mean M b and covariance sum_k b_k^2 C[k].
+    Drawing it by d normals instead of the p d of Z gives everything reported the same law.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> game = memoa.Game([[1.0, 0.5]], [0.2, 0.2], [1.0], coupling=0.5, horizon=4)
+    >>> policy = memoa.solve_mean_field(game)
+    >>> rollout = memoa.simulate(game, policy, 100_000, mean=[0.0], cov=[[1.0]])
+    >>> exact = memoa.certify(game, policy, 100_000, mean=[0.0], cov=[[1.0]])
+    >>> abs(rollout.mean_cost - exact.cost) < 0.03
+    True
+    """
+    games = [game] if isinstance(game, Game) else list(game)
+    policies = [policy] if isinstance(policy, Policy) else list(policy)
+    for name, kind, values in (("game", Game, games), ("policy", Policy, policies)):
+        for value in values:
+            if not isinstance(value, kind):
+                raise TypeError(
+                    f"{name} holds a {type(value).__name__}; expected a {kind.__name__} or a "
+                    f"sequence of them"
+                )
+    if not games:
+        raise ValueError("game is an empty sequence; expected at least one Game")
+    if len(policies) != len(games):
+        raise ValueError(f"policy holds {len(policies)} policies; expected {len(games)}")
+    n_types, d = len(games), games[0].n_outputs
+    number = as_int("seed", seed, 0)
+    if number >= 2**64:
+        raise ValueError(f"seed is {number}; expected an integer below 2^64")
+    core = _core.simulate(
+        [one._core for one in games],
+        [one._core for one in policies],
+        as_shares(shares, n_types).tolist(),
+        as_int("n_agents", n_agents, 1),
+        mean=_per_type("mean", mean, n_types, (d,)),
+        cov=_per_type("cov", cov, n_types, (d, d)),
+        seed=number,
+        limit=as_choice("mean_field", mean_field, ("empirical", "limit")) == "limit",
+        n_threads=0 if n_threads is None else as_int("n_threads", n_threads, 1),
+    )
+    return Simulation(
+        cost=core.cost,
+        mean_path=core.mean_path,
+        type_sizes=tuple(core.type_sizes),
+        mean_cost=core.mean_cost,
+        worst_cost=core.worst_cost,
+        worst_agent=core.worst_agent,
+    )
+
+
+def _per_type(name: str, value: ArrayLike, n_types: int, shape: tuple[int, ...]) -> Float64:
+    """One array for all types, or one for each, as (K, *shape)."""
+    array = as_float64(name, value)
+    labels = ", ".join(["n_outputs"] * len(shape))
+    if array.ndim == len(shape):
+        require_shape(name, array, f"({labels}{',' if len(shape) == 1 else ''})", shape)
+        return np.ascontiguousarray(np.broadcast_to(array, (n_types, *shape)))
+    require_shape(name, array, f"(number of games, {labels})", (n_types, *shape))
+    return array
