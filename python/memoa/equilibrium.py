@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memoa import _core
+from memoa._core import Policy as CorePolicy
 from memoa._validate import Float64, as_float64, as_int, as_number, require_shape, with_shape
 from memoa.game import Game
 
@@ -41,7 +42,7 @@ class Policy:
     mean_map: Float64
     mean_shift: Float64
     rcond: float
-    _core: _core.Policy = field(repr=False)
+    _core: CorePolicy = field(repr=False)
 
     def __init__(
         self,
@@ -66,20 +67,18 @@ class Policy:
             mean_map=with_shape(
                 "mean_map", mean_map, "(horizon, mean size, mean size)", (stages, size, size)
             ),
-            mean_shift=with_shape(
-                "mean_shift", mean_shift, "(horizon, mean size)", (stages, size)
-            ),
+            mean_shift=with_shape("mean_shift", mean_shift, "(horizon, mean size)", (stages, size)),
             rcond=as_number("rcond", rcond),
         )
         self._adopt(core)
 
     @classmethod
-    def _of(cls, core: _core.Policy) -> Policy:
+    def _of(cls, core: CorePolicy) -> Policy:
         policy = cls.__new__(cls)
         policy._adopt(core)
         return policy
 
-    def _adopt(self, core: _core.Policy) -> None:
+    def _adopt(self, core: CorePolicy) -> None:
         object.__setattr__(self, "_core", core)
         for name in ("gain", "mean_gain", "offset", "mean_map", "mean_shift", "rcond"):
             object.__setattr__(self, name, getattr(core, name))
@@ -206,9 +205,7 @@ def solve_mean_field(
             raise ValueError("shares was given with one Game; expected a sequence of Games")
         return Policy._of(_core.solve_mean_field(game._core))
     if not isinstance(game, Sequence) or not all(isinstance(one, Game) for one in game):
-        raise TypeError(
-            f"game is a {type(game).__name__}; expected a Game or a sequence of Games"
-        )
+        raise TypeError(f"game is a {type(game).__name__}; expected a Game or a sequence of Games")
     if not game:
         raise ValueError("game is an empty sequence; expected at least one Game")
     fractions = np.full(len(game), 1.0 / len(game)) if shares is None else shares

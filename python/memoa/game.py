@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memoa import _core
+from memoa._core import Game as CoreGame
 from memoa._validate import Float64, as_float64, as_int, as_number, require_shape
 
 _EMPTY = np.zeros(0)
@@ -92,7 +93,7 @@ class Game:
     horizon: int
     n_outputs: int
     n_features: int
-    _core: _core.Game = field(repr=False)
+    _core: CoreGame = field(repr=False)
 
     def __init__(
         self,

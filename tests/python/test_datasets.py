@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+
 from memoa import datasets
 from memoa.datasets import Series, load_csv
-from numpy.typing import NDArray
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 ETT, BOC = "ETTh1.csv", "bank_of_canada_exchange_rates.csv"
