@@ -143,6 +143,9 @@ void Population::restore(const Memory& m) {
   check("increments", m.increments, s.N * s.d);
   check("standardiser.mean", m.standardiser.mean, s.dx);
   check("standardiser.squares", m.standardiser.squares, s.dx);
+  require(m.steps >= 0, "memory.steps", static_cast<double>(m.steps), "at least 0");
+  require(m.standardiser.steps >= 0.0 && std::isfinite(m.standardiser.steps),
+          "memory.standardiser.steps", m.standardiser.steps, "a number of steps >= 0");
   s.steps = m.steps;
   s.base = m.base;
   s.shown_base = m.shown_base;

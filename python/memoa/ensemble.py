@@ -434,6 +434,8 @@ class OnlineEnsemble(Estimator):
         labels, shape = self._expected_input()
         if self._engines is None or inputs.shape != shape:
             require_shape("x", inputs, f"({labels}{',' if len(shape) == 1 else ''})", shape)
+        if self._engines is None:  # nothing is drawn for an x that will be refused
+            _core.require_finite("x", inputs)
         return inputs
 
     def _check_target(self, name: str, y: ArrayLike) -> Float64:
@@ -495,7 +497,7 @@ def _agents(record: Any, n_agents: int) -> NDArray[np.intp]:
         )
     if agents.min() < 0 or agents.max() >= n_agents:
         raise ValueError(f"record holds {agents}; expected agents from 0 to {n_agents - 1}")
-    return np.ascontiguousarray(agents, dtype=np.intp)
+    return np.array(agents, dtype=np.intp)  # a copy: a Run makes its arrays read-only
 
 
 def _slices(n_steps: int) -> Iterator[tuple[int, int]]:

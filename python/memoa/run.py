@@ -52,6 +52,10 @@ class Run:
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by the constructor's arguments, so that a copy is read-only too."""
+        return type(self), tuple(getattr(self, one.name) for one in fields(self))
+
     @property
     def server_rmse(self) -> float:
         """Error of the server's forecasts."""

@@ -12,8 +12,8 @@ TEST_CASE("Philox gives the published words") {
   // Random123's known answers for philox4x64-10
   const std::uint64_t ones = ~std::uint64_t{0};
   using Words = std::array<std::uint64_t, 4>;
-  CHECK(detail::philox({0, 0, 0, 0}, {0, 0}) == Words{0x16554d9eca36314cu, 0xdb20fe9d672d0fdcu,
-                                                      0xd7e772cee186176bu, 0x7e68b68aec7ba23bu});
+  CHECK(detail::philox({0, 0, 0, 0}, {0, 0}) ==
+        Words{0x16554d9eca36314cu, 0xdb20fe9d672d0fdcu, 0xd7e772cee186176bu, 0x7e68b68aec7ba23bu});
   CHECK(detail::philox({ones, ones, ones, ones}, {ones, ones}) ==
         Words{0x87b092c3013fe90bu, 0x438c3c67be8d0224u, 0x9cc7d7c69cd777b6u, 0xa09caebf594f0ba0u});
 }
@@ -39,7 +39,7 @@ TEST_CASE("weights have the distribution they are documented to have") {
   CHECK(dx * V.squaredNorm() / V.size() == doctest::Approx(1.0).epsilon(4 * std::sqrt(2.0 / 1e4)));
   const auto [low, high] = std::minmax_element(weights.bias.begin(), weights.bias.end());
   const double turn = 2.0 * std::acos(-1.0);
-  CHECK((*low >= 0.0 && *low < 0.1 * turn && *high > 0.9 * turn && *high <= turn));
+  CHECK((*low >= 0.0 && *low<0.1 * turn&& * high> 0.9 * turn && *high <= turn));
   const EncoderWeights relu = draw_weights(RandomFeatures{p}, 0, 0, dx);
   const auto [least, most] = std::minmax_element(relu.bias.begin(), relu.bias.end());
   CHECK((*least >= -1.0 && *least < -0.8 && *most > 0.8 && *most <= 1.0));

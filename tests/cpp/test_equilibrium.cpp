@@ -112,8 +112,8 @@ TEST_CASE("act is gain y + mean_gain m + offset for every agent") {
   RowMatrix control(5, 4);
   policy.act(1, y.data(), 5, m.data(), control.data());
   for (Index i = 0; i < 5; ++i) {
-    const Eigen::VectorXd expected = policy.gain_at(1) * y.row(i).transpose() +
-                                     policy.mean_gain_at(1) * m + policy.offset_at(1);
+    const Eigen::VectorXd expected =
+        policy.gain_at(1) * y.row(i).transpose() + policy.mean_gain_at(1) * m + policy.offset_at(1);
     CHECK((control.row(i).transpose() - expected).cwiseAbs().maxCoeff() < 1e-14);
   }
 }

@@ -47,17 +47,17 @@ TEST_CASE("one stage repeats over the horizon") {
   GameData once = problems::random_game(1, 1, 2, 3);
   GameData repeated = once;
   once.horizon = repeated.horizon = T;
-  for (auto field : {&GameData::feature_mean, &GameData::feature_cov, &GameData::target,
-                     &GameData::discount, &GameData::transition, &GameData::mean_transition,
-                     &GameData::drift}) {
+  for (auto field :
+       {&GameData::feature_mean, &GameData::feature_cov, &GameData::target, &GameData::discount,
+        &GameData::transition, &GameData::mean_transition, &GameData::drift}) {
     const std::vector<double> stage = repeated.*field;
     for (Index t = 1; t < T; ++t)
       (repeated.*field).insert((repeated.*field).end(), stage.begin(), stage.end());
   }
   const Game a(once), b(repeated);
-  for (auto field : {&GameData::feature_mean, &GameData::feature_cov, &GameData::target,
-                     &GameData::discount, &GameData::transition, &GameData::mean_transition,
-                     &GameData::drift})
+  for (auto field :
+       {&GameData::feature_mean, &GameData::feature_cov, &GameData::target, &GameData::discount,
+        &GameData::transition, &GameData::mean_transition, &GameData::drift})
     CHECK(a.data().*field == b.data().*field);
 }
 

@@ -43,7 +43,7 @@ def test_the_singular_stage_is_told_by_its_number() -> None:
 
 def test_a_value_that_overflows_is_named() -> None:
     game = scalar_game(feature_mean=[[0.0]], transition=1e120, horizon=5)
-    with pytest.raises(memoa.NumericalError, match="stage [0-4]: the value recursion overflowed"):
+    with pytest.raises(memoa.NumericalError, match=r"stage [0-4]: the value recursion overflowed"):
         memoa.solve_mean_field(game)
 
 
@@ -99,10 +99,10 @@ def test_shares_of_one_game_make_no_sense() -> None:
         ({"t": 4}, ValueError, "t is 4; expected a stage from 0 to 3"),
         ({"t": -1}, ValueError, "t is -1; expected an integer of at least 0"),
         ({"t": 1.0}, TypeError, "t is 1.0 of type float; expected an integer"),
-        ({"prediction": np.ones(2)}, ValueError, r"prediction has shape \(2,\); expected .*\(any, 2\)"),
+        ({"prediction": np.ones(2)}, ValueError, r"prediction has shape \(2,\); .*\(any, 2\)"),
         ({"prediction": np.ones((5, 3))}, ValueError, r"prediction has shape \(5, 3\); expected"),
         ({"prediction": np.ones((0, 2))}, ValueError, r"prediction has shape \(0, 2\); expected"),
-        ({"prediction": [[1.0, np.nan]]}, ValueError, r"prediction holds nan at \[0, 1\]; expected"),
+        ({"prediction": [[1.0, np.nan]]}, ValueError, r"prediction holds nan at \[0, 1\]; "),
         ({"prediction": [[1j, 0]]}, TypeError, "prediction has dtype complex128; expected float64"),
         ({"mean": [1.0]}, ValueError, r"mean has shape \(1,\); expected .*\(2,\)"),
         ({"mean": [1.0, np.inf]}, ValueError, r"mean holds inf at \[1\]; expected finite"),
