@@ -26,6 +26,8 @@ def as_float64(name: str, value: Any) -> Float64:
         return value
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(f"{name} is a masked array with masked entries; expected plain numbers")
+    if hasattr(value, "tocsr"):
+        raise TypeError(f"{name} is a sparse array; expected a dense one, {name}.toarray()")
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -81,7 +83,7 @@ def as_int(name: str, value: Any, least: int) -> int:
 
 def as_number(name: str, value: Any) -> float:
     """A real number as a float; arrays, strings and complex numbers are refused."""
-    if isinstance(value, (bool, str, bytes, complex)) or not np.isscalar(value):
+    if isinstance(value, (bool, str, bytes, complex, np.complexfloating)) or not np.isscalar(value):
         if isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "iuf":
             return float(value)
         raise TypeError(f"{name} is {value!r} of type {type(value).__name__}; expected a number")

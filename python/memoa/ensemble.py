@@ -285,9 +285,11 @@ class OnlineEnsemble(Estimator):
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
         """Learn the series (X, y) in its order, on top of what was learnt."""
-        flat = np.ndim(y) == 1
-        self.run(X, y)
-        self._flat = flat
+        if y is None:
+            raise ValueError("OnlineEnsemble requires y to be passed, but the target y is None")
+        targets = as_float64("Y", y)
+        self.run(X, targets)
+        self._flat = targets.ndim == 1
         return self
 
     def predict(self, X: ArrayLike) -> Float64:
@@ -452,7 +454,11 @@ class OnlineEnsemble(Estimator):
                 f"X has shape {inputs.shape}. Reshape your data: expected (n_steps, n_inputs), "
                 "X.reshape(-1, 1) for a single input"
             )
-        if len(shape) == 1 and shape[0] is not None and inputs.shape[1:] not in ((), shape):
+        if inputs.ndim == 2 and inputs.shape[1] == 0:
+            raise ValueError(
+                f"X has 0 feature(s) (shape={inputs.shape}) while a minimum of 1 is required."
+            )
+        if inputs.ndim == 2 and len(shape) == 1 and shape[0] not in (None, inputs.shape[1]):
             raise ValueError(
                 f"X has {inputs.shape[1]} features, but OnlineEnsemble is expecting {shape[0]} "
                 "features as input: its shape is (n_steps, n_inputs)"

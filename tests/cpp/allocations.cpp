@@ -20,11 +20,14 @@ std::size_t memoa::tests::allocations() { return count; }
 
 #if defined(MEMOA_TESTS_ASAN)
 
-// the sanitizer owns malloc, but tells whoever asks
-#include <sanitizer/allocator_interface.h>
+// The sanitizer owns malloc, but tells whoever asks. Declared here, as not every compiler that has
+// the sanitizer installs its headers.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void*,
+                                                                           std::size_t),
+                                                         void (*on_free)(const volatile void*));
 
 namespace {
-const int installed = __sanitizer_install_malloc_and_free_hooks(
+[[maybe_unused]] const int installed = __sanitizer_install_malloc_and_free_hooks(
     [](const volatile void*, std::size_t) { ++count; }, [](const volatile void*) {});
 }
 

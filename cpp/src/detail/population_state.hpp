@@ -166,18 +166,19 @@ struct Population::State {
     guard(block);
   }
 
-  /// Lanes beyond the last agent, and agents whose features overflow, encode nothing at this step:
-  /// they repeat the base, and no sum over agents sees them.
+  /// Lanes beyond the last agent, and agents whose features are so large that a sum over agents or
+  /// steps would overflow, encode nothing at this step: they repeat the base, and no sum sees them.
   void guard(Index block) {
+    constexpr double kLargestEnergy = 1e150;
     Lanes* z = features.data() + block * p;
     const Lanes sum = detail::dot(z, z, p);
     const Index agents = N - block * kLanes;
-    if (agents >= kLanes && sum.allFinite()) {
+    if (agents >= kLanes && (sum <= kLargestEnergy).all()) {
       energy[block] = sum;
       return;
     }
     for (Index l = 0; l < kLanes; ++l) {
-      const bool keep = l < agents && std::isfinite(sum[l]);
+      const bool keep = l < agents && sum[l] <= kLargestEnergy;
       energy[block][l] = keep ? sum[l] : 0.0;
       if (!keep)
         for (Index k = 0; k < p; ++k) z[k][l] = 0.0;
