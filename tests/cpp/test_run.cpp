@@ -69,9 +69,9 @@ TEST_CASE("a run is its steps, bit for bit") {
 
 TEST_CASE("one thread or several: the same bits") {
   const Index N = 3000;  // several chunks, and a block that is not full
-  const Stream stream = random_stream(21, 12, 2, 2);
+  const Stream stream = random_stream(21, 8, 2, 2);
   for (const PolicyKind policy : kPolicies)
-    for (const Encoder& encoder : {Encoder(RandomFeatures{12}), Encoder(EchoState{8})}) {
+    for (const Encoder& encoder : {Encoder(RandomFeatures{6}), Encoder(EchoState{4})}) {
       PopulationSettings settings = settings_of(N + 3, stream, encoder, policy);
       const auto with = [&](int threads) {
         settings.n_threads = threads;
