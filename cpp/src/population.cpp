@@ -42,8 +42,8 @@ void validate(const PopulationSettings& s) {
   require(s.n_inputs >= 1 || !has_inputs, "n_inputs", static_cast<double>(s.n_inputs),
           "at least 1");
   require(s.n_outputs >= 1, "n_outputs", static_cast<double>(s.n_outputs), "at least 1");
-  require(s.consensus >= 0.0 && std::isfinite(s.consensus), "consensus", s.consensus,
-          "a finite number >= 0");
+  require(s.consensus >= 0.0 && s.consensus <= 1e12, "consensus", s.consensus,
+          "a number from 0 to 1e12");
   require(s.effort > 0.0 && std::isfinite(s.effort), "effort", s.effort,
           "a positive finite number");
   require(s.horizon >= 1, "horizon", static_cast<double>(s.horizon), "at least 1");

@@ -486,10 +486,7 @@ def _seed(random_state: Any) -> int:
         return int(random_state.integers(2**63))
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31 - 1))
-    seed = as_int("random_state", random_state, 0)
-    if seed >= 2**64:
-        raise ValueError(f"random_state is {seed}; expected an integer below 2**64")
-    return seed
+    return as_int("random_state", random_state, 0, below=2**64)
 
 
 def _agents(record: Any, n_agents: int) -> NDArray[np.intp]:
