@@ -21,8 +21,12 @@ PYBIND11_MODULE(_core, module) {
       py::arg("name"), py::arg("array").noconvert());
   module.def("build", [] {
     py::dict build;
-#ifdef __VERSION__
-    build["compiler"] = __VERSION__;
+#if defined(__clang__)
+    build["compiler"] = "clang " __clang_version__;
+#elif defined(__GNUC__)
+    build["compiler"] = "gcc " __VERSION__;
+#elif defined(_MSC_VER)
+    build["compiler"] = "msvc " + std::to_string(_MSC_VER);
 #else
     build["compiler"] = "unknown";
 #endif
@@ -30,7 +34,7 @@ PYBIND11_MODULE(_core, module) {
                      std::to_string(EIGEN_MAJOR_VERSION) + "." +
                      std::to_string(EIGEN_MINOR_VERSION);
 #ifdef _OPENMP
-    build["openmp"] = std::to_string(_OPENMP);
+    build["openmp"] = std::to_string(_OPENMP / 100) + "-" + std::to_string(_OPENMP % 100);
 #else
     build["openmp"] = "no";
 #endif

@@ -136,6 +136,26 @@ struct ServerMixture::State {
     is_staged = true;
   }
 
+  /// The same for plain predictions (N, d), relative to the last target: levels far above the
+  /// errors cancel no digits.
+  void stage_plain(const double* predictions) {
+    plain_base.assign(static_cast<std::size_t>(d), 0.0);
+    if (steps > 0) std::copy_n(targets.data() + newest * d, d, plain_base.data());
+    plain.resize(static_cast<std::size_t>(d * N));
+    for (Index o = 0; o < d; ++o)
+      for (Index i = 0; i < N; ++i) plain[o * N + i] = predictions[i * d + o] - plain_base[o];
+    stage(plain.data(), N, plain_base.data());
+  }
+
+  /// Are these plain predictions the ones last shown?
+  bool is_staged_as(const double* predictions) const {
+    if (!is_staged) return false;
+    for (Index o = 0; o < d; ++o)
+      for (Index i = 0; i < N; ++i)
+        if (staged[o * N + i] != predictions[i * d + o] - base[o]) return false;
+    return true;
+  }
+
   void mixed(double* out) {
     solve();
     for (Index o = 0; o < d; ++o) {
@@ -225,7 +245,7 @@ struct ServerMixture::State {
     }
   }
 
-  std::vector<double> scratch, shift, plain;
+  std::vector<double> scratch, shift, plain, plain_base;
 };
 
 ServerMixture::ServerMixture(Index n_agents, Index n_outputs, Mixture mixture, int n_threads) {
@@ -254,31 +274,16 @@ void ServerMixture::settle(const double* target) {
 }
 
 void ServerMixture::predict(const double* predictions, double* mixed) {
-  State& s = *state_;
-  require_finite("predictions", predictions, {s.N, s.d});
-  // relative to the last target: levels far above the errors cancel no digits
-  std::vector<double> base(static_cast<std::size_t>(s.d), 0.0);
-  if (s.steps > 0) std::copy_n(s.targets.data() + s.newest * s.d, s.d, base.data());
-  s.plain.resize(static_cast<std::size_t>(s.d * s.N));
-  for (Index o = 0; o < s.d; ++o)
-    for (Index i = 0; i < s.N; ++i) s.plain[o * s.N + i] = predictions[i * s.d + o] - base[o];
-  predict_increments(s.plain.data(), s.N, base.data(), mixed);
+  require_finite("predictions", predictions, {state_->N, state_->d});
+  state_->stage_plain(predictions);
+  state_->mixed(mixed);
 }
 
 void ServerMixture::update(const double* predictions, const double* target) {
   State& s = *state_;
   require_finite("predictions", predictions, {s.N, s.d});
   require_finite("target", target, {s.d});
-  const auto staged_already = [&] {
-    for (Index o = 0; o < s.d; ++o)
-      for (Index i = 0; i < s.N; ++i)
-        if (s.staged[o * s.N + i] != predictions[i * s.d + o] - s.base[o]) return false;
-    return s.is_staged;
-  };
-  if (!staged_already()) {
-    std::vector<double> unused(static_cast<std::size_t>(s.d));
-    predict(predictions, unused.data());
-  }
+  if (!s.is_staged_as(predictions)) s.stage_plain(predictions);
   s.settle(target);
 }
 

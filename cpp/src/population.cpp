@@ -42,8 +42,8 @@ void validate(const PopulationSettings& s) {
   require(s.n_inputs >= 1 || !has_inputs, "n_inputs", static_cast<double>(s.n_inputs),
           "at least 1");
   require(s.n_outputs >= 1, "n_outputs", static_cast<double>(s.n_outputs), "at least 1");
-  require(s.consensus >= 0.0 && std::isfinite(s.consensus), "consensus", s.consensus,
-          "a finite number >= 0");
+  require(s.consensus >= 0.0 && s.consensus <= 1e12, "consensus", s.consensus,
+          "a number from 0 to 1e12");
   require(s.effort > 0.0 && std::isfinite(s.effort), "effort", s.effort,
           "a positive finite number");
   require(s.horizon >= 1, "horizon", static_cast<double>(s.horizon), "at least 1");
@@ -143,6 +143,9 @@ void Population::restore(const Memory& m) {
   check("increments", m.increments, s.N * s.d);
   check("standardiser.mean", m.standardiser.mean, s.dx);
   check("standardiser.squares", m.standardiser.squares, s.dx);
+  require(m.steps >= 0, "memory.steps", static_cast<double>(m.steps), "at least 0");
+  require(m.standardiser.steps >= 0.0 && std::isfinite(m.standardiser.steps),
+          "memory.standardiser.steps", m.standardiser.steps, "a number of steps >= 0");
   s.steps = m.steps;
   s.base = m.base;
   s.shown_base = m.shown_base;

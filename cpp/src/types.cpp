@@ -8,7 +8,25 @@
 namespace memoa {
 namespace {
 std::atomic<bool> one_thread_only{false};
+
+/// The shape is [first, last).
+void check_finite(const char* name, const double* values, const Index* first, const Index* last) {
+  Index size = 1;
+  for (const Index* n = first; n != last; ++n) size *= *n;
+  for (Index i = 0; i < size; ++i) {
+    if (std::isfinite(values[i])) continue;
+    std::string place;
+    Index rest = i;
+    for (const Index* n = last; n-- != first;) {
+      place = std::to_string(rest % *n) + (place.empty() ? "" : ", ") + place;
+      rest /= *n;
+    }
+    throw std::invalid_argument(std::string(name) + " holds " + std::to_string(values[i]) +
+                                " at [" + place + "]; expected finite numbers");
+  }
 }
+
+}  // namespace
 
 int available_threads() {
 #ifdef _OPENMP
@@ -21,19 +39,11 @@ int available_threads() {
 void use_one_thread_only() { one_thread_only = true; }
 
 void require_finite(const char* name, const double* values, const std::vector<Index>& shape) {
-  Index size = 1;
-  for (const Index n : shape) size *= n;
-  for (Index i = 0; i < size; ++i) {
-    if (std::isfinite(values[i])) continue;
-    std::string place;
-    Index rest = i;
-    for (auto n = shape.rbegin(); n != shape.rend(); ++n) {
-      place = std::to_string(rest % *n) + (place.empty() ? "" : ", ") + place;
-      rest /= *n;
-    }
-    throw std::invalid_argument(std::string(name) + " holds " + std::to_string(values[i]) +
-                                " at [" + place + "]; expected finite numbers");
-  }
+  check_finite(name, values, shape.data(), shape.data() + shape.size());
+}
+
+void require_finite(const char* name, const double* values, std::initializer_list<Index> shape) {
+  check_finite(name, values, shape.begin(), shape.end());
 }
 
 namespace detail {

@@ -26,6 +26,8 @@ def as_float64(name: str, value: Any) -> Float64:
         return value
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(f"{name} is a masked array with masked entries; expected plain numbers")
+    if hasattr(value, "tocsr"):
+        raise TypeError(f"{name} is a sparse array; expected a dense one, {name}.toarray()")
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -64,8 +66,8 @@ def _sizes(labels: str, expected: Sequence[int | None]) -> str:
     return f" = ({sizes}{',' if len(expected) == 1 else ''})"
 
 
-def as_int(name: str, value: Any, least: int) -> int:
-    """An integer of at least `least`; bools and floats are refused."""
+def as_int(name: str, value: Any, least: int, below: int = 2**63) -> int:
+    """An integer in [least, below); bools and floats are refused."""
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
@@ -76,16 +78,21 @@ def as_int(name: str, value: Any, least: int) -> int:
         ) from None
     if number < least:
         raise ValueError(f"{name} is {number}; expected an integer of at least {least}")
+    if number >= below:
+        raise ValueError(f"{name} is {number}; expected an integer below {below}")
     return number
 
 
 def as_number(name: str, value: Any) -> float:
     """A real number as a float; arrays, strings and complex numbers are refused."""
-    if isinstance(value, (bool, str, bytes, complex)) or not np.isscalar(value):
+    if isinstance(value, (bool, str, bytes, complex, np.complexfloating)) or not np.isscalar(value):
         if isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "iuf":
             return float(value)
         raise TypeError(f"{name} is {value!r} of type {type(value).__name__}; expected a number")
-    return float(value)  # type: ignore[arg-type]
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (OverflowError, TypeError) as error:
+        raise ValueError(f"{name} is {value!r}; expected a number") from error
 
 
 def as_choice(name: str, value: Any, choices: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from memoa import _core
+from memoa._estimator import Estimator, not_fitted
 from memoa._validate import Float64, as_choice, as_float64, as_int, as_number, require_shape
 from memoa.encoder import Encoder, Precomputed, RandomFeatures
 from memoa.mixture import Mixture
@@ -19,7 +19,7 @@ from memoa.run import Run
 Progress = Callable[[int, int], object]
 
 
-class OnlineEnsemble:
+class OnlineEnsemble(Estimator):
     """A population of online forecasters that play the mean-field Nash policy.
 
     Time: an input x arrives, every agent predicts the y that belongs to it, the server mixes the
@@ -77,6 +77,12 @@ class OnlineEnsemble:
     True
     """
 
+    n_features_in_: int
+    n_outputs_: int
+    _engines: tuple[_core.Population, _core.ServerMixture] | None
+    _base: Float64 | None
+    _pending: bytes | None
+
     def __init__(
         self,
         n_agents: int = 64,
@@ -123,12 +129,13 @@ class OnlineEnsemble:
             Before any y was seen its width is not known, and the forecast is a single 0.
         """
         inputs = self._check_input(x)
-        if self._population is None:
+        if self._engines is None:
             base = np.zeros(1) if self._base is None else self._base
             self._provisional = self._base is None
-            self._start(inputs, base)
-        assert self._population is not None and self._server is not None
-        mixed = self._population.predict(self._server, inputs)
+            engines = self._start(inputs, base)
+        else:
+            engines = self._engines
+        mixed = engines[0].predict(engines[1], inputs)
         self._pending = inputs.tobytes()
         return mixed
 
@@ -146,7 +153,7 @@ class OnlineEnsemble:
             Where `x` was not the last one predicted. Nothing is learnt then.
         """
         inputs = self._check_input(x)
-        if self._population is None or self._pending is None:
+        if self._engines is None or self._pending is None:
             raise ValueError(
                 f"x = {_short(inputs)} was not predicted; expected predict_one(x) before "
                 "learn_one(x, y)"
@@ -156,14 +163,14 @@ class OnlineEnsemble:
                 f"x = {_short(inputs)} is not the x last given to predict_one; expected that one"
             )
         target = self._check_target("y", y)
+        population, server = self._engines
         if self._provisional:  # only now is the width of y known
+            _core.require_finite("y", target)
             self._provisional = False
             if target.size != 1:
-                _core.require_finite("y", target)
-                self._start(inputs, np.zeros(target.size))
-                self._population.predict(self._server, inputs)
-        assert self._server is not None
-        self._population.learn(self._server, target)
+                population, server = self._start(inputs, np.zeros(target.size))
+                population.predict(server, inputs)
+        population.learn(server, target)
         self._pending = None
         return self
 
@@ -171,13 +178,13 @@ class OnlineEnsemble:
         """Take `y` as the last value seen, without learning; before it, the base is 0."""
         target = self._check_target("y", y)
         _core.require_finite("y", target)
-        if self._population is None or self._provisional:
-            self._population = self._server = None
+        if self._engines is None or self._provisional:
+            self._engines = None
             self._provisional = False
             self._base = target.copy()
             self.n_outputs_ = target.size
         else:
-            self._population.observe(target)
+            self._engines[0].observe(target)
         self._pending = None
         return self
 
@@ -226,17 +233,21 @@ class OnlineEnsemble:
                 )
             _core.require_finite("initial", start)
             self.observe(start)
-        if self._population is None or self._provisional:
+        if self._engines is None or self._provisional:
             self._provisional = False
             base = np.zeros(targets.shape[1]) if self._base is None else self._base
-            self._start(inputs[0], base)
-        return self._run(inputs, targets, agents, progress)
+            self._engines = self._start(inputs[0], base)
+        return self._run(*self._engines, inputs, targets, agents, progress)
 
     def _run(
-        self, X: Float64, Y: Float64, agents: NDArray[np.intp], progress: Progress | None
+        self,
+        population: _core.Population,
+        server: _core.ServerMixture,
+        X: Float64,
+        Y: Float64,
+        agents: NDArray[np.intp],
+        progress: Progress | None,
     ) -> Run:
-        population, server = self._population, self._server
-        assert population is not None and server is not None
         self._pending = None
         start, before = population.base(), population.costs()
         population.mark_costs()
@@ -274,9 +285,11 @@ class OnlineEnsemble:
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
         """Learn the series (X, y) in its order, on top of what was learnt."""
-        flat = np.ndim(y) == 1
-        self.run(X, y)
-        self._flat = flat
+        if y is None:
+            raise ValueError("OnlineEnsemble requires y to be passed, but the target y is None")
+        targets = as_float64("Y", y)
+        self.run(X, targets)
+        self._flat = targets.ndim == 1
         return self
 
     def predict(self, X: ArrayLike) -> Float64:
@@ -286,14 +299,15 @@ class OnlineEnsemble:
         -------
         ndarray, shape (T, d), or (T,) where `fit` was given a y of shape (T,)
         """
-        if self._population is None or self._server is None:
-            raise _not_fitted("predict was called before anything was learnt; expected fit first")
+        if self._engines is None:
+            raise not_fitted("predict was called before anything was learnt; expected fit first")
         inputs = as_float64("X", X)
         self._check_rows(inputs)
-        mixed = self._population.predict_rows(self._server, inputs)
+        population, server = self._engines
+        mixed = population.predict_rows(server, inputs)
         if self._pending is not None:  # a predicted step can still be learnt
             pending = np.frombuffer(self._pending).reshape(inputs.shape[1:])
-            self._population.predict(self._server, pending)
+            population.predict(server, pending)
         return mixed[:, 0] if self._flat else mixed
 
     # ------------------------------------------------------------------ what was learnt
@@ -311,9 +325,9 @@ class OnlineEnsemble:
     @property
     def weights(self) -> Float64:
         """The server's present weights, shape (N,), a new array."""
-        if self._server is None:
+        if self._engines is None:
             return np.full(self.n_agents, self.mixture.total / self.n_agents)
-        return self._server.weights()
+        return self._engines[1].weights()
 
     @property
     def agent_rmse(self) -> Float64:
@@ -328,65 +342,31 @@ class OnlineEnsemble:
         worst = int(np.argmax(costs))
         return worst, float(costs[worst])
 
-    # ------------------------------------------------------------------ scikit-learn's contract
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments, by name."""
-        return {name: getattr(self, name) for name in _parameters()}
-
-    def set_params(self, **params: Any) -> OnlineEnsemble:
-        """Set constructor arguments; they take effect at the next `fit`."""
-        for name, value in params.items():
-            if name not in _parameters():
-                raise ValueError(
-                    f"{name!r} is not a parameter of OnlineEnsemble; expected one of "
-                    f"{', '.join(_parameters())}"
-                )
-            setattr(self, name, value)
-        return self
-
-    def __sklearn_tags__(self) -> Any:
-        """A regressor; one that follows the last value, so poor on shuffled samples."""
-        from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags
-
-        return Tags(
-            estimator_type="regressor",
-            target_tags=TargetTags(required=True, multi_output=True),
-            regressor_tags=RegressorTags(poor_score=True),
-            input_tags=InputTags(),
-        )
-
     def __sklearn_is_fitted__(self) -> bool:
         """Whether something was learnt."""
-        return self._population is not None and self._population.steps > 0
+        return self._engines is not None and self._engines[0].steps > 0
 
-    def __repr__(self) -> str:
-        """Only what differs from the default."""
-        defaults = {k: v.default for k, v in inspect.signature(type(self)).parameters.items()}
-        given = (f"{k}={v!r}" for k, v in self.get_params().items() if v != defaults[k])
-        return f"OnlineEnsemble({', '.join(given)})"
+    # ------------------------------------------------------------------ saving
 
     def __getstate__(self) -> dict[str, Any]:
         """Parameters and all that was learnt; a forecast not yet learnt is predicted again."""
-        state = {k: v for k, v in self.__dict__.items() if k not in ("_population", "_server")}
-        if self._population is not None and self._server is not None:
-            state["_memory"] = (self._population.memory(), self._server.memory())
+        state = {k: v for k, v in self.__dict__.items() if k != "_engines"}
+        if self._engines is not None:
+            state["_memory"] = tuple(engine.memory() for engine in self._engines)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Go on with the same bits."""
         memory = state.pop("_memory", None)
         self.__dict__.update(state)
-        self._population = self._server = None
+        self._engines = None
         if memory is None:
             return
-        self._build()
-        assert self._population is not None and self._server is not None
-        self._population.restore(memory[0])
-        self._server.restore(memory[1])
+        population, server = self._engines = self._build()
+        population.restore(memory[0])
+        server.restore(memory[1])
         if self._pending is not None:
-            pending = np.frombuffer(self._pending).reshape(self._input_shape)
-            self._population.predict(self._server, pending)
+            population.predict(server, np.frombuffer(self._pending).reshape(self._input_shape))
 
     # ------------------------------------------------------------------ inside
 
@@ -410,18 +390,16 @@ class OnlineEnsemble:
         return settings
 
     def _forget(self) -> None:
-        self._population: _core.Population | None = None
-        self._server: _core.ServerMixture | None = None
-        self._base: Float64 | None = None
-        self._pending: bytes | None = None
-        self._provisional = False
-        self._flat = False
+        self._engines = self._base = self._pending = None
+        self._provisional = self._flat = False
         self._built: dict[str, Any] = {}
         self._input_shape: tuple[int, ...] = ()
         self.__dict__.pop("n_outputs_", None)
         self.__dict__.pop("n_features_in_", None)
 
-    def _start(self, inputs: Float64, base: Float64) -> None:
+    def _start(
+        self, inputs: Float64, base: Float64
+    ) -> tuple[_core.Population, _core.ServerMixture]:
         """Draw the agents, now that the widths of x and y are known."""
         self._built = self._settings() | {
             "n_inputs": inputs.size if not isinstance(self.encoder, Precomputed) else 0,
@@ -433,18 +411,18 @@ class OnlineEnsemble:
         self._input_shape = inputs.shape
         self.n_features_in_ = int(inputs.shape[-1])
         self.n_outputs_ = int(base.size)
-        self._build()
-        assert self._population is not None
-        self._population.observe(base)
+        self._engines = self._build()
+        self._engines[0].observe(base)
+        return self._engines
 
-    def _build(self) -> None:
+    def _build(self) -> tuple[_core.Population, _core.ServerMixture]:
         settings = dict(self._built)
         mixture, encoder = settings.pop("mixture"), settings.pop("encoder")
-        population = _core.Population(encoder=encoder._to_core(), **settings)
-        self._server = _core.ServerMixture(
-            settings["n_agents"], settings["n_outputs"], mixture._to_core(), settings["n_threads"]
+        sizes = (settings["n_agents"], settings["n_outputs"])
+        return (
+            _core.Population(encoder=encoder._to_core(), **settings),
+            _core.ServerMixture(*sizes, mixture._to_core(), settings["n_threads"]),
         )
-        self._population = population
 
     def _expected_input(self) -> tuple[str, tuple[int | None, ...]]:
         encoder = self._built.get("encoder", self.encoder)
@@ -456,8 +434,10 @@ class OnlineEnsemble:
     def _check_input(self, x: ArrayLike) -> Float64:
         inputs = as_float64("x", x)
         labels, shape = self._expected_input()
-        if self._population is None or inputs.shape != shape:
+        if self._engines is None or inputs.shape != shape:
             require_shape("x", inputs, f"({labels}{',' if len(shape) == 1 else ''})", shape)
+        if self._engines is None:  # nothing is drawn for an x that will be refused
+            _core.require_finite("x", inputs)
         return inputs
 
     def _check_target(self, name: str, y: ArrayLike) -> Float64:
@@ -474,7 +454,11 @@ class OnlineEnsemble:
                 f"X has shape {inputs.shape}. Reshape your data: expected (n_steps, n_inputs), "
                 "X.reshape(-1, 1) for a single input"
             )
-        if len(shape) == 1 and shape[0] is not None and inputs.shape[1:] not in ((), shape):
+        if inputs.ndim == 2 and inputs.shape[1] == 0:
+            raise ValueError(
+                f"X has 0 feature(s) (shape={inputs.shape}) while a minimum of 1 is required."
+            )
+        if inputs.ndim == 2 and len(shape) == 1 and shape[0] not in (None, inputs.shape[1]):
             raise ValueError(
                 f"X has {inputs.shape[1]} features, but OnlineEnsemble is expecting {shape[0]} "
                 "features as input: its shape is (n_steps, n_inputs)"
@@ -490,22 +474,9 @@ class OnlineEnsemble:
         _core.require_finite("Y", targets)
 
     def _learnt(self, name: str) -> _core.Population:
-        if self._population is None:
-            raise _not_fitted(f"{name} was asked for before the first prediction")
-        return self._population
-
-
-def _parameters() -> tuple[str, ...]:
-    return tuple(inspect.signature(OnlineEnsemble).parameters)
-
-
-def _not_fitted(message: str) -> Exception:
-    """scikit-learn's NotFittedError where it is loaded, else the ValueError it derives from."""
-    import sys
-
-    module = sys.modules.get("sklearn.exceptions")
-    kind: type[Exception] = ValueError if module is None else module.NotFittedError
-    return kind(message)
+        if self._engines is None:
+            raise not_fitted(f"{name} was asked for before the first prediction")
+        return self._engines[0]
 
 
 def _seed(random_state: Any) -> int:
@@ -515,10 +486,7 @@ def _seed(random_state: Any) -> int:
         return int(random_state.integers(2**63))
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31 - 1))
-    seed = as_int("random_state", random_state, 0)
-    if seed >= 2**64:
-        raise ValueError(f"random_state is {seed}; expected an integer below 2**64")
-    return seed
+    return as_int("random_state", random_state, 0, below=2**64)
 
 
 def _agents(record: Any, n_agents: int) -> NDArray[np.intp]:
@@ -532,7 +500,7 @@ def _agents(record: Any, n_agents: int) -> NDArray[np.intp]:
         )
     if agents.min() < 0 or agents.max() >= n_agents:
         raise ValueError(f"record holds {agents}; expected agents from 0 to {n_agents - 1}")
-    return np.ascontiguousarray(agents, dtype=np.intp)
+    return np.array(agents, dtype=np.intp)  # a copy: a Run makes its arrays read-only
 
 
 def _slices(n_steps: int) -> Iterator[tuple[int, int]]:

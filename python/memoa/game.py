@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memoa import _core
+from memoa._core import Game as CoreGame
 from memoa._game_file import dump_game, read_game
 from memoa._validate import Float64, as_float64, as_int, as_number, require_shape
 
@@ -94,7 +95,7 @@ class Game:
     horizon: int
     n_outputs: int
     n_features: int
-    _core: _core.Game = field(repr=False)
+    _core: CoreGame = field(repr=False)
 
     def __init__(
         self,

@@ -93,8 +93,8 @@ def mixture_weights(
     Examples
     --------
     >>> import memoa
-    >>> memoa.mixture_weights([[1.0], [3.0]], [1.0], ridge=1e-9).round(6)
-    array([ 1., -0.])
+    >>> memoa.mixture_weights([[1.0], [3.0]], [1.5], ridge=1e-9).round(6)
+    array([0.75, 0.25])
     """
     shown = as_float64("predictions", predictions)
     if shown.ndim == 2:
@@ -131,7 +131,7 @@ class ServerMixture:
     ...     mixed = server.predict([[y], [y + 1.0]])
     ...     server.update([[y], [y + 1.0]], [y])
     >>> mixed.round(3)
-    array([4.199])
+    array([4.202])
     """
 
     def __init__(

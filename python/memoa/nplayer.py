@@ -291,6 +291,6 @@ def _read_only(array: Float64 | None) -> Float64 | None:
     """A copy that nobody can change."""
     if array is None:
         return None
-    copied = array.copy()
+    copied: Float64 = array.copy()
     copied.setflags(write=False)
     return copied

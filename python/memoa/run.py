@@ -52,6 +52,10 @@ class Run:
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by the constructor's arguments, so that a copy is read-only too."""
+        return type(self), tuple(getattr(self, one.name) for one in fields(self))
+
     @property
     def server_rmse(self) -> float:
         """Error of the server's forecasts."""
@@ -96,20 +100,20 @@ class Run:
         """A few lines to print."""
         steps, outputs = self.targets.shape
         rows = [
-            ("server", self.server_rmse),
-            ("mean agent", self.mean_agent_rmse),
+            ("server", self.server_rmse, ""),
+            ("mean agent", self.mean_agent_rmse, ""),
             ("best agent", self.best_agent_rmse, f"agent {self.best_agent}"),
             ("worst agent", self.worst_agent_rmse, f"agent {self.worst_agent}"),
-            ("repeat last value", self.repeat_last_rmse),
+            ("repeat last value", self.repeat_last_rmse, ""),
         ]
-        lines = [
-            f"{self.policy}: {len(self.agent_rmse)} agents, {steps} steps, {outputs} outputs",
-            f"{'root-mean-square error of':<26}",
-        ]
-        for name, value, *note in rows:
-            lines.append(f"  {name:<18} {value:>12.6g}  {' '.join(note)}".rstrip())
-        lines.append(f"under-performer regret {self.regret:>10.6g}")
-        return "\n".join(line.rstrip() for line in lines)
+        return "\n".join(
+            [
+                f"{self.policy}: {len(self.agent_rmse)} agents, {steps} steps, {outputs} outputs",
+                "root-mean-square error of",
+                *(f"  {name:<18} {value:>12.6g}  {note}".rstrip() for name, value, note in rows),
+                f"under-performer regret {self.regret:>10.6g}",
+            ]
+        )
 
     def __repr__(self) -> str:
         """Sizes and the three errors."""

@@ -105,9 +105,7 @@ def solve_mean_field(games: list[GameData], shares: np.ndarray) -> list[PolicyDa
             own[:, rows] = np.eye(d)
             closed = np.eye(d) - f @ big_k
             joint[rows] += f @ big_l  # (3.2)
-            linear[rows] = closed @ (
-                game.transition[t] @ own + game.mean_transition[t] @ average
-            )
+            linear[rows] = closed @ (game.transition[t] @ own + game.mean_transition[t] @ average)
             shift[rows] = closed @ game.drift[t] - f @ small_k
             parts.append((big_k, big_l, small_k, f, r_inv_mt))
         rcond = min(rcond, 1.0 / np.linalg.cond(joint, 1))
@@ -251,8 +249,11 @@ def relative_game(nu, *, consensus, effort, horizon, discount):
         f = nu / (k * nu + w * effort)
         closed = 1.0 - k * f
         phi_map, phi_shift = closed / (1.0 + f * l), -f * (ko + km) / (1.0 + f * l)
-        l1, l2, so, sm = closed * k, closed * l * phi_map, closed * ko, closed * (
-            l * phi_shift + km
+        l1, l2, so, sm = (
+            closed * k,
+            closed * l * phi_map,
+            closed * ko,
+            closed * (l * phi_shift + km),
         )
     return k, l, ko, km, w
 
@@ -260,9 +261,25 @@ def relative_game(nu, *, consensus, effort, horizon, discount):
 class Ensemble:
     """The online ensemble of section 6, a loop over agents at every step."""
 
-    def __init__(self, n_agents, encoder, *, policy="memoa", consensus=1.0, effort=0.01, horizon=8,
-                 discount=0.0, forgetting=0.98, ridge=0.1, window=32, decay=0.98,
-                 mixture_ridge=1.0, total=1.0, absolute=False, seed=0):
+    def __init__(
+        self,
+        n_agents,
+        encoder,
+        *,
+        policy="memoa",
+        consensus=1.0,
+        effort=0.01,
+        horizon=8,
+        discount=0.0,
+        forgetting=0.98,
+        ridge=0.1,
+        window=32,
+        decay=0.98,
+        mixture_ridge=1.0,
+        total=1.0,
+        absolute=False,
+        seed=0,
+    ):
         self.n, self.encoder, self.policy = n_agents, encoder, policy
         self.game = dict(consensus=consensus, effort=effort, horizon=horizon, discount=discount)
         self.forgetting, self.ridge = forgetting, ridge
@@ -291,10 +308,12 @@ class Ensemble:
         p = self.encoder.p
         x = x if isinstance(self.encoder, Precomputed) else self.standardise(x)
         self.z = np.array([self.encoder.encode(w, x) for w in self.weights])
-        c = np.array([  # step 2
-            np.linalg.solve(h + self.ridge * np.eye(p), q).T @ z
-            for h, q, z in zip(self.gram, self.cross, self.z)
-        ])
+        c = np.array(
+            [  # step 2
+                np.linalg.solve(h + self.ridge * np.eye(p), q).T @ z
+                for h, q, z in zip(self.gram, self.cross, self.z)
+            ]
+        )
         self.forecast = self.base + (c if self.policy == "greedy" else self.act(c))
         self.mean_field = self.forecast.mean(axis=0)
         return self.agent_weights() @ self.forecast
@@ -326,7 +345,7 @@ class Ensemble:
             self.gram[i] = self.forgetting * self.gram[i] + np.outer(self.z[i], self.z[i])
             self.cross[i] = self.forgetting * self.cross[i] + np.outer(self.z[i], y - self.base)
         self.cost += ((y - self.forecast) ** 2).sum(axis=1)  # step 6
-        self.history = [*self.history, (self.forecast - y, y)][-max(self.window, 1):]
+        self.history = [*self.history, (self.forecast - y, y)][-max(self.window, 1) :]
         self.base = np.array(y, float)
         self.steps += 1
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -23,6 +24,8 @@ class NumericalError : public std::runtime_error {
 /// Throws std::invalid_argument that names the first entry of `values` that is not finite.
 /// `shape` is the row-major shape in which the entry's position is told.
 void require_finite(const char* name, const double* values, const std::vector<Index>& shape);
+/// The same for a shape written out, which needs no heap: a warm step of an engine has none.
+void require_finite(const char* name, const double* values, std::initializer_list<Index> shape);
 
 /// Threads that this process may use: its CPU affinity and OMP_NUM_THREADS decide.
 int available_threads();

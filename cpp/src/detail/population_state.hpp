@@ -27,7 +27,8 @@ inline RelativeStage relative_game(double nu, const std::vector<double>& weights
   for (auto weight = weights.rbegin(); weight != weights.rend(); ++weight) {
     const double w = *weight;
     stage = {l1 + w * (1.0 + consensus), l2 - w * consensus, so - w, sm, w};
-    const double F = nu / (stage.K * nu + w * effort), W = 1.0 - stage.K * F;
+    // no energy, no response, also where a discount has left no price of effort
+    const double F = nu > 0.0 ? nu / (stage.K * nu + w * effort) : 0.0, W = 1.0 - stage.K * F;
     const double joint = 1.0 + F * stage.L;
     const double map = W / joint, shift = -F * (stage.ko + stage.km) / joint;
     l1 = W * stage.K;
@@ -165,18 +166,19 @@ struct Population::State {
     guard(block);
   }
 
-  /// Lanes beyond the last agent, and agents whose features overflow, encode nothing at this step:
-  /// they repeat the base, and no sum over agents sees them.
+  /// Lanes beyond the last agent, and agents whose features are so large that a sum over agents or
+  /// steps would overflow, encode nothing at this step: they repeat the base, and no sum sees them.
   void guard(Index block) {
+    constexpr double kLargestEnergy = 1e150;
     Lanes* z = features.data() + block * p;
     const Lanes sum = detail::dot(z, z, p);
     const Index agents = N - block * kLanes;
-    if (agents >= kLanes && sum.allFinite()) {
+    if (agents >= kLanes && (sum <= kLargestEnergy).all()) {
       energy[block] = sum;
       return;
     }
     for (Index l = 0; l < kLanes; ++l) {
-      const bool keep = l < agents && std::isfinite(sum[l]);
+      const bool keep = l < agents && sum[l] <= kLargestEnergy;
       energy[block][l] = keep ? sum[l] : 0.0;
       if (!keep)
         for (Index k = 0; k < p; ++k) z[k][l] = 0.0;
@@ -227,7 +229,8 @@ struct Population::State {
     const std::vector<double>& cbar = change;  // borrowed until learn() writes it
     for (Index o = 0; o < d; ++o) change[o] = sums[o] / count;
     const auto response = [&](Index block) -> Lanes {  // F_i
-      return energy[block] / (g.K * energy[block] + g.w * s.effort);
+      const Lanes& e = energy[block];
+      return (e > 0.0).select(e / (g.K * e + g.w * s.effort), Lanes::Zero());
     };
 
     const Index width = d + 1;  // avg F_i c^i and avg F_i

@@ -1,0 +1,56 @@
+#pragma once
+
+#include "checks.hpp"
+#include "problems.hpp"
+
+/// What the tests of single steps and those of whole runs share.
+namespace memoa::tests {
+
+using problems::Stream;
+
+inline const Encoder kEncoders[] = {RandomFeatures{7, Activation::relu},
+                                    RandomFeatures{6, Activation::tanh},
+                                    RandomFeatures{5, Activation::cos, 2.0}, EchoState{6}};
+
+inline PopulationSettings settings_of(Index n_agents, const Stream& stream,
+                                      const Encoder& encoder = {},
+                                      PolicyKind policy = PolicyKind::memoa) {
+  PopulationSettings s;
+  s.n_agents = n_agents;
+  s.n_inputs = stream.n_inputs;
+  s.n_outputs = stream.n_outputs;
+  s.encoder = encoder;
+  s.policy = policy;
+  s.seed = 5;
+  return s;
+}
+
+/// Everything that can be seen of a population.
+struct Seen {
+  std::vector<double> predictions, costs, mean_field;
+  double worst_cost;
+  bool operator==(const Seen& o) const {
+    return predictions == o.predictions && costs == o.costs && mean_field == o.mean_field &&
+           worst_cost == o.worst_cost;
+  }
+};
+
+inline Seen see(const Population& population) {
+  const Index N = population.settings().n_agents, d = population.settings().n_outputs;
+  Seen seen{std::vector<double>(N * d),
+            std::vector<double>(N),
+            {population.mean_field(), population.mean_field() + d},
+            population.worst_cost()};
+  population.predictions(seen.predictions.data());
+  population.costs(seen.costs.data());
+  return seen;
+}
+
+inline void follow(Population& population, const Stream& stream, Index first, Index last) {
+  for (Index t = first; t < last; ++t) {
+    population.predict(stream.x(t));
+    population.learn(stream.y(t));
+  }
+}
+
+}  // namespace memoa::tests

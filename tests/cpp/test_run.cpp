@@ -1,0 +1,195 @@
+#include "allocations.hpp"
+#include "populations.hpp"
+
+using namespace memoa;
+using problems::random_stream;
+using problems::Stream;
+using tests::contains;
+using tests::follow;
+using tests::kEncoders;
+using tests::names;
+using tests::refusal;
+using tests::see;
+using tests::settings_of;
+
+namespace {
+
+constexpr PolicyKind kPolicies[] = {PolicyKind::memoa, PolicyKind::greedy};
+
+/// All that a run writes, for the agents 0 and N - 1.
+struct Written {
+  std::vector<double> predictions, mean_field, worst_cost, recorded;
+  bool operator==(const Written& o) const {
+    return predictions == o.predictions && mean_field == o.mean_field &&
+           worst_cost == o.worst_cost && recorded == o.recorded;
+  }
+};
+
+Written write(Population& population, ServerMixture& mixture, const Stream& stream) {
+  const Index T = stream.n_steps, d = stream.n_outputs;
+  const Index record[] = {0, population.settings().n_agents - 1};
+  Written w{std::vector<double>(T * d), std::vector<double>(T * d), std::vector<double>(T),
+            std::vector<double>(T * 2 * d)};
+  run(population, mixture, stream.inputs.data(), stream.targets.data(), T,
+      {w.predictions.data(), w.mean_field.data(), w.worst_cost.data(), w.recorded.data(), record,
+       2});
+  return w;
+}
+
+}  // namespace
+
+TEST_CASE("a run is its steps, bit for bit") {
+  const Index N = 21, d = 2;
+  const Stream stream = random_stream(20, 40, 3, d);
+  for (const PolicyKind policy : kPolicies)
+    for (const Encoder& encoder : kEncoders) {
+      const PopulationSettings settings = settings_of(N, stream, encoder, policy);
+      Population whole(settings), stepped(settings);
+      ServerMixture of_whole(N, d), of_stepped(N, d);
+      const Written written = write(whole, of_whole, stream);
+      std::vector<double> mixed(d);
+      for (Index t = 0; t < stream.n_steps; ++t) {
+        stepped.predict(stream.x(t));
+        of_stepped.predict_increments(stepped.increments(), stepped.stride(), stepped.base(),
+                                      mixed.data());
+        const tests::Seen seen = see(stepped);
+        for (Index o = 0; o < d; ++o) {
+          CHECK(written.predictions[t * d + o] == mixed[o]);
+          CHECK(written.mean_field[t * d + o] == seen.mean_field[o]);
+          CHECK(written.recorded[t * 2 * d + o] == seen.predictions[o]);
+          CHECK(written.recorded[(t * 2 + 1) * d + o] == seen.predictions[(N - 1) * d + o]);
+        }
+        stepped.learn(stream.y(t));
+        of_stepped.settle(stream.y(t));
+        CHECK(written.worst_cost[t] == stepped.worst_cost());
+      }
+      CHECK(see(whole) == see(stepped));
+    }
+}
+
+TEST_CASE("one thread or several: the same bits") {
+  const Index N = 3000;  // several chunks, and a block that is not full
+  const Stream stream = random_stream(21, 8, 2, 2);
+  for (const PolicyKind policy : kPolicies)
+    for (const Encoder& encoder : {Encoder(RandomFeatures{6}), Encoder(EchoState{4})}) {
+      PopulationSettings settings = settings_of(N + 3, stream, encoder, policy);
+      const auto with = [&](int threads) {
+        settings.n_threads = threads;
+        Population population(settings);
+        ServerMixture mixture(N + 3, 2, {}, threads);
+        const Written written = write(population, mixture, stream);
+        return std::make_pair(written, see(population));
+      };
+      const auto one = with(1);
+      for (const int threads : {2, 3}) {
+        const auto several = with(threads);
+        CHECK(several.first == one.first);
+        CHECK(several.second == one.second);
+      }
+    }
+}
+
+TEST_CASE("a restored population goes on with the same bits") {
+  const Stream stream = random_stream(22, 30, 2, 2);
+  for (const PolicyKind policy : kPolicies)
+    for (const Encoder& encoder : kEncoders) {
+      const PopulationSettings settings = settings_of(19, stream, encoder, policy);
+      Population population(settings), restored(settings);
+      follow(population, stream, 0, 15);
+      restored.restore(population.memory());
+      population.mark_costs();  // as restoring does
+      CHECK(see(restored) == see(population));
+      CHECK(restored.steps() == 15);
+      follow(population, stream, 15, 30);
+      follow(restored, stream, 15, 30);
+      CHECK(see(restored) == see(population));
+    }
+}
+
+TEST_CASE("memory of another size is named and changes nothing") {
+  const Stream stream = random_stream(23, 10, 2, 1);
+  Population population(settings_of(6, stream));
+  follow(population, stream, 0, 10);
+  const tests::Seen seen = see(population);
+  using Memory = Population::Memory;
+  const std::pair<const char*, std::vector<double> Memory::*> fields[] = {
+      {"base", &Memory::base},
+      {"shown_base", &Memory::shown_base},
+      {"mean_field", &Memory::mean_field},
+      {"costs", &Memory::costs},
+      {"gram", &Memory::gram},
+      {"cross", &Memory::cross},
+      {"reservoir", &Memory::reservoir},
+      {"increments", &Memory::increments}};
+  for (const auto& entry : fields) {
+    const char* name = entry.first;
+    const auto field = entry.second;
+    CAPTURE(name);
+    Memory memory = population.memory();
+    memory.steps = 0;
+    (memory.*field).push_back(0.0);
+    CHECK(contains(refusal([&] { population.restore(memory); }), name));
+    if (memory.*field == std::vector<double>{0.0}) continue;  // no reservoir here
+    (memory.*field).pop_back();
+    (memory.*field).back() = NAN;
+    CHECK(contains(refusal([&] { population.restore(memory); }), name));
+  }
+  for (const double steps : {-1.0, double(NAN)}) {
+    Memory memory = population.memory();
+    memory.standardiser.steps = steps;
+    CHECK(contains(refusal([&] { population.restore(memory); }), "standardiser.steps"));
+  }
+  CHECK(see(population) == seen);
+  CHECK(population.steps() == 10);
+}
+
+TEST_CASE("a run refuses bad input before it learns anything") {
+  const Stream stream = random_stream(24, 8, 2, 1);
+  Population population(settings_of(6, stream));
+  ServerMixture mixture(6, 1), other(7, 1);
+  const tests::Seen seen = see(population);
+  std::vector<double> predictions(8);
+  const auto refused = [&](const Stream& s, ServerMixture& with, RunOutput output) {
+    output.predictions = predictions.data();
+    return refusal(
+        [&] { run(population, with, s.inputs.data(), s.targets.data(), s.n_steps, output); });
+  };
+  Stream bad = stream;
+  bad.inputs.back() = NAN;
+  CHECK(names(refused(bad, mixture, {}), "X holds nan at [7, 1]"));
+  bad = stream;
+  bad.targets[6] = INFINITY;
+  CHECK(names(refused(bad, mixture, {}), "Y holds inf at [6, 0]"));
+  CHECK(names(refused(stream, other, {}), "mixture"));
+  const Index record[] = {2, 6};
+  RunOutput output;
+  output.record = record;
+  output.n_record = 2;
+  CHECK(names(refused(stream, mixture, output), "record holds agent 6"));
+  CHECK(see(population) == seen);
+  CHECK(population.steps() == 0);
+  CHECK(mixture.steps() == 0);
+}
+
+TEST_CASE("a warm step allocates nothing") {
+  const Stream stream = random_stream(25, 60, 3, 2);
+  for (const PolicyKind policy : kPolicies)
+    for (const Encoder& encoder : kEncoders) {
+      PopulationSettings settings = settings_of(50, stream, encoder, policy);
+      settings.n_threads = 1;
+      Population population(settings);
+      ServerMixture mixture(50, 2, {}, 1);
+      std::vector<double> mixed(2);
+      std::size_t before = 0;
+      for (Index t = 0; t < stream.n_steps; ++t) {
+        if (t == 40) before = tests::allocations();
+        population.predict(stream.x(t));
+        mixture.predict_increments(population.increments(), population.stride(), population.base(),
+                                   mixed.data());
+        population.learn(stream.y(t));
+        mixture.settle(stream.y(t));
+      }
+      CHECK(before > 0);  // the counter counts
+      CHECK(tests::allocations() - before == 0);
+    }
+}

@@ -1,0 +1,71 @@
+"""What several test files need: conversions, comparisons, small series and ensembles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+import memoa
+from reference import GameData
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def to_game(data: GameData) -> memoa.Game:
+    """The package's game of the same data."""
+    return memoa.Game(
+        data.feature_mean,
+        data.feature_cov,
+        data.target,
+        tracking=data.tracking,
+        coupling=data.coupling,
+        effort=data.effort,
+        discount=data.weights,
+        transition=data.transition,
+        mean_transition=data.mean_transition,
+        drift=data.drift,
+    )
+
+
+def assert_close(actual: Any, expected: Any, rtol: float = 1e-10) -> None:
+    """Equal shapes, and equal numbers relative to the largest of the expected ones."""
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert actual.shape == expected.shape
+    scale = np.abs(expected).max(initial=0.0)
+    np.testing.assert_allclose(actual, expected, rtol=0.0, atol=rtol * max(scale, 1e-300))
+
+
+def assert_same_bits(actual: Any, expected: Any) -> None:
+    """Not one bit of difference."""
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert actual.dtype == expected.dtype
+    assert actual.shape == expected.shape
+    assert actual.tobytes() == expected.tobytes()
+
+
+def series(
+    n_steps: int, n_inputs: int = 2, n_outputs: int = 1, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Inputs (T, dx), targets (T, d) that partly follow them, and the value before the first."""
+    rng = np.random.default_rng(seed)
+    x = np.cumsum(0.3 * rng.normal(size=(n_steps, n_inputs)), axis=0)
+    mix = rng.normal(size=(n_inputs, n_outputs))
+    y = np.sin(x @ mix) + 0.1 * rng.normal(size=(n_steps, n_outputs))
+    return x, y, rng.normal(size=n_outputs)
+
+
+def ensemble(n_agents: int = 6, n_features: int = 5, **settings: Any) -> memoa.OnlineEnsemble:
+    """A small ensemble; any setting may be given."""
+    settings.setdefault("encoder", memoa.RandomFeatures(n_features))
+    return memoa.OnlineEnsemble(n_agents, **settings)
+
+
+def steps(model: memoa.OnlineEnsemble, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Predict and learn one step at a time; the forecasts (T, d)."""
+    shown = []
+    for one_x, one_y in zip(x, y):
+        shown.append(model.predict_one(one_x))
+        model.learn_one(one_x, one_y)
+    return np.array(shown)

@@ -1,0 +1,233 @@
+"""One step at a time: predict_one, learn_one, observe, copies on the way, and the seeds."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import memoa
+from helpers import assert_close, assert_same_bits, ensemble, series, steps
+
+Clone = Callable[[memoa.OnlineEnsemble], memoa.OnlineEnsemble]
+
+
+@pytest.fixture(params=["deepcopy", "pickle"])
+def clone(request: pytest.FixtureRequest) -> Clone:
+    if request.param == "deepcopy":
+        return copy.deepcopy
+    return lambda model: pickle.loads(pickle.dumps(model))
+
+
+def test_predict_one_leaves_no_trace(policy: str) -> None:
+    x, y, _ = series(15)
+    model, twin = ensemble(policy=policy), ensemble(policy=policy)
+    for one_x, one_y in zip(x, y):
+        model.predict_one(one_x + 3.0)
+        first = model.predict_one(one_x)
+        model.predict_one(one_x - 5.0)
+        assert_same_bits(model.predict_one(one_x), first)
+        assert_same_bits(first, twin.predict_one(one_x))
+        model.learn_one(one_x, one_y)
+        twin.learn_one(one_x, one_y)
+    assert_same_bits(model.agent_rmse, twin.agent_rmse)
+
+
+def test_predict_leaves_no_trace_either() -> None:
+    x, y, _ = series(15)
+    model, twin = ensemble(), ensemble()
+    for one_x, one_y in zip(x[:10], y[:10]):
+        model.predict_one(one_x)
+        twin.predict_one(one_x)
+        rows = model.predict(x)
+        assert_same_bits(model.predict(x), rows)
+        assert_same_bits(model.agent_predictions, twin.agent_predictions)
+        model.learn_one(one_x, one_y)
+        twin.learn_one(one_x, one_y)
+        assert_same_bits(model.predict(x[3:4])[0], twin.predict_one(x[3]))
+    assert_same_bits(steps(model, x[10:], y[10:]), steps(twin, x[10:], y[10:]))
+
+
+def test_the_server_mixes_the_agents_predictions(policy: str) -> None:
+    x, y, _ = series(12, 2, 2)
+    model = ensemble(policy=policy, mixture=memoa.Mixture(total=0.8))
+    model.observe([0.0, 1.0])
+    for one_x, one_y in zip(x, y):
+        mixed = model.predict_one(one_x)
+        assert_close(mixed, model.weights @ model.agent_predictions, 1e-12)
+        assert_close(model.mean_field, model.agent_predictions.mean(axis=0), 1e-12)
+        model.learn_one(one_x, one_y)
+    assert model.weights.sum() == pytest.approx(0.8, rel=1e-12)
+
+
+def test_learning_needs_a_prediction_of_the_same_x() -> None:
+    x, y, _ = series(6)
+    model, twin = ensemble(), ensemble()
+    with pytest.raises(ValueError, match=r"x = \[.*was not predicted; expected predict_one"):
+        model.learn_one(x[0], y[0])
+    for one_x, one_y in zip(x, y):
+        model.predict_one(one_x)
+        with pytest.raises(ValueError, match="not the x last given to predict_one; expected that"):
+            model.learn_one(one_x + 1.0, one_y)
+        model.learn_one(one_x, one_y)
+        with pytest.raises(ValueError, match="was not predicted"):
+            model.learn_one(one_x, one_y)
+    assert_same_bits(model.predict_one(x[0]), (steps(twin, x, y), twin.predict_one(x[0]))[1])
+
+
+def test_observe_is_the_base_of_the_first_step() -> None:
+    x, y, _ = series(5)
+    assert_same_bits(ensemble().observe(4.5).predict_one(x[0]), np.array([4.5]))
+    assert_same_bits(ensemble().observe([4.5, -1.0]).predict_one(x[0]), np.array([4.5, -1.0]))
+    assert_same_bits(ensemble().predict_one(x[0]), np.array([0.0]))
+    model, twin = ensemble(), ensemble()
+    steps(model, x, y)
+    steps(twin, x, y)
+    before = model.predict_one(x[0])
+    model.observe(y[-1] + 10.0)
+    assert_close(model.predict_one(x[0]), before + 10.0, 1e-12)
+    model.observe(y[-1])
+    assert_same_bits(model.predict_one(x[0]), twin.predict_one(x[0]))
+
+
+def test_what_was_predicted_before_observe_cannot_be_learnt() -> None:
+    x, y, _ = series(2)
+    model = ensemble()
+    model.predict_one(x[0])
+    model.observe(1.0)
+    with pytest.raises(ValueError, match="was not predicted"):
+        model.learn_one(x[0], y[0])
+
+
+def test_the_width_of_y_may_be_learnt_late() -> None:
+    x, y, _ = series(8, 2, 2)
+    model = ensemble()
+    assert_same_bits(model.predict_one(x[0]), np.zeros(1))
+    model.learn_one(x[0], y[0])
+    rest = steps(model, x[1:], y[1:])
+    assert_same_bits(rest, ensemble().run(x, y).predictions[1:])
+    assert model.n_outputs_ == 2
+    with pytest.raises(ValueError, match=r"y has shape \(1,\); expected .*\(2,\)"):
+        model.observe([1.0])
+
+
+def test_observing_decides_the_width_after_a_first_forecast() -> None:
+    x, y, initial = series(8, 2, 3)
+    model = ensemble()
+    model.predict_one(x[0])
+    model.observe(initial)
+    assert_same_bits(steps(model, x, y), ensemble().run(x, y, initial=initial).predictions)
+
+
+@pytest.mark.parametrize("learnt", [0, 1, 9])
+@pytest.mark.parametrize("pending", [False, True])
+@pytest.mark.parametrize("encoder", [memoa.RandomFeatures(4), memoa.EchoState(4)], ids=str)
+def test_a_copy_goes_on_with_the_same_bits(
+    clone: Clone, learnt: int, pending: bool, encoder: Any
+) -> None:
+    x, y, initial = series(16, 2, 2)
+    model = ensemble(encoder=encoder, mixture=memoa.Mixture(window=4))
+    model.observe(initial)
+    steps(model, x[:learnt], y[:learnt])
+    if pending:
+        model.predict_one(x[learnt])
+    twin = clone(model)
+    if pending:
+        assert_same_bits(twin.agent_predictions, model.agent_predictions)
+        model.learn_one(x[learnt], y[learnt])
+        twin.learn_one(x[learnt], y[learnt])
+        learnt += 1
+    assert_same_bits(steps(twin, x[learnt:], y[learnt:]), steps(model, x[learnt:], y[learnt:]))
+    assert_same_bits(twin.agent_rmse, model.agent_rmse)
+    assert_same_bits(twin.weights, model.weights)
+
+
+def test_a_copy_keeps_the_last_predictions_of_a_learnt_step(clone: Clone) -> None:
+    x, y, _ = series(7)
+    model = ensemble()
+    steps(model, x, y)
+    twin = clone(model)
+    assert_same_bits(twin.agent_predictions, model.agent_predictions)
+    assert_same_bits(twin.mean_field, model.mean_field)
+    assert twin.under_performer == model.under_performer
+
+
+def test_a_copy_before_the_width_of_y_is_known(clone: Clone) -> None:
+    x, y, _ = series(6, 2, 2)
+    model = ensemble()
+    model.predict_one(x[0])
+    twin = clone(model)
+    twin.learn_one(x[0], y[0])
+    assert_same_bits(steps(twin, x[1:], y[1:]), ensemble().run(x, y).predictions[1:])
+
+
+def test_a_copy_survives_agents_whose_features_overflow(clone: Clone) -> None:
+    x, y, _ = np.random.default_rng(0).normal(size=(12, 6, 2)), *series(12)[1:]
+    x[2:5, 3] = 9e153
+    model = ensemble(encoder=memoa.Precomputed(2))
+    steps(model, x[:8], y[:8])
+    twin = clone(model)
+    assert_same_bits(steps(twin, x[8:], y[8:]), steps(model, x[8:], y[8:]))
+
+
+def test_a_copy_is_on_its_own(clone: Clone) -> None:
+    x, y, _ = series(10)
+    model = ensemble()
+    steps(model, x[:5], y[:5])
+    twin = clone(model)
+    before = model.predict_one(x[5])
+    steps(twin, x[5:], y[5:])
+    assert_same_bits(model.predict_one(x[5]), before)
+
+
+def test_precomputed_features_are_a_matrix_per_step() -> None:
+    x, y, _ = np.random.default_rng(0).normal(size=(9, 6, 2)), *series(9)[1:]
+    model, twin = (ensemble(encoder=memoa.Precomputed(2)) for _ in range(2))
+    assert_same_bits(steps(model, x, y), twin.run(x, y).predictions)
+    assert_same_bits(model.predict(x)[0], model.predict_one(x[0]))
+
+
+def test_random_state() -> None:
+    x, y, _ = series(10)
+
+    def rmse(random_state: Any) -> np.ndarray:
+        return ensemble(random_state=random_state).run(x, y).agent_rmse
+
+    assert_same_bits(rmse(np.int64(3)), rmse(3))
+    for make in (np.random.default_rng, np.random.RandomState):
+        assert_same_bits(rmse(make(1)), rmse(make(1)))
+        assert not np.any(rmse(make(1)) == rmse(make(2)))
+    assert not np.any(rmse(None) == rmse(None))
+    assert np.isfinite(rmse(2**64 - 1)).all()
+
+
+def test_before_anything_was_predicted() -> None:
+    model = ensemble(4)
+    assert_same_bits(model.weights, np.full(4, 0.25))
+    for name in ("agent_predictions", "mean_field", "agent_rmse", "under_performer"):
+        with pytest.raises(ValueError, match=f"{name} was asked for before"):
+            getattr(model, name)
+    with pytest.raises(ValueError, match="predict was called before anything was learnt"):
+        model.predict([[1.0, 2.0]])
+
+
+def test_what_is_handed_out_is_a_copy() -> None:
+    x, y, _ = series(6)
+    model = ensemble()
+    steps(model, x, y)
+    model.predict_one(x[0])
+    for name in ("agent_predictions", "mean_field", "weights", "agent_rmse"):
+        before = getattr(model, name).copy()
+        getattr(model, name)[...] = 7.0
+        assert_same_bits(getattr(model, name), before)
+
+
+def test_repr_tells_what_is_not_default() -> None:
+    assert repr(memoa.OnlineEnsemble()) == "OnlineEnsemble()"
+    model = memoa.OnlineEnsemble(8, memoa.EchoState(3), effort=0.5)
+    assert "n_agents=8, encoder=EchoState(n_features=3" in repr(model)
+    assert repr(model).endswith("effort=0.5)")

@@ -1,0 +1,248 @@
+"""The server's mixture against the primal optimality conditions, and as an engine."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import memoa
+import reference
+from helpers import assert_close, assert_same_bits, seeds
+
+options = {
+    "ridge": st.floats(1e-2, 10.0),
+    "total": st.floats(-2.0, 2.0),
+    "decay": st.floats(0.5, 1.0),
+    "absolute": st.booleans(),
+}
+
+
+def shown(seed: int, window: int, n: int, d: int) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions (W, N, d) around targets (W, d)."""
+    rng = np.random.default_rng(seed)
+    targets = rng.normal(size=(window, d))
+    return targets[:, None] + rng.normal(size=(window, n, d)), targets
+
+
+def slow(predictions: np.ndarray, targets: np.ndarray, **settings: Any) -> np.ndarray:
+    total = settings.get("total", 1.0)
+    defaults = {"ridge": 1.0, "total": 1.0, "decay": 1.0, "absolute": False}
+    return reference.mixture_weights(
+        predictions - targets[:, None], targets * (1.0 - total), **(defaults | settings)
+    )
+
+
+# ---------------------------------------------------------------- the argmin
+
+
+@given(
+    seeds, st.integers(1, 8), st.integers(1, 12), st.integers(1, 3), st.fixed_dictionaries(options)
+)
+def test_weights_agree_with_the_primal_solution(
+    seed: int, window: int, n: int, d: int, settings: dict[str, Any]
+) -> None:
+    predictions, targets = shown(seed, window, n, d)
+    weights = memoa.mixture_weights(predictions, targets, **settings)
+    np.testing.assert_allclose(weights, slow(predictions, targets, **settings), atol=1e-9)
+    assert weights.sum() == pytest.approx(settings["total"], abs=1e-11)
+
+
+@given(seeds, st.fixed_dictionaries(options))
+def test_no_other_weights_of_that_sum_do_better(seed: int, settings: dict[str, Any]) -> None:
+    predictions, targets = shown(seed, 5, 6, 2)
+    best = memoa.mixture_weights(predictions, targets, **settings)
+    kappa = settings["ridge"]
+    if not settings["absolute"]:
+        kappa *= 6 * np.mean((predictions - targets[:, None]) ** 2)
+
+    def objective(u: np.ndarray) -> float:
+        missed = np.sum((targets - np.einsum("wnd,n->wd", predictions, u)) ** 2, axis=1)
+        return float(settings["decay"] ** np.arange(4, -1, -1) @ missed + kappa * u @ u)
+
+    for change in np.random.default_rng(seed).normal(size=(10, 6)):
+        assert objective(best) <= objective(best + 0.1 * (change - change.mean())) + 1e-12
+
+
+def test_one_step_may_come_without_a_window() -> None:
+    predictions, targets = shown(1, 1, 5, 2)
+    assert_same_bits(
+        memoa.mixture_weights(predictions[0], targets[0], ridge=0.5, absolute=True),
+        memoa.mixture_weights(predictions, targets, ridge=0.5, absolute=True),
+    )
+
+
+def test_a_high_level_costs_no_digits() -> None:
+    """Multiples of 2^-20 keep every digit of the errors when 1e4 is added."""
+    predictions, targets = (np.round(a * 2**20) / 2**20 for a in shown(2, 6, 9, 2))
+    plain = memoa.mixture_weights(predictions, targets, decay=0.9)
+    raised = memoa.mixture_weights(predictions + 1e4, targets + 1e4, decay=0.9)
+    np.testing.assert_allclose(raised, plain, rtol=0.0, atol=1e-14)
+
+
+def test_without_any_error_the_weights_are_equal() -> None:
+    targets = np.arange(8.0).reshape(4, 2)
+    predictions = np.repeat(targets[:, None], 5, axis=1)
+    assert_same_bits(memoa.mixture_weights(predictions, targets, total=2.0), np.full(5, 0.4))
+
+
+# ---------------------------------------------------------------- the engine
+
+
+@given(
+    seeds, st.integers(1, 5), st.integers(1, 12), st.integers(1, 3), st.fixed_dictionaries(options)
+)
+def test_step_by_step_is_the_argmin_over_the_window(
+    seed: int, window: int, n: int, d: int, settings: dict[str, Any]
+) -> None:
+    """Some steps are predicted before they are learnt and some are not; the ring wraps around."""
+    length = 2 * window + 3
+    predictions, targets = shown(seed, length, n, d)
+    server = memoa.ServerMixture(n, d, window=window, **settings)
+    for t in range(length):
+        if t >= (1 if settings["absolute"] else 3):
+            past = slice(max(0, t - window), t)
+            expected = slow(predictions[past], targets[past], **settings)
+        else:
+            expected = np.full(n, settings["total"] / n)
+        np.testing.assert_allclose(server.weights, expected, rtol=0.0, atol=1e-9)
+        if (seed + t) % 2:
+            mixed = server.predict(predictions[t])
+            np.testing.assert_allclose(mixed, expected @ predictions[t], rtol=0.0, atol=1e-8)
+        server.update(predictions[t], targets[t])
+
+
+def test_predict_leaves_no_trace() -> None:
+    predictions, targets = shown(3, 8, 5, 1)
+    server, twin = memoa.ServerMixture(5), memoa.ServerMixture(5)
+    for t in range(8):
+        server.predict(predictions[t] + 1.0)
+        first = server.predict(predictions[t])
+        assert_same_bits(server.predict(predictions[t]), first)
+        assert_close(first, server.weights @ predictions[t], 1e-13)
+        server.predict(predictions[t] - 1.0)
+        server.update(predictions[t], targets[t])
+        twin.update(predictions[t], targets[t])
+        assert_same_bits(server.weights, twin.weights)
+
+
+def test_a_window_of_zero_means_equal_weights_always() -> None:
+    predictions, targets = shown(4, 6, 4, 2)
+    server = memoa.ServerMixture(4, 2, window=0, total=2.0)
+    for one, y in zip(predictions, targets):
+        assert_close(server.predict(one), 2.0 * one.mean(axis=0), 1e-14)
+        server.update(one, y)
+    assert_same_bits(server.weights, np.full(4, 0.5))
+
+
+def test_the_number_of_threads_does_not_show() -> None:
+    n = 9001
+    predictions, targets = shown(5, 9, n, 2)
+    engines = [memoa.ServerMixture(n, 2, window=6, n_threads=k) for k in (1, 2, 3, 7)]
+    for one, y in zip(predictions, targets):
+        mixed = [engine.predict(one) for engine in engines]
+        for engine, other in zip(engines, mixed):
+            assert_same_bits(other, mixed[0])
+            engine.update(one, y)
+    for engine in engines[1:]:
+        assert_same_bits(engine.weights, engines[0].weights)
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+@pytest.mark.parametrize("learnt", [0, 2, 7])
+def test_a_copy_goes_on_with_the_same_bits(clone: Any, learnt: int) -> None:
+    predictions, targets = shown(6, 12, 5, 2)
+    server = memoa.ServerMixture(5, 2, window=4, decay=0.9)
+    for one, y in zip(predictions[:learnt], targets[:learnt]):
+        server.update(one, y)
+    twin = clone(server)
+    assert repr(twin) == repr(server)
+    for one, y in zip(predictions[learnt:], targets[learnt:]):
+        assert_same_bits(twin.predict(one), server.predict(one))
+        server.update(one, y)
+        twin.update(one, y)
+        assert_same_bits(twin.weights, server.weights)
+
+
+# ---------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"window": -1}, ValueError, "window is -1; expected an integer of at least 0"),
+        ({"window": 2.5}, TypeError, "window is 2.5 of type float; expected an integer"),
+        ({"decay": 0.0}, ValueError, r"decay is 0.0.*; expected a number in \(0, 1\]"),
+        ({"decay": 1.5}, ValueError, r"decay is 1.5.*; expected a number in \(0, 1\]"),
+        ({"decay": np.nan}, ValueError, r"decay is nan; expected a number in \(0, 1\]"),
+        ({"ridge": 0.0}, ValueError, "ridge is 0.0.*; expected a positive finite number"),
+        ({"ridge": "1"}, TypeError, "ridge is '1' of type str; expected a number"),
+        ({"total": np.inf}, ValueError, "total is inf; expected a finite number"),
+        ({"n_agents": 0}, ValueError, "n_agents is 0; expected an integer of at least 1"),
+        ({"n_outputs": 1.0}, TypeError, "n_outputs is 1.0 of type float; expected an integer"),
+        ({"n_threads": 0}, ValueError, "n_threads is 0; expected an integer of at least 1"),
+    ],
+)
+def test_bad_settings(change: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        memoa.ServerMixture(**({"n_agents": 3} | change))
+    if set(change) <= {"window", "decay", "ridge", "total"}:
+        with pytest.raises(error, match=message):
+            memoa.Mixture(**change)
+
+
+BAD_STEPS = [
+    (np.ones((3, 2)), [1.0], ValueError, r"target has shape \(1,\); expected .*\(2,\)"),
+    (np.ones((3, 2)), [1.0, np.nan], ValueError, r"target holds nan at \[1\]; expected finite"),
+    (np.ones((3, 2)), ["a", "b"], TypeError, "target has dtype <U1; expected float64"),
+    (np.ones((2, 2)), [1.0, 1.0], ValueError, r"predictions has shape \(2, 2\); .*\(3, 2\)"),
+    (np.ones(6), [1.0, 1.0], ValueError, r"predictions has shape \(6,\); expected .*\(3, 2\)"),
+    (np.full((3, 2), np.inf), [1, 1], ValueError, r"predictions holds inf at \[0, 0\]; expected"),
+    (np.ones((3, 2), complex), [1, 1], TypeError, "predictions has dtype complex128; expected"),
+]
+
+
+@pytest.mark.parametrize(("predictions", "target", "error", "message"), BAD_STEPS)
+def test_a_refused_step_changes_nothing(
+    predictions: Any, target: Any, error: type[Exception], message: str
+) -> None:
+    good, targets = shown(7, 6, 3, 2)
+    server, twin = memoa.ServerMixture(3, 2), memoa.ServerMixture(3, 2)
+    for t in range(6):
+        server.predict(good[t])
+        with pytest.raises(error, match=message):
+            server.update(predictions, target)
+        if message.startswith("pred"):
+            with pytest.raises(error, match=message):
+                server.predict(predictions)
+        server.update(good[t], targets[t])
+        twin.update(good[t], targets[t])
+        assert_same_bits(server.weights, twin.weights)
+
+
+@pytest.mark.parametrize(
+    ("predictions", "targets", "message"),
+    [
+        (np.ones((2, 3, 1)), np.ones((3, 1)), r"targets has shape \(3, 1\); expected .*\(2, 1\)"),
+        (np.ones((3, 1)), np.ones((1, 1)), r"targets has shape \(1, 1\); expected .*\(1,\)"),
+        (np.ones(3), np.ones(1), r"predictions has shape \(3,\); expected \(window, n_agents"),
+        (np.ones((0, 3, 1)), np.ones((0, 1)), r"predictions has shape \(0, 3, 1\); expected"),
+        (np.full((1, 2, 1), np.nan), np.ones((1, 1)), r"predictions holds nan at \[0, 0, 0\]"),
+        (np.ones((1, 2, 1)), [[np.inf]], r"targets holds inf at \[0, 0\]; expected finite"),
+    ],
+)
+def test_mixture_weights_refuses(predictions: Any, targets: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        memoa.mixture_weights(predictions, targets)
+
+
+def test_settings_are_a_plain_value() -> None:
+    settings = memoa.Mixture(window=1, absolute=True)
+    assert pickle.loads(pickle.dumps(settings)) == settings != memoa.Mixture()
+    with pytest.raises(AttributeError):
+        settings.window = 2  # type: ignore[misc]
