@@ -1,6 +1,8 @@
 #include "memoa/simulation.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <memory>
 #include <numeric>
 
 #include "detail/normals.hpp"
@@ -18,24 +20,54 @@ using Eigen::VectorXd;
 
 enum Stream : std::uint64_t { kInitial = 0, kFeatures = 1 };
 
-/// One type's stage for an agent with state y: everything that its p-wide control does, reduced to
-/// d outputs. The control is (gain, common) (y, 1).
+/// One type's stage for an agent with state y = x + centre: everything that its p-wide control
+/// does, reduced to d outputs. The control is (gain, common) (x, 1). Forms in (x, 1) are the
+/// coefficients of 1 and of the monomials of x.
 struct StagePlan {
-  MatrixXd move;                // d x d: y+ = move y + shift + noise
-  VectorXd shift;               // d
-  MatrixXd effort;              // w g |b|^2 as a form in (y, 1)
-  std::vector<MatrixXd> noise;  // covariance entry (a, b <= a) of Z b, packed, as forms in (y, 1)
-  MatrixXd tracking;            // w Q bordered by zeros: of the stage before this one
-  VectorXd wanted;              // d, G m + e: what that stage's prediction was to be
+  VectorXd centre;  // d, G m + e: what the stage before wanted to be predicted, or zero
+  std::vector<VectorXd>
+      move;       // of output a: (shift, row a of the move), y+ = move x + shift + noise
+  VectorXd cost;  // w g |b|^2, and what the prediction of the stage before costs
+  std::vector<VectorXd> noise;  // covariance entry (a, b <= a) of Z b, packed
 };
+
+/// Coefficients of (x, 1)' q (x, 1) with a symmetric q, in the order of `expand`.
+VectorXd form(const MatrixXd& q) {
+  const Index d = q.rows() - 1;
+  VectorXd coefficients(1 + monomials(d));
+  coefficients[0] = q(d, d);
+  for (Index j = 0; j < d; ++j) {
+    coefficients[1 + j] = 2.0 * q(j, d);
+    for (Index k = 0; k <= j; ++k)
+      coefficients[1 + d + packed(j, k)] = (j == k ? 1.0 : 2.0) * q(j, k);
+  }
+  return coefficients;
+}
 
 struct Chunk {
   Index type, first, size;
 };
 
-/// Room of one thread for one chunk.
-struct Workspace {
-  std::vector<double> next, noise, normals;
+/// Room of one thread for one chunk, on cache lines of its own and aligned for vectors.
+class Workspace {
+ public:
+  static constexpr Index kLine = 8, kDraws = kPlane + 2 * Normals::kShare;
+
+  double *terms, *noise, *draws;
+  std::vector<const double*> normals;  // d planes within draws
+
+  explicit Workspace(Index d) : normals(d) {
+    const Index planes = (monomials(d) + packed_size(d)) * kPlane;
+    storage_.resize(planes + d * kDraws + 2 * kLine);
+    void* start = storage_.data();
+    std::size_t space = storage_.size() * sizeof(double);
+    terms = static_cast<double*>(std::align(kLine * sizeof(double), sizeof(double), start, space));
+    noise = terms + monomials(d) * kPlane;
+    draws = noise + packed_size(d) * kPlane;
+  }
+
+ private:
+  std::vector<double> storage_;
 };
 
 class Rollout {
@@ -51,7 +83,6 @@ class Rollout {
         limit_(settings.mean_field == MeanField::limit),
         threads_(
             threads_for(resolve_threads(settings.n_threads), 50.0 * static_cast<double>(N_ * d_))),
-        workspaces_(threads_),
         plans_(K_),
         state_(N_ * d_),
         sums_(K_ * d_) {
@@ -64,11 +95,8 @@ class Rollout {
       for (Index at = 0; at < sizes[k]; at += kPlane)
         chunks_.push_back({k, first + at, std::min(kPlane, sizes[k] - at)});
     partial_.resize(chunks_.size() * d_);
-    for (Workspace& room : workspaces_) {
-      room.next.resize(d_ * kPlane);
-      room.noise.resize(packed_size(d_) * kPlane);
-      room.normals.resize(d_ * kPlane);
-    }
+    workspaces_.reserve(threads_);
+    for (int thread = 0; thread < threads_; ++thread) workspaces_.emplace_back(d_);
   }
 
   Simulation run(const std::vector<double>& mean, const std::vector<double>& cov) {
@@ -79,15 +107,12 @@ class Rollout {
     for (Index t = 0; t < T; ++t) {
       const double* seen = limit_ ? flow.data() + t * K_ * d_ : mean_at(t);
       for (Index k = 0; k < K_; ++k) plan(k, t, VectorMap(seen, K_ * d_));
-      for_each_chunk([&](Chunk chunk, double* sum, Workspace& room) {
-        if (t > 0) add_tracking(chunk, room);
-        move(chunk, t, sum, room);
-      });
+      for_each_chunk([&](Chunk chunk, double* sum, Workspace& room) { move(chunk, t, sum, room); });
       store_means(t + 1);
     }
-    for (Index k = 0; k < K_; ++k) plan_tracking(k, T);
+    for (Index k = 0; k < K_; ++k) plans_[k].cost = form(plan_tracking(k, T));
     for_each_chunk([&](Chunk chunk, double* sum, Workspace& room) {
-      add_tracking(chunk, room);
+      add_cost(chunk, room);
       sum[0] = ordered_sum(result_.cost.data() + chunk.first, chunk.size);
     });
     summarise();
@@ -138,11 +163,12 @@ class Rollout {
       draw(chunk, kInitial, 0, room);
       const double* root = roots.data() + chunk.type * packed_size(d_) * kPlane;
       for (Index a = 0; a < d_; ++a) {
-        Plane y(state_.data() + a * N_ + chunk.first, chunk.size);
-        y.setConstant(mean[chunk.type * d_ + a]);
+        double* y = state_.data() + a * N_ + chunk.first;
+        std::fill_n(y, chunk.size, mean[chunk.type * d_ + a]);
         for (Index b = 0; b <= a; ++b)
-          y += root[packed(a, b) * kPlane] * Plane(room.normals.data() + b * kPlane, chunk.size);
-        sum[a] = ordered_sum(y.data(), chunk.size);
+          for (Index i = 0; i < chunk.size; ++i)
+            y[i] += root[packed(a, b) * kPlane] * room.normals[b][i];
+        sum[a] = ordered_sum(y, chunk.size);
       }
     });
     store_means(0);
@@ -150,8 +176,9 @@ class Rollout {
 
   void draw(Chunk chunk, Stream stream, Index t, Workspace& room) const {
     for (Index o = 0; o < d_; ++o)
-      normals_.fill(chunk.first, chunk.first + chunk.size, stream, static_cast<std::uint64_t>(t),
-                    static_cast<std::uint64_t>(o), room.normals.data() + o * kPlane);
+      room.normals[o] =
+          normals_.fill(chunk.first, chunk.size, stream, static_cast<std::uint64_t>(t),
+                        static_cast<std::uint64_t>(o), room.draws + o * Workspace::kDraws);
   }
 
   void plan(Index k, Index t, const VectorMap& seen) {
@@ -159,63 +186,66 @@ class Rollout {
     const Policy& policy = policies_[k];
     StagePlan& plan = plans_[k];
     const Index p = game.n_features();
+    MatrixXd cost = plan_tracking(k, t);
     MatrixXd control(p, d_ + 1);
     control.leftCols(d_) = policy.gain_at(t);
-    control.col(d_) = policy.mean_gain_at(t) * seen + policy.offset_at(t);
+    control.col(d_) =
+        policy.mean_gain_at(t) * seen + policy.offset_at(t) + policy.gain_at(t) * plan.centre;
+    cost += game.discount(t) * game.effort() * (control.transpose() * control);
+    plan.cost = form(cost);
 
-    plan.move = game.transition(t) + game.feature_mean(t) * policy.gain_at(t);
-    plan.shift = game.mean_transition(t) * overall_mean(t) + game.drift(t) +
-                 game.feature_mean(t) * control.col(d_);
-    plan.effort = game.discount(t) * game.effort() * (control.transpose() * control);
+    MatrixXd move(d_, d_ + 1);
+    move.leftCols(d_) = game.transition(t);
+    move.col(d_) = game.transition(t) * plan.centre + game.drift(t) +
+                   game.mean_transition(t) * overall_mean(t);
+    move += game.feature_mean(t) * control;
+    plan.move.assign(d_, VectorXd(d_ + 1));
+    for (Index a = 0; a < d_; ++a) plan.move[a] << move(a, d_), move.row(a).head(d_).transpose();
+
     plan.noise.resize(packed_size(d_));
     for (Index a = 0; a < d_; ++a)
       for (Index b = 0; b <= a; ++b) {
         VectorXd entry(p);
         for (Index c = 0; c < p; ++c) entry[c] = game.feature_cov(t, c)(a, b);
-        plan.noise[packed(a, b)] = control.transpose() * (entry.asDiagonal() * control);
+        plan.noise[packed(a, b)] = form(control.transpose() * (entry.asDiagonal() * control));
       }
-    if (t > 0) plan_tracking(k, t);
   }
 
-  /// What the predictions that stage t - 1 made are judged by.
-  void plan_tracking(Index k, Index t) {
+  /// What the predictions that stage t - 1 made are judged by: sets the centre to what was wanted
+  /// and returns the cost of the distance to it as a form in (x, 1). Stage 0 judges nothing.
+  MatrixXd plan_tracking(Index k, Index t) {
     const Game& game = games_[k];
-    plans_[k].tracking = MatrixXd::Zero(d_ + 1, d_ + 1);
-    plans_[k].tracking.topLeftCorner(d_, d_) = game.discount(t - 1) * game.tracking();
-    plans_[k].wanted = game.coupling() * overall_mean(t) + game.target(t - 1);
+    MatrixXd cost = MatrixXd::Zero(d_ + 1, d_ + 1);
+    plans_[k].centre = VectorXd::Zero(d_);
+    if (t == 0) return cost;
+    cost.topLeftCorner(d_, d_) = game.discount(t - 1) * game.tracking();
+    plans_[k].centre = game.coupling() * overall_mean(t) + game.target(t - 1);
+    return cost;
   }
 
-  void add_tracking(Chunk chunk, Workspace& room) {
+  void add_cost(Chunk chunk, Workspace& room) {
     const StagePlan& plan = plans_[chunk.type];
-    for (Index o = 0; o < d_; ++o)
-      Plane(room.next.data() + o * kPlane, chunk.size) =
-          Plane(state_.data() + o * N_ + chunk.first, chunk.size) - plan.wanted[o];
-    add_quadratic(plan.tracking, room.next.data(), kPlane, chunk.size,
-                  result_.cost.data() + chunk.first);
+    expand(state_.data() + chunk.first, N_, plan.centre.data(), d_, chunk.size, room.terms);
+    add_combination(plan.cost.data(), room.terms, monomials(d_), chunk.size,
+                    result_.cost.data() + chunk.first);
   }
 
   void move(Chunk chunk, Index t, double* sum, Workspace& room) {
     const StagePlan& plan = plans_[chunk.type];
-    double* y = state_.data() + chunk.first;
-    const auto plane = [&](std::vector<double>& values, Index which) {
-      return Plane(values.data() + which * kPlane, chunk.size);
-    };
-    add_quadratic(plan.effort, y, N_, chunk.size, result_.cost.data() + chunk.first);
-    std::fill(room.noise.begin(), room.noise.end(), 0.0);
+    add_cost(chunk, room);
+    std::fill_n(room.noise, packed_size(d_) * kPlane, 0.0);
     for (Index entry = 0; entry < packed_size(d_); ++entry)
-      add_quadratic(plan.noise[entry], y, N_, chunk.size, room.noise.data() + entry * kPlane);
-    factorise_planes(room.noise.data(), d_, chunk.size);
+      add_combination(plan.noise[entry].data(), room.terms, monomials(d_), chunk.size,
+                      room.noise + entry * kPlane);
+    factorise_planes(room.noise, d_, chunk.size);
     draw(chunk, kFeatures, t, room);
     for (Index a = 0; a < d_; ++a) {
-      Plane next = plane(room.next, a);
-      next.setConstant(plan.shift[a]);
-      for (Index j = 0; j < d_; ++j) next += plan.move(a, j) * Plane(y + j * N_, chunk.size);
+      double* next = state_.data() + a * N_ + chunk.first;  // the old state lives on in the terms
+      std::fill_n(next, chunk.size, 0.0);
+      add_combination(plan.move[a].data(), room.terms, d_, chunk.size, next);
       for (Index b = 0; b <= a; ++b)
-        next += plane(room.noise, packed(a, b)) * plane(room.normals, b);
-    }
-    for (Index a = 0; a < d_; ++a) {
-      Plane(y + a * N_, chunk.size) = plane(room.next, a);
-      sum[a] = ordered_sum(room.next.data() + a * kPlane, chunk.size);
+        add_product(room.noise + packed(a, b) * kPlane, room.normals[b], chunk.size, next);
+      sum[a] = ordered_sum(next, chunk.size);
     }
   }
 
