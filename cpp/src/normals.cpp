@@ -5,14 +5,14 @@
 #include <cstring>
 
 #include "detail/levels.hpp"
-#include "detail/philox.hpp"
+#include "detail/threefry.hpp"
 
 namespace memoa::detail {
 namespace {
 
 constexpr std::uint64_t kOne = 0x3ff0000000000000u;  // the bits of 1.0
 constexpr std::uint64_t kMantissa = 0x000fffffffffffffu;
-constexpr Index kBatch = 64;  // words that wait between the generator and the transform
+constexpr Index kBatch = 40;  // blocks whose words wait between generator and transform
 
 inline double from_bits(std::uint64_t bits) {
   double value;
@@ -72,6 +72,16 @@ inline void rotate(double turn, double& cosine, double& sine) {
   sine = 2.0 * s2 * c2;
 }
 
+/// Words of `n` blocks from the block `first` on.
+MEMOA_EVERY_LEVEL void generate(const std::array<std::uint64_t, 4>& key, Index first, Index n,
+                                std::uint64_t* __restrict words) {
+  const std::array<std::uint64_t, 4> fixed = key;
+  for (Index block = 0; block < n; ++block) {
+    const auto drawn = threefry({static_cast<std::uint64_t>(first + block), 0, 0, 0}, fixed);
+    for (std::size_t k = 0; k < 4; ++k) words[4 * block + static_cast<Index>(k)] = drawn[k];
+  }
+}
+
 MEMOA_EVERY_LEVEL void transform(const std::uint64_t* __restrict words, Index n,
                                  double* __restrict out) {
   for (Index i = 0; i < n; ++i) {
@@ -89,22 +99,16 @@ MEMOA_EVERY_LEVEL void transform(const std::uint64_t* __restrict words, Index n,
 
 const double* Normals::fill(Index first, Index n, std::uint64_t stream, std::uint64_t step,
                             std::uint64_t output, double* out) const {
-  const Index start = first / kShare, end = (first + n + kShare - 1) / kShare;
-  alignas(64) std::uint64_t words[kBatch];
+  const Index end = (first + n + kShare - 1) / kShare;
+  alignas(64) std::uint64_t words[4 * kBatch];
   double* next = out;
-  for (Index block = start; block < end;) {
-    const Index stop = std::min(end, block + kBatch / 4);
-    Index count = 0;
-    for (; block < stop; ++block, count += 4) {
-      const auto drawn =
-          philox({static_cast<std::uint64_t>(block), kFirstStream + stream, step, output},
-                 {seed_, ~std::uint64_t{0}});
-      std::copy(drawn.begin(), drawn.end(), words + count);
-    }
-    transform(words, count, next);
-    next += 2 * count;
+  for (Index block = first / kShare; block < end; block += kBatch) {
+    const Index blocks = std::min(end - block, kBatch);
+    generate({seed_, stream, step, output}, block, blocks, words);
+    transform(words, 4 * blocks, next);
+    next += kShare * blocks;
   }
-  return out + (first - start * kShare);
+  return out + first % kShare;
 }
 
 }  // namespace memoa::detail

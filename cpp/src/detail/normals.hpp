@@ -10,13 +10,12 @@ namespace memoa::detail {
 /// generation of random normal deviates, Ann. Math. Statist. 1958), which has no branches and so
 /// runs on vectors of agents.
 ///
-/// Eight neighbours share the Philox block with key (seed, all ones) and counter (agent / 8,
-/// kFirstStream + stream, step, output). Agents 2i and 2i + 1 take the cosine and the sine of one
-/// word: its upper 40 bits are the radius, which ends at 7.5, and its lower 24 the angle.
+/// Eight neighbours share the Threefry block with key (seed, stream, step, output) and counter
+/// (agent / 8, 0, 0, 0). Agents 2i and 2i + 1 take the cosine and the sine of one of its words: the
+/// upper 40 bits are the radius, which ends at 7.5, and the lower 24 the angle.
 class Normals {
  public:
-  static constexpr std::uint64_t kFirstStream = 16;  // the encoders' streams lie below
-  static constexpr Index kShare = 8;                 // agents of one Philox block
+  static constexpr Index kShare = 8;  // agents of one block
 
   explicit Normals(std::uint64_t seed) : seed_(seed) {}
 
