@@ -20,7 +20,7 @@ import statistics
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
@@ -37,10 +37,14 @@ import reference_stack
 from helpers import to_game
 
 Row = dict[str, Any]
+REST = 0.1  # seconds; BLAS keeps its threads spinning for tens of milliseconds after a product
 
 
 def interleaved(tasks: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds per call of every task in every round; quick calls are repeated to fill 5 ms."""
+    """Seconds per call of every task in every round; quick calls are repeated to fill 5 ms.
+
+    Before each task the processors rest, or the threads of one side would run against the other.
+    """
     calls = {}
     for name, task in tasks.items():  # this also warms up caches and threads
         began = perf_counter()
@@ -49,6 +53,7 @@ def interleaved(tasks: Mapping[str, Callable[[], object]], rounds: int) -> dict[
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for _ in range(rounds):
         for name, task in tasks.items():
+            sleep(REST)
             began = perf_counter()
             for _ in range(calls[name]):
                 task()
@@ -147,28 +152,27 @@ def centralized(quick: bool) -> list[Row]:
 
 
 def simulation(quick: bool) -> list[Row]:
-    """Agent-stages per second, with NumPy drawing every feature or only what it needs."""
+    """Agent-stages per second; NumPy draws every feature or only what it needs."""
     horizon, n_agents = 10, 20_000 if quick else 200_000
     data = reference.random_game(np.random.default_rng(0), 2, 8, horizon)
     game = to_game(data)
     policy, mean, cov = memoa.solve_mean_field(game), np.zeros(2), np.eye(2)
+    law = (game, policy, n_agents, mean, cov, 0)
 
     def compiled(threads: int) -> Callable[[], object]:
         return lambda: memoa.simulate(game, policy, n_agents, mean=mean, cov=cov, n_threads=threads)
-
-    def plain(every_feature: bool) -> Callable[[], object]:
-        return lambda: numpy_baselines.simulate(
-            game, policy, n_agents, mean, cov, 0, every_feature=every_feature
-        )
 
     times = interleaved(
         {
             "memoa, 1 thread": compiled(1),
             "memoa, 2 threads": compiled(2),
-            "NumPy, every feature drawn": plain(True),
-            "NumPy, Z b drawn": plain(False),
+            "NumPy, every feature drawn": lambda: numpy_baselines.simulate_features(*law),
+            "NumPy, Z b drawn": lambda: numpy_baselines.simulate_outputs(*law, forms=False),
+            "NumPy, Z b drawn, the core's forms": lambda: numpy_baselines.simulate_outputs(
+                *law, forms=True
+            ),
         },
-        3 if quick else 7,
+        3 if quick else 15,
     )
     work = n_agents * horizon
     return [

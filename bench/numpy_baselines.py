@@ -55,21 +55,10 @@ def solve_centralized(game: memoa.Game, n_agents: int) -> tuple[Array, Array]:
     return gains[..., :size], gains[..., size]
 
 
-def simulate(
-    game: memoa.Game,
-    policy: memoa.Policy,
-    n_agents: int,
-    mean: Array,
-    cov: Array,
-    seed: int,
-    *,
-    every_feature: bool,
+def simulate_features(
+    game: memoa.Game, policy: memoa.Policy, n_agents: int, mean: Array, cov: Array, seed: int
 ) -> Array:
-    """Costs (N,) of agents with Gaussian features and the empirical mean field.
-
-    Either every feature is drawn, p d normals an agent and stage, or Z b itself, which is normal
-    with covariance sum_k b_k^2 C[k]: d normals, as in the compiled core.
-    """
+    """Costs (N,) with the empirical mean field; every feature is drawn, p d normals an agent."""
     rng = np.random.default_rng(seed)
     d, p = game.n_outputs, game.n_features
     states = mean + rng.standard_normal((n_agents, d)) @ np.linalg.cholesky(cov).T
@@ -79,14 +68,9 @@ def simulate(
         shared = policy.mean_gain[t] @ field + policy.offset[t]
         control = states @ policy.gain[t].T + shared
         states = states @ game.transition[t].T
-        if every_feature:
-            roots = np.linalg.cholesky(game.feature_cov[t]).transpose(0, 2, 1)
-            noise = rng.standard_normal((n_agents, p, d)) * control[:, :, None]
-            states += noise.reshape(n_agents, p * d) @ roots.reshape(p * d, d)
-        else:
-            joint = control**2 @ game.feature_cov[t].reshape(p, d * d)
-            root = np.linalg.cholesky(joint.reshape(n_agents, d, d))
-            states += np.einsum("nij,nj->ni", root, rng.standard_normal((n_agents, d)))
+        roots = np.linalg.cholesky(game.feature_cov[t]).transpose(0, 2, 1)
+        noise = rng.standard_normal((n_agents, p, d)) * control[:, :, None]
+        states += noise.reshape(n_agents, p * d) @ roots.reshape(p * d, d)
         states += control @ game.feature_mean[t].T
         states += game.mean_transition[t] @ field + game.drift[t]
         errors = states - (game.coupling @ states.mean(axis=0) + game.target[t])
@@ -94,3 +78,83 @@ def simulate(
         stage += game.effort * np.einsum("np,np->n", control, control)
         costs += game.discount[t] * stage
     return costs
+
+
+def simulate_outputs(
+    game: memoa.Game,
+    policy: memoa.Policy,
+    n_agents: int,
+    mean: Array,
+    cov: Array,
+    seed: int,
+    *,
+    forms: bool,
+) -> Array:
+    """The same, but Z b is drawn, normal with covariance sum_k b_k^2 C[k]: d normals an agent.
+
+    States are (d, N), so that every operation runs over contiguous agents. Either the p-wide
+    controls are computed, or, as in the compiled core, what they do to moves, covariances and
+    costs is multiplied out: linear and quadratic forms in (y, 1), one product of matrices a stage.
+    """
+    rng = np.random.default_rng(seed)
+    d = game.n_outputs
+    states = mean[:, None] + np.linalg.cholesky(cov) @ rng.standard_normal((d, n_agents))
+    costs = np.zeros(n_agents)
+    pairs = [(a, b) for a in range(d) for b in range(a + 1)]
+    for t in range(game.horizon):
+        field = states.mean(axis=1)
+        common = policy.mean_gain[t] @ field + policy.offset[t]
+        shift = game.mean_transition[t] @ field + game.drift[t]
+        variances = np.array([game.feature_cov[t][:, a, b] for a, b in pairs])
+        if forms:
+            control = np.column_stack([policy.gain[t], common])  # acts on (y, 1)
+            wide = np.vstack([variances, np.full(len(control), game.discount[t] * game.effort)])
+            quadratic = np.einsum("ek,ki,kj->eij", wide, control, control)
+            move = game.feature_mean[t] @ control
+            move[:, :d] += game.transition[t]
+            move[:, d] += shift
+            *joint, effort, states = _apply_forms(quadratic, move, states, pairs)
+            costs += effort
+        else:
+            control = policy.gain[t] @ states + common[:, None]
+            states = game.transition[t] @ states + game.feature_mean[t] @ control + shift[:, None]
+            control *= control
+            joint = list(variances @ control)
+            costs += (game.discount[t] * game.effort) * control.sum(axis=0)
+        _add_noise(states, dict(zip(pairs, joint, strict=True)), rng)
+        errors = states - (game.coupling @ states.mean(axis=1) + game.target[t])[:, None]
+        costs += np.einsum("dn,dn->n", (game.discount[t] * game.tracking) @ errors, errors)
+    return costs
+
+
+def _apply_forms(
+    quadratic: Array, move: Array, states: Array, pairs: list[tuple[int, int]]
+) -> list[Array]:
+    """(y, 1)' q (y, 1) of every q, and move (y, 1) as the last entry."""
+    d, n_agents = states.shape
+    terms = np.empty((1 + d + len(pairs), n_agents))
+    terms[0] = 1.0
+    terms[1 : 1 + d] = states
+    for row, (a, b) in zip(terms[1 + d :], pairs, strict=True):
+        np.multiply(states[a], states[b], out=row)
+    squares = [quadratic[:, a, b] * (1.0 if a == b else 2.0) for a, b in pairs]
+    of_quadratic = np.column_stack([quadratic[:, d, d], 2.0 * quadratic[:, d, :d], *squares])
+    of_move = np.column_stack([move[:, d], move[:, :d], np.zeros((d, len(pairs)))])
+    found = np.vstack([of_quadratic, of_move]) @ terms
+    return [*found[:-d], found[-d:]]
+
+
+def _add_noise(states: Array, root: dict[tuple[int, int], Array], rng: np.random.Generator) -> None:
+    """Factorises the agents' covariances in place and adds a draw; entries are planes (N,)."""
+    d, n_agents = states.shape
+    for b in range(d):
+        for a in range(b, d):
+            for k in range(b):
+                root[a, b] -= root[a, k] * root[b, k]
+            if a == b:
+                np.sqrt(root[a, a], out=root[a, a])
+            else:
+                root[a, b] /= root[b, b]
+    normals = rng.standard_normal((d, n_agents))
+    for (a, b), entry in root.items():
+        states[a] += entry * normals[b]

@@ -59,16 +59,11 @@ MEMOA_EVERY_LEVEL void factorise_planes(double* lower, Index d, Index n) {
       const double* before = lower + packed(b, k) * kPlane;
       for (Index i = 0; i < n; ++i) pivot[i] -= before[i] * before[i];
     }
-    if (b + 1 == d) {
-      for (Index i = 0; i < n; ++i) pivot[i] = std::sqrt(pivot[i] > 0.0 ? pivot[i] : 0.0);
-      return;
-    }
-    for (Index i = 0; i < n; ++i) {
-      const double root = std::sqrt(pivot[i] > 0.0 ? pivot[i] : 0.0);
-      const double divisor = pivot[i] > least[i] ? root : std::numeric_limits<double>::infinity();
-      reciprocal[i] = 1.0 / divisor;
-      pivot[i] = root;
-    }
+    for (Index i = 0; i < n; ++i)  // adding infinity makes a reciprocal 0
+      least[i] = pivot[i] > least[i] ? 0.0 : std::numeric_limits<double>::infinity();
+    for (Index i = 0; i < n; ++i) pivot[i] = std::sqrt(pivot[i] > 0.0 ? pivot[i] : 0.0);
+    if (b + 1 == d) return;
+    for (Index i = 0; i < n; ++i) reciprocal[i] = 1.0 / (pivot[i] + least[i]);
     for (Index a = b + 1; a < d; ++a) {
       double* __restrict entry = lower + packed(a, b) * kPlane;
       for (Index k = 0; k < b; ++k) {
