@@ -6,6 +6,7 @@
 
 #include "detail/parallel.hpp"
 #include "detail/stage.hpp"
+#include "detail/validate.hpp"
 
 namespace memoa {
 namespace {
@@ -242,7 +243,7 @@ NPlayerGame::NPlayerGame(NPlayerData data) : data_(std::move(data)) {
              " differs from player 0 in horizon, n_outputs or n_features");
   }
   if (!(data_.server_tracking >= 0.0) || !std::isfinite(data_.server_tracking))
-    refuse("server_tracking is " + std::to_string(data_.server_tracking) +
+    refuse("server_tracking is " + to_text(data_.server_tracking) +
            "; expected a finite number >= 0");
   if (!has_server()) return;
   const auto require = [](const char* name, const std::vector<double>& values, Index T, Index n) {
