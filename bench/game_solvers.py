@@ -20,7 +20,7 @@ import statistics
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ def interleaved(tasks: Mapping[str, Callable[[], object]], rounds: int) -> dict[
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for _ in range(rounds):
         for name, task in tasks.items():
+            sleep(0.1)  # the threads of NumPy's BLAS spin on for a while, on the next one's core
             began = perf_counter()
             for _ in range(calls[name]):
                 task()

@@ -102,11 +102,11 @@ def judge(
             largest, f"at most {SQUARED:.0e}", largest <= SQUARED,
         ),
         Check(
-            "no law costs less than its best response: smallest difference / cost",
+            "no law beats its best response: least difference / cost",
             smallest, f"at least {-COST_ROUNDING:.0e}", smallest >= -COST_ROUNDING,
         ),
         Check(
-            "exploitability (5.3) is that difference (5.2): largest distance / cost",
+            "exploitability is that difference: largest distance / cost",
             apart, f"at most {COST_ROUNDING:.0e}", apart <= COST_ROUNDING,
         ),
         Check(
