@@ -86,7 +86,7 @@ def verify(
     seed: int = 0,
     sizes: Sequence[int] = SIZES,
     simulate_up_to: int = 10**6,
-    centralized_seconds: float = 2.0,
+    centralized_seconds: float = 10.0,
     n_threads: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Verification:
