@@ -1,11 +1,40 @@
 #include <Eigen/Core>
+#include <algorithm>
+#include <cmath>
 
 #include "arrays.hpp"
 
 namespace py = pybind11;
 
+namespace memoa::python {
+namespace {
+
+std::vector<Index> shape_of(const Array& array) {
+  return {array.shape(), array.shape() + array.ndim()};
+}
+
+/// Finite, and small enough that sums of squares are finite too: beyond, a series would be learnt
+/// as infinities.
+void require_moderate(const char* name, const Array& array) {
+  const double *first = array.data(), *last = first + array.size();
+  const double* bad = std::find_if(first, last, [](double v) { return !(std::abs(v) <= 1e150); });
+  if (bad == last) return;
+  require_finite(name, first, shape_of(array));
+  py::ssize_t rest = bad - first;
+  std::string place;
+  for (py::ssize_t axis = array.ndim(); axis-- > 0; rest /= array.shape(axis))
+    place = std::to_string(rest % array.shape(axis)) + (place.empty() ? "" : ", ") + place;
+  throw std::invalid_argument(std::string(name) + " holds " +
+                              py::cast<std::string>(py::repr(py::float_(*bad))) + " at [" + place +
+                              "]; expected numbers of at most 1e+150, whose squares are finite");
+}
+
+}  // namespace
+}  // namespace memoa::python
+
 PYBIND11_MODULE(_core, module) {
   using namespace memoa;
+  using namespace memoa::python;
   module.doc() =
       "The compiled core of memoa. Use the package `memoa`, which validates and documents.";
 
@@ -15,10 +44,11 @@ PYBIND11_MODULE(_core, module) {
   module.def("use_one_thread_only", &use_one_thread_only);
   module.def(
       "require_finite",
-      [](const char* name, const python::Array& array) {
-        require_finite(name, array.data(), {array.shape(), array.shape() + array.ndim()});
+      [](const char* name, const Array& array) {
+        require_finite(name, array.data(), shape_of(array));
       },
       py::arg("name"), py::arg("array").noconvert());
+  module.def("require_moderate", &require_moderate, py::arg("name"), py::arg("array").noconvert());
   module.def("build", [] {
     py::dict build;
 #if defined(__clang__)

@@ -1,5 +1,7 @@
 #include "memoa/certificate.hpp"
 
+#include <cmath>
+
 #include "detail/symmetric_value.hpp"
 #include "detail/validate.hpp"
 
@@ -8,18 +10,22 @@ namespace {
 
 using namespace detail;
 
-/// Two values run backward side by side: that of the best response, and the loss of the law
-/// against it. By completing the square the law loses, at every stage,
+constexpr double kRounding = 1e-14;  // of a cost, theory section 5
+
+/// Three values run backward side by side: that of playing the law, that of the best response, and
+/// the loss of the one against the other. By completing the square the law loses, at every stage,
 ///
 ///     (b_law - b_best)' R (b_law - b_best)
 ///
 /// more than the best response, so the exploitability is the expected sum of these along the law's
-/// own path (theory (5.3)). No two large costs are subtracted: it keeps its digits for any N.
+/// own path (theory (5.3)). No two large costs are subtracted: it keeps its digits for any N. The
+/// costs share nothing with it, so that their difference (5.2) checks it.
 class CertificateRecursion {
  public:
   CertificateRecursion(const Game& game, const Policy& policy, Index n_agents)
       : game_(game),
         policy_(policy),
+        played_(game, n_agents),
         best_(game, n_agents),
         loss_(game, n_agents),
         law_(game.n_features(), game.n_outputs()),
@@ -30,6 +36,9 @@ class CertificateRecursion {
     if (mean_field == MeanField::limit) path = policy_.mean_path(mean.data());
     for (Index t = game_.horizon() - 1; t >= 0; --t) {
       set_law(t, path);
+      played_.add_stage_cost(t);
+      played_.price_noise(t, game_.discount(t) * game_.effort());
+      played_.step_back(t, law_.own, law_.gain, law_.shared);
       best_.add_stage_cost(t);
       best_.price_noise(t, game_.discount(t) * game_.effort());
       respond(t);
@@ -38,9 +47,11 @@ class CertificateRecursion {
       add_stage_loss(t);
       best_.step_back(t, reply_, law_.gain, law_.shared);
     }
-    const double best = best_.expectation(mean, cov);
-    const double loss = std::max(loss_.expectation(mean, cov), 0.0);
-    return {best + loss, best, loss};
+    const double cost = played_.expectation(mean, cov);
+    double loss = loss_.expectation(mean, cov);
+    // a sum of squares is below 0 by its rounding alone; what is more than that must be seen
+    if (loss < 0.0 && -loss <= kRounding * std::abs(cost)) loss = 0.0;
+    return {cost, best_.expectation(mean, cov), loss};
   }
 
  private:
@@ -75,7 +86,7 @@ class CertificateRecursion {
 
   const Game& game_;
   const Policy& policy_;
-  Value best_, loss_;
+  Value played_, best_, loss_;
   Response<Eigen::Dynamic> response_;
   SymmetricLaw<Eigen::Dynamic> law_;
   Value::Control reply_;

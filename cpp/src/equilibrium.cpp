@@ -105,15 +105,9 @@ struct Recursion {
                      mean_map.template middleRows<D>(row, d));
       mean_shift.template segment<D>(row, d) = closed * type.game.drift(t) - type.F * type.k;
     }
-    const auto lu = joint.partialPivLu();
-    const MeanSquare inverse = lu.inverse();  // for its norm: the exact condition number
-    const double norm = joint.cwiseAbs().colwise().sum().maxCoeff();
-    const double here = 1.0 / (norm * inverse.cwiseAbs().colwise().sum().maxCoeff());
-    if (!(here >= static_cast<double>(kd) * std::numeric_limits<double>::epsilon()))
-      fail(t, "the mean field's linear system is singular (reciprocal condition number " +
-                  std::to_string(std::isfinite(here) ? here : 0.0) +
-                  "); the game has no unique mean-field equilibrium");
-    rcond = std::min(rcond, here);
+    const Eigen::PartialPivLU<MeanSquare> lu(joint);
+    rcond = std::min(rcond, detail::require_regular(joint, lu, t, "the mean field's linear system",
+                                                    "mean-field equilibrium"));
     mean_map = lu.solve(mean_map).eval();
     mean_shift = lu.solve(mean_shift).eval();
   }

@@ -48,9 +48,10 @@ class NashRecursion {
     const Square sum_system = Square::Identity(d, d) + n * K2F;
     const Square one_system = Square::Identity(d, d) - K2F;
     const Eigen::PartialPivLU<Square> sum_lu(sum_system), one_lu(one_system);
-    constexpr const char* what = "the linear system of the agents' controls";
-    policy_.rcond = std::min({policy_.rcond, require_regular(sum_system, sum_lu, t, what),
-                              require_regular(one_system, one_lu, t, what)});
+    constexpr const char *what = "the linear system of the agents' controls",
+                         *kind = "Nash equilibrium";
+    policy_.rcond = std::min({policy_.rcond, require_regular(sum_system, sum_lu, t, what, kind),
+                              require_regular(one_system, one_lu, t, what, kind)});
 
     const Square K1nK2 = K1 + n * K2;
     const Square U = sum_lu.solve(K1nK2 * both);  // (4.2)

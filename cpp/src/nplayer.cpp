@@ -6,6 +6,7 @@
 
 #include "detail/parallel.hpp"
 #include "detail/stage.hpp"
+#include "detail/validate.hpp"
 
 namespace memoa {
 namespace {
@@ -16,20 +17,39 @@ using Vector = Eigen::VectorXd;
 
 [[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
 
+/// Adds left * right, in slices of the inner dimension. Eigen packs copies of both factors; where
+/// these are too large for its share of the stack they come from the heap, and pages that the
+/// system clears anew for every product cost as much as the product itself.
+template <class Out, class Left, class Right>
+void add_product(Out&& out, const Left& left, const Right& right) {
+  constexpr Index kSlice = 64;
+  for (Index k = 0; k < left.cols(); k += kSlice) {
+    const Index width = std::min(kSlice, left.cols() - k);
+    out += left.middleCols(k, width) * right.middleRows(k, width);
+  }
+}
+
 /// One player between the backward steps.
+template <int D>
 struct Player {
-  Matrix P;                           // (N d, N d): P^i, then K^i
-  Vector s;                           // (N d): s^i, then k^i
-  Response<Eigen::Dynamic> response;  // R_i^-1 M_i' and F_i
-  Vector price;                       // (p)
-  Matrix prices;                      // (p, N): V^i_j of every j, theory (2.3)
+  Matrix P;              // (N d, N d): P^i, then K^i
+  Vector s;              // (N d): s^i, then k^i
+  Response<D> response;  // R_i^-1 M_i' and F_i
 };
 
 /// Room of one thread for the value of one player.
+template <int D>
 struct Workspace {
-  Matrix left, right;  // (2 N d, N d): (Phi; a) and (K Phi; E a)
+  Matrix right;                                      // (2 N d, N d + 1): (K Phi; E a)
+  Vector price;                                      // (p)
+  typename Response<D>::Features priced;             // (d, p)
+  Eigen::Matrix<double, Eigen::Dynamic, D> error;    // (N d, d): a cost's error, transposed
+  Eigen::Matrix<double, D, Eigen::Dynamic> weighed;  // (d, N d)
 };
 
+/// D: the outputs, where known at compile time. Everything large is a product of whole matrices;
+/// d x d blocks are small enough for their sizes to matter.
+template <int D>
 class CentralizedRecursion {
  public:
   CentralizedRecursion(const NPlayerGame& game, int n_threads)
@@ -43,15 +63,18 @@ class CentralizedRecursion {
         players_(N_),
         workspaces_(threads_),
         system_(size_, size_),
-        pull_(size_, size_ + 1) {
-    for (Player& player : players_) {
+        stacked_(2 * size_, size_ + 1) {
+    for (Player<D>& player : players_) {
       player.P.setZero(size_, size_);
       player.s.setZero(size_);
-      player.price.resize(p_);
     }
-    for (Workspace& workspace : workspaces_) workspace.right.resize(2 * size_, size_);
-    closed_and_pull_.resize(2 * size_, size_);
-    shift_.resize(size_);
+    for (Workspace<D>& workspace : workspaces_) {
+      workspace.right.resize(2 * size_, size_ + 1);
+      workspace.price.resize(p_);
+      workspace.priced.resize(d_, p_);
+      workspace.error.resize(size_, d_);
+      workspace.weighed.resize(d_, size_);
+    }
     policy_.horizon = game.horizon();
     policy_.n_players = N_;
     policy_.n_features = p_;
@@ -62,24 +85,28 @@ class CentralizedRecursion {
 
   CentralizedPolicy run() {
     policy_.rcond = 1.0;
+    // All but the last step are light: waking a thread may cost more than it does.
+    const double n = static_cast<double>(size_);
+    const int on_blocks = threads_for(threads_, n * n * n);
     for (Index t = game_.horizon() - 1; t >= 0; --t) {
-      for_each_player(t, &CentralizedRecursion::prepare);
-      for_each_player(t, &CentralizedRecursion::assemble);
+      for_each_player(t, on_blocks, &CentralizedRecursion::prepare);
+      for_each_player(t, on_blocks, &CentralizedRecursion::assemble);
       solve_stage(t);
-      for_each_player(t, &CentralizedRecursion::finish);
+      for_each_player(t, on_blocks, &CentralizedRecursion::act);
+      if (t > 0) for_each_player(t, threads_, &CentralizedRecursion::step_back);  // P_0 is unused
     }
     return std::move(policy_);
   }
 
  private:
-  Eigen::Block<Matrix> block(Matrix& matrix, Index row, Index column) const {
-    return matrix.block(row * d_, column * d_, d_, d_);
-  }
+  using Square = Eigen::Matrix<double, D, D>;
+  using Rows = Eigen::Matrix<double, D, Eigen::Dynamic>;  // d rows of a matrix on Y
 
   /// Nothing may throw out of the parallel region: the first player to fail is told afterwards.
-  void for_each_player(Index t, void (CentralizedRecursion::*step)(Index, Index, Workspace&)) {
+  void for_each_player(Index t, int threads,
+                       void (CentralizedRecursion::*step)(Index, Index, Workspace<D>&)) {
     std::vector<std::string> errors(N_);
-    for_each_chunk(N_, threads_, [&](Index i, int thread) {
+    for_each_chunk(N_, threads, [&](Index i, int thread) {
       try {
         (this->*step)(t, i, workspaces_[thread]);
       } catch (const std::exception& error) {
@@ -90,78 +117,66 @@ class CentralizedRecursion {
       if (!error.empty()) throw NumericalError(error);
   }
 
-  /// K^i and k^i: the stage cost of player i joins its value; then its response.
-  void prepare(Index t, Index i, Workspace&) {
-    const Game& own = game_.player(i);
-    Player& player = players_[i];
-    const double w = own.discount(t), share = 1.0 / static_cast<double>(N_);
-    const Matrix Q = w * own.tracking(), cross = share * (Q * own.coupling());
-    const Matrix both = share * (own.coupling().transpose() * cross);
-    const Vector pull = Q * own.target(t);
-    const Vector common = share * (own.coupling().transpose() * pull);
-    Matrix& K = player.P;
-    for (Index j = 0; j < N_; ++j) {
-      for (Index l = 0; l < N_; ++l) block(K, l, j) += both;
-      block(K, i, j) -= cross;
-      block(K, j, i) -= cross.transpose();
-      player.s.segment(j * d_, d_) += common;
-    }
-    block(K, i, i) += Q;
-    player.s.segment(i * d_, d_) -= pull;
-    if (game_.has_server()) add_server(t, w, player);
-
-    player.price.setConstant(w * own.effort());
-    Vector noise(p_);
-    const Matrix own_block = block(K, i, i);
-    noise_price(own, t, own_block, noise);
-    player.price += noise;
-    player.response.compute(own, t, own_block, player.price);
+  auto block(Matrix& matrix, Index row, Index column) const {
+    return matrix.template block<D, D>(row * d_, column * d_, d_, d_);
   }
 
-  void add_server(Index t, double w, Player& player) const {
-    const VectorMap u = game_.server_weights(t);
-    const double sigma = w * game_.data().server_tracking;
-    for (Index j = 0; j < N_; ++j) {
-      for (Index l = 0; l < N_; ++l)
-        block(player.P, l, j).diagonal().array() += sigma * u[l] * u[j];
-      player.s.segment(j * d_, d_) -= sigma * u[j] * game_.server_target(t);
+  /// K^i and k^i: the stage cost of player i joins its value; then its response.
+  void prepare(Index t, Index i, Workspace<D>& workspace) {
+    const Game& own = game_.player(i);
+    Player<D>& player = players_[i];
+    const double w = own.discount(t), share = 1.0 / static_cast<double>(N_);
+    const Square shared = -share * own.coupling().transpose();
+    for (Index j = 0; j < N_; ++j)  // E_i'
+      workspace.error.template middleRows<D>(j * d_, d_) = shared;
+    workspace.error.template middleRows<D>(i * d_, d_) += Square::Identity(d_, d_);
+    add_cost(player, workspace, w * own.tracking(), own.target(t));
+    if (game_.has_server()) {
+      const VectorMap u = game_.server_weights(t);
+      for (Index j = 0; j < N_; ++j)
+        workspace.error.template middleRows<D>(j * d_, d_) = u[j] * Square::Identity(d_, d_);
+      const double sigma = w * game_.data().server_tracking;
+      add_cost(player, workspace, sigma * Square::Identity(d_, d_), game_.server_target(t));
     }
+
+    const Square own_block = block(player.P, i, i);
+    noise_price(own, t, own_block, workspace.price);
+    workspace.price.array() += w * own.effort();
+    player.response.compute(own, t, own_block, workspace.price);
+  }
+
+  /// The value of the player and |error' Y - target|^2 in this weight.
+  template <class Weight>
+  void add_cost(Player<D>& player, Workspace<D>& workspace, const Weight& weight,
+                const VectorMap& target) const {
+    workspace.weighed.noalias() = weight * workspace.error.transpose();
+    player.P.noalias() += workspace.error.lazyProduct(workspace.weighed);
+    player.s.noalias() -= workspace.weighed.transpose() * target;
   }
 
   /// Rows of player i of (2.1), (2.2) in the unknowns a: a^i + sum_{j != i} K^i_ij F_j a^j.
-  void assemble(Index t, Index i, Workspace&) {
-    const Player& player = players_[i];
-    const auto K = player.P.middleRows(i * d_, d_);
-    auto row = system_.middleRows(i * d_, d_);
-    for (Index j = 0; j < N_; ++j) {
-      if (j == i)
-        row.middleCols(j * d_, d_).setIdentity();
-      else
-        row.middleCols(j * d_, d_).noalias() = K.middleCols(j * d_, d_) * players_[j].response.F;
-    }
-    auto right = pull_.middleRows(i * d_, d_);
-    right.leftCols(size_) = on_free_motion(t, K);
-    right.col(size_) = player.s.segment(i * d_, d_);
-    for (Index j = 0; j < N_; ++j)
-      right.col(size_) += K.middleCols(j * d_, d_) * game_.player(j).drift(t);
-  }
-
-  /// K Astack: Astack holds A_j on the diagonal plus Abar_j / N in every block of row j.
-  template <class Rows>
-  Matrix on_free_motion(Index t, const Rows& K) const {
-    Matrix out(K.rows(), size_);
-    Matrix common = Matrix::Zero(K.rows(), d_);
+  void assemble(Index t, Index i, Workspace<D>&) {
+    const Player<D>& player = players_[i];
+    const Rows K = player.P.template middleRows<D>(i * d_, d_);
+    Rows system(d_, size_), pull(d_, size_ + 1), common = Rows::Zero(d_, d_);
+    pull.col(size_) = player.s.template segment<D>(i * d_, d_);
     for (Index j = 0; j < N_; ++j) {
       const Game& other = game_.player(j);
-      out.middleCols(j * d_, d_).noalias() = K.middleCols(j * d_, d_) * other.transition(t);
-      common.noalias() += K.middleCols(j * d_, d_) * other.mean_transition(t);
+      const Square K_ij = K.template middleCols<D>(j * d_, d_);
+      system.template middleCols<D>(j * d_, d_) = K_ij * players_[j].response.F;
+      // K Astack: Astack holds A_j on the diagonal plus Abar_j / N in every block of row j
+      pull.template middleCols<D>(j * d_, d_) = K_ij * other.transition(t);
+      common.noalias() += K_ij * other.mean_transition(t);
+      pull.col(size_) += K_ij * other.drift(t);
     }
     common /= static_cast<double>(N_);
-    for (Index j = 0; j < N_; ++j) out.middleCols(j * d_, d_) += common;
-    return out;
+    for (Index j = 0; j < N_; ++j) pull.template middleCols<D>(j * d_, d_) += common;
+    system.template middleCols<D>(i * d_, d_).setIdentity();
+    system_.template middleRows<D>(i * d_, d_) = system;
+    stacked_.template middleRows<D>(size_ + i * d_, d_) = pull;
   }
 
-  /// a = (on predictions, constant), the policy, and the closed loop of the means.
+  /// a = (on predictions, constant), below the closed loop in `stacked_`.
   void solve_stage(Index t) {
     const Eigen::PartialPivLU<Matrix> lu(system_);
     const double rcond = lu.rcond();
@@ -170,52 +185,52 @@ class CentralizedRecursion {
            "the linear system of the players' controls is singular; the game has no unique "
            "centralized equilibrium");
     policy_.rcond = std::min(policy_.rcond, rcond);
-    pull_ = lu.solve(pull_).eval();
-
-    auto closed = closed_and_pull_.topRows(size_);
-    closed_and_pull_.bottomRows(size_) = pull_.leftCols(size_);
-    for (Index j = 0; j < N_; ++j) {
-      const Game& own = game_.player(j);
-      const Response<Eigen::Dynamic>& response = players_[j].response;
-      const auto pull = pull_.middleRows(j * d_, d_);
-      auto rows = closed.middleRows(j * d_, d_);
-      rows.noalias() = -response.F * pull.leftCols(size_);
-      for (Index l = 0; l < N_; ++l)
-        rows.middleCols(l * d_, d_) += own.mean_transition(t) / static_cast<double>(N_);
-      rows.middleCols(j * d_, d_) += own.transition(t);
-      shift_.segment(j * d_, d_) = own.drift(t) - response.F * pull.col(size_);
-
-      const Index row = t * N_ + j;
-      Eigen::Map<RowMatrix>(policy_.gain.data() + row * p_ * size_, p_, size_).noalias() =
-          -response.factor.transpose() * pull.leftCols(size_);
-      Eigen::Map<Vector>(policy_.offset.data() + row * p_, p_).noalias() =
-          -response.factor.transpose() * pull.col(size_);
-    }
+    stacked_.bottomRows(size_) = lu.solve(stacked_.bottomRows(size_)).eval();
+    if (!stacked_.bottomRows(size_).allFinite()) fail(t, "the value recursion overflowed");
   }
 
-  /// (2.3): P^i = Phi' K Phi + a' E a, where E_j = (R_j^-1 M_j')' V^i_j (R_j^-1 M_j') is d x d.
-  /// Both products are one: (Phi; a)' (K Phi; E a), of which the lower triangle is enough.
-  void finish(Index t, Index i, Workspace& workspace) {
-    Player& player = players_[i];
-    const auto closed = closed_and_pull_.topRows(size_);
-    auto moved = workspace.right.topRows(size_);
-    auto priced = workspace.right.bottomRows(size_);
-    moved.noalias() = player.P * closed;
+  /// The policy of player j, and its rows of the closed loop of the means.
+  void act(Index t, Index j, Workspace<D>&) {
+    const Game& own = game_.player(j);
+    const Response<D>& response = players_[j].response;
+    const Rows pull = stacked_.template middleRows<D>(size_ + j * d_, d_);
+    Rows closed = -response.F * pull;
+    const Square common = own.mean_transition(t) / static_cast<double>(N_);
+    for (Index l = 0; l < N_; ++l) closed.template middleCols<D>(l * d_, d_) += common;
+    closed.template middleCols<D>(j * d_, d_) += own.transition(t);
+    closed.col(size_) += own.drift(t);
+    stacked_.template middleRows<D>(j * d_, d_) = closed;
 
-    Vector s = closed.transpose() * (player.P * shift_ + player.s);
-    Vector noise(p_);
+    const Index row = t * N_ + j;
+    Eigen::Map<RowMatrix>(policy_.gain.data() + row * p_ * size_, p_, size_).noalias() =
+        -response.factor.transpose() * pull.leftCols(size_);
+    Eigen::Map<Vector>(policy_.offset.data() + row * p_, p_).noalias() =
+        -response.factor.transpose() * pull.col(size_);
+  }
+
+  /// (2.3): P^i = Phi' K Phi + a' E a, where E_j = (R_j^-1 M_j')' V^i_j (R_j^-1 M_j') is d x d, and
+  /// s^i likewise. Both products are one: (Phi; a)' (K Phi; E a), its lower triangle is enough.
+  void step_back(Index t, Index i, Workspace<D>& workspace) {
+    Player<D>& player = players_[i];
+    auto moved = workspace.right.topRows(size_);
+    moved.setZero();
+    moved.col(size_) = player.s;
+    add_product(moved.noalias(), player.P, stacked_.topRows(size_));
     for (Index j = 0; j < N_; ++j) {
-      const Matrix own_block = block(player.P, j, j);
-      noise_price(game_.player(j), t, own_block, noise);
-      if (j == i) noise.array() += game_.player(i).discount(t) * game_.player(i).effort();
+      noise_price(game_.player(j), t, Square(block(player.P, j, j)), workspace.price);
+      if (j == i) workspace.price.array() += game_.player(i).discount(t) * game_.player(i).effort();
       const auto& factor = players_[j].response.factor;
-      const Matrix E = factor * (noise.asDiagonal() * factor.transpose()).eval();
-      priced.middleRows(j * d_, d_).noalias() = E * pull_.block(j * d_, 0, d_, size_);
-      s.noalias() += priced.middleRows(j * d_, d_).transpose() * pull_.block(j * d_, size_, d_, 1);
+      workspace.priced = factor * workspace.price.asDiagonal();
+      const Square E = workspace.priced.lazyProduct(factor.transpose());
+      workspace.right.template middleRows<D>(size_ + j * d_, d_) =
+          E.lazyProduct(stacked_.template middleRows<D>(size_ + j * d_, d_));
     }
-    player.s = s;
-    player.P.triangularView<Eigen::Lower>() = closed_and_pull_.transpose() * workspace.right;
-    player.P.triangularView<Eigen::StrictlyUpper>() = player.P.transpose();
+    const auto on_predictions = stacked_.leftCols(size_).transpose();
+    player.s.noalias() = on_predictions * workspace.right.col(size_);
+    player.P.setZero();
+    add_product(player.P.template triangularView<Eigen::Lower>(), on_predictions,
+                workspace.right.leftCols(size_));
+    player.P.template triangularView<Eigen::StrictlyUpper>() = player.P.transpose();
     if (!player.P.allFinite() || !player.s.allFinite())
       fail(t, "the value recursion of player " + std::to_string(i) + " overflowed");
   }
@@ -223,10 +238,10 @@ class CentralizedRecursion {
   const NPlayerGame& game_;
   const Index N_, d_, p_, size_;
   const int threads_;
-  std::vector<Player> players_;
-  std::vector<Workspace> workspaces_;
-  Matrix system_, pull_, closed_and_pull_;
-  Vector shift_;
+  std::vector<Player<D>> players_;
+  std::vector<Workspace<D>> workspaces_;
+  Matrix system_;
+  Matrix stacked_;  // (2 N d, N d + 1): the closed loop (Phi, phi) above the pulls a
   CentralizedPolicy policy_;
 };
 
@@ -242,7 +257,7 @@ NPlayerGame::NPlayerGame(NPlayerData data) : data_(std::move(data)) {
              " differs from player 0 in horizon, n_outputs or n_features");
   }
   if (!(data_.server_tracking >= 0.0) || !std::isfinite(data_.server_tracking))
-    refuse("server_tracking is " + std::to_string(data_.server_tracking) +
+    refuse("server_tracking is " + to_text(data_.server_tracking) +
            "; expected a finite number >= 0");
   if (!has_server()) return;
   const auto require = [](const char* name, const std::vector<double>& values, Index T, Index n) {
@@ -256,7 +271,9 @@ NPlayerGame::NPlayerGame(NPlayerData data) : data_(std::move(data)) {
 }
 
 CentralizedPolicy solve_centralized_nash(const NPlayerGame& game, int n_threads) {
-  return CentralizedRecursion(game, n_threads).run();
+  return with_fixed_size(game.n_outputs(), [&](auto size) {
+    return CentralizedRecursion<decltype(size)::value>(game, n_threads).run();
+  });
 }
 
 }  // namespace memoa

@@ -2,6 +2,7 @@
 
 #include <Eigen/Cholesky>
 #include <cmath>
+#include <cstdio>
 
 namespace memoa::detail {
 namespace {
@@ -13,6 +14,12 @@ std::string triple(Index a, Index b, Index c) {
 }
 
 }  // namespace
+
+std::string to_text(double value, int digits) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*g", digits, value);
+  return text;
+}
 
 void require_psd(const std::string& name, const MatrixMap& matrix) {
   const double scale = matrix.cwiseAbs().maxCoeff(), tolerance = 1e-10 * scale;
@@ -32,12 +39,10 @@ void require_types(const std::vector<Game>& games, const std::vector<double>& sh
            " numbers; expected one for each of the " + std::to_string(games.size()) + " games");
   double total = 0.0;
   for (const double share : shares) {
-    if (!(share > 0.0))
-      refuse("shares holds " + std::to_string(share) + "; expected positive numbers");
+    if (!(share > 0.0)) refuse("shares holds " + to_text(share) + "; expected positive numbers");
     total += share;
   }
-  if (!(std::abs(total - 1.0) <= 1e-9))
-    refuse("shares sum to " + std::to_string(total) + "; expected 1");
+  if (!(std::abs(total - 1.0) <= 1e-9)) refuse("shares sum to " + to_text(total) + "; expected 1");
   const auto sizes = [](const Game& game) {
     return "(" + std::to_string(game.horizon()) + ", " + std::to_string(game.n_outputs()) + ")";
   };

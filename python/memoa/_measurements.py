@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from memoa import (
+    Certificate,
     Game,
     NPlayerGame,
     Policy,
@@ -60,6 +61,7 @@ class Measure:
         )  # fmt: skip
         gap = relative_gap(policies["nash"], policies["mean_field"])
         exploitability = certified["mean_field"].exploitability
+        differences = [self._difference(found) for found in (*certified.values(), limit)]
         row = {
             "n_agents": float(n_agents),
             "gain_gap": gap,
@@ -70,6 +72,8 @@ class Measure:
         }
         for name in POLICIES[1:]:
             row[f"{name}_exploitability"] = certified[name].exploitability
+        row["least_difference"] = min(least for least, _ in differences)
+        row["apart"] = max(apart for _, apart in differences)
         row |= {f"cost_{name}": found.cost for name, found in certified.items()}
         nash, social = row["cost_nash"], row["cost_social"]
         # A game that costs nothing has no anarchy either.
@@ -83,6 +87,12 @@ class Measure:
                 ).worst_cost
             row[f"worst_{name}"] = worst
         return row
+
+    def _difference(self, found: Certificate) -> tuple[float, float]:
+        """(5.2) as the difference of two costs, and how far (5.3) is from it; free of units."""
+        scale = max(abs(found.cost), self.size) or 1.0
+        difference = found.cost - found.best_response_cost
+        return difference / scale, abs(difference - found.exploitability) / scale
 
     def seconds(self, agents: Sequence[int]) -> dict[str, Float64]:
         """The fastest of interleaved solves: what disturbs one size disturbs all."""

@@ -23,7 +23,9 @@ class Certificate:
     best_response_cost : float
         When this agent alone answers the others in the best possible way.
     exploitability : float
-        What the agent could gain by doing so, never negative; 0 for a Nash equilibrium.
+        What the agent could gain by doing so; 0 for a Nash equilibrium. A sum of squares that is
+        computed by itself, so that it has digits where the difference of the costs is rounding;
+        a negative one within 1e-14 of the cost is reported as 0.
     """
 
     cost: float
@@ -79,6 +81,8 @@ def certify(
     prediction. The exploitability is the expected sum of the stages' losses
     ``(b - b*)' R (b - b*)`` against the best response b*, not a difference of two large costs: it
     falls as 1/N^2 for the mean-field policy, and stays exact to some seven digits at N = 10^9.
+    The two costs are computed without it; their difference, which is never negative beyond
+    rounding, checks it.
 
     Examples
     --------

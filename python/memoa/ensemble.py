@@ -65,7 +65,8 @@ class OnlineEnsemble(Estimator):
     -----
     Theory section 6, docs/theory.md; arXiv:2605.05492. Shifting or scaling y shifts or scales every
     prediction (with ``mixture.total=1`` and the first value observed), and an increasing affine
-    change of an input coordinate changes nothing.
+    change of an input coordinate changes nothing. Numbers beyond 1e150 are refused, for their
+    squares would not be finite; features given to Precomputed may be of any size.
 
     Examples
     --------
@@ -129,6 +130,7 @@ class OnlineEnsemble(Estimator):
             Before any y was seen its width is not known, and the forecast is a single 0.
         """
         inputs = self._check_input(x)
+        self._require_usable("x", inputs)  # nothing is drawn for an x that will be refused
         if self._engines is None:
             base = np.zeros(1) if self._base is None else self._base
             self._provisional = self._base is None
@@ -165,7 +167,6 @@ class OnlineEnsemble(Estimator):
         target = self._check_target("y", y)
         population, server = self._engines
         if self._provisional:  # only now is the width of y known
-            _core.require_finite("y", target)
             self._provisional = False
             if target.size != 1:
                 population, server = self._start(inputs, np.zeros(target.size))
@@ -177,7 +178,6 @@ class OnlineEnsemble(Estimator):
     def observe(self, y: ArrayLike) -> OnlineEnsemble:
         """Take `y` as the last value seen, without learning; before it, the base is 0."""
         target = self._check_target("y", y)
-        _core.require_finite("y", target)
         if self._engines is None or self._provisional:
             self._engines = None
             self._provisional = False
@@ -231,7 +231,6 @@ class OnlineEnsemble(Estimator):
                     f"initial has shape {start.shape}; expected (n_outputs,) = "
                     f"({targets.shape[1]},)"
                 )
-            _core.require_finite("initial", start)
             self.observe(start)
         if self._engines is None or self._provisional:
             self._provisional = False
@@ -393,6 +392,7 @@ class OnlineEnsemble(Estimator):
         self._engines = self._base = self._pending = None
         self._provisional = self._flat = False
         self._built: dict[str, Any] = {}
+        self._drawn_seed: int | None = None
         self._input_shape: tuple[int, ...] = ()
         self.__dict__.pop("n_outputs_", None)
         self.__dict__.pop("n_features_in_", None)
@@ -400,13 +400,15 @@ class OnlineEnsemble(Estimator):
     def _start(
         self, inputs: Float64, base: Float64
     ) -> tuple[_core.Population, _core.ServerMixture]:
-        """Draw the agents, now that the widths of x and y are known."""
+        """Draw the agents, now that the widths of x and y are known; always the same ones."""
+        if self._drawn_seed is None:
+            self._drawn_seed = _seed(self.random_state)
         self._built = self._settings() | {
             "n_inputs": inputs.size if not isinstance(self.encoder, Precomputed) else 0,
             "n_outputs": base.size,
             "encoder": self.encoder,
             "mixture": self.mixture,
-            "seed": _seed(self.random_state),
+            "seed": self._drawn_seed,
         }
         self._input_shape = inputs.shape
         self.n_features_in_ = int(inputs.shape[-1])
@@ -436,15 +438,19 @@ class OnlineEnsemble(Estimator):
         labels, shape = self._expected_input()
         if self._engines is None or inputs.shape != shape:
             require_shape("x", inputs, f"({labels}{',' if len(shape) == 1 else ''})", shape)
-        if self._engines is None:  # nothing is drawn for an x that will be refused
-            _core.require_finite("x", inputs)
         return inputs
+
+    def _require_usable(self, name: str, inputs: Float64) -> None:
+        """Finite; and what is standardised must have squares. Features given may be of any size."""
+        given = isinstance(self._built.get("encoder", self.encoder), Precomputed)
+        (_core.require_finite if given else _core.require_moderate)(name, inputs)
 
     def _check_target(self, name: str, y: ArrayLike) -> Float64:
         target = as_float64(name, y)
         target = target.reshape(1) if target.ndim == 0 else target
         known = None if self._provisional else getattr(self, "n_outputs_", None)
         require_shape(name, target, "(n_outputs,)", (known,))
+        _core.require_moderate(name, target)
         return target
 
     def _check_rows(self, inputs: Float64) -> None:
@@ -464,14 +470,14 @@ class OnlineEnsemble(Estimator):
                 "features as input: its shape is (n_steps, n_inputs)"
             )
         require_shape("X", inputs, f"(n_steps, {labels})", (None, *shape))
-        _core.require_finite("X", inputs)
+        self._require_usable("X", inputs)
 
     def _check_series(self, inputs: Float64, targets: Float64) -> None:
         """All of a series is checked before any of it is learnt."""
         self._check_rows(inputs)
         known = None if self._provisional else getattr(self, "n_outputs_", None)
         require_shape("Y", targets, "(n_steps, n_outputs)", (len(inputs), known))
-        _core.require_finite("Y", targets)
+        _core.require_moderate("Y", targets)
 
     def _learnt(self, name: str) -> _core.Population:
         if self._engines is None:

@@ -187,6 +187,11 @@ TEST_CASE("an equilibrium that does not exist names its stage") {
   scalar.coupling = {2.0};  // 1 + F L = 1 - Q G / 2 = 0 at the last stage
   CHECK(contains(message_of<NumericalError>([&] { solve_mean_field(Game(scalar)); }), "stage 2"));
 
+  GameData rounding = scalar_game(1);  // 1 + F L = 1 - (1 + g) / (1 + g), an epsilon for us: (3.6)
+  rounding.effort = 0.09;
+  rounding.coupling = {1.09};
+  CHECK(contains(message_of<NumericalError>([&] { solve_mean_field(Game(rounding)); }), "stage 0"));
+
   GameData pair = random_game(80, 2, 2, 2);
   pair.feature_mean = {1.0, 0.0, 0.0, 1.0};
   pair.feature_cov.assign(8, 0.0);

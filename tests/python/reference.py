@@ -108,7 +108,7 @@ def solve_mean_field(games: list[GameData], shares: np.ndarray) -> list[PolicyDa
             linear[rows] = closed @ (game.transition[t] @ own + game.mean_transition[t] @ average)
             shift[rows] = closed @ game.drift[t] - f @ small_k
             parts.append((big_k, big_l, small_k, f, r_inv_mt))
-        rcond = min(rcond, 1.0 / np.linalg.cond(joint, 1))
+        rcond = min(rcond, require_regular(joint, t))
         phi_map, phi_shift = np.linalg.solve(joint, linear), np.linalg.solve(joint, shift)
         for k, (game, (big_k, big_l, small_k, f, r_inv_mt)) in enumerate(zip(games, parts)):
             a, abar, drift = game.transition[t], game.mean_transition[t], game.drift[t]
@@ -134,6 +134,14 @@ def solve_mean_field(games: list[GameData], shares: np.ndarray) -> list[PolicyDa
         )
         for k in range(n_types)
     ]
+
+
+def require_regular(matrix: np.ndarray, stage: int) -> float:
+    """The reciprocal condition number; LinAlgError where (3.6) fails: I + FL is but rounding."""
+    norm, of_inverse = np.linalg.norm(matrix, 1), np.linalg.norm(np.linalg.inv(matrix), 1)
+    if not 1.0 / (max(1.0, norm) * of_inverse) > 10 * len(matrix) * np.finfo(float).eps:
+        raise np.linalg.LinAlgError(f"stage {stage}: singular")
+    return 1.0 / (norm * of_inverse)
 
 
 # ---------------------------------------------------------------- section 6: the online ensemble
@@ -163,7 +171,8 @@ def mixture_weights(errors, offsets, *, ridge, total, decay, absolute=False):
 
 def agent_stream(seed: int, agent: int, stream: int, count: int) -> np.ndarray:
     """Raw 64-bit words of an agent: Philox4x64-10 keyed by (seed, agent)."""
-    bits = np.random.Philox(key=[seed, agent], counter=[0, stream, 0, 0])
+    key = np.array([seed, agent], dtype=np.uint64)  # int64 would not hold half of the seeds
+    bits = np.random.Philox(key=key, counter=[0, stream, 0, 0])
     return bits.random_raw(count)
 
 

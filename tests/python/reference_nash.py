@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reference import GameData
+from reference import GameData, require_regular
 
 # ---------------------------------------------------------------- laws and stages
 
@@ -177,7 +177,7 @@ def nash_control(game, n_agents, t, after: SymmetricValue) -> tuple[np.ndarray, 
     left_one, left_sum = np.eye(d) - k2 @ s_f, np.eye(d) + n * k2 @ s_f
     sum_a = np.linalg.solve(left_sum, (k1 + n * k2) @ total + n_agents * k)
     one_a = np.linalg.solve(left_one, (k1 - k2) @ x + k2 @ total - k2 @ s_f @ sum_a + k)
-    rcond = min(1.0 / np.linalg.cond(left_one, 1), 1.0 / np.linalg.cond(left_sum, 1))
+    rcond = min(require_regular(left_one, t), require_regular(left_sum, t))
     return -np.linalg.solve(r, mean.T @ one_a), rcond
 
 

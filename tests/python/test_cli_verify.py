@@ -50,7 +50,7 @@ def test_a_random_game_passes_and_five_files_are_written() -> None:
     assert result.stderr == ""  # no progress bar where nobody watches
     folder = Path("memoa-out/verify")
     assert {path.name for path in folder.iterdir()} == FILES
-    assert result.stdout.count("pass") == 9
+    assert result.stdout.count("pass") == 10
     assert "FAIL" not in result.stdout
     assert "price of anarchy of this very game" in " ".join(result.stdout.split())
     found = verify(random_game(3), seed=3, **QUICK)

@@ -24,9 +24,7 @@ def test_random_features_are_drawn_from_the_agents_own_stream(
 ) -> None:
     handle = memoa.RandomFeatures(p, activation)._to_core()
     v, bias, recurrent = _core.draw_weights(handle, seed, agent, n_inputs)
-    expected = reference.RandomFeatures(p, activation).start(
-        np.uint64(seed), np.uint64(agent), n_inputs
-    )
+    expected = reference.RandomFeatures(p, activation).start(seed, agent, n_inputs)
     np.testing.assert_allclose(v, expected["V"].ravel(), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(bias, expected["v"], rtol=1e-15, atol=1e-16)
     assert recurrent.size == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -28,6 +28,7 @@ OK = np.zeros(2)
 BAD_X: list[tuple[Any, type[Exception], str]] = [
     ([0.0, np.nan], ValueError, r"x holds nan at \[1\]; expected finite numbers"),
     ([-np.inf, 0.0], ValueError, r"x holds -inf at \[0\]; expected finite numbers"),
+    ([0.0, -1e200], ValueError, r"x holds -1e\+200 at \[1\]; expected numbers of at most 1e\+150"),
     ([], ValueError, r"x has shape \(0,\); expected \(n_inputs,\)"),
     (1.0, ValueError, r"x has shape \(\); expected \(n_inputs,\)"),
     ([[1.0, 2.0]], ValueError, r"x has shape \(1, 2\); expected \(n_inputs,\)"),
@@ -39,6 +40,7 @@ BAD_X: list[tuple[Any, type[Exception], str]] = [
 BAD_Y: list[tuple[Any, type[Exception], str]] = [
     ([0.0, np.nan], ValueError, r"y holds nan at \[1\]; expected finite numbers"),
     (np.inf, ValueError, r"y holds inf at \[0\]|y has shape"),
+    ([0.0, 1.1e150], ValueError, r"y holds 1\.1e\+150 at \[1\]; expected numbers of at most"),
     ([], ValueError, r"y has shape \(0,\); expected \(n_outputs,\)"),
     ([[1.0, 2.0]], ValueError, r"y has shape \(1, 2\); expected \(n_outputs,\)"),
     ("1", TypeError, "y has dtype <U1; expected float64"),
@@ -48,6 +50,9 @@ BAD_Y: list[tuple[Any, type[Exception], str]] = [
 BAD_RUN: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"X": LATE_NAN[0]}, ValueError, r"X holds nan at \[13, 1\]; expected finite numbers"),
     ({"Y": LATE_NAN[1]}, ValueError, r"Y holds inf at \[13, 0\]; expected finite numbers"),
+    ({"X": with_value(X, (2, 1), 1e308)}, ValueError, r"X holds 1e\+308 at \[2, 1\]; expected"),
+    ({"Y": with_value(Y, (3, 0), -1e151)}, ValueError, r"Y holds -1e\+151 at \[3, 0\]; expected"),
+    ({"initial": [0, 1e155]}, ValueError, r"initial holds 1e\+155 at \[1\]; expected numbers of"),
     ({"initial": [np.nan, 0]}, ValueError, r"initial holds nan at \[0\]; expected finite"),
     ({"initial": [0.0]}, ValueError, r"initial has shape \(1,\); expected \(n_outputs,\) = \(2,\)"),
     ({"initial": "ab"}, TypeError, "initial has dtype <U2; expected float64"),
@@ -161,6 +166,18 @@ def test_other_widths_than_before_are_refused(attempt: Attempt, message: str) ->
     for one in (model, twin):
         one.learn_one(X[LEARNT], Y[LEARNT])
     assert_same_bits(steps(model, X, Y), steps(twin, X, Y))
+
+
+@pytest.mark.parametrize("policy", ["memoa", "greedy"])
+def test_the_largest_numbers_are_learnt(policy: Literal["memoa", "greedy"]) -> None:
+    """What is not refused leaves finite numbers everywhere."""
+    rng = np.random.default_rng(0)
+    x, y = 1e150 * rng.uniform(-1.0, 1.0, size=(2, 60, 2))
+    x[5], y[7:9] = 1e150, [[-1e150, 1e150], [1e150, -1e150]]
+    model = ensemble(policy=policy)
+    run = model.run(x, y, initial=y[0])
+    for seen in (run.predictions, run.mean_field, run.agent_rmse, run.worst_cost, model.weights):
+        assert np.isfinite(seen).all()
 
 
 def test_a_refused_fit_forgets_nothing() -> None:

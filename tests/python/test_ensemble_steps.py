@@ -205,6 +205,24 @@ def test_random_state() -> None:
     assert np.isfinite(rmse(2**64 - 1)).all()
 
 
+@pytest.mark.parametrize("make", [lambda: None, lambda: np.random.default_rng(1)])
+@pytest.mark.parametrize("observed", [False, True])
+def test_the_agents_are_drawn_once(make: Callable[[], Any], observed: bool) -> None:
+    """The first forecast comes before the width of y is known; its agents stay."""
+    x, y, initial = series(4, 2, 3)
+    model = ensemble(random_state=make())
+    model.predict_one(x[0])
+    twin = ensemble(random_state=model._built["seed"])
+    for one in (model, twin):
+        if observed:
+            one.observe(initial)
+        for one_x, one_y in zip(x, y):
+            one.predict_one(one_x)
+            one.learn_one(one_x, one_y)
+    assert model.n_outputs_ == 3
+    assert_same_bits(model.agent_rmse, twin.agent_rmse)
+
+
 def test_before_anything_was_predicted() -> None:
     model = ensemble(4)
     assert_same_bits(model.weights, np.full(4, 0.25))

@@ -9,7 +9,7 @@ import pytest
 
 import memoa
 from helpers import to_game
-from reference import random_game
+from reference import GameData, random_game, solve_mean_field
 
 
 def scalar_game(**change: Any) -> memoa.Game:
@@ -33,6 +33,37 @@ def test_a_singular_stage_is_named() -> None:
     assert near.rcond == 1.0  # a scalar that is not 0
 
 
+@pytest.mark.parametrize("effort", [*np.linspace(0.01, 2.0, 100), 0.09])
+def test_a_scalar_stage_that_is_but_rounding_is_singular(effort: float) -> None:
+    """I + F L = 0 in real numbers, some epsilons in ours; its condition number is 1. (3.6)"""
+    game = to_game(data := nearly_singular(effort, 0.0))
+    with pytest.raises(memoa.NumericalError, match=r"stage 0: .* singular .*e-1\d\)|one: 0\)"):
+        memoa.solve_mean_field(game)
+    with pytest.raises(memoa.NumericalError, match="stage 0"):
+        memoa.solve_mean_field([game, game])
+    with pytest.raises(np.linalg.LinAlgError, match=r"stage 0|Singular"):
+        solve_mean_field([data], np.ones(1))
+
+
+@pytest.mark.parametrize("effort", [0.01, 0.09, 0.5, 2.0])
+def test_a_small_scalar_stage_is_regular(effort: float) -> None:
+    """I + F L = 1e-12: a thousand times its rounding."""
+    data = nearly_singular(effort, 1e-12)
+    (expected,) = solve_mean_field([data], np.ones(1))
+    policy = memoa.solve_mean_field(to_game(data))
+    assert policy.rcond == expected.rcond == 1.0
+    assert policy.mean_map[0, 0, 0] == pytest.approx(expected.mean_map[0, 0, 0], rel=1e-2)
+
+
+def nearly_singular(effort: float, left: float) -> GameData:
+    """Q = M = 1, C = 0, T = 1: F = 1/(1 + g), L = -G, and 1 + F L = `left`."""
+    one, zero = np.ones((1, 1)), np.zeros((1, 1, 1))
+    return GameData(
+        one[None], zero[None], one, one, (1.0 - left) * (1.0 + effort) * one, effort, np.ones(1),
+        one[None], zero, np.zeros((1, 1)),
+    )  # fmt: skip
+
+
 def test_the_singular_stage_is_told_by_its_number() -> None:
     game = scalar_game(
         feature_mean=[[[1.0]], [[1.0]], [[1.0]]], effort=0.5, coupling=1.5, horizon=3
@@ -50,8 +81,9 @@ def test_a_value_that_overflows_is_named() -> None:
 @pytest.mark.parametrize(
     ("shares", "error", "message"),
     [
-        ([0.5, 0.6], ValueError, "shares sum to 1.1.*; expected 1"),
-        ([1.0, 0.0], ValueError, "shares holds 0.0.*; expected positive numbers"),
+        ([0.5, 0.6], ValueError, "shares sum to 1.1; expected 1"),
+        ([0.5, 0.50001], ValueError, "shares sum to 1.00001; expected 1"),
+        ([1.0, 0.0], ValueError, "shares holds 0; expected positive numbers"),
         ([1.5, -0.5], ValueError, "shares holds -0.5.*; expected positive numbers"),
         ([np.nan, 0.5], ValueError, "shares holds nan; expected positive numbers"),
         ([np.inf, 0.5], ValueError, "shares sum to inf; expected 1"),

@@ -73,6 +73,15 @@ def test_singular_stage_is_named():
             memoa.solve_nash(one_stage(coupling), 4)
 
 
+@pytest.mark.parametrize("share", np.linspace(0.34, 0.9, 50))
+def test_a_stage_that_is_but_rounding_is_singular(share):
+    """With M = Q = 1, C = 0, N = 3 and s = G/N, I + n K2 F is 0 at g = (1-s)(3s-1). (3.6)"""
+    effort = (1.0 - share) * (3.0 * share - 1.0)
+    game = memoa.Game([[1.0]], [0.0], [1.0], coupling=3.0 * share, effort=effort, horizon=1)
+    with pytest.raises(memoa.NumericalError, match="stage 0: the linear system of the agents"):
+        memoa.solve_nash(game, 3)
+
+
 @pytest.mark.parametrize("n_agents", [1, 2, 5, 100, math.inf])
 @pytest.mark.parametrize("seed", range(8))
 def test_social_optimum_equals_the_slow_recursion(seed, n_agents):

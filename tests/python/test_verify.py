@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def small_game(**changes: Any) -> memoa.Game:
 def test_random_games_pass(seed: int) -> None:
     found = verify(random_game(seed), seed=seed, **QUICK)
     assert failed(found) == []
-    assert len(found.checks) == 9
+    assert len(found.checks) == 10
     assert found.slopes["gain_gap"] == pytest.approx(-1.0, abs=0.02)
     assert found.slopes["exploitability"] == pytest.approx(-2.0, abs=0.02)
     assert found.slopes["limit_exploitability"] == pytest.approx(-1.0, abs=0.02)
@@ -159,6 +160,20 @@ def test_wrong_simulations_and_optima_fail(monkeypatch: pytest.MonkeyPatch) -> N
     wrong = " ".join(failed(verify(random_game(0), **QUICK)))
     assert "simulated mean costs" in wrong
     assert "social optimum" in wrong
+
+
+def test_a_wrong_certificate_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answering_others(*args: Any, **options: Any) -> memoa.Certificate:
+        """The best response to agents who start a little more spread."""
+        found = memoa.certify(*args, **options)
+        spread = options | {"cov": (1.0 + 1e-10) * options["cov"]}
+        other = memoa.certify(*args, **spread)
+        return replace(found, best_response_cost=other.best_response_cost)
+
+    monkeypatch.setattr(_measurements, "certify", answering_others)
+    wrong = " ".join(failed(verify(random_game(0), **QUICK)))
+    assert "no law beats its best response" in wrong
+    assert "exploitability is that difference" in wrong
 
 
 def test_rates_are_judged_by_their_slopes() -> None:

@@ -14,7 +14,9 @@ enum class MeanField {
 struct Certificate {
   double cost = 0.0;                ///< when everybody plays the policy, (5.1)
   double best_response_cost = 0.0;  ///< when this agent alone answers the others optimally
-  double exploitability = 0.0;      ///< their difference, (5.2); never negative
+  /// Their difference (5.2), computed by itself as (5.3): it has digits where `cost` minus
+  /// `best_response_cost` is rounding. A negative one within 1e-14 of the cost is reported as 0.
+  double exploitability = 0.0;
 };
 
 /// Exact for every N, in O(T p d^2). Initial states are i.i.d. with `mean` (d) and `cov` (d, d).

@@ -1,11 +1,12 @@
 #pragma once
 
 #include <Eigen/LU>
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <type_traits>
 
-#include "memoa/equilibrium.hpp"
+#include "detail/validate.hpp"
 
 // What the backward recursions of hidden features share: one stage's response and its errors.
 namespace memoa::detail {
@@ -53,17 +54,25 @@ double one_norm(const Matrix& matrix) {
   return matrix.cwiseAbs().colwise().sum().maxCoeff();
 }
 
-/// Reciprocal condition number of `matrix` in the 1-norm, exact. Below d times machine epsilon it
-/// is an error that names the stage and says `what` is singular.
+/// Reciprocal condition number in the 1-norm, exact, of a stage's `matrix` J, the identity plus a
+/// product. It is an error that names the stage, `what` is singular and which `kind` of equilibrium
+/// the game lacks, where
+///
+///     1 / (max(1, |J|) |J^-1|),
+///
+/// the relative distance from a singular matrix, is as small as the rounding of J's own entries
+/// (theory section 3). The condition number alone is blind to that: it is 1 for every scalar.
 template <class Matrix>
 double require_regular(const Matrix& matrix, const Eigen::PartialPivLU<Matrix>& lu, Index stage,
-                       const char* what) {
-  const Matrix inverse = lu.inverse();
-  const double rcond = 1.0 / (one_norm(matrix) * one_norm(inverse));
-  if (!(rcond >= static_cast<double>(matrix.rows()) * std::numeric_limits<double>::epsilon()))
-    fail(stage, std::string(what) + " is singular (reciprocal condition number " +
-                    std::to_string(std::isfinite(rcond) ? rcond : 0.0) + ")");
-  return rcond;
+                       const char* what, const char* kind) {
+  const double epsilon = std::numeric_limits<double>::epsilon();
+  const double norm = one_norm(matrix), of_inverse = one_norm(Matrix(lu.inverse()));
+  const double distance = 1.0 / (std::max(1.0, norm) * of_inverse);
+  if (!(distance > 10.0 * static_cast<double>(matrix.rows()) * epsilon))
+    fail(stage, std::string(what) + " is singular to working precision (relative distance from a " +
+                    "singular one: " + to_text(std::isfinite(distance) ? distance : 0.0, 3) +
+                    "); the game has no unique " + kind);
+  return 1.0 / (norm * of_inverse);
 }
 
 /// tr(K C[k]) of every column k of the features, theory (1.4).

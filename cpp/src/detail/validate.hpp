@@ -2,8 +2,11 @@
 
 #include "memoa/equilibrium.hpp"
 
-// Checks of arguments that several topics share; all throw std::invalid_argument.
+// Checks of arguments that several topics share; all that fail throw std::invalid_argument.
 namespace memoa::detail {
+
+/// A number of any size as messages tell it.
+std::string to_text(double value, int digits = 12);
 
 /// Symmetric and without a negative eigenvalue, to a relative 1e-10.
 void require_psd(const std::string& name, const MatrixMap& matrix);
