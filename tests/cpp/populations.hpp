@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdlib>
+
 #include "checks.hpp"
 #include "problems.hpp"
 
@@ -35,7 +37,8 @@ struct Seen {
   }
 };
 
-inline Seen see(const Population& population) {
+template <class Real>
+Seen see(const BasicPopulation<Real>& population) {
   const Index N = population.settings().n_agents, d = population.settings().n_outputs;
   Seen seen{std::vector<double>(N * d),
             std::vector<double>(N),
@@ -46,11 +49,23 @@ inline Seen see(const Population& population) {
   return seen;
 }
 
-inline void follow(Population& population, const Stream& stream, Index first, Index last) {
+template <class Real>
+void follow(BasicPopulation<Real>& population, const Stream& stream, Index first, Index last) {
   for (Index t = first; t < last; ++t) {
     population.predict(stream.x(t));
     population.learn(stream.y(t));
   }
+}
+
+/// The instruction sets of this processor, for MEMOA_INSTRUCTION_SET.
+inline std::vector<std::string> instruction_sets() {
+  std::vector<std::string> usable;
+  for (const char* name : {"baseline", "x86-64-v3", "x86-64-v4"}) {
+    setenv("MEMOA_INSTRUCTION_SET", name, 1);
+    if (refusal([] { instruction_set(); }).empty()) usable.emplace_back(name);
+  }
+  unsetenv("MEMOA_INSTRUCTION_SET");
+  return usable;
 }
 
 }  // namespace memoa::tests

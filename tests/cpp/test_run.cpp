@@ -25,7 +25,9 @@ struct Written {
   }
 };
 
-Written write(Population& population, ServerMixture& mixture, const Stream& stream) {
+template <class Real>
+Written write(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
+              const Stream& stream) {
   const Index T = stream.n_steps, d = stream.n_outputs;
   const Index record[] = {0, population.settings().n_agents - 1};
   Written w{std::vector<double>(T * d), std::vector<double>(T * d), std::vector<double>(T),
@@ -38,14 +40,14 @@ Written write(Population& population, ServerMixture& mixture, const Stream& stre
 
 }  // namespace
 
-TEST_CASE("a run is its steps, bit for bit") {
+TEST_CASE_TEMPLATE("a run is its steps, bit for bit", Real, double, float) {
   const Index N = 21, d = 2;
   const Stream stream = random_stream(20, 40, 3, d);
   for (const PolicyKind policy : kPolicies)
     for (const Encoder& encoder : kEncoders) {
       const PopulationSettings settings = settings_of(N, stream, encoder, policy);
-      Population whole(settings), stepped(settings);
-      ServerMixture of_whole(N, d), of_stepped(N, d);
+      BasicPopulation<Real> whole(settings), stepped(settings);
+      BasicServerMixture<Real> of_whole(N, d), of_stepped(N, d);
       const Written written = write(whole, of_whole, stream);
       std::vector<double> mixed(d);
       for (Index t = 0; t < stream.n_steps; ++t) {
@@ -67,16 +69,18 @@ TEST_CASE("a run is its steps, bit for bit") {
     }
 }
 
-TEST_CASE("one thread or several: the same bits") {
+TEST_CASE_TEMPLATE("one thread or several, on any processor: the same bits", Real, double, float) {
   const Index N = 3000;  // several chunks, and a block that is not full
-  const Stream stream = random_stream(21, 8, 2, 2);
+  const Stream stream = random_stream(21, 20, 2, 2);
+  const std::vector<std::string> sets = tests::instruction_sets();
+  CHECK(sets.front() == "baseline");
   for (const PolicyKind policy : kPolicies)
     for (const Encoder& encoder : {Encoder(RandomFeatures{6}), Encoder(EchoState{4})}) {
       PopulationSettings settings = settings_of(N + 3, stream, encoder, policy);
       const auto with = [&](int threads) {
         settings.n_threads = threads;
-        Population population(settings);
-        ServerMixture mixture(N + 3, 2, {}, threads);
+        BasicPopulation<Real> population(settings);
+        BasicServerMixture<Real> mixture(N + 3, 2, {}, threads);
         const Written written = write(population, mixture, stream);
         return std::make_pair(written, see(population));
       };
@@ -86,15 +90,80 @@ TEST_CASE("one thread or several: the same bits") {
         CHECK(several.first == one.first);
         CHECK(several.second == one.second);
       }
+      for (const std::string& set : sets) {
+        setenv("MEMOA_INSTRUCTION_SET", set.c_str(), 1);
+        const auto other = with(1);
+        CHECK(other.first == one.first);
+        CHECK(other.second == one.second);
+      }
+      unsetenv("MEMOA_INSTRUCTION_SET");
     }
 }
 
-TEST_CASE("a restored population goes on with the same bits") {
+TEST_CASE("an instruction set that is not there is named") {
+  setenv("MEMOA_INSTRUCTION_SET", "avx", 1);
+  CHECK(names(refusal([] { Population{PopulationSettings{}}; }), "MEMOA_INSTRUCTION_SET is 'avx'"));
+  unsetenv("MEMOA_INSTRUCTION_SET");
+}
+
+TEST_CASE_TEMPLATE("looking at what was learnt changes nothing", Real, double, float) {
+  // the engine takes a learnt step in when it next encodes, or when somebody looks
+  const Stream stream = random_stream(26, 12, 2, 2);
+  for (const Encoder& encoder : kEncoders) {
+    const PopulationSettings settings = settings_of(37, stream, encoder);
+    BasicPopulation<Real> watched(settings), left_alone(settings);
+    for (Index t = 0; t < stream.n_steps; ++t) {
+      for (auto* population : {&watched, &left_alone}) {
+        population->predict(stream.x(t));
+        population->learn(stream.y(t));
+      }
+      watched.worst_cost();
+      const PopulationMemory memory = watched.memory();
+      CHECK(memory.gram == watched.memory().gram);
+    }
+    CHECK(see(watched) == see(left_alone));
+    CHECK(watched.memory().gram == left_alone.memory().gram);
+    CHECK(watched.memory().cross == left_alone.memory().cross);
+  }
+}
+
+TEST_CASE("float32 follows float64") {
+  const Stream stream = random_stream(27, 60, 3, 2);
+  for (const PolicyKind policy : kPolicies)
+    for (const Encoder& encoder : kEncoders) {
+      const PopulationSettings settings = settings_of(40, stream, encoder, policy);
+      Population wide(settings);
+      PopulationF32 narrow(settings);
+      follow(wide, stream, 0, 60);
+      follow(narrow, stream, 0, 60);
+      CHECK(tests::distance(see(narrow).predictions, see(wide).predictions) < 1e-3);
+      CHECK(tests::distance(see(narrow).costs, see(wide).costs) < 1e-3);
+    }
+}
+
+TEST_CASE_TEMPLATE("an agent that overflows is named and spoils no other", Real, double, float) {
+  const Index N = 40, p = 3;
+  Stream stream = random_stream(28, 12, N * p, 1);
+  BasicPopulation<Real> population(settings_of(N, stream, Precomputed{p}));
+  CHECK(population.overflow().step == -1);
+  for (Index t = 0; t < 12; ++t) {
+    double* x = stream.inputs.data() + t * N * p;
+    if (t == 5) x[17 * p + 1] = x[33 * p] = 1e200;
+    population.predict(x);
+    for (const double y : see(population).predictions) CHECK(std::isfinite(y));
+    if (t == 5) CHECK(see(population).predictions[17] == *population.base());
+    CHECK(population.overflow().step == (t < 5 ? -1 : 5));
+    CHECK(population.overflow().agent == (t < 5 ? -1 : 17));
+    population.learn(stream.y(t));
+  }
+}
+
+TEST_CASE_TEMPLATE("a restored population goes on with the same bits", Real, double, float) {
   const Stream stream = random_stream(22, 30, 2, 2);
   for (const PolicyKind policy : kPolicies)
     for (const Encoder& encoder : kEncoders) {
       const PopulationSettings settings = settings_of(19, stream, encoder, policy);
-      Population population(settings), restored(settings);
+      BasicPopulation<Real> population(settings), restored(settings);
       follow(population, stream, 0, 15);
       restored.restore(population.memory());
       population.mark_costs();  // as restoring does
@@ -171,14 +240,14 @@ TEST_CASE("a run refuses bad input before it learns anything") {
   CHECK(mixture.steps() == 0);
 }
 
-TEST_CASE("a warm step allocates nothing") {
+TEST_CASE_TEMPLATE("a warm step allocates nothing", Real, double, float) {
   const Stream stream = random_stream(25, 60, 3, 2);
   for (const PolicyKind policy : kPolicies)
     for (const Encoder& encoder : kEncoders) {
       PopulationSettings settings = settings_of(50, stream, encoder, policy);
       settings.n_threads = 1;
-      Population population(settings);
-      ServerMixture mixture(50, 2, {}, 1);
+      BasicPopulation<Real> population(settings);
+      BasicServerMixture<Real> mixture(50, 2, {}, 1);
       std::vector<double> mixed(2);
       std::size_t before = 0;
       for (Index t = 0; t < stream.n_steps; ++t) {
