@@ -24,8 +24,9 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from memoa import build_info
+from memoa.cli_experiments import experiments_command
 from memoa.cli_verify import verify_command
-from memoa.comparison import (
+from memoa.two_policies import (
     COLUMNS,
     Encoder,
     Policy,
@@ -161,6 +162,7 @@ def info_command() -> None:
 
 
 app.command("verify")(verify_command)
+app.command("experiments")(experiments_command)
 
 
 def load_series(

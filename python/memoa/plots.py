@@ -116,8 +116,7 @@ def plot_run(
     run = memoa_run if policy == "memoa" else greedy_run
     n_steps, n_outputs = run.targets.shape
     rows, zoomed = min(n_outputs, MAX_PANELS), n_steps > ZOOM_FROM
-    figure = Figure(figsize=(10.0, 1.0 + 2.4 * (rows + 1)), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(10.0, 1.0 + 2.4 * (rows + 1))
     grid = figure.add_gridspec(rows + 1, 2 if zoomed else 1, width_ratios=[2, 1][: 1 + zoomed])
     axis = np.arange(n_steps) if series.index is None else series.index
     for output in range(rows):
@@ -179,13 +178,25 @@ def _draw_cost(axes: Axes, axis: NDArray[Any], memoa_run: Run, greedy_run: Run) 
     _finish(axes, axis)
 
 
-def _finish(axes: Axes, axis: NDArray[Any]) -> None:
-    axes.margins(x=0.01)
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of that many inches, which belongs to nobody's display."""
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def finish_axes(axes: Axes) -> None:
+    """The look that all panels share."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e4e4e4", lw=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=8)
     axes.yaxis.label.set_fontsize(9)
+
+
+def _finish(axes: Axes, axis: NDArray[Any]) -> None:
+    axes.margins(x=0.01)
+    finish_axes(axes)
     if np.issubdtype(axis.dtype, np.datetime64):
         locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)

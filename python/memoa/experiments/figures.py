@@ -1,0 +1,242 @@
+"""The pictures of the experiments, in the colours of `memoa.plots`. Needs matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from memoa.experiments.section import quartiles
+from memoa.forecasters import GREEDY, MEMOA, REPEAT
+from memoa.plots import COLOURS, finish_axes, new_figure
+from memoa.plots_verify import POLICY_COLOURS, POLICY_LABELS
+
+try:
+    from matplotlib.axes import Axes
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+except ImportError as error:
+    raise ImportError('the pictures need matplotlib: pip install "memoa[cli]"') from error
+
+if TYPE_CHECKING:
+    from memoa.experiments.ablations import Knob
+
+MEASURE_STYLES: dict[str, tuple[str, str]] = {
+    "server_rmse": ("server", "o"),
+    "mean_agent_rmse": ("mean agent", "s"),
+    "worst_agent_rmse": ("worst agent", "^"),
+}
+SERIES_COLOURS = ("#333333", "#0072b2", "#009e73", "#cc79a7", "#e69f00")
+
+
+def plot_forecasting(
+    scores: Mapping[tuple[str, str], Mapping[str, Sequence[float]]],
+    names: Sequence[str],
+    rows: Sequence[str],
+    *,
+    path: Path,
+) -> None:
+    """One panel per series: errors of every forecaster relative to repeating the last value."""
+    columns = min(4, len(names))
+    lines = -(-len(names) // columns)
+    figure = new_figure(2.2 + 2.3 * columns, 0.7 + (0.24 * len(rows) + 0.7) * lines)
+    panels = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
+    heights = np.arange(len(rows))[::-1]
+    for axes, name in zip(panels, names):
+        unit = quartiles(scores[name, REPEAT]["server_rmse"])[0]
+        for measure, (label, marker) in MEASURE_STYLES.items():
+            found = np.array([quartiles(scores[name, row][measure]) for row in rows]) / unit
+            middle, low, high = found.T
+            shown = ~np.isnan(middle)
+            filled = measure == "server_rmse"
+            for at in np.flatnonzero(shown):
+                colour = _row_colour(rows[at])
+                axes.plot(
+                    middle[at], heights[at], marker, ms=5, color=colour, zorder=3,
+                    mfc=colour if filled else "none", alpha=1.0 if filled else 0.7,
+                )  # fmt: skip
+                axes.plot([low[at], high[at]], [heights[at]] * 2, color=colour, lw=1.2)
+        axes.axvline(1.0, color=COLOURS["repeat"], lw=0.8, ls=":", zorder=0)
+        axes.set_xscale("log")
+        _plain_ticks(axes.xaxis, axes.get_xlim())
+        axes.set_title(name, fontsize=9, loc="left")
+        finish_axes(axes)
+        axes.set_yticks(heights, rows, fontsize=8)
+        axes.set_ylim(-0.7, len(rows) - 0.3)
+    for axes in panels[len(names) :]:
+        axes.set_visible(False)
+    for label, marker in MEASURE_STYLES.values():
+        panels[0].plot([], [], marker, color="#555555", label=label,
+                       mfc="#555555" if marker == "o" else "none")  # fmt: skip
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3,
+                  frameon=False, fontsize=9)  # fmt: skip
+    figure.supxlabel("error / error of repeating the last value", fontsize=9)
+    figure.savefig(path, format="png", dpi=110)
+
+
+def plot_knob(
+    name: str,
+    knob: Knob,
+    curves: Mapping[tuple[str, str, str, str], Mapping[float, Sequence[float]]],
+    unit: Mapping[str, float],
+    *,
+    path: Path,
+) -> None:
+    """One panel per series: server, mean and worst agent against a setting's values."""
+    from memoa.experiments.ablations import default_value
+
+    figure = new_figure(0.8 + 2.9 * len(unit), 3.3)
+    panels = figure.subplots(1, len(unit), squeeze=False).ravel()
+    for axes, series in zip(panels, unit):
+        for policy in (MEMOA, GREEDY):
+            for measure, (label, marker) in MEASURE_STYLES.items():
+                if policy == GREEDY and measure == "mean_agent_rmse":
+                    continue
+                style = {"color": COLOURS[policy], "marker": marker, "ms": 4, "lw": 1.2}
+                if measure != "server_rmse":
+                    style |= {"mfc": "none"}
+                if policy == GREEDY and not knob.changes_greedy:
+                    values = curves[series, "", GREEDY, measure][0]
+                    level = quartiles(values)[0] / unit[series]
+                    ls = "-" if measure == "server_rmse" else "--"
+                    axes.axhline(level, color=COLOURS[GREEDY], lw=1.0, ls=ls, alpha=0.8,
+                                 label=f"{label}, greedy")  # fmt: skip
+                    continue
+                _band(axes, curves[series, name, policy, measure], unit[series],
+                      label=f"{label}, {policy}", **style)  # fmt: skip
+        if name == "communication":
+            values = curves[series, "silence", MEMOA, "worst_agent_rmse"]
+            _band(axes, values, unit[series], color="#009e73", marker="v", ms=4, lw=1.2,
+                  mfc="none", label="worst agent, silence in between")  # fmt: skip
+        default = default_value(name)
+        if default is not None:
+            axes.axvline(_position(default, knob.values), color="#999999", lw=0.9, ls=":", zorder=0)
+        _value_axis(axes, knob.values)
+        axes.set_title(series, fontsize=9, loc="left")
+        axes.set_xlabel(knob.axis, fontsize=9)
+        axes.set_yscale("log")
+        _plain_ticks(axes.yaxis, axes.get_ylim())
+        finish_axes(axes)
+    panels[0].set_ylabel("error / that of repeating", fontsize=9)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=5,
+                  frameon=False, fontsize=9)  # fmt: skip
+    figure.savefig(path, format="png", dpi=110)
+
+
+def plot_worst(
+    costs: Mapping[str, Mapping[int, Sequence[float]]], expected: Mapping[str, Any], *, path: Path
+) -> None:
+    """Expected cost of an agent, and the worst simulated one's, under four policies."""
+    figure = new_figure(10.0, 3.6)
+    left, right = figure.subplots(1, 2, sharey=True)
+    for name, colour in POLICY_COLOURS.items():
+        style: dict[str, Any] = {"color": colour, "ls": "--" if name == "nash" else "-", "lw": 1.4,
+                                 "marker": "o", "ms": 3, "label": POLICY_LABELS[name]}  # fmt: skip
+        sizes = np.array(sorted(costs[name]), dtype=float)
+        known = expected["n_agents"] <= sizes[-1]
+        left.plot(expected["n_agents"][known], expected[f"cost_{name}"][known], **style)
+        found = np.array([quartiles(costs[name][int(n)]) for n in sizes])
+        right.plot(sizes, found[:, 0], **style)
+        right.fill_between(sizes, found[:, 1], found[:, 2], color=colour, alpha=0.15, lw=0)
+    for axes, title in (
+        (left, "expected cost of an agent"),
+        (right, "worst agent's cost, median and quartiles over seeds"),
+    ):
+        axes.set(xscale="log", yscale="log")
+        axes.set_title(title, fontsize=9, loc="left")
+        axes.set_xlabel("number of agents N", fontsize=9)
+        finish_axes(axes)
+    _plain_ticks(left.yaxis, left.get_ylim())
+    left.tick_params(labelleft=True)
+    left.legend(frameon=False, fontsize=8, loc="upper left")
+    figure.savefig(path, format="png", dpi=110)
+
+
+def plot_heterogeneity(
+    ratios: Mapping[tuple[str, str], Mapping[int, Mapping[str, Sequence[float]]]], *, path: Path
+) -> None:
+    """The worst agent relative to greedy's, against how much the agents differ."""
+    from memoa.experiments.heterogeneity import FAMILIES, POLICIES
+
+    places = list(dict.fromkeys(place for place, _ in ratios))
+    figure = new_figure(2.0 + 2.5 * len(places), 3.8)
+    panels = figure.subplots(1, len(places), squeeze=False).ravel()
+    styles = {"one": ("o", "-"), "alike": ("s", ":"), "types": ("^", "--")}
+    colours = dict(zip(FAMILIES, SERIES_COLOURS[1:]))
+    for axes, place in zip(panels, places):
+        for family, colour in colours.items():
+            cells = ratios[place, family]
+            for policy, (marker, line) in styles.items():
+                found = np.array([quartiles(cells[factor][policy]) for factor in cells])
+                axes.plot(list(cells), found[:, 0], line, marker=marker, ms=5, lw=1.2,
+                          color=colour, mfc="none")  # fmt: skip
+        axes.axhline(1.0, color=COLOURS["greedy"], lw=1.0)
+        axes.set_title(
+            "the game: cost of worst type" if place == "game" else f"{place}: RMSE of worst agent",
+            fontsize=9, loc="left",
+        )  # fmt: skip
+        _value_axis(axes, sorted({factor for factors in FAMILIES.values() for factor in factors}))
+        axes.set_xlabel("factor h", fontsize=9)
+        finish_axes(axes)
+    panels[0].set_ylabel("relative to greedy agents", fontsize=9)
+    for family, colour in colours.items():
+        panels[0].plot([], [], color=colour, lw=2.5, label=f"agents differ in {family}")
+    for policy, (marker, line) in styles.items():
+        panels[0].plot([], [], line, marker=marker, mfc="none", color="#555555",
+                       label=POLICIES[policy])  # fmt: skip
+    panels[0].plot([], [], color=COLOURS["greedy"], lw=1.0, label="greedy")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4,
+                  frameon=False, fontsize=9)  # fmt: skip
+    figure.savefig(path, format="png", dpi=110)
+
+
+def _row_colour(row: str) -> str:
+    if row.startswith(MEMOA):
+        return COLOURS["memoa"]
+    return COLOURS["greedy"] if "greedy" in row else "#555555"
+
+
+def _band(
+    axes: Axes, values: Mapping[float, Sequence[float]], unit: float, *, color: str, **style: Any
+) -> None:
+    """Medians with a band between the quartiles."""
+    at = sorted(values)
+    found = np.array([quartiles(values[value]) for value in at]) / unit
+    places = [_position(value, at) for value in at]
+    axes.plot(places, found[:, 0], color=color, **style)
+    axes.fill_between(places, found[:, 1], found[:, 2], color=color, alpha=0.13, lw=0)
+
+
+def _position(value: float, values: Iterable[float]) -> float:
+    """Logarithm of a value; 0 stands one step before the smallest that has one."""
+    positive = sorted(other for other in values if other > 0)
+    if value > 0 or not positive:
+        return float(np.log10(value)) if value > 0 else 0.0
+    step = np.log10(positive[1] / positive[0]) if len(positive) > 1 else 1.0
+    return float(np.log10(positive[0]) - step)
+
+
+def _value_axis(axes: Axes, values: Sequence[float]) -> None:
+    places = [_position(value, values) for value in values]
+    labels = [f"{v:g}" if v < 1e4 else f"$10^{{{np.log10(v):.0f}}}$" for v in values]
+    axes.set_xticks(places, labels)
+
+
+def _plain_ticks(axis: Any, limits: tuple[float, float]) -> None:
+    """Plain numbers on a logarithmic axis that spans little."""
+    low, high = limits
+    decades = np.log10(high / low)
+    steps = (1.0, 2.0, 5.0) if decades > 1.0 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
+    if decades < 0.25:
+        found = np.linspace(low, high, 5)[1:-1]
+        digits = max(2, int(np.ceil(-np.log10((high - low) / 5))))
+        ticks = sorted({round(float(x), digits) for x in found})
+    else:
+        exponents = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+        ticks = [m * 10.0**k for k in exponents for m in steps]
+        if decades > 2.5:
+            ticks = [10.0**k for k in exponents]
+    axis.set_major_locator(FixedLocator([t for t in ticks if low <= t <= high]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
