@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memoa.experiments.section import quartiles
 from memoa.forecasters import GREEDY, MEMOA, REPEAT
@@ -15,7 +16,7 @@ from memoa.plots_verify import POLICY_COLOURS, POLICY_LABELS
 
 try:
     from matplotlib.axes import Axes
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 except ImportError as error:
     raise ImportError('the pictures need matplotlib: pip install "memoa[cli]"') from error
 
@@ -27,6 +28,7 @@ MEASURE_STYLES: dict[str, tuple[str, str]] = {
     "mean_agent_rmse": ("mean agent", "s"),
     "worst_agent_rmse": ("worst agent", "^"),
 }
+EXPERTS_COLOUR = "#009e73"
 SERIES_COLOURS = ("#333333", "#0072b2", "#009e73", "#cc79a7", "#e69f00")
 
 
@@ -45,20 +47,20 @@ def plot_forecasting(
     heights = np.arange(len(rows))[::-1]
     for axes, name in zip(panels, names):
         unit = quartiles(scores[name, REPEAT]["server_rmse"])[0]
-        for measure, (label, marker) in MEASURE_STYLES.items():
-            found = np.array([quartiles(scores[name, row][measure]) for row in rows]) / unit
-            middle, low, high = found.T
-            shown = ~np.isnan(middle)
-            filled = measure == "server_rmse"
-            for at in np.flatnonzero(shown):
-                colour = _row_colour(rows[at])
-                axes.plot(
-                    middle[at], heights[at], marker, ms=5, color=colour, zorder=3,
-                    mfc=colour if filled else "none", alpha=1.0 if filled else 0.7,
-                )  # fmt: skip
-                axes.plot([low[at], high[at]], [heights[at]] * 2, color=colour, lw=1.2)
+        found = {
+            (row, measure): np.array(quartiles(scores[name, row][measure])) / unit
+            for row in rows
+            for measure in MEASURE_STYLES
+        }
+        ours = [found[row, measure][2] for row in (MEMOA, GREEDY) for measure in MEASURE_STYLES]
+        # What is far worse than all of these would press them together: an arrow at the edge.
+        edge = 1.0 + 1.25 * (max(1.0, *ours) - 1.0) if max(ours) > 1.0 else 1.1
+        for row, height in zip(rows, heights):
+            for measure, (_, marker) in MEASURE_STYLES.items():
+                _draw_error(axes, found[row, measure], height, edge, _row_colour(row), marker)
         axes.axvline(1.0, color=COLOURS["repeat"], lw=0.8, ls=":", zorder=0)
         axes.set_xscale("log")
+        axes.set_xlim(right=edge * (edge / axes.get_xlim()[0]) ** 0.03)
         _plain_ticks(axes.xaxis, axes.get_xlim())
         axes.set_title(name, fontsize=9, loc="left")
         finish_axes(axes)
@@ -191,10 +193,27 @@ def plot_heterogeneity(
     figure.savefig(path, format="png", dpi=110)
 
 
+def _draw_error(
+    axes: Axes, found: NDArray[np.float64], height: float, edge: float, colour: str, marker: str
+) -> None:
+    """Median and quartiles of one error, the server's filled; an arrow where it is off the scale."""
+    middle, low, high = found
+    if np.isnan(middle):
+        return
+    if middle > edge:
+        axes.plot(edge, height, ">", ms=5, color=colour, clip_on=False)
+        return
+    is_server = marker == "o"
+    face, alpha = (colour, 1.0) if is_server else ("none", 0.7)
+    axes.plot(middle, height, marker, ms=5, color=colour, mfc=face, alpha=alpha, zorder=3)
+    axes.plot([low, min(high, edge)], [height] * 2, color=colour, lw=1.2)
+
+
 def _row_colour(row: str) -> str:
-    if row.startswith(MEMOA):
-        return COLOURS["memoa"]
-    return COLOURS["greedy"] if "greedy" in row else "#555555"
+    for start, colour in ((MEMOA, COLOURS["memoa"]), (GREEDY, COLOURS["greedy"])):
+        if row.startswith(start):
+            return colour
+    return EXPERTS_COLOUR if row.startswith(("EWA", "BOA")) else "#555555"
 
 
 def _band(
@@ -228,10 +247,8 @@ def _plain_ticks(axis: Any, limits: tuple[float, float]) -> None:
     low, high = limits
     decades = np.log10(high / low)
     steps = (1.0, 2.0, 5.0) if decades > 1.0 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
-    if decades < 0.25:
-        found = np.linspace(low, high, 5)[1:-1]
-        digits = max(2, int(np.ceil(-np.log10((high - low) / 5))))
-        ticks = sorted({round(float(x), digits) for x in found})
+    if decades < 0.4:
+        ticks = MaxNLocator(4).tick_values(low, high).tolist()
     else:
         exponents = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
         ticks = [m * 10.0**k for k in exponents for m in steps]
