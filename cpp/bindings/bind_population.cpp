@@ -139,7 +139,8 @@ void bind_population(py::module_& module) {
   module.def(
       "check_settings",
       [](Index n_agents, bool greedy, double consensus, double effort, Index horizon,
-         double discount, double forgetting, double ridge, int n_threads) {
+         double discount, const std::vector<double>& forgetting, const std::vector<double>& ridge,
+         int n_threads) {
         PopulationSettings settings;
         settings.n_agents = n_agents;
         settings.policy = greedy ? PolicyKind::greedy : PolicyKind::memoa;
@@ -158,7 +159,8 @@ void bind_population(py::module_& module) {
   py::class_<LockedPopulation>(module, "Population")
       .def(py::init([](Index n_agents, Index n_inputs, Index n_outputs, const EncoderHandle& handle,
                        bool greedy, double consensus, double effort, Index horizon, double discount,
-                       double forgetting, double ridge, std::uint64_t seed, int n_threads) {
+                       const std::vector<double>& forgetting, const std::vector<double>& ridge,
+                       std::uint64_t seed, int n_threads) {
              const PopulationSettings settings{n_agents,
                                                n_inputs,
                                                n_outputs,

@@ -11,6 +11,19 @@ void require(bool holds, const char* name, double value, const char* expected) {
                                 expected);
 }
 
+/// One value or one per type, each of which `holds`.
+template <class Holds>
+void require_types(const std::vector<double>& values, const char* name, const char* expected,
+                   const Holds& holds) {
+  if (values.empty())
+    throw std::invalid_argument(std::string(name) +
+                                " is empty; expected a number, or one per type");
+  for (std::size_t k = 0; k < values.size(); ++k) {
+    const std::string at = values.size() > 1 ? "[" + std::to_string(k) + "]" : "";
+    require(holds(values[k]), (name + at).c_str(), values[k], expected);
+  }
+}
+
 /// Visits value k of every agent in lane layout, `size` values per agent.
 template <class Visit>
 void visit_lanes(std::vector<detail::Lanes>& lanes, Index n_agents, Index size,
@@ -49,9 +62,15 @@ void validate(const PopulationSettings& s) {
   require(s.horizon >= 1, "horizon", static_cast<double>(s.horizon), "at least 1");
   require(s.discount >= 0.0 && std::isfinite(s.discount), "discount", s.discount,
           "a finite rate >= 0");
-  require(s.forgetting > 0.0 && s.forgetting <= 1.0, "forgetting", s.forgetting,
-          "a number in (0, 1]");
-  require(s.ridge > 0.0 && std::isfinite(s.ridge), "ridge", s.ridge, "a positive finite number");
+  require_types(s.forgetting, "forgetting", "a number in (0, 1]",
+                [](double value) { return value > 0.0 && value <= 1.0; });
+  require_types(s.ridge, "ridge", "a positive finite number",
+                [](double value) { return value > 0.0 && std::isfinite(value); });
+  const std::size_t types = s.forgetting.size();
+  if (types > 1 && s.ridge.size() > 1 && s.ridge.size() != types)
+    throw std::invalid_argument("ridge has " + std::to_string(s.ridge.size()) +
+                                " values; expected one, or one for each of the " +
+                                std::to_string(types) + " types that forgetting has");
 }
 
 Population::Population(PopulationSettings settings) {

@@ -120,8 +120,8 @@ def check_settings(
     effort: float,
     horizon: int,
     discount: float,
-    forgetting: float,
-    ridge: float,
+    forgetting: Sequence[float],
+    ridge: Sequence[float],
     n_threads: int,
 ) -> None: ...
 
@@ -138,8 +138,8 @@ class Population:
         effort: float,
         horizon: int,
         discount: float,
-        forgetting: float,
-        ridge: float,
+        forgetting: Sequence[float],
+        ridge: Sequence[float],
         seed: int,
         n_threads: int,
     ) -> None: ...

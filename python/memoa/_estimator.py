@@ -41,7 +41,7 @@ class Estimator:
     def __repr__(self) -> str:
         """Only what differs from the default."""
         defaults = {k: v.default for k, v in inspect.signature(type(self)).parameters.items()}
-        given = (f"{k}={v!r}" for k, v in self.get_params().items() if v != defaults[k])
+        given = (f"{k}={v!r}" for k, v in self.get_params().items() if repr(v) != repr(defaults[k]))
         return f"{type(self).__name__}({', '.join(given)})"
 
     @classmethod

@@ -95,6 +95,17 @@ def as_number(name: str, value: Any) -> float:
         raise ValueError(f"{name} is {value!r}; expected a number") from error
 
 
+def as_numbers(name: str, value: Any) -> list[float]:
+    """A real number, or a sequence of them, as a list."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, np.ndarray)):
+        return [as_number(name, value)]
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return [as_number(name, value)]
+    if len(value) == 0:
+        raise ValueError(f"{name} is empty; expected a number, or one per type")
+    return [as_number(f"{name}[{k}]", one) for k, one in enumerate(value)]
+
+
 def as_choice(name: str, value: Any, choices: Sequence[str]) -> str:
     """One of the given words."""
     if value not in choices:

@@ -11,7 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from memoa import _core
 from memoa._estimator import Estimator, not_fitted
-from memoa._validate import Float64, as_choice, as_float64, as_int, as_number, require_shape
+from memoa._validate import (
+    Float64,
+    as_choice,
+    as_float64,
+    as_int,
+    as_number,
+    as_numbers,
+    require_shape,
+)
 from memoa.encoder import Encoder, Precomputed, RandomFeatures
 from memoa.mixture import Mixture
 from memoa.run import Run
@@ -42,10 +50,12 @@ class OnlineEnsemble(Estimator):
         Stages that the game looks ahead.
     discount : float
         Rate >= 0; the recent stages weigh most.
-    forgetting : float
-        In (0, 1]: weight of a step relative to the next later one in an agent's regression.
-    ridge : float
-        Penalty > 0 of an agent's regression.
+    forgetting : float or sequence of float
+        In (0, 1]: weight of a step relative to the next later one in an agent's regression. One
+        value for all agents, or one per type: of K types, agent i is of type i mod K.
+    ridge : float or sequence of float
+        Penalty > 0 of an agent's regression, for all agents or per type. Where forgetting is a
+        sequence as well, the two are of the same length.
     mixture : Mixture
         How the server weighs the agents.
     n_threads : int, optional
@@ -94,8 +104,8 @@ class OnlineEnsemble(Estimator):
         effort: float = 0.01,
         horizon: int = 8,
         discount: float = 0.0,
-        forgetting: float = 0.98,
-        ridge: float = 0.1,
+        forgetting: float | Sequence[float] = 0.98,
+        ridge: float | Sequence[float] = 0.1,
         mixture: Mixture = Mixture(),  # noqa: B008 - an immutable value
         n_threads: int | None = None,
         random_state: Any = 0,
@@ -377,9 +387,11 @@ class OnlineEnsemble(Estimator):
             )
         if not isinstance(self.mixture, Mixture):
             raise TypeError(f"mixture is {self.mixture!r}; expected a memoa.Mixture")
-        numbers = ("consensus", "effort", "discount", "forgetting", "ridge")
+        numbers = ("consensus", "effort", "discount")
         settings: dict[str, Any] = {k: as_number(k, getattr(self, k)) for k in numbers}
         settings |= {
+            "forgetting": as_numbers("forgetting", self.forgetting),
+            "ridge": as_numbers("ridge", self.ridge),
             "n_agents": as_int("n_agents", self.n_agents, 1),
             "horizon": as_int("horizon", self.horizon, 1),
             "greedy": as_choice("policy", self.policy, ("memoa", "greedy")) == "greedy",

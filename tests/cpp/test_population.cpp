@@ -84,11 +84,11 @@ TEST_CASE("a greedy forecast is the weighted ridge solution") {
     const Seen seen = see(population);
     const VectorMap base(t == 0 ? start.data() : stream.y(t - 1), d);
     for (Index i = 0; i < N; ++i) {
-      RowMatrix H = settings.ridge * RowMatrix::Identity(p, p), q = RowMatrix::Zero(p, d);
+      RowMatrix H = settings.ridge[0] * RowMatrix::Identity(p, p), q = RowMatrix::Zero(p, d);
       for (Index s = 0; s < t; ++s) {
         const VectorMap z(stream.x(s) + i * p, p), y(stream.y(s), d);
         const VectorMap before(s == 0 ? start.data() : stream.y(s - 1), d);
-        const double weight = std::pow(settings.forgetting, static_cast<double>(t - 1 - s));
+        const double weight = std::pow(settings.forgetting[0], static_cast<double>(t - 1 - s));
         H += weight * z * z.transpose();
         q += weight * z * (y - before).transpose();
       }
@@ -99,6 +99,30 @@ TEST_CASE("a greedy forecast is the weighted ridge solution") {
         CHECK(seen.predictions[i * d + o] == doctest::Approx(expected[o]).epsilon(1e-10));
     }
     population.learn(stream.y(t));
+  }
+}
+
+TEST_CASE("an agent of a type forecasts as in a population of that type alone") {
+  const Index N = 61;  // eight blocks of lanes, the last of them ragged
+  const Stream stream = random_stream(4, 20, 3, 2);
+  const std::vector<double> forgetting{0.9, 0.98, 1.0}, ridge{5.0, 0.1, 1.0};
+  PopulationSettings settings = settings_of(N, stream, {}, PolicyKind::greedy);
+  settings.forgetting = forgetting;
+  settings.ridge = ridge;
+  Population mixed(settings);
+  follow(mixed, stream, 0, stream.n_steps);
+  const Seen seen = see(mixed);
+  for (Index k = 0; k < 3; ++k) {
+    settings.forgetting = {forgetting[k]};
+    settings.ridge = {ridge[k]};
+    Population pure(settings);
+    follow(pure, stream, 0, stream.n_steps);
+    const Seen alone = see(pure);
+    for (Index i = k; i < N; i += 3) {
+      CHECK(seen.costs[i] == alone.costs[i]);
+      for (Index o = 0; o < 2; ++o)
+        CHECK(seen.predictions[i * 2 + o] == alone.predictions[i * 2 + o]);
+    }
   }
 }
 
@@ -268,7 +292,10 @@ TEST_CASE("a setting out of range is named") {
   CHECK(names(with([](S& s) { s.effort = 0.0; }), "effort"));
   CHECK(names(with([](S& s) { s.horizon = 0; }), "horizon"));
   CHECK(names(with([](S& s) { s.discount = NAN; }), "discount"));
-  CHECK(names(with([](S& s) { s.forgetting = 1.5; }), "forgetting"));
-  CHECK(names(with([](S& s) { s.ridge = 0.0; }), "ridge"));
+  CHECK(names(with([](S& s) { s.forgetting = {1.5}; }), "forgetting"));
+  CHECK(names(with([](S& s) { s.ridge = {0.0}; }), "ridge"));
+  CHECK(names(with([](S& s) { s.forgetting = {}; }), "forgetting"));
+  CHECK(names(with([](S& s) { s.ridge = {1.0, NAN}; }), "ridge[1]"));
+  CHECK(names(with([](S& s) { s.forgetting = {0.9, 1.0}, s.ridge = {1, 2, 3}; }), "ridge"));
   CHECK(names(with([](S& s) { s.n_threads = -2; }), "n_threads"));
 }

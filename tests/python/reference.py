@@ -291,7 +291,8 @@ class Ensemble:
     ):
         self.n, self.encoder, self.policy = n_agents, encoder, policy
         self.game = dict(consensus=consensus, effort=effort, horizon=horizon, discount=discount)
-        self.forgetting, self.ridge = forgetting, ridge
+        # agent i is of type i mod K
+        self.forgetting, self.ridge = np.resize(forgetting, n_agents), np.resize(ridge, n_agents)
         self.window, self.seed = window, seed
         self.mixture = dict(decay=decay, ridge=mixture_ridge, total=total, absolute=absolute)
         self.weights = None
@@ -319,8 +320,8 @@ class Ensemble:
         self.z = np.array([self.encoder.encode(w, x) for w in self.weights])
         c = np.array(
             [  # step 2
-                np.linalg.solve(h + self.ridge * np.eye(p), q).T @ z
-                for h, q, z in zip(self.gram, self.cross, self.z)
+                np.linalg.solve(h + ridge * np.eye(p), q).T @ z
+                for h, ridge, q, z in zip(self.gram, self.ridge, self.cross, self.z)
             ]
         )
         self.forecast = self.base + (c if self.policy == "greedy" else self.act(c))
@@ -351,8 +352,9 @@ class Ensemble:
     def learn(self, y):
         for i in range(self.n):
             self.encoder.commit(self.weights[i], self.z[i])
-            self.gram[i] = self.forgetting * self.gram[i] + np.outer(self.z[i], self.z[i])
-            self.cross[i] = self.forgetting * self.cross[i] + np.outer(self.z[i], y - self.base)
+            keep = self.forgetting[i]
+            self.gram[i] = keep * self.gram[i] + np.outer(self.z[i], self.z[i])
+            self.cross[i] = keep * self.cross[i] + np.outer(self.z[i], y - self.base)
         self.cost += ((y - self.forecast) ** 2).sum(axis=1)  # step 6
         self.history = [*self.history, (self.forecast - y, y)][-max(self.window, 1) :]
         self.base = np.array(y, float)

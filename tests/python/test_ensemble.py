@@ -34,6 +34,13 @@ GAMES: list[dict[str, Any]] = [
     {"horizon": 1, "consensus": 5.0, "forgetting": 1.0, "ridge": 2.0},
 ]
 
+TYPES: list[dict[str, Any]] = [
+    {"forgetting": (0.9, 0.98, 1.0)},
+    {"ridge": [0.1, 3.0, 0.7, 20.0, 1.0]},
+    {"forgetting": [0.9, 0.99], "ridge": np.array([2.0, 0.05])},
+    {"forgetting": [0.9], "ridge": (0.1, 1.0, 10.0)},
+]
+
 
 def compare_with_reference(
     encoder: str, n_agents: int, d: int, mixture: dict[str, Any], **game: Any
@@ -74,6 +81,14 @@ def test_every_game_agrees_with_the_reference(game: dict[str, Any], n_agents: in
     compare_with_reference("relu", n_agents, 1, {}, **game)
 
 
+@pytest.mark.parametrize("types", TYPES, ids=str)
+@pytest.mark.parametrize("n_agents", [2, 61])  # fewer than there are types; eight blocks of lanes
+def test_every_mix_of_types_agrees_with_the_reference(
+    types: dict[str, Any], n_agents: int, policy: str
+) -> None:
+    compare_with_reference("relu", n_agents, 1, {}, policy=policy, **types)
+
+
 # ---------------------------------------------------------------- the same bits
 
 
@@ -82,6 +97,7 @@ def test_every_game_agrees_with_the_reference(game: dict[str, Any], n_agents: in
 def test_a_run_is_its_steps(encoder: str, d: int, policy: str) -> None:
     x, y, initial = series(30, 2, d)
     options = {"encoder": ENCODERS[encoder][0], "policy": policy, "mixture": memoa.Mixture(7)}
+    options["forgetting"] = (0.9, 0.98, 1.0)
     whole, stepped = ensemble(11, **options), ensemble(11, **options)
     run = whole.run(x, y, initial=initial)
     stepped.observe(initial)
@@ -104,10 +120,9 @@ def test_two_halves_are_the_whole() -> None:
 def test_the_number_of_threads_does_not_show(encoder: Any, policy: str) -> None:
     n_agents = 5003  # ten chunks of 512 agents, the last of them ragged
     x, y, initial = series(8, 3, 2)
-    first, *others = (
-        ensemble(n_agents, encoder=encoder, policy=policy, n_threads=k, mixture=memoa.Mixture(4))
-        for k in (1, 2, 3, 7)
-    )
+    types = {"forgetting": (0.9, 0.98, 1.0), "ridge": (0.1, 1.0, 10.0)}
+    options = {"encoder": encoder, "policy": policy, "mixture": memoa.Mixture(4)} | types
+    first, *others = (ensemble(n_agents, n_threads=k, **options) for k in (1, 2, 3, 7))
     expected = first.run(x, y, initial=initial, record=[0, n_agents - 1])
     for model in others:
         run = model.run(x, y, initial=initial, record=[0, n_agents - 1])

@@ -130,7 +130,8 @@ def test_a_copy_goes_on_with_the_same_bits(
     clone: Clone, learnt: int, pending: bool, encoder: Any
 ) -> None:
     x, y, initial = series(16, 2, 2)
-    model = ensemble(encoder=encoder, mixture=memoa.Mixture(window=4))
+    types = {"forgetting": (0.9, 0.98, 1.0), "ridge": (0.1, 1.0, 10.0)}
+    model = ensemble(encoder=encoder, mixture=memoa.Mixture(window=4), **types)
     model.observe(initial)
     steps(model, x[:learnt], y[:learnt])
     if pending:
@@ -249,3 +250,5 @@ def test_repr_tells_what_is_not_default() -> None:
     model = memoa.OnlineEnsemble(8, memoa.EchoState(3), effort=0.5)
     assert "n_agents=8, encoder=EchoState(n_features=3" in repr(model)
     assert repr(model).endswith("effort=0.5)")
+    typed = memoa.OnlineEnsemble(ridge=np.array([1.0, 2.0]))
+    assert repr(typed) == "OnlineEnsemble(ridge=array([1., 2.]))"

@@ -56,7 +56,8 @@ def test_parameters_are_the_constructors_arguments() -> None:
 
 
 def test_a_clone_has_the_parameters_and_nothing_learnt() -> None:
-    model = ensemble(5, encoder=memoa.EchoState(4), policy="greedy", discount=0.1).fit(X, Y)
+    options = {"encoder": memoa.EchoState(4), "discount": 0.1, "forgetting": [0.9, 0.98]}
+    model = ensemble(5, policy="greedy", **options).fit(X, Y)
     twin = clone(model)
     assert twin.get_params() == model.get_params()
     assert not hasattr(twin, "n_features_in_")

@@ -16,12 +16,13 @@ struct PopulationSettings {
   Index n_outputs = 1;  ///< d
   Encoder encoder = RandomFeatures{};
   PolicyKind policy = PolicyKind::memoa;
-  double consensus = 1.0;    ///< l >= 0
-  double effort = 0.01;      ///< g > 0
-  Index horizon = 8;         ///< T >= 1
-  double discount = 0.0;     ///< rate a >= 0
-  double forgetting = 0.98;  ///< lambda in (0, 1]
-  double ridge = 0.1;        ///< > 0
+  double consensus = 1.0;  ///< l >= 0
+  double effort = 0.01;    ///< g > 0
+  Index horizon = 8;       ///< T >= 1
+  double discount = 0.0;   ///< rate a >= 0
+  /// One value for all agents or one per type, of as many types; agent i is of type i mod K.
+  std::vector<double> forgetting = {0.98};  ///< lambda in (0, 1]
+  std::vector<double> ridge = {0.1};        ///< > 0
   std::uint64_t seed = 0;
   int n_threads = 0;  ///< 0: all that the process may use
 };

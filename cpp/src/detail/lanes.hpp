@@ -3,6 +3,7 @@
 #include <Eigen/Core>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "memoa/encoder.hpp"
 
@@ -19,7 +20,7 @@ inline Index packed_size(Index p) { return p * (p + 1) / 2; }
 
 /// Cholesky factor of H + ridge I; the diagonal of `factor` holds reciprocals. A direction that
 /// rounding has made singular is left out (its reciprocal is 0) rather than divided by.
-inline void factorise(const Lanes* gram, double ridge, Index p, Lanes* factor) {
+inline void factorise(const Lanes* gram, const Lanes& ridge, Index p, Lanes* factor) {
   const double tiny = static_cast<double>(p) * std::numeric_limits<double>::epsilon();
   for (Index row = 0; row < p; ++row) {
     Lanes* of_row = factor + packed(row, 0);
@@ -50,6 +51,20 @@ inline void solve(const Lanes* factor, const Lanes* z, Index p, Lanes* solution)
   }
 }
 
+/// The values of the types, one row of lanes for each of K blocks in a row: after them the order of
+/// the types in a block comes round again. Block b has row b mod K.
+inline std::vector<Lanes> by_type(const std::vector<double>& values) {
+  const auto types = static_cast<Index>(values.size());
+  std::vector<Lanes> rows(values.size());
+  for (Index agent = 0; agent < types * kLanes; ++agent)
+    rows[agent / kLanes][agent % kLanes] = values[agent % types];
+  return rows;
+}
+
+inline const Lanes& of_block(const std::vector<Lanes>& rows, Index block) {
+  return rows[static_cast<std::size_t>(block) % rows.size()];
+}
+
 inline Lanes dot(const Lanes* a, const Lanes* b, Index n) {
   Lanes sum = Lanes::Zero();
   for (Index k = 0; k < n; ++k) sum += a[k] * b[k];
@@ -57,7 +72,7 @@ inline Lanes dot(const Lanes* a, const Lanes* b, Index n) {
 }
 
 /// H <- forgetting H + z z', q <- forgetting q + z (y - base)'; q is (d, p) here.
-inline void learn(double forgetting, const Lanes* z, const double* change, Index p, Index d,
+inline void learn(const Lanes& forgetting, const Lanes* z, const double* change, Index p, Index d,
                   Lanes* gram, Lanes* cross) {
   for (Index row = 0; row < p; ++row)
     for (Index column = 0; column <= row; ++column, ++gram)

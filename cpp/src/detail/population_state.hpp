@@ -50,6 +50,7 @@ struct Population::State {
   Index N, d, p, dx, blocks, chunks, padded;
   int n_threads;
   std::vector<double> stage_weights;
+  std::vector<Lanes> ridge, forgetting;  // by_type
 
   // per block of agents, lanes innermost
   std::vector<Lanes> input, bias, recurrent;         // V (p, dx), v (p), W (p, p)
@@ -77,6 +78,8 @@ struct Population::State {
     padded = blocks * kLanes;
     n_threads = detail::resolve_threads(s.n_threads);
     stage_weights = discount_weights(s.discount, s.horizon);
+    ridge = detail::by_type(s.ridge);
+    forgetting = detail::by_type(s.forgetting);
     gram.assign(blocks * detail::packed_size(p), Lanes::Zero());
     cross.assign(blocks * d * p, Lanes::Zero());
     features.assign(blocks * p, Lanes::Zero());
@@ -189,7 +192,8 @@ struct Population::State {
   void forecast_block(Index block, std::vector<Lanes>& work) {
     Lanes* factor = work.data();
     Lanes* solution = factor + detail::packed_size(p);
-    detail::factorise(gram.data() + block * detail::packed_size(p), s.ridge, p, factor);
+    detail::factorise(gram.data() + block * detail::packed_size(p), detail::of_block(ridge, block),
+                      p, factor);
     detail::solve(factor, features.data() + block * p, p, solution);
     for (Index o = 0; o < d; ++o) {
       const Lanes c = detail::dot(cross.data() + (block * d + o) * p, solution, p);
@@ -287,7 +291,7 @@ struct Population::State {
       double worst = 0.0;
       for (Index block = first; block < last; ++block) {
         const Lanes* z = features.data() + block * p;
-        detail::learn(s.forgetting, z, change.data(), p, d,
+        detail::learn(detail::of_block(forgetting, block), z, change.data(), p, d,
                       gram.data() + block * detail::packed_size(p), cross.data() + block * d * p);
         if (!reservoir.empty())
           for (Index k = 0; k < p; ++k) reservoir[block * p + k] = z[k] * unscale;
