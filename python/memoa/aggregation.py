@@ -60,7 +60,7 @@ class ExponentialWeights:
         """Present weights, shape (K,)."""
         if self._losses is None:
             raise ValueError("weights were asked for before the first prediction")
-        return self._all_weights()[np.argmin(self._grid_losses)]
+        return np.asarray(self._all_weights()[np.argmin(self._grid_losses)])
 
     def predict(self, experts: Float64) -> Float64:
         """Mix predictions of shape (K, d) by the present weights; returns shape (d,)."""

@@ -51,7 +51,7 @@ class RepeatLast:
 
     def predict_one(self, x: ArrayLike) -> Float64:
         """Return the last value, shape (d,)."""
-        return self._last.copy()
+        return np.array(self._last)
 
     def learn_one(self, x: ArrayLike, y: ArrayLike) -> None:
         """Take y, shape (d,), as the last value."""
@@ -111,7 +111,7 @@ class Seasonal:
         if self._past is None:
             return np.zeros(1)
         period = self.period
-        return self._past[period - 1 if period <= len(self._past) else 0].copy()
+        return np.array(self._past[period - 1 if period <= len(self._past) else 0])
 
     def learn_one(self, x: ArrayLike, y: ArrayLike) -> None:
         """See how well every lag would have done, then take y, shape (d,), as the last value."""
@@ -158,7 +158,7 @@ class OnlineRidge:
         """Forecast the y, shape (d,), that belongs to x, shape (dx,); leaves no trace."""
         inputs = as_float64("x", x)
         if self._gram is None:
-            return self._last.copy()
+            return np.array(self._last)
         z = self._encode(inputs, *self._count(inputs))
         return np.asarray(self._last + z @ np.linalg.solve(self._regular(), self._cross))
 

@@ -63,16 +63,17 @@ class RiverForecaster:
 
 def linear() -> RiverForecaster:
     """Linear regression by stochastic gradient descent."""
-    return RiverForecaster(
-        lambda: preprocessing.StandardScaler() | linear_model.LinearRegression()
-    )  # fmt: skip
+    return RiverForecaster(lambda: preprocessing.StandardScaler() | linear_model.LinearRegression())
 
 
 def bayesian() -> RiverForecaster:
     """Bayesian linear regression, smoothed: it forgets."""
-    return RiverForecaster(
-        lambda: preprocessing.StandardScaler() | linear_model.BayesianLinearRegression(smoothing=0.99)
-    )  # fmt: skip
+
+    def model() -> Any:
+        forgetful = linear_model.BayesianLinearRegression(smoothing=0.99)
+        return preprocessing.StandardScaler() | forgetful
+
+    return RiverForecaster(model)
 
 
 def nearest() -> RiverForecaster:

@@ -71,10 +71,26 @@ MEAN_FIELD = {
         "mean field communicated every k steps", "k", (1, 2, 4, 8, 16, 32, 64), False
     ),
     "noise": Knob(
-        "noise in the mean field", "standard deviation, in RMSEs of repeating the last value",
+        "noise in the mean field", "noise / RMSE of repeating",
         (0.0, 0.03, 0.1, 0.3, 1.0, 3.0), False,
     ),
 }  # fmt: skip
+NOTES = {
+    "n_agents": (
+        "The worst of more agents is worse by chance alone. The largest crowds have fewer seeds, "
+        "and are not run over the long series.",
+    ),
+    "communication": (
+        "Every k-th step the agents hear the mean field, the means of energies, of local forecasts "
+        "and of predictions, relative to the last value. In between they go by what they heard "
+        "last, or (green) take all others for copies of themselves. Where local forecasts are "
+        "mostly noise, an old mean may do as well as a new one, for it only draws agents together.",
+    ),
+    "noise": (
+        "Every agent hears the mean of local forecasts and that of predictions with an error of "
+        "its own, of this standard deviation relative to the error of repeating the last value.",
+    ),
+}
 # A crowd of 10^5 over 2000 steps takes minutes; over the 200 of the synthetic series, seconds.
 MAX_AGENT_STEPS = 25_000_000
 
@@ -148,12 +164,12 @@ def mean_field(
     loaded, default = load(series, data), OnlineEnsemble()
     types = np.zeros(default.n_agents, dtype=np.intp)
     features = variants.encode(loaded.X, [default.encoder], types, seed, np.ones(1))  # type: ignore[list-item]
-    known, game = variants.learn(features, loaded), variants.settings()
-    increments, told = variants.act(known, types, **game)
-    alone = variants.alone(known, **game)
+    known, game = variants.learn(features, loaded), variants.Play()
+    increments, told = variants.act(known, types, game)
+    alone = variants.alone(known, game)
     out: Result = {"communication": [], "silence": [], "noise": []}
     for k in every:
-        stale, _ = variants.act(known, types, told.stale(k), **game)
+        stale, _ = variants.act(known, types, game, told.stale(k))
         out["communication"].append(variants.errors(known, stale))
         heard = (np.arange(len(stale)) % k == 0)[:, None, None]
         out["silence"].append(variants.errors(known, np.where(heard, increments, alone)))
@@ -167,7 +183,7 @@ def mean_field(
             for mean, draw in zip((told.cbar, told.moved), draws, strict=True)
         )
         noisy = variants.Summary(told.nu, heard_cbar, heard_moved)
-        out["noise"].append(variants.errors(known, variants.act(known, types, noisy, **game)[0]))
+        out["noise"].append(variants.errors(known, variants.act(known, types, game, noisy)[0]))
     return out
 
 
@@ -191,7 +207,7 @@ def section(context: Context, results: Sequence[Result]) -> Section:
     )
     for name, knob in (KNOBS | MEAN_FIELD).items():
         plot_knob(name, knob, curves, unit, path=context.folder / f"{name}.png")
-        out.blocks += [f"### {knob.title.capitalize()}",
+        out.blocks += [f"### {knob.title.capitalize()}", *NOTES.get(name, ()),
                        image(context, f"{name}.png", knob.title.capitalize()),
                        _best(name, knob, curves, names)]  # fmt: skip
     return out

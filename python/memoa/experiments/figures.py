@@ -28,8 +28,9 @@ MEASURE_STYLES: dict[str, tuple[str, str]] = {
     "mean_agent_rmse": ("mean agent", "s"),
     "worst_agent_rmse": ("worst agent", "^"),
 }
+PICTURE_DPI = 110
 EXPERTS_COLOUR = "#009e73"
-SERIES_COLOURS = ("#333333", "#0072b2", "#009e73", "#cc79a7", "#e69f00")
+SERIES_COLOURS = ("#0072b2", "#009e73", "#cc79a7")
 
 
 def plot_forecasting(
@@ -74,7 +75,7 @@ def plot_forecasting(
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3,
                   frameon=False, fontsize=9)  # fmt: skip
     figure.supxlabel("error / error of repeating the last value", fontsize=9)
-    figure.savefig(path, format="png", dpi=110)
+    figure.savefig(path, format="png", dpi=PICTURE_DPI)
 
 
 def plot_knob(
@@ -95,12 +96,13 @@ def plot_knob(
             for measure, (label, marker) in MEASURE_STYLES.items():
                 if policy == GREEDY and measure == "mean_agent_rmse":
                     continue
-                style = {"color": COLOURS[policy], "marker": marker, "ms": 4, "lw": 1.2}
+                style: dict[str, Any] = {
+                    "color": COLOURS[policy], "marker": marker, "ms": 4, "lw": 1.2
+                }  # fmt: skip
                 if measure != "server_rmse":
                     style |= {"mfc": "none"}
                 if policy == GREEDY and not knob.changes_greedy:
-                    values = curves[series, "", GREEDY, measure][0]
-                    level = quartiles(values)[0] / unit[series]
+                    level = quartiles(curves[series, "", GREEDY, measure][0])[0] / unit[series]
                     ls = "-" if measure == "server_rmse" else "--"
                     axes.axhline(level, color=COLOURS[GREEDY], lw=1.0, ls=ls, alpha=0.8,
                                  label=f"{label}, greedy")  # fmt: skip
@@ -108,13 +110,13 @@ def plot_knob(
                 _band(axes, curves[series, name, policy, measure], unit[series],
                       label=f"{label}, {policy}", **style)  # fmt: skip
         if name == "communication":
-            values = curves[series, "silence", MEMOA, "worst_agent_rmse"]
-            _band(axes, values, unit[series], color="#009e73", marker="v", ms=4, lw=1.2,
+            silent = curves[series, "silence", MEMOA, "worst_agent_rmse"]
+            _band(axes, silent, unit[series], color="#009e73", marker="v", ms=4, lw=1.2,
                   mfc="none", label="worst agent, silence in between")  # fmt: skip
         default = default_value(name)
         if default is not None:
             axes.axvline(_position(default, knob.values), color="#999999", lw=0.9, ls=":", zorder=0)
-        _value_axis(axes, knob.values)
+        _value_axis(axes, sorted(curves[series, name, MEMOA, "server_rmse"]))
         axes.set_title(series, fontsize=9, loc="left")
         axes.set_xlabel(knob.axis, fontsize=9)
         axes.set_yscale("log")
@@ -123,36 +125,38 @@ def plot_knob(
     panels[0].set_ylabel("error / that of repeating", fontsize=9)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=5,
                   frameon=False, fontsize=9)  # fmt: skip
-    figure.savefig(path, format="png", dpi=110)
+    figure.savefig(path, format="png", dpi=PICTURE_DPI)
 
 
 def plot_worst(
-    costs: Mapping[str, Mapping[int, Sequence[float]]], expected: Mapping[str, Any], *, path: Path
+    costs: Mapping[tuple[str, str, str], Mapping[int, Sequence[float]]], *, path: Path
 ) -> None:
     """Expected cost of an agent, and the worst simulated one's, under four policies."""
-    figure = new_figure(10.0, 3.6)
-    left, right = figure.subplots(1, 2, sharey=True)
-    for name, colour in POLICY_COLOURS.items():
-        style: dict[str, Any] = {"color": colour, "ls": "--" if name == "nash" else "-", "lw": 1.4,
-                                 "marker": "o", "ms": 3, "label": POLICY_LABELS[name]}  # fmt: skip
-        sizes = np.array(sorted(costs[name]), dtype=float)
-        known = expected["n_agents"] <= sizes[-1]
-        left.plot(expected["n_agents"][known], expected[f"cost_{name}"][known], **style)
-        found = np.array([quartiles(costs[name][int(n)]) for n in sizes])
-        right.plot(sizes, found[:, 0], **style)
-        right.fill_between(sizes, found[:, 1], found[:, 2], color=colour, alpha=0.15, lw=0)
-    for axes, title in (
-        (left, "expected cost of an agent"),
-        (right, "worst agent's cost, median and quartiles over seeds"),
-    ):
-        axes.set(xscale="log", yscale="log")
-        axes.set_title(title, fontsize=9, loc="left")
+    from memoa.experiments.theory import GAMES
+
+    figure = new_figure(10.0, 3.3 * len(GAMES))
+    panels = figure.subplots(len(GAMES), 2, sharex=True)
+    for (game, title), pair in zip(GAMES.items(), panels):
+        for axes, kind, words in zip(
+            pair, ("expected", "worst"), ("expected cost", "worst agent's cost, by seeds")
+        ):
+            for name, colour in POLICY_COLOURS.items():
+                values = costs[game, name, kind]
+                sizes = np.array(sorted(values), dtype=float)
+                found = np.array([quartiles(values[int(n)]) for n in sizes])
+                line = "--" if name == "nash" else "-"
+                axes.plot(sizes, found[:, 0], line, color=colour, lw=1.4, marker="o", ms=3,
+                          label=POLICY_LABELS[name])  # fmt: skip
+                axes.fill_between(sizes, found[:, 1], found[:, 2], color=colour, alpha=0.15, lw=0)
+            axes.set(xscale="log", yscale="log")
+            _plain_ticks(axes.yaxis, axes.get_ylim())
+            axes.set_title(f"{title}: {words}", fontsize=9, loc="left")
+            finish_axes(axes)
+    for axes in panels[-1]:
         axes.set_xlabel("number of agents N", fontsize=9)
-        finish_axes(axes)
-    _plain_ticks(left.yaxis, left.get_ylim())
-    left.tick_params(labelleft=True)
-    left.legend(frameon=False, fontsize=8, loc="upper left")
-    figure.savefig(path, format="png", dpi=110)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4,
+                  frameon=False, fontsize=9)  # fmt: skip
+    figure.savefig(path, format="png", dpi=PICTURE_DPI)
 
 
 def plot_heterogeneity(
@@ -162,23 +166,25 @@ def plot_heterogeneity(
     from memoa.experiments.heterogeneity import FAMILIES, POLICIES
 
     places = list(dict.fromkeys(place for place, _ in ratios))
-    figure = new_figure(2.0 + 2.5 * len(places), 3.8)
+    figure = new_figure(1.0 + 2.7 * len(places), 3.8)
     panels = figure.subplots(1, len(places), squeeze=False).ravel()
     styles = {"one": ("o", "-"), "alike": ("s", ":"), "types": ("^", "--")}
-    colours = dict(zip(FAMILIES, SERIES_COLOURS[1:]))
+    colours = dict(zip(FAMILIES, SERIES_COLOURS))
+    factors = sorted({factor for values in FAMILIES.values() for factor in values})
     for axes, place in zip(panels, places):
         for family, colour in colours.items():
             cells = ratios[place, family]
+            at = [_position(factor, factors) for factor in cells]
             for policy, (marker, line) in styles.items():
                 found = np.array([quartiles(cells[factor][policy]) for factor in cells])
-                axes.plot(list(cells), found[:, 0], line, marker=marker, ms=5, lw=1.2,
-                          color=colour, mfc="none")  # fmt: skip
+                axes.plot(at, found[:, 0], line, marker=marker, ms=5, lw=1.2, color=colour,
+                          mfc="none")  # fmt: skip
         axes.axhline(1.0, color=COLOURS["greedy"], lw=1.0)
-        axes.set_title(
-            "the game: cost of worst type" if place == "game" else f"{place}: RMSE of worst agent",
-            fontsize=9, loc="left",
-        )  # fmt: skip
-        _value_axis(axes, sorted({factor for factors in FAMILIES.values() for factor in factors}))
+        what = "cost of the worst type" if place == "game" else "worst agent's RMSE"
+        axes.set_title(f"{place}: {what}", fontsize=9, loc="left")
+        axes.set_yscale("log")
+        _plain_ticks(axes.yaxis, axes.get_ylim())
+        _value_axis(axes, factors)
         axes.set_xlabel("factor h", fontsize=9)
         finish_axes(axes)
     panels[0].set_ylabel("relative to greedy agents", fontsize=9)
@@ -190,13 +196,13 @@ def plot_heterogeneity(
     panels[0].plot([], [], color=COLOURS["greedy"], lw=1.0, label="greedy")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4,
                   frameon=False, fontsize=9)  # fmt: skip
-    figure.savefig(path, format="png", dpi=110)
+    figure.savefig(path, format="png", dpi=PICTURE_DPI)
 
 
 def _draw_error(
     axes: Axes, found: NDArray[np.float64], height: float, edge: float, colour: str, marker: str
 ) -> None:
-    """Median and quartiles of one error, the server's filled; an arrow where it is off the scale."""
+    """Median and quartiles of one error, the server's filled; an arrow if it is off the scale."""
     middle, low, high = found
     if np.isnan(middle):
         return
@@ -237,9 +243,15 @@ def _position(value: float, values: Iterable[float]) -> float:
 
 
 def _value_axis(axes: Axes, values: Sequence[float]) -> None:
-    places = [_position(value, values) for value in values]
-    labels = [f"{v:g}" if v < 1e4 else f"$10^{{{np.log10(v):.0f}}}$" for v in values]
-    axes.set_xticks(places, labels)
+    """A tick at every value, labelled where there is room."""
+    crowded = len(values) > 8
+
+    def label(value: float) -> str:
+        if crowded and np.log10(value) % 1:
+            return ""
+        return f"{value:g}" if value < 1e4 else f"$10^{{{np.log10(value):.0f}}}$"
+
+    axes.set_xticks([_position(value, values) for value in values], list(map(label, values)))
 
 
 def _plain_ticks(axis: Any, limits: tuple[float, float]) -> None:
@@ -248,7 +260,7 @@ def _plain_ticks(axis: Any, limits: tuple[float, float]) -> None:
     decades = np.log10(high / low)
     steps = (1.0, 2.0, 5.0) if decades > 1.0 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
     if decades < 0.4:
-        ticks = MaxNLocator(4).tick_values(low, high).tolist()
+        ticks = [float(tick) for tick in MaxNLocator(4).tick_values(low, high)]
     else:
         exponents = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
         ticks = [m * 10.0**k for k in exponents for m in steps]

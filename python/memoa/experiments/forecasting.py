@@ -146,10 +146,9 @@ def summary_table(scores: Scores, names: Sequence[str], rows: Sequence[str]) -> 
     best = {name: min(medians[name, row] for row in rows) for name in names}
     lines = [["*published*", *(PUBLISHED[name] for name in names)]]
     for row in rows:
-        cells = (medians[name, row] for name in names)
-        lines.append(
-            [row, *(f"**{number(x)}**" if x == best[n] else number(x) for x, n in zip(cells, names))]
-        )
+        cells = [number(medians[name, row]) for name in names]
+        wins = [medians[name, row] == best[name] for name in names]
+        lines.append([row, *(f"**{x}**" if win else x for x, win in zip(cells, wins))])
     return table(("server RMSE", *names), lines)
 
 

@@ -40,7 +40,7 @@ from memoa.experiments.section import (
 NAME = "heterogeneity"
 SERIES = ("logistic", "drift-1d", "boc", "ett")
 FAMILIES: dict[str, tuple[int, ...]] = {
-    "scale": (1, 2, 4, 8), "width": (1, 2, 3), "kind": (1,), "all": (1, 2, 3)
+    "scale": (1, 2, 4, 8), "width": (1, 2, 3), "kind and both": (1, 2, 3)
 }  # fmt: skip
 WIDTH = 12
 POLICIES = {
@@ -71,9 +71,9 @@ def pieces(context: Context) -> list[Piece]:
 
 def mixed(family: str, factor: int) -> list[tuple[str, int, float]]:
     """Activation, width and gain of the features of each of three types."""
-    kinds = ("relu", "tanh", "cos") if family in ("kind", "all") else ("relu",) * 3
-    gains = (1.0 / factor, 1.0, float(factor)) if family in ("scale", "all") else (1.0,) * 3
-    widths = (WIDTH // factor, WIDTH, WIDTH * factor) if family in ("width", "all") else (WIDTH,) * 3
+    kinds = ("relu", "tanh", "cos") if family == "kind and both" else ("relu",) * 3
+    gains = (1.0 / factor, 1.0, float(factor)) if family != "width" else (1.0,) * 3
+    widths = (WIDTH // factor, WIDTH, WIDTH * factor) if family != "scale" else (WIDTH,) * 3
     return list(zip(kinds, widths, gains, strict=True))
 
 
@@ -168,13 +168,13 @@ def forecast(
     encoders = [RandomFeatures(width, kind) for kind, width, _ in sorts]  # type: ignore[arg-type]
     gains = np.array([gain for _, _, gain in sorts])
     known = variants.learn(variants.encode(loaded.X, encoders, types, seed, gains), loaded)
-    game = variants.settings()
-    one, _ = variants.act(known, np.zeros_like(types), **game)
-    several, _ = variants.act(known, types, **game)
+    game = variants.Play()
+    one, _ = variants.act(known, np.zeros_like(types), game)
+    several, _ = variants.act(known, types, game)
     return {
         "greedy": variants.errors(known, known.forecasts),
         "one": variants.errors(known, one),
-        "alike": variants.errors(known, variants.alone(known, **game)),
+        "alike": variants.errors(known, variants.alone(known, game)),
         "types": variants.errors(known, several),
     }
 
@@ -195,20 +195,21 @@ def section(context: Context, results: Sequence[Result]) -> Section:
         cell = ratios.setdefault((place, at["family"]), {}).setdefault(at["factor"], {})
         for policy, errors in result.items():
             cell.setdefault(policy, []).append(errors[measure] / result["greedy"][measure])
-            lines.append({"place": place, "family": at["family"], "factor": at["factor"],
-                          "seed": at["seed"], "policy": policy, "worst": errors[measure]})
-    write_csv(context.folder / "heterogeneity.csv", lines)  # fmt: skip
+            line = {"place": place, **at, "policy": policy, "worst": errors[measure]}
+            lines.append({k: v for k, v in line.items() if k not in ("series", "digest")})
+    write_csv(context.folder / "heterogeneity.csv", lines)
     plot_heterogeneity(ratios, path=context.folder / "heterogeneity.png")
     places = ["game", *context.series(SERIES)]
     out = Section(NAME, "Heterogeneous agents", left_out=context.absent(SERIES))
     out.blocks += [
         "A third of the agents each has another sort of features: their *scale* differs by factors "
-        "1/h, 1, h; their *width* is 12/h, 12, 12h; their *kind* is relu, tanh, cos; or *all* at "
-        "once. The numbers are ratios to greedy agents with the same features: below 1 the policy "
-        "is better for the weakest. *One type*: everybody plays the policy of the average agent "
-        "(online: the deployed policy, with the average energy of all). *Others taken for alike*: "
-        "the policy of a population of copies of oneself, and no message. *Three types*: the game "
-        "with the right number of types, in which the mean field is three means.",
+        "1/h, 1, h; their *width* is 12/h, 12, 12h; or their *kind* is relu, tanh, cos, and scale "
+        "and width differ too (h = 1: the kind alone). The numbers are ratios to greedy agents "
+        "with the same features: below 1 the policy is better for the weakest. *One type*: "
+        "everybody plays the policy of the average agent (online: the deployed policy, with the "
+        "average energy of all). *Others taken for alike*: the policy of a population of copies of "
+        "oneself; online, no message at all. *Three types*: the game with the right number of "
+        "types, in which the mean field is three means.",
         "In the game of the theory the weakest is the type with the largest expected cost; online "
         "it is the agent with the largest error, on the series named. Medians over the seeds.",
         image(context, "heterogeneity.png", "Worst agent relative to greedy, by heterogeneity"),
@@ -228,9 +229,8 @@ def _table(ratios: Ratios, places: Sequence[str]) -> str:
             for policy, label in POLICIES.items():
                 if policy == "greedy":
                     continue
-                cells = (ratios[place, family][factor][policy] for place in places)
-                name = f"{family}, h = {factor}" if len(factors) > 1 else family
-                rows.append([name, label, *(number(quartiles(cell)[0]) for cell in cells)])
+                cells = (quartiles(ratios[place, family][factor][policy])[0] for place in places)
+                rows.append([f"{family}, h = {factor}", label, *map(number, cells)])
     return table(("agents differ in", "policy", *places), rows)
 
 

@@ -8,7 +8,7 @@ compares them. Arrays: T steps, N agents, K types, d outputs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -19,6 +19,16 @@ from memoa._validate import Float64
 from memoa.datasets import Series
 
 Types = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Play:
+    """The game's settings, by default those of an ensemble."""
+
+    consensus: float = OnlineEnsemble().consensus
+    effort: float = OnlineEnsemble().effort
+    horizon: int = OnlineEnsemble().horizon
+    discount: float = OnlineEnsemble().discount
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,9 @@ def encode(
     inputs = standardise(X)
     width = max(one.n_features for one in encoders)
     features = np.zeros((len(X), len(types), width))
-    activations = {"relu": lambda a: np.maximum(a, 0.0), "tanh": np.tanh, "cos": np.cos}
+    activations: dict[str, Callable[[Float64], Float64]] = {
+        "relu": lambda a: np.maximum(a, 0.0), "tanh": np.tanh, "cos": np.cos
+    }  # fmt: skip
     for agent, kind in enumerate(types):
         one, p = encoders[kind], encoders[kind].n_features
         weights, bias, _ = _core.draw_weights(one._to_core(), seed, agent, X.shape[1])
@@ -114,14 +126,8 @@ def learn(features: Float64, series: Series) -> Locals:
     return Locals(run.recorded - base[:, None], energies, base, series.Y)
 
 
-def settings() -> dict[str, float]:
-    """The game's settings that an ensemble has by default."""
-    ensemble = OnlineEnsemble()
-    return {name: getattr(ensemble, name) for name in ("consensus", "effort", "horizon", "discount")}
-
-
 def stage(
-    nu: Float64, shares: Float64, *, consensus: float, effort: float, horizon: float, discount: float
+    nu: Float64, shares: Float64, game: Play
 ) -> tuple[Float64, Float64, Float64, Float64, float]:
     """First stage of (3.1)-(3.3) for K types in scalars; nu (T, K). With one type it is (6.1).
 
@@ -132,11 +138,11 @@ def stage(
     l1, so = np.zeros((2, n_steps, n_types))
     l2, sm = np.zeros((2, n_steps, n_types, n_types))
     eye = np.eye(n_types)
-    for t in reversed(range(int(horizon))):
-        w = float(np.exp(-discount * (horizon - 1 - t)))
-        k, ko, km = l1 + w * (1.0 + consensus), so - w, sm
-        l = l2 - w * consensus * shares
-        f = np.divide(nu, k * nu + w * effort, out=np.zeros_like(nu), where=nu > 0.0)
+    for t in reversed(range(game.horizon)):
+        w = float(np.exp(-game.discount * (game.horizon - 1 - t)))
+        k, ko, km = l1 + w * (1.0 + game.consensus), so - w, sm
+        l = l2 - w * game.consensus * shares
+        f = _response(nu, k, w, game)
         closed = 1.0 - k * f
         joint = eye + f[..., None] * l
         phi_map = np.linalg.solve(joint, closed[..., None] * eye)
@@ -148,7 +154,7 @@ def stage(
 
 
 def act(
-    known: Locals, types: Types, told: Summary | None = None, **game: float
+    known: Locals, types: Types, game: Play, told: Summary | None = None
 ) -> tuple[Float64, Summary]:
     """Step 4, (6.2) by types: increments (T, N, d), and the summary of this very population.
 
@@ -157,11 +163,10 @@ def act(
     known : Locals
     types : ndarray of int, shape (N,)
         Types that the policy tells apart, 0 to K-1.
+    game : Play
     told : Summary, optional
         What the agents are told; it may differ by agent where its arrays have shapes (T, K),
         (T, N, K, d) and (T, N, K, d). Default: the truth.
-    **game
-        See `settings`.
     """
     n_types = int(types.max()) + 1
     members = np.eye(n_types)[types]  # (N, K)
@@ -170,11 +175,9 @@ def act(
 
     nu = known.energies @ average
     cbar = np.einsum("tnd,nk->tkd", known.forecasts, average)
-    k, l, ko, km, w = stage(nu if told is None else told.nu, counts / len(types), **game)
+    k, l, ko, km, w = stage(nu if told is None else told.nu, counts / len(types), game)
 
-    e = known.energies
-    own_k = k[:, types]
-    f = np.divide(e, own_k * e + w * game["effort"], out=np.zeros_like(e), where=e > 0.0)
+    f = _response(known.energies, k[:, types], w, game)
     if told is None:
         mean_f = f @ average
         pull = ko[..., None] * np.einsum("tn,tnd,nk->tkd", f, known.forecasts, average)
@@ -186,14 +189,14 @@ def act(
     return increments, told
 
 
-def alone(known: Locals, **game: float) -> Float64:
+def alone(known: Locals, game: Play) -> Float64:
     """Increments of agents who never hear of each other and take all others for copies of theirs.
 
     The mean of copies of one's own is phi c of (6.1).
     """
     e = known.energies.reshape(-1, 1)  # every agent at every step is a population of its own
-    k, l, ko, km, w = stage(e, np.ones(1), **game)
-    f = np.divide(e, k * e + w * game["effort"], out=np.zeros_like(e), where=e > 0.0)
+    k, l, ko, km, w = stage(e, np.ones(1), game)
+    f = _response(e, k, w, game)
     phi = -f * (ko + km[..., 0]) / (1.0 + f * l[..., 0])
     return np.asarray(phi.reshape(known.energies.shape)[..., None] * known.forecasts)
 
@@ -213,6 +216,12 @@ def errors(known: Locals, increments: Float64) -> dict[str, float]:
         "mean_agent_rmse": float(np.sqrt(squares).mean()),
         "worst_agent_rmse": float(np.sqrt(squares.max())),
     }
+
+
+def _response(energy: Float64, k: Float64, w: float, game: Play) -> Float64:
+    """F of (6.1) and (6.2): what an agent of that energy can do; nothing without energy."""
+    price = k * energy + w * game.effort
+    return np.divide(energy, price, out=np.zeros_like(energy), where=energy > 0.0)
 
 
 def _per_agent(coefficient: Float64, told: Float64, types: Types) -> Float64:
