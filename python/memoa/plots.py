@@ -194,15 +194,19 @@ def finish_axes(axes: Axes) -> None:
     axes.yaxis.label.set_fontsize(9)
 
 
+def date_axis(axes: Axes) -> None:
+    """Few and short dates along x."""
+    locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axes.xaxis.get_offset_text().set_fontsize(8)
+
+
 def _finish(axes: Axes, axis: NDArray[Any]) -> None:
     axes.margins(x=0.01)
     finish_axes(axes)
     if np.issubdtype(axis.dtype, np.datetime64):
-        locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
-        axes.xaxis.set_major_locator(locator)
-        formatter = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
-        axes.xaxis.set_major_formatter(formatter)
-        axes.xaxis.get_offset_text().set_fontsize(8)
+        date_axis(axes)
     else:
         axes.set_xlabel("step", fontsize=9)
 
