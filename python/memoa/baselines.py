@@ -3,7 +3,8 @@
 >>> import memoa
 >>> from memoa.baselines import RepeatLast
 >>> series = memoa.datasets.periodic()
->>> memoa.compare(series, {"repeat": RepeatLast}).scores["repeat"][0].server_rmse.round(3)
+>>> found = memoa.compare(series, {"repeat": RepeatLast})
+>>> round(found.scores["repeat"][0].server_rmse, 3)
 1.083
 """
 

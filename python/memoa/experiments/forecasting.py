@@ -39,6 +39,23 @@ NAME = "forecasting"
 FEW_SEEDS = {"river: adaptive random forest": 5}
 MEASURE_NAMES = ("server", "mean agent", "worst agent", "under-performer regret", "seconds")
 
+ROWS = """What the rows are:
+
+- *greedy*: the same population without the game. *Equal weights*: memoa's agents, averaged.
+  *One-step weights*: greedy agents under the predecessor's rule (arXiv:2505.00216), one step of
+  history and an absolute ridge of 1.
+- *EWA*: the exponentially weighted average of the greedy agents, its rate the one of a grid that
+  would have done best so far. *BOA*: Bernstein online aggregation of them (Wintenberger 2017),
+  second-order, with a rate for each agent. *And the last value*: repeating it is one more expert.
+- *Seasonal repetition*: the value of one period ago, the period being the lag from 1 to 60 whose
+  repetitions had the smallest discounted error so far.
+- *Online ridge*: a ridge regression on the very inputs with forgetting 0.99. *river*: its streaming
+  regressors as they come, on the same inputs. All of these learn the change from the last value,
+  as the agents do.
+
+Seconds are those of all steps of a run on one thread, while other runs may have kept the other
+processors busy."""
+
 Scores = Mapping[tuple[str, str], Mapping[str, Sequence[float]]]
 
 
@@ -83,8 +100,10 @@ def section(context: Context, results: Sequence[Result]) -> Section:
     out.blocks += [
         "Root-mean-square errors of the server over all steps and outputs, medians over the "
         f"{len(context.seeds)} seeds, lowest in bold; every forecaster as it is constructed by "
-        "default, for all series. *Published* are the figures listed for arXiv:2605.05492.",
+        "default, for all series. *Published* are the figures listed for arXiv:2605.05492. river "
+        f"is version {_river_version() or '(not installed)'}.",
         summary_table(scores, names, rows),
+        ROWS,
         image(context, "forecasting.png", "Errors relative to repeating the last value"),
         "What the game changes. Here *worst* is the under-performer, the agent with the largest "
         "error; the policy is for the weak agents, the mixture for the mean:",
