@@ -213,10 +213,10 @@ def section(context: Context, results: Sequence[Result]) -> Section:
     return out
 
 
-def default_value(name: str) -> float | None:
+def default_value(name: str) -> float:
     """The constructor's own value of a setting."""
     default = OnlineEnsemble()
-    return {
+    values: dict[str, float] = {
         "consensus": default.consensus,
         "effort": default.effort,
         "horizon": default.horizon,
@@ -226,7 +226,8 @@ def default_value(name: str) -> float | None:
         "mixture_ridge": default.mixture.ridge,
         "communication": 1,
         "noise": 0.0,
-    }.get(name)
+    }
+    return values[name]
 
 
 Curves = Mapping[tuple[str, str, str, str], Mapping[float, Sequence[float]]]
@@ -262,21 +263,28 @@ def _curves(lines: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str, str
 
 
 def _best(name: str, knob: Knob, curves: Curves, names: Sequence[str]) -> str:
-    """Where the smallest errors are, and what the default has."""
+    """What the default has, and where the smallest errors are."""
+    # The mixture is the server's alone.
+    shown = MEASURES[:1] if name in ("window", "mixture_ridge") else MEASURES[::2]
+    at = f"at {knob.axis.split(',')[0]}"
+    header = ["series"]
+    for measure in shown:
+        words = "server" if measure == "server_rmse" else "worst agent"
+        header += [f"{words}, default", "lowest", at]
     rows = []
     for series in names:
         row = [series]
-        for measure in ("server_rmse", "worst_agent_rmse"):
-            values = curves[series, name, MEMOA, measure]
-            medians = {value: quartiles(found)[0] for value, found in values.items()}
-            best = min(medians, key=lambda value: medians[value])
+        for measure in shown:
             default = quartiles(curves[series, "", MEMOA, measure][0.0])[0]
+            medians = {default_value(name): default} | {
+                value: quartiles(found)[0]
+                for value, found in curves[series, name, MEMOA, measure].items()
+            }
+            # Of those that print the same the first one, which is the default.
+            best = min(medians, key=lambda value: float(number(medians[value])))
             row += [number(default), number(medians[best]), f"{best:g}"]
         rows.append(row)
-    return table(
-        ("series", "server, default", "lowest", f"at {knob.axis.split(',')[0]}",
-         "worst agent, default", "lowest", f"at {knob.axis.split(',')[0]}"), rows,
-    )  # fmt: skip
+    return table(header, rows)
 
 
 def _repeat(name: str, data: Path) -> float:

@@ -113,9 +113,8 @@ def plot_knob(
             silent = curves[series, "silence", MEMOA, "worst_agent_rmse"]
             _band(axes, silent, unit[series], color="#009e73", marker="v", ms=4, lw=1.2,
                   mfc="none", label="worst agent, silence in between")  # fmt: skip
-        default = default_value(name)
-        if default is not None:
-            axes.axvline(_position(default, knob.values), color="#999999", lw=0.9, ls=":", zorder=0)
+        default = _position(default_value(name), knob.values)
+        axes.axvline(default, color="#999999", lw=0.9, ls=":", zorder=0)
         _value_axis(axes, sorted(curves[series, name, MEMOA, "server_rmse"]))
         axes.set_title(series, fontsize=9, loc="left")
         axes.set_xlabel(knob.axis, fontsize=9)
