@@ -50,3 +50,23 @@ def test_pages(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for number, block in enumerate(blocks(page), start=1):
         exec(compile(block, f"{page.name}, block {number}", "exec"), namespace)
     assert len(namespace) > 1  # something was defined
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_pictures_of_a_page_are_there_and_light(page: Path) -> None:
+    for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / picture).stat().st_size < 250_000, picture
+
+
+def test_the_table_of_the_readme_is_the_reports() -> None:
+    """Made by `memoa experiments --only forecasting --out docs`, and copied."""
+    readme, report = (
+        (ROOT / name).read_text(encoding="utf-8").splitlines()
+        for name in ("README.md", "docs/experiments.md")
+    )
+    header = "| series | published | repeat | server | mean agent | worst agent |"
+    (start,) = (k for k, line in enumerate(readme) if line.startswith(header))
+    table = [line for line in readme[start : start + 10] if line.startswith("|")]
+    assert len(table) == 10
+    at = report.index(table[0])
+    assert report[at : at + 10] == table
