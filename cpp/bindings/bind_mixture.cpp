@@ -18,13 +18,15 @@ py::dict memory_to_dict(const ServerMixture::Memory& m) {
   d["targets"] = array(m.targets);
   d["gram"] = array(m.gram);
   d["row_sums"] = array(m.row_sums);
+  d["last"] = array(m.last);
+  d["losses"] = array(m.losses);
   return d;
 }
 
 ServerMixture::Memory memory_from_dict(const py::dict& d) {
   const auto vector = [&](const char* name) { return to_vector(d[name].cast<Array>()); };
   return {d["steps"].cast<Index>(), d["newest"].cast<Index>(), vector("errors"), vector("targets"),
-          vector("gram"),           vector("row_sums")};
+          vector("gram"),           vector("row_sums"),        vector("last"),   vector("losses")};
 }
 
 }  // namespace
@@ -32,12 +34,14 @@ ServerMixture::Memory memory_from_dict(const py::dict& d) {
 void bind_mixture(py::module_& module) {
   using py::arg;
   py::class_<Mixture>(module, "Mixture")
-      .def(py::init([](Index window, double decay, double ridge, double total, bool absolute) {
-             const Mixture mixture{window, decay, ridge, total, absolute};
+      .def(py::init([](Index window, double decay, double ridge, double total, bool absolute,
+                       bool fallback) {
+             const Mixture mixture{window, decay, ridge, total, absolute, fallback};
              validate(mixture);
              return mixture;
            }),
-           py::kw_only(), arg("window"), arg("decay"), arg("ridge"), arg("total"), arg("absolute"));
+           py::kw_only(), arg("window"), arg("decay"), arg("ridge"), arg("total"), arg("absolute"),
+           arg("fallback"));
 
   module.def(
       "mixture_weights",
@@ -84,6 +88,13 @@ void bind_mixture(py::module_& module) {
              double* out = weights.mutable_data();
              self.compute([&](ServerMixture& m) { m.weights(out); });
              return weights;
+           })
+      .def("mixture_weight",
+           [](LockedMixture& self) {
+             Array weight(self.engine.n_outputs());
+             double* out = weight.mutable_data();
+             self.compute([&](ServerMixture& m) { m.mixture_weight(out); });
+             return weight;
            })
       .def("memory",
            [](LockedMixture& self) {

@@ -68,6 +68,8 @@ struct ServerMixture::State {
   Eigen::MatrixXd staged_dots;  // E staged', (rows, d)
   Eigen::VectorXd staged_sums;  // staged 1, (d)
   bool is_staged = false;
+  std::vector<double> last;                       // (d), the last target
+  std::vector<double> base_loss, mix_loss, lead;  // (d), theory (6.7)
   // the dual solution: u = level 1 + E' dual
   bool solved = false;
   double level = 0.0;
@@ -87,7 +89,7 @@ struct ServerMixture::State {
     gram.setZero(rows, rows);
     row_sums.setZero(rows);
     staged.resize(static_cast<std::size_t>(d * N));
-    base.assign(static_cast<std::size_t>(d), 0.0);
+    for (auto* v : {&base, &last, &base_loss, &mix_loss, &lead}) v->assign(base_size(), 0.0);
     staged_dots.setZero(rows, d);
     staged_sums.setZero(d);
     for (auto* v : {&dual, &root_decay, &on_ones, &on_targets}) v->setZero(rows);
@@ -95,6 +97,7 @@ struct ServerMixture::State {
     partial.resize(static_cast<std::size_t>(chunks() * (rows + d + 1) * d));
   }
 
+  std::size_t base_size() const { return static_cast<std::size_t>(d); }
   Index chunks() const { return (N + kChunk - 1) / kChunk; }
   Index filled() const { return std::min(steps, settings.window) * d; }
   double* row(Index r) { return errors.data() + r * N; }
@@ -139,12 +142,10 @@ struct ServerMixture::State {
   /// The same for plain predictions (N, d), relative to the last target: levels far above the
   /// errors cancel no digits.
   void stage_plain(const double* predictions) {
-    plain_base.assign(static_cast<std::size_t>(d), 0.0);
-    if (steps > 0) std::copy_n(targets.data() + newest * d, d, plain_base.data());
     plain.resize(static_cast<std::size_t>(d * N));
     for (Index o = 0; o < d; ++o)
-      for (Index i = 0; i < N; ++i) plain[o * N + i] = predictions[i * d + o] - plain_base[o];
-    stage(plain.data(), N, plain_base.data());
+      for (Index i = 0; i < N; ++i) plain[o * N + i] = predictions[i * d + o] - last[o];
+    stage(plain.data(), N, last.data());
   }
 
   /// Are these plain predictions the ones last shown?
@@ -156,21 +157,54 @@ struct ServerMixture::State {
     return true;
   }
 
+  /// The mixture of the staged predictions, relative to their base.
+  double mixed_increment(Index o) const {
+    const double product = dual.head(filled()).dot(staged_dots.col(o).head(filled()));
+    return (settings.total - 1.0) * base[o] + level * staged_sums[o] + product;
+  }
+
+  /// The weight of the mixture against the base, theory (6.7). The first step is not compared: its
+  /// base need not be a value of the series.
+  double mixture_weight(Index o) const {
+    if (!settings.fallback || seen == 0) return 1.0;
+    const double noise = std::min(base_loss[o], mix_loss[o]) / static_cast<double>(seen - 1);
+    if (noise > 0.0 && std::isfinite(noise))
+      return 1.0 / (1.0 + std::exp(-lead[o] / (8.0 * noise)));
+    return lead[o] > 0.0 ? 1.0 : lead[o] < 0.0 ? 0.0 : 0.5;  // one of them has been exact
+  }
+
   void mixed(double* out) {
     solve();
+    for (Index o = 0; o < d; ++o) out[o] = base[o] + mixture_weight(o) * mixed_increment(o);
+  }
+
+  /// Counts the losses of the base and of the mixture; `shift` is the target less the base.
+  void compare() {
+    solve();
     for (Index o = 0; o < d; ++o) {
-      const double product = dual.head(filled()).dot(staged_dots.col(o).head(filled()));
-      out[o] = settings.total * base[o] + level * staged_sums[o] + product;
+      const double of_base = shift[o] * shift[o], miss = shift[o] - mixed_increment(o);
+      const double of_mixture = miss * miss;
+      if (!std::isfinite(of_base) || !std::isfinite(of_mixture)) continue;
+      base_loss[o] += of_base;
+      mix_loss[o] += of_mixture;
+      const double count = static_cast<double>(seen);
+      const double noise = std::min(base_loss[o], mix_loss[o]) / count;
+      lead[o] += of_base - of_mixture;
+      // the mixture keeps a weight of 1 / (1 + sqrt(count + 1)): it can come back
+      if (noise > 0.0) lead[o] = std::max(lead[o], -4.0 * noise * std::log(count + 1.0));
     }
   }
 
   /// The staged predictions become the newest step: their errors, and the Gram matrix's new rows.
   void settle(const double* target) {
     is_staged = false;
+    shift.resize(base_size());
+    for (Index o = 0; o < d; ++o) shift[o] = target[o] - base[o];
+    if (settings.fallback && seen > 0) compare();
+    std::copy_n(target, d, last.begin());
+    ++seen;
     if (settings.window == 0) return;
     const Index slot = (newest + 1) % settings.window, at = slot * d, before = filled();
-    shift.resize(static_cast<std::size_t>(d));
-    for (Index o = 0; o < d; ++o) shift[o] = target[o] - base[o];
     scratch.resize(static_cast<std::size_t>((d + 1) * d));
     reduce((d + 1) * d, scratch.data(), [&](Index first, Index count, double* sums) {
       for (Index o = 0; o < d; ++o) {
@@ -195,7 +229,6 @@ struct ServerMixture::State {
     }
     for (Index o = 0; o < d; ++o) row_sums[at + o] = scratch[d * d + o];
     newest = slot;
-    ++seen;
     steps = std::min(seen, settings.window);
     solved = false;
   }
@@ -245,7 +278,7 @@ struct ServerMixture::State {
     }
   }
 
-  std::vector<double> scratch, shift, plain, plain_base;
+  std::vector<double> scratch, shift, plain;
 };
 
 ServerMixture::ServerMixture(Index n_agents, Index n_outputs, Mixture mixture, int n_threads) {
@@ -302,28 +335,44 @@ void ServerMixture::weights(double* out) {
   });
 }
 
+void ServerMixture::mixture_weight(double* out) const {
+  for (Index o = 0; o < state_->d; ++o) out[o] = state_->mixture_weight(o);
+}
+
 ServerMixture::Memory ServerMixture::memory() const {
   const State& s = *state_;
+  std::vector<double> losses(s.base_loss);
+  for (const auto* v : {&s.mix_loss, &s.lead}) losses.insert(losses.end(), v->begin(), v->end());
   return {s.seen,
           s.newest,
           s.errors,
           s.targets,
           {s.gram.data(), s.gram.data() + s.gram.size()},
-          {s.row_sums.data(), s.row_sums.data() + s.row_sums.size()}};
+          {s.row_sums.data(), s.row_sums.data() + s.row_sums.size()},
+          s.last,
+          losses};
 }
 
 void ServerMixture::restore(const Memory& memory) {
   State& s = *state_;
   if (memory.errors.size() != s.errors.size() || memory.targets.size() != s.targets.size() ||
       static_cast<Index>(memory.gram.size()) != s.gram.size() ||
-      static_cast<Index>(memory.row_sums.size()) != s.row_sums.size() || memory.steps < 0 ||
-      memory.newest >= s.settings.window || (memory.steps > 0 && memory.newest < 0))
+      static_cast<Index>(memory.row_sums.size()) != s.row_sums.size() ||
+      memory.last.size() != s.base_size() || memory.losses.size() != 3 * s.base_size() ||
+      memory.steps < 0 || memory.newest >= std::max<Index>(s.settings.window, 0) ||
+      (memory.steps > 0 && s.settings.window > 0 && memory.newest < 0))
     throw std::invalid_argument("memory is that of a server of another size");
   s.seen = memory.steps;
   s.steps = std::min(s.seen, s.settings.window);
   s.newest = memory.newest;
   s.errors = memory.errors;
   s.targets = memory.targets;
+  s.last = memory.last;
+  const double* losses = memory.losses.data();
+  for (auto* v : {&s.base_loss, &s.mix_loss, &s.lead}) {
+    v->assign(losses, losses + s.d);
+    losses += s.d;
+  }
   std::copy(memory.gram.begin(), memory.gram.end(), s.gram.data());
   std::copy(memory.row_sums.begin(), memory.row_sums.end(), s.row_sums.data());
   s.is_staged = s.solved = false;
@@ -333,6 +382,7 @@ std::vector<double> mixture_weights(const double* predictions, const double* tar
                                     Index n_agents, Index n_outputs, const Mixture& mixture) {
   Mixture settings = mixture;
   settings.window = window;
+  settings.fallback = false;
   ServerMixture server(n_agents, n_outputs, settings);
   server.state_->least_steps = 1;  // the argmin of what was given, not a start-up rule
   require_finite("predictions", predictions, {window, n_agents, n_outputs});

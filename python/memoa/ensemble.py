@@ -339,6 +339,13 @@ class OnlineEnsemble(Estimator):
         return self._engines[1].weights()
 
     @property
+    def mixture_weight(self) -> Float64:
+        """Weight of the mixture against the last value, shape (d,): see `Mixture.fallback`."""
+        if self._engines is None:
+            return np.ones(1 if self._base is None else self._base.size)
+        return self._engines[1].mixture_weight()
+
+    @property
     def agent_rmse(self) -> Float64:
         """Root-mean-square error of every agent over all that was learnt, shape (N,)."""
         population = self._learnt("agent_rmse")

@@ -28,8 +28,11 @@ class Mixture:
     total : float
         What the weights sum to.
     absolute : bool
-        The ridge is the penalty itself, in squared units of the target. With ``window=1`` this is
-        the one-step rule of arXiv:2505.00216.
+        The ridge is the penalty itself, in squared units of the target. With ``window=1`` and
+        without `fallback` this is the one-step rule of arXiv:2505.00216.
+    fallback : bool
+        Average the mixture with the last value seen, by exponential weights of their past squared
+        errors, theory (6.7): where the agents know nothing the server repeats the last value.
     """
 
     window: int = 32
@@ -37,6 +40,7 @@ class Mixture:
     ridge: float = 1.0
     total: float = 1.0
     absolute: bool = False
+    fallback: bool = True
 
     def __post_init__(self) -> None:
         self._to_core()
@@ -48,6 +52,7 @@ class Mixture:
             ridge=as_number("ridge", self.ridge),
             total=as_number("total", self.total),
             absolute=bool(self.absolute),
+            fallback=bool(self.fallback),
         )
 
 
@@ -118,20 +123,21 @@ class ServerMixture:
     Parameters
     ----------
     n_agents, n_outputs : int
-    window, decay, ridge, total, absolute
-        See :class:`Mixture`.
+    window, decay, ridge, total, absolute, fallback
+        See :class:`Mixture`. The last value seen is the last target; the first forecast, which has
+        none, is the plain mixture.
     n_threads : int, optional
         Default: all that the process may use. The results do not depend on it.
 
     Examples
     --------
     >>> import memoa
-    >>> server = memoa.ServerMixture(n_agents=2)
-    >>> for y in (1.0, 2.0, 3.0, 4.0):
-    ...     mixed = server.predict([[y], [y + 1.0]])
+    >>> server = memoa.ServerMixture(n_agents=2, ridge=0.1, decay=1.0)
+    >>> for y in range(20):
+    ...     forecast = server.predict([[y], [y + 1.0]])  # the first agent is right
     ...     server.update([[y], [y + 1.0]], [y])
-    >>> mixed.round(3)
-    array([4.202])
+    >>> forecast.round(3), server.mixture_weight.round(3)
+    (array([19.005]), array([1.]))
     """
 
     def __init__(
@@ -144,11 +150,12 @@ class ServerMixture:
         ridge: float = 1.0,
         total: float = 1.0,
         absolute: bool = False,
+        fallback: bool = True,
         n_threads: int | None = None,
     ) -> None:
         self.n_agents = as_int("n_agents", n_agents, 1)
         self.n_outputs = as_int("n_outputs", n_outputs, 1)
-        self.settings = Mixture(window, decay, ridge, total, absolute)
+        self.settings = Mixture(window, decay, ridge, total, absolute, fallback)
         self.n_threads = None if n_threads is None else as_int("n_threads", n_threads, 1)
         self._core = _core.ServerMixture(
             self.n_agents, self.n_outputs, self.settings._to_core(), self.n_threads or 0
@@ -159,8 +166,13 @@ class ServerMixture:
         """Present weights, shape (N,), a new array."""
         return self._core.weights()
 
+    @property
+    def mixture_weight(self) -> Float64:
+        """Weight of the mixture against the last value, shape (d,); 1 without `fallback`."""
+        return self._core.mixture_weight()
+
     def predict(self, predictions: ArrayLike) -> Float64:
-        """Mix predictions of shape (N, d) by the present weights; returns shape (d,)."""
+        """The server's forecast from predictions of shape (N, d); returns shape (d,)."""
         return self._core.predict(self._shown(predictions))
 
     def update(self, predictions: ArrayLike, target: ArrayLike) -> None:

@@ -128,20 +128,51 @@ TEST_CASE("the server's window is the last steps, through every turn of the ring
   }
 }
 
-TEST_CASE("the forecast is the weighted sum of the predictions") {
+TEST_CASE("the forecast averages the weighted sum of the predictions with the last target") {
   const Window window(5, 9, 30, 2, 100.0);
-  for (const Mixture& mixture : kMixtures) {
+  for (Mixture mixture : kMixtures) {
+    mixture.fallback = mixture.decay > 0.9;
     ServerMixture server(30, 2, mixture);
-    std::vector<double> mixed(2);
+    std::vector<double> mixed(2), share(2);
     for (Index t = 0; t < window.W; ++t) {
       const std::vector<double> u = weights_of(server);
       server.predict(window.yhat(t), mixed.data());
-      const Eigen::VectorXd expected =
+      server.mixture_weight(share.data());
+      const Eigen::VectorXd sum =
           MatrixMap(window.yhat(t), 30, 2).transpose() * VectorMap(u.data(), 30);
-      for (Index o = 0; o < 2; ++o) CHECK(std::abs(mixed[o] - expected[o]) < 1e-9);
+      for (Index o = 0; o < 2; ++o) {
+        const double last = t > 0 ? window.y(t - 1)[o] : 0.0;
+        CHECK(std::abs(mixed[o] - (last + share[o] * (sum[o] - last))) < 1e-9);
+        CHECK((mixture.fallback || share[o] == 1.0));
+      }
       server.update(window.yhat(t), window.y(t));
     }
   }
+}
+
+TEST_CASE("the mixture's weight follows the losses, and may come back") {
+  const Index N = 4, T = 400;
+  ServerMixture server(N, 1);
+  const auto share = [&] {
+    double weight = NAN;
+    server.mixture_weight(&weight);
+    return weight;
+  };
+  Random random(12);
+  double y = 0.0, lowest = 1.0;
+  CHECK(share() == 1.0);  // no last target yet
+  for (Index t = 0; t < T; ++t) {
+    const bool useful = t >= T / 2;
+    const double next = y + random.uniform() - 0.5;
+    const std::vector<double> yhat(N, useful ? next + 0.01 : y + 1.0);
+    server.update(yhat.data(), &next);
+    y = next;
+    lowest = std::min(lowest, share());
+    // never below 1 / (1 + sqrt(count + 1)) of the t steps compared
+    CHECK(share() >= 1.0 / (1.0 + std::sqrt(static_cast<double>(t) + 1.0)) - 1e-12);
+  }
+  CHECK(lowest < 0.1);
+  CHECK(share() > 0.99);
 }
 
 TEST_CASE("predicting or not, and on how many threads, changes no bit") {
@@ -159,14 +190,18 @@ TEST_CASE("predicting or not, and on how many threads, changes no bit") {
 
 TEST_CASE("a restored server goes on with the same bits") {
   const Window before(7, 6, 40, 2), after(8, 5, 40, 2);
-  const Mixture mixture{4};
-  ServerMixture server(40, 2, mixture), restored(40, 2, mixture);
-  follow(server, before);
-  restored.restore(server.memory());
-  CHECK(restored.steps() == 6);
-  CHECK(follow(restored, after) == follow(server, after));
-  CHECK(weights_of(restored) == weights_of(server));
+  for (const Index window : {0, 4}) {
+    const Mixture mixture{window};
+    ServerMixture one(40, 2, mixture), restored(40, 2, mixture);
+    follow(one, before);
+    restored.restore(one.memory());
+    CHECK(restored.steps() == 6);
+    CHECK(follow(restored, after) == follow(one, after));
+    CHECK(weights_of(restored) == weights_of(one));
+  }
 
+  ServerMixture server(40, 2, Mixture{4});
+  follow(server, before);
   ServerMixture other(40, 2, Mixture{5});
   CHECK(contains(refusal([&] { other.restore(server.memory()); }), "memory"));
 }

@@ -88,7 +88,8 @@ TEST_CASE("a greedy forecast is the weighted ridge solution") {
       for (Index s = 0; s < t; ++s) {
         const VectorMap z(stream.x(s) + i * p, p), y(stream.y(s), d);
         const VectorMap before(s == 0 ? start.data() : stream.y(s - 1), d);
-        const double weight = std::pow(settings.forgetting[0], static_cast<double>(t - 1 - s));
+        const double lambda = settings.forgetting[i % settings.forgetting.size()];
+        const double weight = std::pow(lambda, static_cast<double>(t - 1 - s));
         H += weight * z * z.transpose();
         q += weight * z * (y - before).transpose();
       }

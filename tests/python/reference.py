@@ -169,6 +169,40 @@ def mixture_weights(errors, offsets, *, ridge, total, decay, absolute=False):
     return np.linalg.solve(system, right)[:n]
 
 
+class Fallback:
+    """The last value as the mixture's rival, theory (6.7), one output after the other."""
+
+    def __init__(self, n_outputs):
+        self.base, self.mixture, self.lead = np.zeros((3, n_outputs))
+        self.learnt = 0
+
+    def weight(self):
+        """Weight of the mixture, shape (d,); the rest is that of the base."""
+        if self.learnt == 0:
+            return np.ones(len(self.lead))
+        weights = []
+        for base, mixture, lead in zip(self.base, self.mixture, self.lead):
+            noise = min(base, mixture) / max(self.learnt - 1, 1)
+            if noise > 0.0:
+                weights.append(1.0 / (1.0 + np.exp(-lead / (8.0 * noise))))
+            else:
+                weights.append(0.5 + 0.5 * np.sign(lead))
+        return np.array(weights)
+
+    def compare(self, base_error, mixture_error):
+        """Count the squared errors (d,) of a step; the first step is left out."""
+        if self.learnt > 0:
+            self.base = self.base + base_error**2
+            self.mixture = self.mixture + mixture_error**2
+            self.lead = self.lead + base_error**2 - mixture_error**2
+            for o in range(len(self.lead)):
+                noise = min(self.base[o], self.mixture[o]) / self.learnt
+                if noise > 0.0:  # a weight of at least 1 / (1 + sqrt(count + 1))
+                    least = -8.0 * noise * np.log(np.sqrt(self.learnt + 1.0))
+                    self.lead[o] = max(self.lead[o], least)
+        self.learnt += 1
+
+
 def agent_stream(seed: int, agent: int, stream: int, count: int) -> np.ndarray:
     """Raw 64-bit words of an agent: Philox4x64-10 keyed by (seed, agent)."""
     key = np.array([seed, agent], dtype=np.uint64)  # int64 would not hold half of the seeds
@@ -287,6 +321,7 @@ class Ensemble:
         mixture_ridge=1.0,
         total=1.0,
         absolute=False,
+        fallback=True,
         seed=0,
     ):
         self.n, self.encoder, self.policy = n_agents, encoder, policy
@@ -295,6 +330,7 @@ class Ensemble:
         self.forgetting, self.ridge = np.resize(forgetting, n_agents), np.resize(ridge, n_agents)
         self.window, self.seed = window, seed
         self.mixture = dict(decay=decay, ridge=mixture_ridge, total=total, absolute=absolute)
+        self.has_fallback = fallback
         self.weights = None
         self.history: list[tuple[np.ndarray, np.ndarray]] = []
 
@@ -303,6 +339,7 @@ class Ensemble:
         self.weights = [self.encoder.start(self.seed, i, n_inputs) for i in range(self.n)]
         self.gram, self.cross = np.zeros((self.n, p, p)), np.zeros((self.n, p, d))
         self.base, self.cost = np.array(base, float), np.zeros(self.n)
+        self.fallback = Fallback(d)
         self.steps, self.count, self.mean, self.m2 = 0, 0, np.zeros(n_inputs), np.zeros(n_inputs)
 
     def standardise(self, x):
@@ -326,7 +363,9 @@ class Ensemble:
         )
         self.forecast = self.base + (c if self.policy == "greedy" else self.act(c))
         self.mean_field = self.forecast.mean(axis=0)
-        return self.agent_weights() @ self.forecast
+        self.mixed = self.agent_weights() @ self.forecast
+        weight = self.fallback.weight() if self.has_fallback else 1.0
+        return self.base + weight * (self.mixed - self.base)
 
     def act(self, c):
         """Steps 3 and 4, theory (6.2)."""
@@ -356,6 +395,7 @@ class Ensemble:
             self.gram[i] = keep * self.gram[i] + np.outer(self.z[i], self.z[i])
             self.cross[i] = keep * self.cross[i] + np.outer(self.z[i], y - self.base)
         self.cost += ((y - self.forecast) ** 2).sum(axis=1)  # step 6
+        self.fallback.compare(y - self.base, y - self.mixed)
         self.history = [*self.history, (self.forecast - y, y)][-max(self.window, 1) :]
         self.base = np.array(y, float)
         self.steps += 1

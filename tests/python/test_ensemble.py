@@ -24,6 +24,7 @@ MIXTURES: list[dict[str, Any]] = [
     {},
     {"window": 5, "decay": 0.8, "ridge": 0.3},
     {"window": 6, "total": 0.7},
+    {"fallback": False},
     {"window": 1, "ridge": 0.5, "absolute": True, "decay": 1.0},
     {"window": 4, "ridge": 2.0, "absolute": True, "total": 1.2},
     {"window": 0},
@@ -36,7 +37,7 @@ GAMES: list[dict[str, Any]] = [
 
 TYPES: list[dict[str, Any]] = [
     {"forgetting": (0.9, 0.98, 1.0)},
-    {"ridge": [0.1, 3.0, 0.7, 20.0, 1.0]},
+    {"forgetting": 0.98, "ridge": [0.1, 3.0, 0.7, 20.0, 1.0]},
     {"forgetting": [0.9, 0.99], "ridge": np.array([2.0, 0.05])},
     {"forgetting": [0.9], "ridge": (0.1, 1.0, 10.0)},
 ]

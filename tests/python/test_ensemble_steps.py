@@ -55,12 +55,17 @@ def test_predict_leaves_no_trace_either() -> None:
 def test_the_server_mixes_the_agents_predictions(policy: str) -> None:
     x, y, _ = series(12, 2, 2)
     model = ensemble(policy=policy, mixture=memoa.Mixture(total=0.8))
-    model.observe([0.0, 1.0])
+    assert_same_bits(model.mixture_weight, np.ones(1))
+    base = np.array([0.0, 1.0])
+    model.observe(base)
+    assert_same_bits(model.mixture_weight, np.ones(2))
     for one_x, one_y in zip(x, y):
-        mixed = model.predict_one(one_x)
-        assert_close(mixed, model.weights @ model.agent_predictions, 1e-12)
+        forecast = model.predict_one(one_x)
+        mixed = model.weights @ model.agent_predictions
+        assert_close(forecast, base + model.mixture_weight * (mixed - base), 1e-12)
         assert_close(model.mean_field, model.agent_predictions.mean(axis=0), 1e-12)
         model.learn_one(one_x, one_y)
+        base = one_y
     assert model.weights.sum() == pytest.approx(0.8, rel=1e-12)
 
 
@@ -250,5 +255,5 @@ def test_repr_tells_what_is_not_default() -> None:
     model = memoa.OnlineEnsemble(8, memoa.EchoState(3), effort=0.5)
     assert "n_agents=8, encoder=EchoState(n_features=3" in repr(model)
     assert repr(model).endswith("effort=0.5)")
-    typed = memoa.OnlineEnsemble(ridge=np.array([1.0, 2.0]))
-    assert repr(typed) == "OnlineEnsemble(ridge=array([1., 2.]))"
+    typed = memoa.OnlineEnsemble(ridge=np.array([1.0, 2.0, 4.0]))
+    assert repr(typed) == "OnlineEnsemble(ridge=array([1., 2., 4.]))"

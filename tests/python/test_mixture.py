@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import memoa
@@ -104,6 +104,7 @@ def test_step_by_step_is_the_argmin_over_the_window(
     length = 2 * window + 3
     predictions, targets = shown(seed, length, n, d)
     server = memoa.ServerMixture(n, d, window=window, **settings)
+    rival, last = reference.Fallback(d), np.zeros(d)
     for t in range(length):
         if t >= (1 if settings["absolute"] else 3):
             past = slice(max(0, t - window), t)
@@ -111,10 +112,15 @@ def test_step_by_step_is_the_argmin_over_the_window(
         else:
             expected = np.full(n, settings["total"] / n)
         np.testing.assert_allclose(server.weights, expected, rtol=0.0, atol=1e-9)
+        mixed = expected @ predictions[t]
+        np.testing.assert_allclose(server.mixture_weight, rival.weight(), rtol=0.0, atol=1e-8)
         if (seed + t) % 2:
-            mixed = server.predict(predictions[t])
-            np.testing.assert_allclose(mixed, expected @ predictions[t], rtol=0.0, atol=1e-8)
+            forecast = last + rival.weight() * (mixed - last)
+            shown_by_server = server.predict(predictions[t])
+            np.testing.assert_allclose(shown_by_server, forecast, rtol=0.0, atol=1e-7)
         server.update(predictions[t], targets[t])
+        rival.compare(targets[t] - last, targets[t] - mixed)
+        last = targets[t]
 
 
 def test_predict_leaves_no_trace() -> None:
@@ -124,7 +130,9 @@ def test_predict_leaves_no_trace() -> None:
         server.predict(predictions[t] + 1.0)
         first = server.predict(predictions[t])
         assert_same_bits(server.predict(predictions[t]), first)
-        assert_close(first, server.weights @ predictions[t], 1e-13)
+        last = targets[t - 1] if t else np.zeros(1)
+        mixed = server.weights @ predictions[t]
+        assert_close(first, last + server.mixture_weight * (mixed - last), 1e-12)
         server.predict(predictions[t] - 1.0)
         server.update(predictions[t], targets[t])
         twin.update(predictions[t], targets[t])
@@ -133,7 +141,7 @@ def test_predict_leaves_no_trace() -> None:
 
 def test_a_window_of_zero_means_equal_weights_always() -> None:
     predictions, targets = shown(4, 6, 4, 2)
-    server = memoa.ServerMixture(4, 2, window=0, total=2.0)
+    server = memoa.ServerMixture(4, 2, window=0, total=2.0, fallback=False)
     for one, y in zip(predictions, targets):
         assert_close(server.predict(one), 2.0 * one.mean(axis=0), 1e-14)
         server.update(one, y)
@@ -155,9 +163,10 @@ def test_the_number_of_threads_does_not_show() -> None:
 
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
 @pytest.mark.parametrize("learnt", [0, 2, 7])
-def test_a_copy_goes_on_with_the_same_bits(clone: Any, learnt: int) -> None:
+@pytest.mark.parametrize("window", [0, 4])
+def test_a_copy_goes_on_with_the_same_bits(clone: Any, learnt: int, window: int) -> None:
     predictions, targets = shown(6, 12, 5, 2)
-    server = memoa.ServerMixture(5, 2, window=4, decay=0.9)
+    server = memoa.ServerMixture(5, 2, window=window, decay=0.9)
     for one, y in zip(predictions[:learnt], targets[:learnt]):
         server.update(one, y)
     twin = clone(server)
@@ -167,6 +176,79 @@ def test_a_copy_goes_on_with_the_same_bits(clone: Any, learnt: int) -> None:
         server.update(one, y)
         twin.update(one, y)
         assert_same_bits(twin.weights, server.weights)
+        assert_same_bits(twin.mixture_weight, server.mixture_weight)
+
+
+# ---------------------------------------------------------------- the last value as a rival
+
+
+def follow(server: memoa.ServerMixture, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    forecasts = []
+    for one, y in zip(predictions, targets):
+        forecasts.append(server.predict(one))
+        server.update(one, y)
+    return np.array(forecasts)
+
+
+def walk(seed: int, n: int, n_agents: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """A random walk (n, 1), and agents who add noise of a fifth of its steps to its last value."""
+    rng = np.random.default_rng(seed)
+    y = np.cumsum(rng.normal(size=(n, 1)), axis=0)
+    last = np.vstack([np.zeros((1, 1)), y[:-1]])
+    return last[:, None] + 0.2 * rng.normal(size=(n, n_agents, 1)), y
+
+
+@given(seeds)
+@settings(max_examples=20)
+def test_on_a_random_walk_the_regret_against_the_last_value_is_bounded(seed: int) -> None:
+    """(6.8): at most 8 ln 2 times the mean squared step, up to the log of the least weight."""
+    predictions, y = walk(seed, 600)
+    errors = follow(memoa.ServerMixture(3), predictions, y)[1:] - y[1:]
+    steps = np.diff(y, axis=0)
+    assert np.sum(errors**2) - np.sum(steps**2) < 8.0 * np.log(2.0) * np.mean(steps**2)
+
+
+def test_on_random_walks_the_excess_falls_with_their_length() -> None:
+    excess = []
+    for n in (100, 1000, 10000):
+        shares = []
+        for seed in range(20):
+            predictions, y = walk(seed, n, 1)
+            error = follow(memoa.ServerMixture(1), predictions, y)[1:] - y[1:]
+            shares.append(np.mean(error**2) / np.mean(np.diff(y, axis=0) ** 2) - 1.0)
+        excess.append(float(np.mean(shares)))
+    assert excess[0] > 2.0 * excess[1] > 4.0 * excess[2]
+
+
+def test_good_agents_are_trusted_and_a_mixture_that_gets_good_comes_back() -> None:
+    predictions, y = walk(1, 3000, 2)
+    server = memoa.ServerMixture(2)
+    follow(server, predictions[:2000], y[:2000])
+    least = 1.0 / (1.0 + np.sqrt(2000.0))
+    assert least - 1e-12 <= server.mixture_weight[0] < 0.1
+    exact = y[2000:, None] + np.array([[0.1], [-0.1]])
+    errors = follow(server, exact, y[2000:]) - y[2000:]
+    assert server.mixture_weight[0] > 0.999
+    assert np.abs(errors[100:]).max() < 0.01
+
+
+def test_without_fallback_the_forecast_is_the_mixture() -> None:
+    predictions, targets = shown(8, 9, 4, 2)
+    server = memoa.ServerMixture(4, 2, fallback=False)
+    for one, y in zip(predictions, targets):
+        assert_close(server.predict(one), server.weights @ one, 1e-12)
+        server.update(one, y)
+        assert_same_bits(server.mixture_weight, np.ones(2))
+
+
+def test_one_of_the_two_may_be_exact() -> None:
+    """Without any noise in sight there is nothing to scale by: the exact one gets all."""
+    rising, flat = np.arange(6.0)[:, None], np.zeros((6, 1))
+    for y, agents, weight in ((rising, rising, 1.0), (flat, flat + 1.0, 0.0), (flat, flat, 0.5)):
+        server = memoa.ServerMixture(2)
+        forecasts = follow(server, np.repeat(agents[:, None], 2, axis=1), y)
+        assert_same_bits(server.mixture_weight, np.array([weight]))
+        assert_same_bits(forecasts[2:], y[2:])
 
 
 # ---------------------------------------------------------------- bad input

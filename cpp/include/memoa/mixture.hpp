@@ -12,12 +12,16 @@ namespace memoa {
 ///
 /// over the last `window` steps. kappa = ridge N (mean squared error of the agents in the window),
 /// free of units; with `absolute` kappa is the ridge itself. A window of 0 means equal weights.
+/// With `fallback` the server averages that mixture with the base, the last value seen, by
+/// exponential weights of their past losses, theory (6.7): an unpredictable series costs next to
+/// nothing.
 struct Mixture {
   Index window = 32;
   double decay = 0.98;
   double ridge = 1.0;
   double total = 1.0;
   bool absolute = false;
+  bool fallback = true;
 };
 
 /// Throws std::invalid_argument that names the option at fault.
@@ -42,12 +46,15 @@ class ServerMixture {
   Index n_outputs() const;
   Index steps() const;  ///< learnt so far
 
-  /// The mixture (d) of predictions (N, d) by the present weights.
+  /// The server's forecast (d) from predictions (N, d). The base is the last target here.
   void predict(const double* predictions, double* mixed);
   /// Takes a step's predictions (N, d) and target (d) into the window.
   void update(const double* predictions, const double* target);
   /// The present weights (N,).
   void weights(double* out);
+  /// The weight (d) of the mixture in the forecast, the rest being that of the base; 1 without
+  /// `fallback`.
+  void mixture_weight(double* out) const;
 
   /// The same two for predictions as increments from a base (d), one row per output: increments
   /// (d, stride >= N). `settle` takes the increments of the last `predict_increments`.
@@ -62,6 +69,8 @@ class ServerMixture {
     std::vector<double> targets;   ///< (window, d)
     std::vector<double> gram;      ///< (window d, window d), errors errors'
     std::vector<double> row_sums;  ///< (window d), errors summed over agents
+    std::vector<double> last;      ///< (d), the last target
+    std::vector<double> losses;    ///< (3, d): of the base, of the mixture, and the latter's lead
   };
   Memory memory() const;
   void restore(const Memory& memory);
