@@ -131,6 +131,8 @@ def compare(
     ------
     TypeError
         If a factory is none, or what it made is no forecaster.
+    ImportError
+        If packages are missing for all of them.
     ValueError
         If there are no forecasters or seeds, or a forecast has another shape than (d,), or is not
         finite: the message names forecaster and step.
@@ -175,6 +177,8 @@ def compare(
         score, forecasts = evaluate(name, forecaster, series)
         predictions.setdefault(name, forecasts)
         scores[name] = (*scores.get(name, ()), score)
+    if not scores:
+        raise ImportError("; ".join(f"{name}: {why}" for name, why in skipped.items()))
     if progress is not None:
         progress(len(runs), len(runs), "done")
     return Comparison(series, scores, predictions, skipped)

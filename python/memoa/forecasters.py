@@ -46,11 +46,12 @@ def standard_forecasters(**settings: Any) -> dict[str, Factory]:
     def aggregated(seed: int, rule: Callable[[], Rule], with_last: bool = False) -> Aggregated:
         return Aggregated(ensemble(seed, policy="greedy"), rule(), with_last=with_last)
 
-    one_step = Mixture(window=1, absolute=True)
+    equal = Mixture(window=0, fallback=False)
+    one_step = Mixture(window=1, absolute=True, ridge=1.0, fallback=False)
     return {
         MEMOA: ensemble,
         GREEDY: partial(ensemble, policy="greedy"),
-        "memoa, equal weights": partial(ensemble, mixture=Mixture(window=0)),
+        "memoa, equal weights": partial(ensemble, mixture=equal),
         "greedy, one-step weights": partial(ensemble, policy="greedy", mixture=one_step),
         EWA: partial(aggregated, rule=ExponentialWeights),
         BOA: partial(aggregated, rule=BernsteinAggregation),

@@ -12,19 +12,19 @@ import numpy as np
 
 from memoa import EchoState, OnlineEnsemble, RandomFeatures, Run, build_info
 from memoa.datasets import Series
+from memoa.forecasters import REPEAT
 
 Policy = Literal["memoa", "greedy"]
 Encoder = Literal["relu", "tanh", "cos", "echo"]
 ProgressCallback = Callable[[int, int], None]
 
-REPEAT = "repeat the last value"
 COLUMNS = {"server": "server", "mean_agent": "mean agent", "worst_agent": "worst agent"}
 # Up to this many numbers (160 MB) every agent is recorded, which spares a second run.
 MAX_RECORDED = 20_000_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class PolicyRuns:
     """Both policies on one series; the run of the chosen `policy` recorded its extreme agents.
 
     `rmse` holds, per row of the table, the RMSE of the server, the mean and the worst agent.
@@ -46,7 +46,7 @@ def run_and_compare(
     seed: int,
     threads: int | None,
     progress: ProgressCallback | None = None,
-) -> Comparison:
+) -> PolicyRuns:
     """Run both policies with everything else equal."""
     n_steps = len(series.Y)
     record_all = agents * series.Y.size <= MAX_RECORDED
@@ -81,11 +81,11 @@ def run_and_compare(
     }
     # Agents that repeat the last value all make the same error, and so does any server over them.
     rmse[REPEAT] = dict.fromkeys(COLUMNS, shown.repeat_last_rmse)
-    return Comparison(policy, runs, rmse, ensemble(policy).get_params(deep=False))
+    return PolicyRuns(policy, runs, rmse, ensemble(policy).get_params(deep=False))
 
 
 def write_files(
-    folder: Path, series: Series, comparison: Comparison, source: Mapping[str, Any]
+    folder: Path, series: Series, comparison: PolicyRuns, source: Mapping[str, Any]
 ) -> None:
     """Write predictions.csv, plot.png and settings.json into an existing folder."""
     import pandas as pd

@@ -134,6 +134,14 @@ def test_the_standard_forecasters_run_and_share_their_agents() -> None:
         assert takes_seed(factory) == (not np.isnan(found.scores[name][0].regret))
 
 
+def test_if_all_are_left_out_it_is_an_error() -> None:
+    def missing() -> None:
+        raise ImportError("not installed")
+
+    with pytest.raises(ImportError, match="one: not installed; two: not installed"):
+        memoa.compare(SERIES, {"one": missing, "two": missing})
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [

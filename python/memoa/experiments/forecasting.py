@@ -41,9 +41,9 @@ MEASURE_NAMES = ("server", "mean agent", "worst agent", "under-performer regret"
 
 ROWS = """What the rows are:
 
-- *greedy*: the same population without the game. *Equal weights*: memoa's agents, averaged.
-  *One-step weights*: greedy agents under the predecessor's rule (arXiv:2505.00216), one step of
-  history and an absolute ridge of 1.
+- *greedy*: the same population and server without the game. *Equal weights*: the plain mean of
+  memoa's agents. *One-step weights*: greedy agents under the predecessor's rule
+  (arXiv:2505.00216), one step of history and an absolute ridge of 1.
 - *EWA*: the exponentially weighted average of the greedy agents, its rate the one of a grid that
   would have done best so far. *BOA*: Bernstein online aggregation of them (Wintenberger 2017),
   second-order, with a rate for each agent. *And the last value*: repeating it is one more expert.
@@ -127,7 +127,7 @@ def verdicts(scores: Scores) -> list[Verdict]:
         met = len(ratios) - len(missed)
         found = f"{met} of {len(ratios)}"
         if missed:
-            found += "; not " + ", ".join(f"{k} ({v:.4g} times)" for k, v in missed.items())
+            found += "; not " + ", ".join(f"{k} ({v:.5g} times)" for k, v in missed.items())
         # What is absent may tip the scales either way, unless it cannot any more.
         certain = all_there or met >= needed or met + len(PUBLISHED) - len(ratios) < needed
         return Verdict(target, found, met >= needed if certain else None)
