@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from memoa import build_info
+from memoa.cli_progress import progress_bar
 from memoa.cli_series import Data, File, Lags, Start, Target, load_series
-from memoa.comparison import MEASURES, Comparison, ProgressCallback, compare
+from memoa.comparison import MEASURES, Comparison, compare
 from memoa.forecasters import Factory, load_factory, standard_forecasters
 
 COLUMNS = ("server", "mean agent", "worst agent", "regret", "seconds")
@@ -54,7 +53,7 @@ def compare_command(
     folder = out if out is not None else Path("memoa-out", f"{series.name}-compare")
     folder.mkdir(parents=True, exist_ok=True)
     typer.echo(f"{series!r}; medians over {seeds} seed{'s' * (seeds != 1)}")
-    with _progress_bar() as progress:
+    with progress_bar("comparing") as progress:
         found = compare(series, forecasters, seeds=range(seeds), progress=progress)
     write_files(folder, found, {"series": source, "seeds": seeds, "forecasters": forecaster or []})
     print_table(found)
@@ -111,20 +110,3 @@ def print_table(found: Comparison) -> None:
     console.print(f"lowest server error: {lowest}", highlight=False)
     for name, why in found.skipped.items():
         console.print(f"{name}: left out, {why}", markup=False)
-
-
-@contextmanager
-def _progress_bar() -> Iterator[ProgressCallback]:
-    """A bar on stderr, where somebody watches, that goes at the end."""
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("comparing"), BarColumn(), TextColumn("{task.description}"),
-        console=console, transient=True, disable=not console.is_terminal,
-    )  # fmt: skip
-    with bar:
-        task = bar.add_task("")
-
-        def progress(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what)
-
-        yield progress
