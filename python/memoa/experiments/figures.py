@@ -122,7 +122,7 @@ def plot_knob(
         _plain_ticks(axes.yaxis, axes.get_ylim())
         finish_axes(axes)
     panels[0].set_ylabel("error / that of repeating", fontsize=9)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=5,
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=6,
                   frameon=False, fontsize=9)  # fmt: skip
     figure.savefig(path, format="png", dpi=PICTURE_DPI)
 

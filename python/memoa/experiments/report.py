@@ -108,5 +108,5 @@ def write_page(path: Path, section: Section, context: Context) -> None:
 HEADER = """# The experiments
 
 Made by `memoa experiments`, every number of it. Where a target is not met the verdict says so, and
-where a baseline wins it is in bold. Each section's CSV files hold every run.
+where a baseline wins it is in bold. `memoa experiments` also writes CSV files that hold every run.
 """
