@@ -5,6 +5,8 @@
 
 #include <mutex>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "memoa/types.hpp"
@@ -48,14 +50,17 @@ inline Array view(const std::vector<double>& values, const Shape& shape, py::han
 /// A new array that owns a copy of the values.
 inline Array copy(const double* values, const Shape& shape) { return Array(shape, values); }
 
-/// An engine with the lock that keeps two Python threads from running it at once, since the GIL is
-/// released while it computes.
-template <class Engine>
+/// An engine, in double or in single precision, with the lock that keeps two Python threads from
+/// running it at once, since the GIL is released while it computes.
+template <class Double, class Single>
 struct Locked {
-  template <class... Args>
-  explicit Locked(Args&&... args) : engine(std::forward<Args>(args)...) {}
-  Engine engine;
+  std::variant<Double, Single> engine;
   std::mutex mutex;
+
+  template <class... Args>
+  explicit Locked(bool single, const Args&... args)
+      : engine(single ? std::variant<Double, Single>(std::in_place_index<1>, args...)
+                      : std::variant<Double, Single>(std::in_place_index<0>, args...)) {}
 
   /// Runs body(engine) without the GIL. Safe: the body touches no Python object, only memory of
   /// arrays that the caller holds.
@@ -63,7 +68,12 @@ struct Locked {
   auto compute(const Body& body) {
     py::gil_scoped_release release;
     const std::lock_guard<std::mutex> guard(mutex);
-    return body(engine);
+    return std::visit(body, engine);
+  }
+  /// body(engine) for a glance at what no computation changes.
+  template <class Body>
+  decltype(auto) look(const Body& body) const {
+    return std::visit(body, engine);
   }
 };
 

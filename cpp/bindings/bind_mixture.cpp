@@ -7,7 +7,7 @@
 namespace memoa::python {
 namespace {
 
-py::dict memory_to_dict(const ServerMixture::Memory& m) {
+py::dict memory_to_dict(const MixtureMemory& m) {
   const auto array = [](const std::vector<double>& v) {
     return copy(v.data(), {static_cast<py::ssize_t>(v.size())});
   };
@@ -23,10 +23,14 @@ py::dict memory_to_dict(const ServerMixture::Memory& m) {
   return d;
 }
 
-ServerMixture::Memory memory_from_dict(const py::dict& d) {
+MixtureMemory memory_from_dict(const py::dict& d) {
   const auto vector = [&](const char* name) { return to_vector(d[name].cast<Array>()); };
   return {d["steps"].cast<Index>(), d["newest"].cast<Index>(), vector("errors"), vector("targets"),
           vector("gram"),           vector("row_sums"),        vector("last"),   vector("losses")};
+}
+
+std::pair<Index, Index> sizes(const LockedMixture& server) {
+  return server.look([](const auto& e) { return std::make_pair(e.n_agents(), e.n_outputs()); });
 }
 
 }  // namespace
@@ -59,50 +63,57 @@ void bind_mixture(py::module_& module) {
       arg("predictions").noconvert(), arg("targets").noconvert(), arg("mixture"));
 
   py::class_<LockedMixture>(module, "ServerMixture")
-      .def(py::init<Index, Index, Mixture, int>(), arg("n_agents"), arg("n_outputs"),
-           arg("mixture"), arg("n_threads"))
-      .def_property_readonly("steps", [](const LockedMixture& m) { return m.engine.steps(); })
+      .def(py::init([](Index n_agents, Index n_outputs, const Mixture& mixture, int n_threads,
+                       bool single) {
+             return std::make_unique<LockedMixture>(single, n_agents, n_outputs, mixture,
+                                                    n_threads);
+           }),
+           arg("n_agents"), arg("n_outputs"), arg("mixture"), arg("n_threads"),
+           arg("single") = false)
+      .def_property_readonly(
+          "steps",
+          [](const LockedMixture& m) { return m.look([](const auto& e) { return e.steps(); }); })
       .def(
           "predict",
           [](LockedMixture& self, const Array& predictions) {
-            const Index n = self.engine.n_agents(), d = self.engine.n_outputs();
+            const auto [n, d] = sizes(self);
             require_shape("predictions", predictions, {n, d});
             Array mixed(d);
             double* out = mixed.mutable_data();
-            self.compute([&](ServerMixture& m) { m.predict(predictions.data(), out); });
+            self.compute([&](auto& m) { m.predict(predictions.data(), out); });
             return mixed;
           },
           arg("predictions").noconvert())
       .def(
           "update",
           [](LockedMixture& self, const Array& predictions, const Array& target) {
-            const Index n = self.engine.n_agents(), d = self.engine.n_outputs();
+            const auto [n, d] = sizes(self);
             require_shape("predictions", predictions, {n, d});
             require_shape("target", target, {d});
-            self.compute([&](ServerMixture& m) { m.update(predictions.data(), target.data()); });
+            self.compute([&](auto& m) { m.update(predictions.data(), target.data()); });
           },
           arg("predictions").noconvert(), arg("target").noconvert())
       .def("weights",
            [](LockedMixture& self) {
-             Array weights(self.engine.n_agents());
+             Array weights(sizes(self).first);
              double* out = weights.mutable_data();
-             self.compute([&](ServerMixture& m) { m.weights(out); });
+             self.compute([&](auto& m) { m.weights(out); });
              return weights;
            })
       .def("mixture_weight",
            [](LockedMixture& self) {
-             Array weight(self.engine.n_outputs());
+             Array weight(sizes(self).second);
              double* out = weight.mutable_data();
-             self.compute([&](ServerMixture& m) { m.mixture_weight(out); });
+             self.compute([&](auto& m) { m.mixture_weight(out); });
              return weight;
            })
       .def("memory",
            [](LockedMixture& self) {
-             return memory_to_dict(self.compute([](ServerMixture& m) { return m.memory(); }));
+             return memory_to_dict(self.compute([](auto& m) { return m.memory(); }));
            })
       .def("restore", [](LockedMixture& self, const py::dict& memory) {
-        const ServerMixture::Memory m = memory_from_dict(memory);
-        self.compute([&](ServerMixture& engine) { engine.restore(m); });
+        const MixtureMemory m = memory_from_dict(memory);
+        self.compute([&](auto& engine) { engine.restore(m); });
       });
 }
 

@@ -4,5 +4,5 @@
 #include "memoa/mixture.hpp"
 
 namespace memoa::python {
-using LockedMixture = Locked<ServerMixture>;
+using LockedMixture = Locked<ServerMixture, ServerMixtureF32>;
 }

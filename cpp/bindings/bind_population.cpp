@@ -7,7 +7,26 @@
 namespace memoa::python {
 namespace {
 
-using LockedPopulation = Locked<Population>;
+using LockedPopulation = Locked<Population, PopulationF32>;
+
+const PopulationSettings& settings_of(const LockedPopulation& population) {
+  return population.look(
+      [](const auto& engine) -> const PopulationSettings& { return engine.settings(); });
+}
+
+/// body(population, server) of one precision, without the GIL and with both locks.
+template <class Body>
+void compute(LockedPopulation& self, LockedMixture& mixture, const Body& body) {
+  self.compute([&](auto& population) {
+    using Server = std::conditional_t<std::is_same_v<decltype(population), Population&>,
+                                      ServerMixture, ServerMixtureF32>;
+    const std::lock_guard<std::mutex> guard(mixture.mutex);
+    auto* server = std::get_if<Server>(&mixture.engine);
+    if (server == nullptr)
+      throw std::invalid_argument("mixture and population are of different precision");
+    body(population, *server);
+  });
+}
 
 /// pybind11 would convert the bare variant by its alternatives.
 struct EncoderHandle {
@@ -32,7 +51,7 @@ Shape input_shape(const PopulationSettings& s) {
   return {s.n_inputs};
 }
 
-py::dict memory_to_dict(const Population::Memory& m) {
+py::dict memory_to_dict(const PopulationMemory& m) {
   const auto array = [](const std::vector<double>& v) {
     return copy(v.data(), {static_cast<py::ssize_t>(v.size())});
   };
@@ -52,9 +71,9 @@ py::dict memory_to_dict(const Population::Memory& m) {
   return d;
 }
 
-Population::Memory memory_from_dict(const py::dict& d) {
+PopulationMemory memory_from_dict(const py::dict& d) {
   const auto vector = [&](const char* name) { return to_vector(d[name].cast<Array>()); };
-  Population::Memory m;
+  PopulationMemory m;
   m.steps = d["steps"].cast<Index>();
   m.standardiser.steps = d["counted"].cast<double>();
   m.standardiser.mean = vector("input_mean");
@@ -73,7 +92,7 @@ Population::Memory memory_from_dict(const py::dict& d) {
 /// The whole series; outputs are (T, d), (T, d), (T,) and (T, n_record, d).
 py::tuple run_series(LockedPopulation& self, LockedMixture& mixture, const Array& inputs,
                      const Array& targets, const IndexArray& record) {
-  const PopulationSettings& s = self.engine.settings();
+  const PopulationSettings& s = settings_of(self);
   const Index T = targets.ndim() == 2 ? targets.shape(0) : 0, d = s.n_outputs, R = record.size();
   Shape shape = input_shape(s);
   shape.insert(shape.begin(), T);
@@ -86,29 +105,27 @@ py::tuple run_series(LockedPopulation& self, LockedMixture& mixture, const Array
                          recorded.mutable_data(),
                          record.data(),
                          R};
-  self.compute([&](Population& population) {
-    const std::lock_guard<std::mutex> guard(mixture.mutex);
-    run(population, mixture.engine, inputs.data(), targets.data(), T, output);
+  compute(self, mixture, [&](auto& population, auto& server) {
+    run(population, server, inputs.data(), targets.data(), T, output);
   });
   return py::make_tuple(predictions, mean_field, worst_cost, recorded);
 }
 
 /// Each row as the next input, none of them learnt: (T, d).
 Array predict_rows(LockedPopulation& self, LockedMixture& mixture, const Array& inputs) {
-  Shape shape = input_shape(self.engine.settings());
-  const Index T = inputs.ndim() > 0 ? inputs.shape(0) : 0, d = self.engine.settings().n_outputs;
+  Shape shape = input_shape(settings_of(self));
+  const Index T = inputs.ndim() > 0 ? inputs.shape(0) : 0, d = settings_of(self).n_outputs;
   shape.insert(shape.begin(), T);
   require_shape("X", inputs, shape);
   require_finite("X", inputs.data(), {T, T > 0 ? inputs.size() / T : 0});
   const Index width = T > 0 ? inputs.size() / T : 0;
   Array mixed({T, d});
   double* out = mixed.mutable_data();
-  self.compute([&](Population& population) {
-    const std::lock_guard<std::mutex> guard(mixture.mutex);
+  compute(self, mixture, [&](auto& population, auto& server) {
     for (Index t = 0; t < T; ++t) {
       population.predict(inputs.data() + t * width);
-      mixture.engine.predict_increments(population.increments(), population.stride(),
-                                        population.base(), out + t * d);
+      server.predict_increments(population.increments(), population.stride(), population.base(),
+                                out + t * d);
     }
   });
   return mixed;
@@ -160,7 +177,7 @@ void bind_population(py::module_& module) {
       .def(py::init([](Index n_agents, Index n_inputs, Index n_outputs, const EncoderHandle& handle,
                        bool greedy, double consensus, double effort, Index horizon, double discount,
                        const std::vector<double>& forgetting, const std::vector<double>& ridge,
-                       std::uint64_t seed, int n_threads) {
+                       std::uint64_t seed, int n_threads, bool single) {
              const PopulationSettings settings{n_agents,
                                                n_inputs,
                                                n_outputs,
@@ -175,29 +192,28 @@ void bind_population(py::module_& module) {
                                                seed,
                                                n_threads};
              py::gil_scoped_release release;  // safe: drawing the weights touches no Python object
-             return std::make_unique<LockedPopulation>(settings);
+             return std::make_unique<LockedPopulation>(single, settings);
            }),
            py::kw_only(), arg("n_agents"), arg("n_inputs"), arg("n_outputs"), arg("encoder"),
            arg("greedy"), arg("consensus"), arg("effort"), arg("horizon"), arg("discount"),
-           arg("forgetting"), arg("ridge"), arg("seed"), arg("n_threads"))
+           arg("forgetting"), arg("ridge"), arg("seed"), arg("n_threads"), arg("single"))
       .def(
           "observe",
           [](LockedPopulation& self, const Array& y) {
-            require_shape("y", y, {self.engine.settings().n_outputs});
-            self.compute([&](Population& population) { population.observe(y.data()); });
+            require_shape("y", y, {settings_of(self).n_outputs});
+            self.compute([&](auto& population) { population.observe(y.data()); });
           },
           arg("y").noconvert())
       .def(
           "predict",
           [](LockedPopulation& self, LockedMixture& mixture, const Array& x) {
-            require_shape("x", x, input_shape(self.engine.settings()));
-            Array mixed(self.engine.settings().n_outputs);
+            require_shape("x", x, input_shape(settings_of(self)));
+            Array mixed(settings_of(self).n_outputs);
             double* out = mixed.mutable_data();
-            self.compute([&](Population& population) {
-              const std::lock_guard<std::mutex> guard(mixture.mutex);
+            compute(self, mixture, [&](auto& population, auto& server) {
               population.predict(x.data());
-              mixture.engine.predict_increments(population.increments(), population.stride(),
-                                                population.base(), out);
+              server.predict_increments(population.increments(), population.stride(),
+                                        population.base(), out);
             });
             return mixed;
           },
@@ -205,11 +221,10 @@ void bind_population(py::module_& module) {
       .def(
           "learn",
           [](LockedPopulation& self, LockedMixture& mixture, const Array& y) {
-            require_shape("y", y, {self.engine.settings().n_outputs});
-            self.compute([&](Population& population) {
-              const std::lock_guard<std::mutex> guard(mixture.mutex);
+            require_shape("y", y, {settings_of(self).n_outputs});
+            compute(self, mixture, [&](auto& population, auto& server) {
               population.learn(y.data());
-              mixture.engine.settle(y.data());
+              server.settle(y.data());
             });
           },
           arg("mixture"), arg("y").noconvert())
@@ -217,39 +232,59 @@ void bind_population(py::module_& module) {
            arg("targets").noconvert(), arg("record").noconvert())
       .def("predict_rows", &predict_rows, arg("mixture"), arg("inputs").noconvert())
       .def("mark_costs",
-           [](LockedPopulation& self) { self.compute([](Population& p) { p.mark_costs(); }); })
+           [](LockedPopulation& self) { self.compute([](auto& p) { p.mark_costs(); }); })
       .def_property_readonly("is_pending",
-                             [](const LockedPopulation& p) { return p.engine.is_pending(); })
-      .def_property_readonly("steps", [](const LockedPopulation& p) { return p.engine.steps(); })
+                             [](const LockedPopulation& p) {
+                               return p.look([](const auto& e) { return e.is_pending(); });
+                             })
+      .def_property_readonly(
+          "steps",
+          [](const LockedPopulation& p) { return p.look([](const auto& e) { return e.steps(); }); })
+      .def_property_readonly(
+          "bytes",
+          [](const LockedPopulation& p) { return p.look([](const auto& e) { return e.bytes(); }); })
+      .def("overflow",
+           [](const LockedPopulation& p) {
+             const Overflow last = p.look([](const auto& e) { return e.overflow(); });
+             return py::make_tuple(last.step, last.agent);
+           })
       .def("base",
            [](const LockedPopulation& p) {
-             return copy(p.engine.base(), {p.engine.settings().n_outputs});
+             return p.look([](const auto& e) { return copy(e.base(), {e.settings().n_outputs}); });
            })
       .def("mean_field",
            [](const LockedPopulation& p) {
-             return copy(p.engine.mean_field(), {p.engine.settings().n_outputs});
+             return p.look(
+                 [](const auto& e) { return copy(e.mean_field(), {e.settings().n_outputs}); });
            })
       .def("predictions",
            [](LockedPopulation& self) {
-             Array out({self.engine.settings().n_agents, self.engine.settings().n_outputs});
+             Array out({settings_of(self).n_agents, settings_of(self).n_outputs});
              double* data = out.mutable_data();
-             self.compute([&](Population& population) { population.predictions(data); });
+             self.compute([&](auto& population) { population.predictions(data); });
+             return out;
+           })
+      .def("energies",
+           [](LockedPopulation& self) {
+             Array out(settings_of(self).n_agents);
+             double* data = out.mutable_data();
+             self.compute([&](auto& population) { population.energies(data); });
              return out;
            })
       .def("costs",
            [](LockedPopulation& self) {
-             Array out(self.engine.settings().n_agents);
+             Array out(settings_of(self).n_agents);
              double* data = out.mutable_data();
-             self.compute([&](Population& population) { population.costs(data); });
+             self.compute([&](auto& population) { population.costs(data); });
              return out;
            })
       .def("memory",
            [](LockedPopulation& self) {
-             return memory_to_dict(self.compute([](Population& p) { return p.memory(); }));
+             return memory_to_dict(self.compute([](auto& p) { return p.memory(); }));
            })
       .def("restore", [](LockedPopulation& self, const py::dict& memory) {
-        const Population::Memory m = memory_from_dict(memory);
-        self.compute([&](Population& population) { population.restore(m); });
+        const PopulationMemory m = memory_from_dict(memory);
+        self.compute([&](auto& population) { population.restore(m); });
       });
 }
 

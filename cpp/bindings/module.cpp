@@ -41,6 +41,7 @@ PYBIND11_MODULE(_core, module) {
   py::register_exception<NumericalError>(module, "NumericalError",
                                          py::module_::import("numpy.linalg").attr("LinAlgError"));
   module.def("available_threads", &available_threads);
+  module.def("instruction_set", &instruction_set);
   module.def("use_one_thread_only", &use_one_thread_only);
   module.def(
       "require_finite",

@@ -4,35 +4,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "detail/buffer.hpp"
+#include "detail/kernels.hpp"
 #include "detail/parallel.hpp"
 
 namespace memoa {
 namespace {
 
-constexpr Index kChunk = 2048;  // agents: a chunk of the newest row stays in the first cache
-constexpr Index kLanes = 8;     // partial sums, so that the order of additions is fixed
-
-double dot(const double* a, const double* b, Index n) {
-  double sums[kLanes] = {};
-  Index i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (Index l = 0; l < kLanes; ++l) sums[l] += a[i + l] * b[i + l];
-  for (Index l = 0; i < n; ++i, ++l) sums[l] += a[i] * b[i];
-  double total = 0.0;
-  for (const double s : sums) total += s;
-  return total;
-}
-
-double sum(const double* a, Index n) {
-  double sums[kLanes] = {};
-  Index i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (Index l = 0; l < kLanes; ++l) sums[l] += a[i + l];
-  for (Index l = 0; i < n; ++i, ++l) sums[l] += a[i];
-  double total = 0.0;
-  for (const double s : sums) total += s;
-  return total;
-}
+constexpr Index kChunk = 512;  // agents: a chunk of the newest row stays in the first cache
 
 void require(bool holds, const char* name, double value, const char* expected) {
   if (!holds)
@@ -52,18 +31,20 @@ void validate(const Mixture& m) {
 /// The window is a ring of `window` slots of d rows each. A row holds the errors of all agents in
 /// one output, relative to that step's target, so that a high level cancels no digits. The Gram
 /// matrix of the rows is kept; ages enter as a diagonal scaling when the dual is solved.
-struct ServerMixture::State {
+template <class Real>
+struct BasicServerMixture<Real>::State {
   Index N, d, rows;
   Mixture settings;
   Index least_steps;
   int n_threads;
   Index seen = 0, steps = 0, newest = -1;  // steps ever, steps in the window, the newest slot
-  std::vector<double> errors;              // (window, d, N)
-  std::vector<double> targets;             // (window, d)
-  Eigen::MatrixXd gram;                    // E E', (rows, rows)
-  Eigen::VectorXd row_sums;                // E 1
+  const detail::Kernels<Real>& kernels;
+  detail::Buffer<Real> errors;  // (window, d, N)
+  std::vector<double> targets;  // (window, d)
+  Eigen::MatrixXd gram;         // E E', (rows, rows)
+  Eigen::VectorXd row_sums;     // E 1
   // the predictions last shown, not yet settled
-  std::vector<double> staged;   // increments (d, N)
+  detail::Buffer<Real> staged;  // increments (d, N)
   std::vector<double> base;     // (d)
   Eigen::MatrixXd staged_dots;  // E staged', (rows, d)
   Eigen::VectorXd staged_sums;  // staged 1, (d)
@@ -83,12 +64,15 @@ struct ServerMixture::State {
         rows(mixture.window * n_outputs),
         settings(mixture),
         least_steps(mixture.absolute ? 1 : 3),
-        n_threads(detail::resolve_threads(threads)) {
-    errors.resize(static_cast<std::size_t>(rows * N));
+        n_threads(detail::resolve_threads(threads)),
+        kernels(detail::kernels<Real>()),
+        errors(rows * N),
+        staged(d * N) {
+    detail::for_each_chunk(rows, n_threads, [&](Index r, int) { std::fill_n(row(r), N, Real(0)); });
+    std::fill_n(staged.data(), d * N, Real(0));
     targets.resize(static_cast<std::size_t>(rows));
     gram.setZero(rows, rows);
     row_sums.setZero(rows);
-    staged.resize(static_cast<std::size_t>(d * N));
     for (auto* v : {&base, &last, &base_loss, &mix_loss, &lead}) v->assign(base_size(), 0.0);
     staged_dots.setZero(rows, d);
     staged_sums.setZero(d);
@@ -100,7 +84,7 @@ struct ServerMixture::State {
   std::size_t base_size() const { return static_cast<std::size_t>(d); }
   Index chunks() const { return (N + kChunk - 1) / kChunk; }
   Index filled() const { return std::min(steps, settings.window) * d; }
-  double* row(Index r) { return errors.data() + r * N; }
+  Real* row(Index r) { return errors.data() + r * N; }
 
   /// Sums over agents by fixed chunks: fill(first, count, sums) writes `width` sums of a chunk.
   template <class Fill>
@@ -116,21 +100,20 @@ struct ServerMixture::State {
   }
 
   /// The one pass over the window: products of the staged increments with every row of it.
-  void stage(const double* increments, Index stride, const double* base_now) {
+  void stage(const Real* increments, Index stride, const double* base_now) {
     const Index filled_rows = filled();
     std::copy(base_now, base_now + d, base.begin());
     scratch.resize(static_cast<std::size_t>((rows + 1) * d));
     reduce((filled_rows + 1) * d, scratch.data(), [&](Index first, Index count, double* sums) {
       for (Index o = 0; o < d; ++o) {
-        const double* from = increments + o * stride + first;
-        double* to = staged.data() + o * N + first;
+        const Real* from = increments + o * stride + first;
+        Real* to = staged.data() + o * N + first;
         std::copy(from, from + count, to);
-        sums[filled_rows * d + o] = sum(to, count);
+        sums[filled_rows * d + o] = kernels.sum(to, count);
       }
       for (Index r = 0; r < filled_rows; ++r)
         for (Index o = 0; o < d; ++o)
-          sums[r * d + o] =
-              dot(errors.data() + r * N + first, staged.data() + o * N + first, count);
+          sums[r * d + o] = kernels.dot(row(r) + first, staged.data() + o * N + first, count);
     });
     for (Index o = 0; o < d; ++o) {
       for (Index r = 0; r < filled_rows; ++r) staged_dots(r, o) = scratch[r * d + o];
@@ -144,7 +127,8 @@ struct ServerMixture::State {
   void stage_plain(const double* predictions) {
     plain.resize(static_cast<std::size_t>(d * N));
     for (Index o = 0; o < d; ++o)
-      for (Index i = 0; i < N; ++i) plain[o * N + i] = predictions[i * d + o] - last[o];
+      for (Index i = 0; i < N; ++i)
+        plain[o * N + i] = static_cast<Real>(predictions[i * d + o] - last[o]);
     stage(plain.data(), N, last.data());
   }
 
@@ -153,7 +137,8 @@ struct ServerMixture::State {
     if (!is_staged) return false;
     for (Index o = 0; o < d; ++o)
       for (Index i = 0; i < N; ++i)
-        if (staged[o * N + i] != predictions[i * d + o] - base[o]) return false;
+        if (staged.data()[o * N + i] != static_cast<Real>(predictions[i * d + o] - base[o]))
+          return false;
     return true;
   }
 
@@ -205,15 +190,17 @@ struct ServerMixture::State {
     ++seen;
     if (settings.window == 0) return;
     const Index slot = (newest + 1) % settings.window, at = slot * d, before = filled();
+    for (double& by : shift) by = static_cast<double>(static_cast<Real>(by));  // as the rows see it
     scratch.resize(static_cast<std::size_t>((d + 1) * d));
     reduce((d + 1) * d, scratch.data(), [&](Index first, Index count, double* sums) {
       for (Index o = 0; o < d; ++o) {
-        const double* from = staged.data() + o * N + first;
-        double* to = row(at + o) + first;
-        for (Index i = 0; i < count; ++i) to[i] = from[i] - shift[o];
-        sums[d * d + o] = sum(to, count);
+        const Real* from = staged.data() + o * N + first;
+        const Real by = static_cast<Real>(shift[o]);
+        Real* to = row(at + o) + first;
+        for (Index i = 0; i < count; ++i) to[i] = from[i] - by;
+        sums[d * d + o] = kernels.sum(to, count);
         for (Index other = 0; other <= o; ++other)
-          sums[o * d + other] = dot(to, row(at + other) + first, count);
+          sums[o * d + other] = kernels.dot(to, row(at + other) + first, count);
       }
     });
     for (Index o = 0; o < d; ++o) {
@@ -278,41 +265,61 @@ struct ServerMixture::State {
     }
   }
 
-  std::vector<double> scratch, shift, plain;
+  std::vector<double> scratch, shift;
+  std::vector<Real> plain;
 };
 
-ServerMixture::ServerMixture(Index n_agents, Index n_outputs, Mixture mixture, int n_threads) {
+template <class Real>
+BasicServerMixture<Real>::BasicServerMixture(Index n_agents, Index n_outputs, Mixture mixture,
+                                             int n_threads) {
   require(n_agents >= 1, "n_agents", static_cast<double>(n_agents), "at least 1");
   require(n_outputs >= 1, "n_outputs", static_cast<double>(n_outputs), "at least 1");
   validate(mixture);
   state_ = std::make_unique<State>(n_agents, n_outputs, mixture, n_threads);
 }
-ServerMixture::~ServerMixture() = default;
-ServerMixture::ServerMixture(ServerMixture&&) noexcept = default;
-ServerMixture& ServerMixture::operator=(ServerMixture&&) noexcept = default;
+template <class Real>
+BasicServerMixture<Real>::~BasicServerMixture() = default;
+template <class Real>
+BasicServerMixture<Real>::BasicServerMixture(BasicServerMixture&&) noexcept = default;
+template <class Real>
+BasicServerMixture<Real>& BasicServerMixture<Real>::operator=(BasicServerMixture&&) noexcept =
+    default;
 
-Index ServerMixture::n_agents() const { return state_->N; }
-Index ServerMixture::n_outputs() const { return state_->d; }
-Index ServerMixture::steps() const { return state_->seen; }
+template <class Real>
+Index BasicServerMixture<Real>::n_agents() const {
+  return state_->N;
+}
+template <class Real>
+Index BasicServerMixture<Real>::n_outputs() const {
+  return state_->d;
+}
+template <class Real>
+Index BasicServerMixture<Real>::steps() const {
+  return state_->seen;
+}
 
-void ServerMixture::predict_increments(const double* increments, Index stride, const double* base,
-                                       double* mixed) {
+template <class Real>
+void BasicServerMixture<Real>::predict_increments(const Real* increments, Index stride,
+                                                  const double* base, double* mixed) {
   state_->stage(increments, stride, base);
   state_->mixed(mixed);
 }
 
-void ServerMixture::settle(const double* target) {
+template <class Real>
+void BasicServerMixture<Real>::settle(const double* target) {
   if (!state_->is_staged) throw std::logic_error("ServerMixture::settle before predict_increments");
   state_->settle(target);
 }
 
-void ServerMixture::predict(const double* predictions, double* mixed) {
+template <class Real>
+void BasicServerMixture<Real>::predict(const double* predictions, double* mixed) {
   require_finite("predictions", predictions, {state_->N, state_->d});
   state_->stage_plain(predictions);
   state_->mixed(mixed);
 }
 
-void ServerMixture::update(const double* predictions, const double* target) {
+template <class Real>
+void BasicServerMixture<Real>::update(const double* predictions, const double* target) {
   State& s = *state_;
   require_finite("predictions", predictions, {s.N, s.d});
   require_finite("target", target, {s.d});
@@ -320,7 +327,8 @@ void ServerMixture::update(const double* predictions, const double* target) {
   s.settle(target);
 }
 
-void ServerMixture::weights(double* out) {
+template <class Real>
+void BasicServerMixture<Real>::weights(double* out) {
   State& s = *state_;
   s.solve();
   const Index n = s.filled();
@@ -329,23 +337,25 @@ void ServerMixture::weights(double* out) {
     const Index first = chunk * kChunk, count = std::min(kChunk, s.N - first);
     std::fill(out + first, out + first + count, s.level);
     for (Index r = 0; r < n; ++r) {
-      const double* errors = s.row(r) + first;
+      const Real* errors = s.row(r) + first;
       for (Index i = 0; i < count; ++i) out[first + i] += s.dual[r] * errors[i];
     }
   });
 }
 
-void ServerMixture::mixture_weight(double* out) const {
+template <class Real>
+void BasicServerMixture<Real>::mixture_weight(double* out) const {
   for (Index o = 0; o < state_->d; ++o) out[o] = state_->mixture_weight(o);
 }
 
-ServerMixture::Memory ServerMixture::memory() const {
+template <class Real>
+MixtureMemory BasicServerMixture<Real>::memory() const {
   const State& s = *state_;
   std::vector<double> losses(s.base_loss);
   for (const auto* v : {&s.mix_loss, &s.lead}) losses.insert(losses.end(), v->begin(), v->end());
   return {s.seen,
           s.newest,
-          s.errors,
+          {s.errors.data(), s.errors.data() + s.errors.size()},
           s.targets,
           {s.gram.data(), s.gram.data() + s.gram.size()},
           {s.row_sums.data(), s.row_sums.data() + s.row_sums.size()},
@@ -353,9 +363,11 @@ ServerMixture::Memory ServerMixture::memory() const {
           losses};
 }
 
-void ServerMixture::restore(const Memory& memory) {
+template <class Real>
+void BasicServerMixture<Real>::restore(const Memory& memory) {
   State& s = *state_;
-  if (memory.errors.size() != s.errors.size() || memory.targets.size() != s.targets.size() ||
+  if (static_cast<Index>(memory.errors.size()) != s.errors.size() ||
+      memory.targets.size() != s.targets.size() ||
       static_cast<Index>(memory.gram.size()) != s.gram.size() ||
       static_cast<Index>(memory.row_sums.size()) != s.row_sums.size() ||
       memory.last.size() != s.base_size() || memory.losses.size() != 3 * s.base_size() ||
@@ -365,7 +377,7 @@ void ServerMixture::restore(const Memory& memory) {
   s.seen = memory.steps;
   s.steps = std::min(s.seen, s.settings.window);
   s.newest = memory.newest;
-  s.errors = memory.errors;
+  std::copy(memory.errors.begin(), memory.errors.end(), s.errors.data());
   s.targets = memory.targets;
   s.last = memory.last;
   const double* losses = memory.losses.data();
@@ -377,6 +389,9 @@ void ServerMixture::restore(const Memory& memory) {
   std::copy(memory.row_sums.begin(), memory.row_sums.end(), s.row_sums.data());
   s.is_staged = s.solved = false;
 }
+
+template class BasicServerMixture<double>;
+template class BasicServerMixture<float>;
 
 std::vector<double> mixture_weights(const double* predictions, const double* targets, Index window,
                                     Index n_agents, Index n_outputs, const Mixture& mixture) {

@@ -24,28 +24,6 @@ void require_types(const std::vector<double>& values, const char* name, const ch
   }
 }
 
-/// Visits value k of every agent in lane layout, `size` values per agent.
-template <class Visit>
-void visit_lanes(std::vector<detail::Lanes>& lanes, Index n_agents, Index size,
-                 const Visit& visit) {
-  for (Index agent = 0; agent < n_agents; ++agent)
-    for (Index k = 0; k < size; ++k)
-      visit(lanes[(agent / detail::kLanes) * size + k][agent % detail::kLanes], agent * size + k);
-}
-
-std::vector<double> gather(std::vector<detail::Lanes>& lanes, Index n_agents, Index size) {
-  std::vector<double> values(static_cast<std::size_t>(lanes.empty() ? 0 : n_agents * size));
-  if (!lanes.empty())
-    visit_lanes(lanes, n_agents, size, [&](double& lane, Index at) { values[at] = lane; });
-  return values;
-}
-
-void scatter(const std::vector<double>& values, std::vector<detail::Lanes>& lanes, Index n_agents,
-             Index size) {
-  if (!lanes.empty())
-    visit_lanes(lanes, n_agents, size, [&](double& lane, Index at) { lane = values[at]; });
-}
-
 }  // namespace
 
 void validate(const PopulationSettings& s) {
@@ -73,37 +51,88 @@ void validate(const PopulationSettings& s) {
                                 std::to_string(types) + " types that forgetting has");
 }
 
-Population::Population(PopulationSettings settings) {
+template <class Real>
+BasicPopulation<Real>::BasicPopulation(PopulationSettings settings) {
   validate(settings);
   state_ = std::make_unique<State>(std::move(settings));
 }
-Population::~Population() = default;
-Population::Population(Population&&) noexcept = default;
-Population& Population::operator=(Population&&) noexcept = default;
+template <class Real>
+BasicPopulation<Real>::~BasicPopulation() = default;
+template <class Real>
+BasicPopulation<Real>::BasicPopulation(BasicPopulation&&) noexcept = default;
+template <class Real>
+BasicPopulation<Real>& BasicPopulation<Real>::operator=(BasicPopulation&&) noexcept = default;
 
-const PopulationSettings& Population::settings() const { return state_->s; }
-bool Population::is_pending() const { return state_->pending; }
-Index Population::steps() const { return state_->steps; }
-const double* Population::base() const { return state_->base.data(); }
-const double* Population::mean_field() const { return state_->mean_field.data(); }
-const double* Population::increments() const { return state_->increment.data(); }
-Index Population::stride() const { return state_->padded; }
-double Population::worst_cost() const { return state_->worst_cost; }
-
-void Population::costs(double* out) const { std::copy_n(state_->cost.begin(), state_->N, out); }
-
-void Population::mark_costs() {
-  state_->cost_at_mark = state_->cost;
-  state_->worst_cost = 0.0;
+template <class Real>
+const PopulationSettings& BasicPopulation<Real>::settings() const {
+  return state_->s;
+}
+template <class Real>
+bool BasicPopulation<Real>::is_pending() const {
+  return state_->pending;
+}
+template <class Real>
+Index BasicPopulation<Real>::steps() const {
+  return state_->steps;
+}
+template <class Real>
+const double* BasicPopulation<Real>::base() const {
+  return state_->base.data();
+}
+template <class Real>
+const double* BasicPopulation<Real>::mean_field() const {
+  return state_->mean_field.data();
+}
+template <class Real>
+const Real* BasicPopulation<Real>::increments() const {
+  return state_->increment.data();
+}
+template <class Real>
+Index BasicPopulation<Real>::stride() const {
+  return state_->padded;
+}
+template <class Real>
+Overflow BasicPopulation<Real>::overflow() const {
+  return state_->last_overflow;
+}
+template <class Real>
+std::size_t BasicPopulation<Real>::bytes() const {
+  return state_->bytes();
 }
 
-void Population::observe(const double* y) {
+template <class Real>
+double BasicPopulation<Real>::worst_cost() const {
+  State& s = *state_;
+  if (s.uncharged) s.charge_all();
+  return s.kernels.worst(s.cost.data(), s.cost_at_mark.data(), 0, s.N);
+}
+
+template <class Real>
+void BasicPopulation<Real>::energies(double* out) const {
+  std::copy_n(state_->energy.data(), state_->N, out);
+}
+
+template <class Real>
+void BasicPopulation<Real>::costs(double* out) const {
+  if (state_->uncharged) state_->charge_all();
+  std::copy_n(state_->cost.data(), state_->N, out);
+}
+
+template <class Real>
+void BasicPopulation<Real>::mark_costs() {
+  if (state_->uncharged) state_->charge_all();
+  std::copy_n(state_->cost.data(), state_->padded, state_->cost_at_mark.data());
+}
+
+template <class Real>
+void BasicPopulation<Real>::observe(const double* y) {
   require_finite("y", y, {state_->d});
   std::copy_n(y, state_->d, state_->base.begin());
   state_->pending = false;  // what was predicted had another base
 }
 
-void Population::predict(const double* x) {
+template <class Real>
+void BasicPopulation<Real>::predict(const double* x) {
   if (state_->dx > 0)
     require_finite("x", x, {state_->dx});
   else
@@ -111,39 +140,46 @@ void Population::predict(const double* x) {
   state_->predict(x);
 }
 
-void Population::learn(const double* y) {
+template <class Real>
+void BasicPopulation<Real>::learn(const double* y) {
   if (!state_->pending)
     throw std::invalid_argument("x was not predicted; expected predict before learn");
   require_finite("y", y, {state_->d});
   state_->learn(y);
 }
 
-void Population::predictions(double* out) const {
+template <class Real>
+void BasicPopulation<Real>::predictions(double* out) const {
   const State& s = *state_;
   for (Index i = 0; i < s.N; ++i)
     for (Index o = 0; o < s.d; ++o)
-      out[i * s.d + o] = s.shown_base[o] + s.increment[o * s.padded + i];
+      out[i * s.d + o] =
+          s.shown_base[o] + static_cast<double>(s.increment.data()[o * s.padded + i]);
 }
 
-Population::Memory Population::memory() const {
+template <class Real>
+PopulationMemory BasicPopulation<Real>::memory() const {
   State& s = *state_;
-  Memory m;
+  s.settle();
+  PopulationMemory m;
   m.steps = s.steps;
   m.base = s.base;
-  m.mean_field = s.mean_field;
-  m.costs.assign(s.cost.begin(), s.cost.begin() + s.N);
-  m.gram = gather(s.gram, s.N, detail::packed_size(s.p));
-  m.cross = gather(s.cross, s.N, s.d * s.p);
-  m.reservoir = gather(s.reservoir, s.N, s.p);
   m.shown_base = s.shown_base;
+  m.mean_field = s.mean_field;
+  m.costs.assign(s.cost.data(), s.cost.data() + s.N);
+  m.gram = s.gather(s.record.gram, detail::packed_size(s.p));
+  m.cross = s.gather(s.record.cross, s.d * s.p);
+  m.reservoir = s.gather(s.record.reservoir, s.has_reservoir() ? s.p : 0);
   m.increments.resize(static_cast<std::size_t>(s.N * s.d));
   for (Index i = 0; i < s.N; ++i)
-    for (Index o = 0; o < s.d; ++o) m.increments[i * s.d + o] = s.increment[o * s.padded + i];
+    for (Index o = 0; o < s.d; ++o)
+      m.increments[i * s.d + o] = s.increment.data()[o * s.padded + i];
   m.standardiser = s.standardiser;
   return m;
 }
 
-void Population::restore(const Memory& m) {
+template <class Real>
+void BasicPopulation<Real>::restore(const PopulationMemory& m) {
   State& s = *state_;
   const auto check = [](const char* name, const std::vector<double>& values, Index expected) {
     if (static_cast<Index>(values.size()) != expected)
@@ -157,7 +193,7 @@ void Population::restore(const Memory& m) {
   check("mean_field", m.mean_field, s.d);
   check("gram", m.gram, s.N * detail::packed_size(s.p));
   check("cross", m.cross, s.N * s.d * s.p);
-  check("reservoir", m.reservoir, s.reservoir.empty() ? 0 : s.N * s.p);
+  check("reservoir", m.reservoir, s.has_reservoir() ? s.N * s.p : 0);
   check("costs", m.costs, s.N);
   check("increments", m.increments, s.N * s.d);
   check("standardiser.mean", m.standardiser.mean, s.dx);
@@ -165,50 +201,65 @@ void Population::restore(const Memory& m) {
   require(m.steps >= 0, "memory.steps", static_cast<double>(m.steps), "at least 0");
   require(m.standardiser.steps >= 0.0 && std::isfinite(m.standardiser.steps),
           "memory.standardiser.steps", m.standardiser.steps, "a number of steps >= 0");
+  s.unlearnt = s.uncharged = s.pending = false;
   s.steps = m.steps;
   s.base = m.base;
   s.shown_base = m.shown_base;
   s.mean_field = m.mean_field;
-  std::copy(m.costs.begin(), m.costs.end(), s.cost.begin());
+  std::copy(m.costs.begin(), m.costs.end(), s.cost.data());
   mark_costs();
-  scatter(m.gram, s.gram, s.N, detail::packed_size(s.p));
-  scatter(m.cross, s.cross, s.N, s.d * s.p);
-  scatter(m.reservoir, s.reservoir, s.N, s.p);
+  s.spread(m.gram, s.record.gram);
+  s.spread(m.cross, s.record.cross);
+  s.spread(m.reservoir, s.record.reservoir);
   for (Index i = 0; i < s.N; ++i)
-    for (Index o = 0; o < s.d; ++o) s.increment[o * s.padded + i] = m.increments[i * s.d + o];
+    for (Index o = 0; o < s.d; ++o)
+      s.increment.data()[o * s.padded + i] = static_cast<Real>(m.increments[i * s.d + o]);
   s.standardiser = m.standardiser;
-  s.pending = false;
 }
 
-void run(Population& population, ServerMixture& mixture, const double* inputs,
+template <class Real>
+void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, const double* inputs,
          const double* targets, Index n_steps, const RunOutput& output) {
-  const PopulationSettings& s = population.settings();
-  const bool given = std::holds_alternative<Precomputed>(s.encoder);
-  const Index d = s.n_outputs;
-  const Index width = given ? s.n_agents * n_features(s.encoder) : s.n_inputs;
-  if (mixture.n_agents() != s.n_agents || mixture.n_outputs() != d)
+  auto& state = *population.state_;
+  const Index N = state.N, d = state.d;
+  const Index width = state.dx > 0 ? state.dx : N * state.p;
+  if (mixture.n_agents() != N || mixture.n_outputs() != d)
     throw std::invalid_argument("mixture is for another number of agents or outputs");
   require_finite("X", inputs, {n_steps, width});  // all of it before anything is learnt
   require_finite("Y", targets, {n_steps, d});
   for (Index j = 0; j < output.n_record; ++j)
-    if (output.record[j] < 0 || output.record[j] >= s.n_agents)
+    if (output.record[j] < 0 || output.record[j] >= N)
       throw std::invalid_argument("record holds agent " + std::to_string(output.record[j]) +
-                                  "; expected agents from 0 to " + std::to_string(s.n_agents - 1));
+                                  "; expected agents from 0 to " + std::to_string(N - 1));
 
-  for (Index t = 0; t < n_steps; ++t) {
-    population.predict(inputs + t * width);
-    mixture.predict_increments(population.increments(), population.stride(), population.base(),
-                               output.predictions + t * d);
-    if (output.mean_field) std::copy_n(population.mean_field(), d, output.mean_field + t * d);
-    for (Index j = 0; j < output.n_record; ++j)
-      for (Index o = 0; o < d; ++o)
-        output.recorded[(t * output.n_record + j) * d + o] =
-            population.base()[o] +
-            population.increments()[o * population.stride() + output.record[j]];
-    population.learn(targets + t * d);
-    mixture.settle(targets + t * d);
-    if (output.worst_cost) output.worst_cost[t] = population.worst_cost();
+  std::vector<double> base(static_cast<std::size_t>(d));
+  for (Index first = 0; first < n_steps; first += detail::kTile) {
+    const Index n = std::min(detail::kTile, n_steps - first);
+    std::copy_n(population.base(), d, base.begin());
+    const Real* increments = state.tile(inputs + first * width, width, targets + first * d, n,
+                                        output.worst_cost != nullptr);
+    for (Index step = 0; step < n; ++step) {
+      const Index t = first + step;
+      const double* before = step == 0 ? base.data() : targets + (t - 1) * d;
+      const Real* shown = increments + step * d * state.padded;
+      mixture.predict_increments(shown, state.padded, before, output.predictions + t * d);
+      mixture.settle(targets + t * d);
+      for (Index o = 0; o < d && output.mean_field; ++o)
+        output.mean_field[t * d + o] = before[o] + state.tile_mean[step * d + o];
+      for (Index j = 0; j < output.n_record; ++j)
+        for (Index o = 0; o < d; ++o)
+          output.recorded[(t * output.n_record + j) * d + o] =
+              before[o] + static_cast<double>(shown[o * state.padded + output.record[j]]);
+      if (output.worst_cost) output.worst_cost[t] = state.worst_of_tile(n, step);
+    }
   }
 }
+
+template class BasicPopulation<double>;
+template class BasicPopulation<float>;
+template void run(BasicPopulation<double>&, BasicServerMixture<double>&, const double*,
+                  const double*, Index, const RunOutput&);
+template void run(BasicPopulation<float>&, BasicServerMixture<float>&, const double*, const double*,
+                  Index, const RunOutput&);
 
 }  // namespace memoa

@@ -80,8 +80,13 @@ if hasattr(os, "register_at_fork"):
 
 
 def build_info() -> dict[str, str]:
-    """Version, compiler and libraries of the compiled core, and the threads that it may use."""
-    return {"version": __version__, **_core.build(), "threads": str(_core.available_threads())}
+    """Version, compiler, libraries, instruction set and threads of the compiled core."""
+    return {
+        "version": __version__,
+        **_core.build(),
+        "instruction set": _core.instruction_set(),
+        "threads": str(_core.available_threads()),
+    }
 
 
 def get_cmake_dir() -> str:

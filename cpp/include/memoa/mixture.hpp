@@ -32,15 +32,28 @@ void validate(const Mixture& mixture);
 std::vector<double> mixture_weights(const double* predictions, const double* targets, Index window,
                                     Index n_agents, Index n_outputs, const Mixture& mixture);
 
+/// All that was learnt: a restored server goes on with the same bits.
+struct MixtureMemory {
+  Index steps = 0, newest = -1;  ///< learnt so far; the window is a ring of slots
+  std::vector<double> errors;    ///< (window, d, N), yhat - y
+  std::vector<double> targets;   ///< (window, d)
+  std::vector<double> gram;      ///< (window d, window d), errors errors'
+  std::vector<double> row_sums;  ///< (window d), errors summed over agents
+  std::vector<double> last;      ///< (d), the last target
+  std::vector<double> losses;    ///< (3, d): of the base, of the mixture, and the latter's lead
+};
+
 /// The server's online weights: an engine that owns the window. The argmin is solved in the dual
 /// (window x d unknowns, never N), and a step reads the window once. Fewer than three steps of
-/// history (one where `absolute`) mean equal weights.
-class ServerMixture {
+/// history (one where `absolute`) mean equal weights. `Real` is the type of the window's numbers;
+/// all sums of them are double.
+template <class Real>
+class BasicServerMixture {
  public:
-  ServerMixture(Index n_agents, Index n_outputs, Mixture mixture = {}, int n_threads = 0);
-  ~ServerMixture();
-  ServerMixture(ServerMixture&&) noexcept;
-  ServerMixture& operator=(ServerMixture&&) noexcept;
+  BasicServerMixture(Index n_agents, Index n_outputs, Mixture mixture = {}, int n_threads = 0);
+  ~BasicServerMixture();
+  BasicServerMixture(BasicServerMixture&&) noexcept;
+  BasicServerMixture& operator=(BasicServerMixture&&) noexcept;
 
   Index n_agents() const;
   Index n_outputs() const;
@@ -58,20 +71,10 @@ class ServerMixture {
 
   /// The same two for predictions as increments from a base (d), one row per output: increments
   /// (d, stride >= N). `settle` takes the increments of the last `predict_increments`.
-  void predict_increments(const double* increments, Index stride, const double* base,
-                          double* mixed);
+  void predict_increments(const Real* increments, Index stride, const double* base, double* mixed);
   void settle(const double* target);
 
-  /// All that was learnt: a restored server goes on with the same bits.
-  struct Memory {
-    Index steps = 0, newest = -1;  ///< learnt so far; the window is a ring of slots
-    std::vector<double> errors;    ///< (window, d, N), yhat - y
-    std::vector<double> targets;   ///< (window, d)
-    std::vector<double> gram;      ///< (window d, window d), errors errors'
-    std::vector<double> row_sums;  ///< (window d), errors summed over agents
-    std::vector<double> last;      ///< (d), the last target
-    std::vector<double> losses;    ///< (3, d): of the base, of the mixture, and the latter's lead
-  };
+  using Memory = MixtureMemory;
   Memory memory() const;
   void restore(const Memory& memory);
 
@@ -81,5 +84,8 @@ class ServerMixture {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+using ServerMixture = BasicServerMixture<double>;
+using ServerMixtureF32 = BasicServerMixture<float>;
 
 }  // namespace memoa

@@ -30,62 +30,6 @@ struct PopulationSettings {
 /// Throws std::invalid_argument that names the setting at fault.
 void validate(const PopulationSettings& settings);
 
-/// N online agents, theory section 6, steps 1 to 4: encode, forecast, agree, act; then learn.
-/// An engine: it owns the agents' state. The same bits for any number of threads.
-///
-///     predict(x) shows every agent's prediction and leaves no trace until learn(y).
-///
-/// Input is checked before anything changes (std::invalid_argument).
-class Population {
- public:
-  explicit Population(PopulationSettings settings);
-  ~Population();
-  Population(Population&&) noexcept;
-  Population& operator=(Population&&) noexcept;
-
-  const PopulationSettings& settings() const;
-
-  /// Takes y (d) as the last value seen, without learning. Before it the base is 0.
-  void observe(const double* y);
-  /// Predicts from the inputs x (dx), or from the agents' features (N, p) with Precomputed.
-  void predict(const double* x);
-  /// Learns the y (d) that belongs to the x last predicted.
-  void learn(const double* y);
-  bool is_pending() const;  ///< predicted, not yet learnt
-
-  Index steps() const;
-  const double* base() const;        ///< (d), the last y
-  const double* mean_field() const;  ///< (d), the mean of the last predictions
-  /// The last predictions relative to the base, one row per output: (d, stride), stride >= N.
-  const double* increments() const;
-  Index stride() const;
-  void predictions(double* out) const;  ///< (N, d)
-  void costs(double* out) const;        ///< (N,), sums of squared errors, theory (6.6)
-  void mark_costs();                    ///< worst_cost counts from here on
-  double worst_cost() const;            ///< the largest cost since the last mark
-
-  /// All that was learnt, independent of the layout in memory. The encoders' weights are not part
-  /// of it: they follow from the seed.
-  struct Memory {
-    Index steps = 0;
-    std::vector<double> base;        ///< (d)
-    std::vector<double> shown_base;  ///< (d), the base of the last predictions
-    std::vector<double> mean_field;  ///< (d)
-    std::vector<double> costs;       ///< (N)
-    std::vector<double> gram;        ///< (N, p (p+1)/2), packed lower triangle of H
-    std::vector<double> cross;       ///< (N, p, d), q
-    std::vector<double> reservoir;   ///< (N, p), EchoState only
-    std::vector<double> increments;  ///< (N, d), the last predictions
-    Standardiser standardiser;
-  };
-  Memory memory() const;
-  void restore(const Memory& memory);
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
-
 /// Where `run` writes; every pointer but `predictions` may be null.
 struct RunOutput {
   double* predictions = nullptr;  ///< (T, d), the server's
@@ -96,10 +40,90 @@ struct RunOutput {
   Index n_record = 0;
 };
 
+/// All that was learnt, independent of the layout in memory. The encoders' weights are not part
+/// of it: they follow from the seed.
+struct PopulationMemory {
+  Index steps = 0;
+  std::vector<double> base;        ///< (d)
+  std::vector<double> shown_base;  ///< (d), the base of the last predictions
+  std::vector<double> mean_field;  ///< (d)
+  std::vector<double> costs;       ///< (N)
+  std::vector<double> gram;        ///< (N, p (p+1)/2), packed lower triangle of H
+  std::vector<double> cross;       ///< (N, d, p), q
+  std::vector<double> reservoir;   ///< (N, p), EchoState only
+  std::vector<double> increments;  ///< (N, d), the last predictions
+  Standardiser standardiser;
+};
+
+/// The last step at which an agent's numbers overflowed, and the first such agent; -1 each if there
+/// was none. The agent repeated the base there, and no sum over agents saw it.
+struct Overflow {
+  Index step = -1, agent = -1;
+};
+
+/// N online agents, theory section 6, steps 1 to 4: encode, forecast, agree, act; then learn.
+/// An engine: it owns the agents' state. The same bits for any number of threads and on any
+/// processor. `Real` is the type of the agents' state; what goes in and out is double.
+///
+///     predict(x) shows every agent's prediction and leaves no trace until learn(y).
+///
+/// Input is checked before anything changes (std::invalid_argument).
+template <class Real>
+class BasicPopulation {
+ public:
+  explicit BasicPopulation(PopulationSettings settings);
+  ~BasicPopulation();
+  BasicPopulation(BasicPopulation&&) noexcept;
+  BasicPopulation& operator=(BasicPopulation&&) noexcept;
+
+  const PopulationSettings& settings() const;
+
+  /// Takes y (d) as the last value seen, without learning. Before it the base is 0.
+  void observe(const double* y);
+  /// Predicts from the inputs x (dx), or from the agents' features (N, p) with Precomputed.
+  void predict(const double* x);
+  /// Learns the y (d) that belongs to the x last predicted. The agents do so when they next encode,
+  /// while their state passes through the processor anyway.
+  void learn(const double* y);
+  bool is_pending() const;  ///< predicted, not yet learnt
+
+  Index steps() const;
+  const double* base() const;        ///< (d), the last y
+  const double* mean_field() const;  ///< (d), the mean of the last predictions
+  /// The last predictions relative to the base, one row per output: (d, stride), stride >= N.
+  const Real* increments() const;
+  Index stride() const;
+  void predictions(double* out) const;  ///< (N, d)
+  void energies(double* out) const;     ///< (N,), |z|^2 of the last predictions
+  void costs(double* out) const;        ///< (N,), sums of squared errors, theory (6.6)
+  void mark_costs();                    ///< worst_cost counts from here on
+  double worst_cost() const;            ///< the largest cost since the last mark
+
+  Overflow overflow() const;
+
+  /// Bytes that the agents' state and the engine's work on it take.
+  std::size_t bytes() const;
+
+  using Memory = PopulationMemory;
+  Memory memory() const;
+  void restore(const Memory& memory);
+
+ private:
+  template <class R>
+  friend void run(BasicPopulation<R>&, BasicServerMixture<R>&, const double*, const double*, Index,
+                  const RunOutput&);
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+using Population = BasicPopulation<double>;
+using PopulationF32 = BasicPopulation<float>;  ///< half the memory and its traffic
+
 /// A whole series: predict, mix, learn, for every step. `inputs` is (T, dx), or (T, N, p) with
 /// Precomputed; `targets` is (T, d) and targets[t] belongs to inputs[t]. The same bits as step by
-/// step.
-void run(Population& population, ServerMixture& mixture, const double* inputs,
+/// step, and faster: agents take several steps while their state is in the cache.
+template <class Real>
+void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, const double* inputs,
          const double* targets, Index n_steps, const RunOutput& output);
 
 }  // namespace memoa

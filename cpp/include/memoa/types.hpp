@@ -30,6 +30,11 @@ void require_finite(const char* name, const double* values, std::initializer_lis
 /// Threads that this process may use: its CPU affinity and OMP_NUM_THREADS decide.
 int available_threads();
 
+/// The instructions that the population's kernels use here: "baseline", "x86-64-v3" or "x86-64-v4",
+/// the best of this processor, or what the environment variable MEMOA_INSTRUCTION_SET says. All
+/// give the same bits.
+std::string instruction_set();
+
 /// From now on every computation of this process uses one thread. A forked child calls it, because
 /// OpenMP's workers do not survive a fork.
 void use_one_thread_only();

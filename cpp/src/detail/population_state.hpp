@@ -5,309 +5,448 @@
 #include <variant>
 #include <vector>
 
-#include "detail/lanes.hpp"
-#include "detail/parallel.hpp"
+#include "detail/buffer.hpp"
+#include "detail/kernels.hpp"
+#include "detail/relative_game.hpp"
+#include "detail/team.hpp"
 #include "memoa/game.hpp"
 #include "memoa/population.hpp"
 
 namespace memoa {
-namespace detail {
 
-constexpr Index kChunkBlocks = 64;  // 512 agents: the unit of every reduction, whatever the threads
-
-/// First stage of the scalar game relative to the base, theory (6.1).
-struct RelativeStage {
-  double K, L, ko, km, w;
-};
-
-inline RelativeStage relative_game(double nu, const std::vector<double>& weights, double consensus,
-                                   double effort) {
-  double l1 = 0.0, l2 = 0.0, so = 0.0, sm = 0.0;
-  RelativeStage stage{};
-  for (auto weight = weights.rbegin(); weight != weights.rend(); ++weight) {
-    const double w = *weight;
-    stage = {l1 + w * (1.0 + consensus), l2 - w * consensus, so - w, sm, w};
-    // no energy, no response, also where a discount has left no price of effort
-    const double F = nu > 0.0 ? nu / (stage.K * nu + w * effort) : 0.0, W = 1.0 - stage.K * F;
-    const double joint = 1.0 + F * stage.L;
-    const double map = W / joint, shift = -F * (stage.ko + stage.km) / joint;
-    l1 = W * stage.K;
-    l2 = W * stage.L * map;
-    so = W * stage.ko;
-    sm = W * (stage.L * shift + stage.km);
-  }
-  return stage;
-}
-
-}  // namespace detail
-
-/// All agents in blocks of eight lanes, and the passes of one step over them.
-struct Population::State {
-  static constexpr Index kLanes = detail::kLanes;
-  using Lanes = detail::Lanes;
-
+/// All agents in blocks of lanes, and the passes of a step, or of a tile of steps, over them.
+///
+/// A block's numbers lie together in one record, so that a pass streams the records once. What was
+/// learnt from a step is taken into them by the next pass (`unlearnt`), and costs likewise
+/// (`uncharged`); whoever looks before that settles them first.
+template <class Real>
+struct BasicPopulation<Real>::State {
   PopulationSettings s;
-  Index N, d, p, dx, blocks, chunks, padded;
+  Index N, d, p, dx, padded, chunks;
   int n_threads;
+  const detail::Kernels<Real>& kernels;
   std::vector<double> stage_weights;
-  std::vector<Lanes> ridge, forgetting;  // by_type
+  detail::Record record;
+  detail::Buffer<Real> forgetting_rows, ridge_rows;  // of lanes, by phase
+  detail::Types<Real> types;
+  double leak = 0.0;
 
-  // per block of agents, lanes innermost
-  std::vector<Lanes> input, bias, recurrent;         // V (p, dx), v (p), W (p, p)
-  std::vector<Lanes> reservoir;                      // r (p)
-  std::vector<Lanes> gram, cross;                    // packed H, q as (d, p)
-  std::vector<Lanes> features, energy;               // z (p) and |z|^2 of the pending step
-  std::vector<double> forecast, increment;           // (d, padded): c^i, and yhat^i - base
-  std::vector<double> cost, cost_at_mark;            // (padded)
-  std::vector<std::vector<Lanes>> workspace;         // per thread: factor and solution
-  std::vector<double> base, shown_base, mean_field;  // shown_base: that of the last predictions
-  std::vector<double> partial, sums, change;
+  detail::Buffer<Real> records;
+  detail::Buffer<Real> forecast, energy, increment;   // (d, padded), (padded), (d, padded)
+  detail::Buffer<Real> tile_forecast, tile_energy;    // the same of a tile's steps
+  detail::Buffer<double> cost, cost_at_mark;          // (padded)
+  std::vector<detail::Buffer<std::byte>> work;        // per thread
+  std::vector<double> partial, worst_partial;         // (chunks, steps, d + 1), (chunks, steps)
+  std::vector<detail::Size> overflowed;               // (chunks, steps)
+  std::vector<double> base, shown_base, mean_field;   // shown_base: that of the last predictions
+  std::vector<double> means;                          // (steps, d + 1): of forecasts and energies
+  std::vector<double> sums;                           // (d + 1)
+  std::vector<Real> shown_x, learnt_x, change, pull;  // (dx), (dx), (d), (steps, d)
+  std::vector<Real> tile_x, tile_change;              // (steps, dx), (steps + 1, d)
+  std::vector<detail::RelativeStage> games;           // (steps), and how agents respond in them
+  std::vector<detail::Response<Real>> responses;
+  std::vector<double> tile_mean;       // (steps, d): mean increments
   Standardiser standardiser, counted;  // learnt; with the pending input counted
   std::vector<double> standardised;
-  double worst_cost = 0.0;
   Index steps = 0;
-  bool pending = false;
+  Overflow last_overflow;
+  bool pending = false, unlearnt = false, uncharged = false;
 
-  explicit State(PopulationSettings settings) : s(std::move(settings)) {
-    N = s.n_agents;
-    d = s.n_outputs;
-    p = n_features(s.encoder);
-    dx = std::holds_alternative<Precomputed>(s.encoder) ? 0 : s.n_inputs;
-    blocks = (N + kLanes - 1) / kLanes;
-    chunks = (blocks + detail::kChunkBlocks - 1) / detail::kChunkBlocks;
-    padded = blocks * kLanes;
-    n_threads = detail::resolve_threads(s.n_threads);
-    stage_weights = discount_weights(s.discount, s.horizon);
-    ridge = detail::by_type(s.ridge);
-    forgetting = detail::by_type(s.forgetting);
-    gram.assign(blocks * detail::packed_size(p), Lanes::Zero());
-    cross.assign(blocks * d * p, Lanes::Zero());
-    features.assign(blocks * p, Lanes::Zero());
-    energy.assign(blocks, Lanes::Zero());
-    forecast.assign(d * padded, 0.0);
-    increment.assign(d * padded, 0.0);
-    cost.assign(padded, 0.0);
-    cost_at_mark.assign(padded, 0.0);
-    workspace.assign(n_threads, std::vector<Lanes>(detail::packed_size(p) + p));
-    partial.assign(chunks * (2 * d + 2), 0.0);
-    for (auto* v : {&base, &shown_base, &mean_field, &change}) v->assign(d, 0.0);
-    sums.assign(2 * d + 2, 0.0);
-    standardised.assign(dx, 0.0);
-    standardiser = counted = Standardiser(dx);
+  explicit State(PopulationSettings settings)
+      : s(std::move(settings)),
+        N(s.n_agents),
+        d(s.n_outputs),
+        p(n_features(s.encoder)),
+        dx(std::holds_alternative<Precomputed>(s.encoder) ? 0 : s.n_inputs),
+        padded((N + 2 * kLanes - 1) / (2 * kLanes) * 2 * kLanes),
+        chunks((N + detail::kChunkAgents - 1) / detail::kChunkAgents),
+        n_threads(detail::resolve_threads(s.n_threads)),
+        kernels(detail::kernels<Real>()),
+        stage_weights(discount_weights(s.discount, s.horizon)),
+        record(layout()),
+        records(padded / kLanes * record.rows * kLanes),
+        forecast(d * padded),
+        energy(padded),
+        increment(d * padded),
+        cost(padded),
+        cost_at_mark(padded),
+        standardiser(dx),
+        counted(dx),
+        standardised(static_cast<std::size_t>(dx)) {
+    if (const auto* echo = std::get_if<EchoState>(&s.encoder)) leak = echo->leak;
+    forgetting_rows = by_type(s.forgetting), ridge_rows = by_type(s.ridge);
+    types = {forgetting_rows.data(), ridge_rows.data(), ridge_rows.size() / kLanes};
+    for (int thread = 0; thread < n_threads; ++thread) work.emplace_back(kernels.work_size(record));
+    const auto resize = [](auto& values, Index size) {
+      values.resize(static_cast<std::size_t>(size));
+    };
+    resize(partial, chunks * detail::kTile * (d + 1));
+    resize(worst_partial, chunks * detail::kTile);
+    resize(overflowed, chunks * detail::kTile);
+    for (auto* v : {&base, &shown_base, &mean_field}) resize(*v, d);
+    resize(means, detail::kTile * (d + 1));
+    resize(sums, d + 1);
+    for (auto* v : {&shown_x, &learnt_x}) resize(*v, dx);
+    resize(change, d);
+    resize(pull, detail::kTile * d);
+    resize(tile_x, detail::kTile * dx);
+    resize(tile_change, (detail::kTile + 1) * d);
+    resize(games, detail::kTile);
+    resize(responses, detail::kTile);
+    resize(tile_mean, detail::kTile * d);
     draw();
   }
 
-  /// Chunks of blocks in parallel; `work` is per agent.
-  template <class Body>
-  void for_each_chunk(double work, const Body& body) const {
-    const int threads = detail::threads_for(n_threads, work * static_cast<double>(N));
-    detail::for_each_chunk(chunks, threads, [&](Index chunk, int thread) {
-      const Index first = chunk * detail::kChunkBlocks;
-      body(chunk, first, std::min(first + detail::kChunkBlocks, blocks), thread);
-    });
-  }
+  // ------------------------------------------------------------------ layout
 
-  /// Adds the chunks' partial sums in order: the same bits for any number of threads.
-  void add_partials(Index width) {
-    std::fill(sums.begin(), sums.end(), 0.0);
-    for (Index chunk = 0; chunk < chunks; ++chunk)
-      for (Index j = 0; j < width; ++j) sums[j] += partial[chunk * width + j];
-  }
+  static constexpr Index kLanes = detail::kLanes<Real>;
 
-  void draw() {
-    if (dx == 0) return;
+  detail::Record layout() const {
+    detail::Record r{};
+    r.p = p, r.d = d, r.dx = dx;
+    r.features = detail::Features::given;
+    if (const auto* e = std::get_if<RandomFeatures>(&s.encoder))
+      r.features = e->activation == Activation::relu   ? detail::Features::relu
+                   : e->activation == Activation::tanh ? detail::Features::tanh
+                                                       : detail::Features::cos;
     const bool echo = std::holds_alternative<EchoState>(s.encoder);
-    input.assign(blocks * p * dx, Lanes::Zero());
-    bias.assign(blocks * p, Lanes::Zero());
-    if (echo) {
-      recurrent.assign(blocks * p * p, Lanes::Zero());
-      reservoir.assign(blocks * p, Lanes::Zero());
-    }
-    const double work = static_cast<double>(p * dx + (echo ? 10 * p * p * p : 0)) * 50.0;
-    for_each_chunk(work, [&](Index, Index first, Index last, int) {
-      for (Index agent = first * kLanes; agent < std::min(last * kLanes, N); ++agent) {
-        const EncoderWeights drawn =
-            draw_weights(s.encoder, s.seed, static_cast<std::uint64_t>(agent), dx);
-        scatter(drawn.input, agent, input);
-        scatter(drawn.bias, agent, bias);
-        scatter(drawn.reservoir, agent, recurrent);
-      }
-    });
+    if (echo) r.features = detail::Features::echo;
+    const auto place = [&](Index& first, Index rows) { first = r.rows, r.rows += rows; };
+    place(r.gram, detail::packed_size(p));
+    place(r.cross, d * p);
+    place(r.input, p * dx);
+    place(r.bias, dx > 0 ? p : 0);
+    place(r.recurrent, echo ? p * p : 0);
+    place(r.reservoir, echo ? p : 0);
+    place(r.pending, echo || dx == 0 ? p : 0);
+    return r;
   }
 
-  static void scatter(const std::vector<double>& values, Index agent, std::vector<Lanes>& to) {
-    const auto size = static_cast<Index>(values.size());
-    for (Index k = 0; k < size; ++k) to[(agent / kLanes) * size + k][agent % kLanes] = values[k];
+  /// The values of the types, one row of lanes for each phase of the blocks.
+  detail::Buffer<Real> by_type(const std::vector<double>& values) const {
+    const auto n_types = static_cast<Index>(std::max(s.forgetting.size(), s.ridge.size()));
+    const auto n_values = static_cast<Index>(values.size());
+    detail::Buffer<Real> rows(n_types * kLanes);
+    for (Index agent = 0; agent < rows.size(); ++agent)
+      rows.data()[agent] = static_cast<Real>(values[agent % n_types % n_values]);
+    return rows;
   }
 
-  // ------------------------------------------------------------------ steps 1 and 2
-
-  void encode(Index block, const double* x) {
-    Lanes* z = features.data() + block * p;
-    const double norm = std::sqrt(2.0 / static_cast<double>(p));
-    const Lanes* V = input.data() + block * p * dx;
-    const Lanes* v = bias.data() + block * p;
-    if (const auto* e = std::get_if<RandomFeatures>(&s.encoder)) {
-      for (Index k = 0; k < p; ++k) {
-        z[k] = detail::pre_activation(V, v, x, dx, e->scale, k);
-        detail::activate(e->activation, z[k]);
-        z[k] *= norm;
-      }
-    } else if (const auto* echo = std::get_if<EchoState>(&s.encoder)) {
-      const Lanes* r = reservoir.data() + block * p;
-      const Lanes* W = recurrent.data() + block * p * p;
-      for (Index k = 0; k < p; ++k) {
-        Lanes a = detail::pre_activation(V, v, x, dx, 1.0, k) + detail::dot(W + k * p, r, p);
-        detail::activate(Activation::tanh, a);
-        z[k] = norm * ((1.0 - echo->leak) * r[k] + echo->leak * a);
-      }
-    } else {
-      const Index agents = std::min(kLanes, N - block * kLanes);
-      for (Index l = 0; l < agents; ++l)
-        for (Index k = 0; k < p; ++k) z[k][l] = x[(block * kLanes + l) * p + k];
-    }
-    guard(block);
+  /// Number `row` of an agent's record.
+  Real& at(Index row, Index agent) const {
+    return records.data()[(agent / kLanes * record.rows + row) * kLanes + agent % kLanes];
   }
 
-  /// Lanes beyond the last agent, and agents whose features are so large that a sum over agents or
-  /// steps would overflow, encode nothing at this step: they repeat the base, and no sum sees them.
-  void guard(Index block) {
-    constexpr double kLargestEnergy = 1e150;
-    Lanes* z = features.data() + block * p;
-    const Lanes sum = detail::dot(z, z, p);
-    const Index agents = N - block * kLanes;
-    if (agents >= kLanes && (sum <= kLargestEnergy).all()) {
-      energy[block] = sum;
-      return;
-    }
-    for (Index l = 0; l < kLanes; ++l) {
-      const bool keep = l < agents && sum[l] <= kLargestEnergy;
-      energy[block][l] = keep ? sum[l] : 0.0;
-      if (!keep)
-        for (Index k = 0; k < p; ++k) z[k][l] = 0.0;
-    }
+  /// body(first agent, last agent) of a chunk; the last chunk ends with the padding.
+  template <class Body>
+  void of_chunk(Index chunk, const Body& body) const {
+    const Index first = chunk * detail::kChunkAgents;
+    body(first, std::min(first + detail::kChunkAgents, padded));
   }
 
-  /// c^i = q' (H + ridge I)^-1 z, for all outputs by one solve.
-  void forecast_block(Index block, std::vector<Lanes>& work) {
-    Lanes* factor = work.data();
-    Lanes* solution = factor + detail::packed_size(p);
-    detail::factorise(gram.data() + block * detail::packed_size(p), detail::of_block(ridge, block),
-                      p, factor);
-    detail::solve(factor, features.data() + block * p, p, solution);
-    for (Index o = 0; o < d; ++o) {
-      const Lanes c = detail::dot(cross.data() + (block * d + o) * p, solution, p);
-      at(forecast, block, o) = c.isFinite().select(c, Lanes::Zero());
-    }
+  /// Body(worker) on as many threads as `work` per agent can feed.
+  template <class Body>
+  void on_threads(double work_per_agent, const Body& body) const {
+    detail::in_parallel(detail::threads_for(n_threads, work_per_agent * static_cast<double>(N)),
+                        body);
   }
-
-  Eigen::Map<Lanes> at(std::vector<double>& values, Index block, Index o) const {
-    return Eigen::Map<Lanes>(values.data() + o * padded + block * kLanes);
-  }
-
   double step_work() const { return static_cast<double>(p * (p * p / 3 + 2 * p + dx)); }
 
-  // ------------------------------------------------------------------ steps 3 and 4
-
-  /// Local forecasts of all agents and the first reduction: nu and cbar, as sums.
-  void forecast_all(const double* x) {
-    const Index width = d + 1;
-    for_each_chunk(step_work(), [&](Index chunk, Index first, Index last, int thread) {
-      double* out = partial.data() + chunk * width;
-      for (Index j = 0; j < width; ++j) out[j] = 0.0;
-      for (Index block = first; block < last; ++block) {
-        encode(block, x);
-        forecast_block(block, workspace[thread]);
-        out[d] += energy[block].sum();
-        for (Index o = 0; o < d; ++o) out[o] += at(forecast, block, o).sum();
-      }
+  /// Clears all state and draws the encoders' weights: each thread is the first to touch its part.
+  void draw() {
+    const bool echo = record.features == detail::Features::echo;
+    const auto* random = std::get_if<RandomFeatures>(&s.encoder);
+    const double norm =
+        record.features == detail::Features::relu ? std::sqrt(2.0 / static_cast<double>(p)) : 1.0;
+    const double scale = norm * (random ? random->scale : 1.0);
+    const double per_agent = static_cast<double>(p * dx + (echo ? 10 * p * p * p : 0)) * 50.0 + 100;
+    on_threads(per_agent, [&](const detail::Worker& worker) {
+      worker.chunks(chunks, [&](Index chunk) {
+        of_chunk(chunk, [&](Index first, Index last) {
+          std::fill(&at(0, first), &at(0, first) + (last - first) * record.rows, Real(0));
+          for (Index o = 0; o < d; ++o)
+            for (auto* values : {&forecast, &increment})
+              std::fill(values->data() + o * padded + first, values->data() + o * padded + last,
+                        Real(0));
+          std::fill(energy.data() + first, energy.data() + last, Real(0));
+          for (auto* values : {&cost, &cost_at_mark})
+            std::fill(values->data() + first, values->data() + last, 0.0);
+          for (Index agent = first; dx > 0 && agent < std::min(last, N); ++agent) {
+            const EncoderWeights drawn =
+                draw_weights(s.encoder, s.seed, static_cast<std::uint64_t>(agent), dx);
+            scatter(drawn.input, scale, record.input, agent);
+            scatter(drawn.bias, norm, record.bias, agent);
+            scatter(drawn.reservoir, 1.0, record.recurrent, agent);
+          }
+        });
+      });
     });
-    add_partials(width);
+  }
+  void scatter(const std::vector<double>& values, double scale, Index row, Index agent) {
+    for (const double value : values) at(row++, agent) = static_cast<Real>(scale * value);
   }
 
-  /// The policy (6.2) from the sums of forecast_all.
-  void act() {
-    const double count = static_cast<double>(N);
-    const detail::RelativeStage g =
-        detail::relative_game(sums[d] / count, stage_weights, s.consensus, s.effort);
-    const std::vector<double>& cbar = change;  // borrowed until learn() writes it
-    for (Index o = 0; o < d; ++o) change[o] = sums[o] / count;
-    const auto response = [&](Index block) -> Lanes {  // F_i
-      const Lanes& e = energy[block];
-      return (e > 0.0).select(e / (g.K * e + g.w * s.effort), Lanes::Zero());
+  bool has_reservoir() const { return record.features == detail::Features::echo; }
+
+  /// `size` rows from `row` on, of every agent: (N, size).
+  std::vector<double> gather(Index row, Index size) const {
+    std::vector<double> values(static_cast<std::size_t>(N * size));
+    for (Index agent = 0; agent < N; ++agent)
+      for (Index k = 0; k < size; ++k) values[agent * size + k] = at(row + k, agent);
+    return values;
+  }
+  void spread(const std::vector<double>& values, Index row) {
+    const Index size = static_cast<Index>(values.size()) / N;
+    for (Index agent = 0; agent < N; ++agent)
+      for (Index k = 0; k < size; ++k)
+        at(row + k, agent) = static_cast<Real>(values[agent * size + k]);
+  }
+
+  std::size_t bytes() const {
+    const auto of = [](const auto& buffer) {
+      return static_cast<std::size_t>(buffer.size()) * sizeof(*buffer.data());
     };
+    const auto scratch = partial.size() * sizeof(double) + worst_partial.size() * sizeof(double) +
+                         overflowed.size() * sizeof(detail::Size);
+    return of(records) + of(forecast) + of(energy) + of(increment) + of(tile_forecast) +
+           of(tile_energy) + of(cost) + of(cost_at_mark) + scratch;
+  }
 
-    const Index width = d + 1;  // avg F_i c^i and avg F_i
-    for_each_chunk(8.0, [&](Index chunk, Index first, Index last, int) {
-      double* out = partial.data() + chunk * width;
-      for (Index j = 0; j < width; ++j) out[j] = 0.0;
-      for (Index block = first; block < last; ++block) {
-        const Lanes F = response(block);
-        out[d] += F.sum();
-        for (Index o = 0; o < d; ++o) out[o] += (F * at(forecast, block, o)).sum();
-      }
+  // ------------------------------------------------------------------ passes over the agents
+
+  /// Steps in a row that pass through the agents together.
+  struct Window {
+    Index steps;
+    const Real* x;                        // (steps, dx), standardised
+    const Real* change;                   // (steps, d): what is learnt before each step
+    const double* given;                  // (steps, N, p)
+    Real *forecast, *energy, *increment;  // (steps, d, padded), (steps, padded), as forecast
+    const Real* next;  // (steps, d): what comes after each step, or null if not known yet
+    bool want_worst;
+  };
+
+  void charge(Index first, Index last) {
+    kernels.charge(increment.data(), padded, change.data(), d, cost.data(), first, last);
+  }
+
+  /// Theory section 6, steps 1 and 2, for the chunk's agents.
+  void forecast_chunk(const Window& w, Index chunk, int thread) {
+    const Index width = w.steps * (d + 1);
+    const detail::Advance<Real> pass{&record,
+                                     records.data(),
+                                     N,
+                                     types,
+                                     std::sqrt(2.0 / static_cast<double>(p)),
+                                     leak,
+                                     w.steps,
+                                     unlearnt,
+                                     learnt_x.data(),
+                                     w.change,
+                                     w.x,
+                                     w.given,
+                                     w.forecast,
+                                     w.energy,
+                                     padded,
+                                     d * padded,
+                                     padded,
+                                     partial.data() + chunk * width,
+                                     overflowed.data() + chunk * w.steps,
+                                     work[thread].data()};
+    of_chunk(chunk, [&](Index first, Index last) {
+      if (uncharged) charge(first, last);
+      kernels.advance(pass, first, last);
     });
-    add_partials(width);
+  }
 
-    const double mean_f = sums[d] / count;
-    for (Index o = 0; o < d; ++o)
-      mean_field[o] = -(g.ko * (sums[o] / count) + g.km * cbar[o] * mean_f) / (1.0 + g.L * mean_f);
-    for_each_chunk(8.0, [&](Index, Index first, Index last, int) {
-      for (Index block = first; block < last; ++block) {
-        const Lanes F = response(block);
+  /// Adds the chunks' partial sums of a step in order: the same bits for any number of threads.
+  void add_partials(Index window_steps, Index step) {
+    std::fill(sums.begin(), sums.end(), 0.0);
+    for (Index chunk = 0; chunk < chunks; ++chunk)
+      for (Index j = 0; j <= d; ++j)
+        sums[j] += partial[(chunk * window_steps + step) * (d + 1) + j];
+  }
+
+  /// Theory (6.1) from the means of the forecasts and of |z|^2, for every step.
+  void find_responses(const Window& w) {
+    const double count = static_cast<double>(N);
+    for (Index step = 0; step < w.steps; ++step) {
+      add_partials(w.steps, step);
+      for (Index j = 0; j <= d; ++j) means[step * (d + 1) + j] = sums[j] / count;
+      games[step] = detail::relative_game(sums[d] / count, stage_weights, s.consensus, s.effort);
+      const detail::RelativeStage& g = games[step];
+      responses[step] = {d,
+                         padded,
+                         static_cast<Real>(g.K),
+                         static_cast<Real>(g.w * s.effort),
+                         static_cast<Real>(g.ko),
+                         pull.data() + step * d};
+    }
+  }
+
+  /// The mean field of theory (6.2) from the sums of F c and F, for every step.
+  void find_mean_fields(const Window& w) {
+    const double count = static_cast<double>(N);
+    for (Index step = 0; step < w.steps; ++step) {
+      const detail::RelativeStage& g = games[step];
+      add_partials(w.steps, step);
+      const double mean_f = sums[d] / count;
+      for (Index o = 0; o < d; ++o) {
+        const double cbar = means[step * (d + 1) + o];
+        const double m = -(g.ko * (sums[o] / count) + g.km * cbar * mean_f) / (1.0 + g.L * mean_f);
+        tile_mean[step * d + o] = m;
+        pull[step * d + o] = static_cast<Real>(g.L * m + g.km * cbar);
+      }
+    }
+  }
+
+  /// Increments of the chunk's agents by (6.2), and their costs where the outcomes are known.
+  void act_chunk(const Window& w, Index chunk) {
+    const bool greedy = s.policy == PolicyKind::greedy;
+    of_chunk(chunk, [&](Index first, Index last) {
+      for (Index step = 0; step < w.steps; ++step) {
+        const Real* c = w.forecast + step * d * padded;
+        Real* out = w.increment + step * d * padded;
+        if (!greedy)
+          kernels.act(responses[step], c, w.energy + step * padded, out, first, last);
+        else if (out != c)
+          for (Index o = 0; o < d; ++o)
+            std::copy(c + o * padded + first, c + o * padded + last, out + o * padded + first);
+        if (w.next == nullptr) continue;
+        kernels.charge(out, padded, w.next + step * d, d, cost.data(), first, last);
+        if (w.want_worst)
+          worst_partial[chunk * w.steps + step] =
+              kernels.worst(cost.data(), cost_at_mark.data(), first, std::min(last, N));
+        if (step + 1 < w.steps || out == increment.data()) continue;
         for (Index o = 0; o < d; ++o)
-          at(increment, block, o) =
-              -F * (g.L * mean_field[o] + g.km * cbar[o] + g.ko * at(forecast, block, o));
+          std::copy(out + o * padded + first, out + o * padded + last,
+                    increment.data() + o * padded + first);
+        std::copy(w.energy + step * padded + first, w.energy + step * padded + last,
+                  energy.data() + first);
       }
     });
+  }
+
+  /// Steps 1 to 4 for all steps of the window, in one parallel region.
+  void pass(const Window& w) {
+    const bool greedy = s.policy == PolicyKind::greedy;
+    on_threads(step_work() * static_cast<double>(w.steps), [&](const detail::Worker& worker) {
+      worker.chunks(chunks, [&](Index chunk) { forecast_chunk(w, chunk, worker.thread); });
+      worker.alone([&] { find_responses(w); });
+      if (greedy) {
+        worker.alone([&] {
+          for (Index step = 0; step < w.steps; ++step)
+            std::copy_n(&means[step * (d + 1)], d, &tile_mean[step * d]);
+        });
+      } else {
+        worker.chunks(chunks, [&](Index chunk) {
+          of_chunk(chunk, [&](Index first, Index last) {
+            for (Index step = 0; step < w.steps; ++step)
+              kernels.respond(responses[step], w.forecast + step * d * padded,
+                              w.energy + step * padded, first, last,
+                              partial.data() + (chunk * w.steps + step) * (d + 1));
+          });
+        });
+        worker.alone([&] { find_mean_fields(w); });
+      }
+      worker.chunks(chunks, [&](Index chunk) { act_chunk(w, chunk); });
+    });
+    unlearnt = uncharged = false;
+    for (Index step = 0; step < w.steps; ++step)
+      for (Index chunk = 0; chunk < chunks; ++chunk)
+        if (overflowed[chunk * w.steps + step] < N) {
+          last_overflow = {steps + step, overflowed[chunk * w.steps + step]};
+          break;
+        }
+  }
+
+  // ------------------------------------------------------------------ one step
+
+  void standardise(const double* x, Real* out) {
+    counted = standardiser;
+    counted.count(x);
+    counted.apply(x, standardised.data());
+    std::transform(standardised.begin(), standardised.end(), out,
+                   [](double v) { return static_cast<Real>(v); });
   }
 
   void predict(const double* x) {
     shown_base = base;
-    if (dx > 0) {
-      counted = standardiser;
-      counted.count(x);
-      counted.apply(x, standardised.data());
-      x = standardised.data();
-    }
-    forecast_all(x);
-    if (s.policy == PolicyKind::memoa) {
-      act();
-    } else {
-      for (Index o = 0; o < d; ++o) mean_field[o] = sums[o] / static_cast<double>(N);
-      std::copy(forecast.begin(), forecast.end(), increment.begin());
-    }
-    for (Index o = 0; o < d; ++o) mean_field[o] += base[o];
+    if (dx > 0) standardise(x, shown_x.data());
+    pass({1, shown_x.data(), change.data(), x, forecast.data(), energy.data(), increment.data(),
+          nullptr, false});
+    for (Index o = 0; o < d; ++o) mean_field[o] = base[o] + tile_mean[o];
     pending = true;
   }
 
-  // ------------------------------------------------------------------ learning
-
   void learn(const double* y) {
-    for (Index o = 0; o < d; ++o) change[o] = y[o] - base[o];
-    const double unscale = 1.0 / std::sqrt(2.0 / static_cast<double>(p));
-    for_each_chunk(static_cast<double>(p * (p + d)), [&](Index chunk, Index first, Index last,
-                                                         int) {
-      double worst = 0.0;
-      for (Index block = first; block < last; ++block) {
-        const Lanes* z = features.data() + block * p;
-        detail::learn(detail::of_block(forgetting, block), z, change.data(), p, d,
-                      gram.data() + block * detail::packed_size(p), cross.data() + block * d * p);
-        if (!reservoir.empty())
-          for (Index k = 0; k < p; ++k) reservoir[block * p + k] = z[k] * unscale;
-        auto total = at(cost, block, 0);
-        for (Index o = 0; o < d; ++o) total += (change[o] - at(increment, block, o)).square();
-        const Index agents = std::min(kLanes, N - block * kLanes);
-        const Lanes since = total - at(cost_at_mark, block, 0);
-        worst = std::max(worst, since.head(agents).maxCoeff());
-      }
-      partial[chunk] = worst;
-    });
-    worst_cost = *std::max_element(partial.begin(), partial.begin() + chunks);
+    for (Index o = 0; o < d; ++o) change[o] = static_cast<Real>(y[o] - base[o]);
+    learnt_x = shown_x;
+    unlearnt = uncharged = true;
     standardiser = counted;
     std::copy(y, y + d, base.begin());
     ++steps;
     pending = false;
+  }
+
+  /// Everything that was learnt is in the records, and in the costs.
+  void settle() {
+    if (uncharged) charge_all();
+    if (!unlearnt) return;
+    Window w{0, nullptr, change.data(), nullptr, nullptr, nullptr, nullptr, nullptr, false};
+    on_threads(step_work(), [&](const detail::Worker& worker) {
+      worker.chunks(chunks, [&](Index chunk) { forecast_chunk(w, chunk, worker.thread); });
+    });
+    unlearnt = false;
+  }
+  void charge_all() {
+    on_threads(10.0, [&](const detail::Worker& worker) {
+      worker.chunks(chunks, [&](Index chunk) {
+        of_chunk(chunk, [&](Index first, Index last) { charge(first, last); });
+      });
+    });
+    uncharged = false;
+  }
+
+  // ------------------------------------------------------------------ a tile of steps
+
+  /// Predicts and learns n steps at once. Increments of step t begin t d strides after the result.
+  const Real* tile(const double* inputs, Index width, const double* targets, Index n,
+                   bool want_worst) {
+    if (n > 1 && tile_energy.size() < n * padded) {
+      tile_forecast = detail::Buffer<Real>(n * d * padded);
+      tile_energy = detail::Buffer<Real>(n * padded);
+    }
+    std::copy(change.begin(), change.end(), tile_change.begin());
+    for (Index t = 0; t < n; ++t) {
+      if (dx > 0) {
+        standardise(inputs + t * width, tile_x.data() + t * dx);
+        standardiser = counted;
+      }
+      const double* before = t == 0 ? base.data() : targets + (t - 1) * d;
+      for (Index o = 0; o < d; ++o)
+        tile_change[(t + 1) * d + o] = static_cast<Real>(targets[t * d + o] - before[o]);
+    }
+    Real* shown = n > 1 ? tile_forecast.data() : increment.data();
+    pass({n, tile_x.data(), tile_change.data(), inputs, n > 1 ? shown : forecast.data(),
+          n > 1 ? tile_energy.data() : energy.data(), shown, tile_change.data() + d, want_worst});
+    std::copy_n(tile_change.data() + n * d, d, change.begin());
+    std::copy_n(tile_x.data() + (n - 1) * dx, dx, learnt_x.begin());
+    shown_x = learnt_x;
+    const double* last = n > 1 ? targets + (n - 2) * d : base.data();
+    std::copy(last, last + d, shown_base.begin());
+    for (Index o = 0; o < d; ++o) mean_field[o] = shown_base[o] + tile_mean[(n - 1) * d + o];
+    std::copy_n(targets + (n - 1) * d, d, base.begin());
+    unlearnt = true;
+    pending = false;
+    steps += n;
+    return shown;
+  }
+
+  double worst_of_tile(Index n, Index step) const {
+    double worst = 0.0;
+    for (Index chunk = 0; chunk < chunks; ++chunk)
+      worst = std::max(worst, worst_partial[chunk * n + step]);
+    return worst;
   }
 };
 

@@ -15,15 +15,12 @@ namespace memoa::detail {
 /// whose columns on y and on S are equal.
 template <int D>
 struct SymmetricValue {
-  // beyond 5 x 5 unrolled products only cost compile time; bounded sizes still spare the heap
-  static constexpr int Z = D == 1 || D == 2 ? 2 * D + 1 : Eigen::Dynamic;
-  static constexpr int kMaxZ = D == Eigen::Dynamic ? Eigen::Dynamic : 2 * D + 1;
+  static constexpr int Z = D == Eigen::Dynamic ? D : 2 * D + 1;
   using Square = Eigen::Matrix<double, D, D>;
-  using Form = Eigen::Matrix<double, Z, Z, 0, kMaxZ, kMaxZ>;
-  using OnState =
-      Eigen::Matrix<double, D, Z, D == 1 ? Eigen::RowMajor : 0, D, kMaxZ>;             // d x (2d+1)
-  using Control = Eigen::Matrix<double, Eigen::Dynamic, Z, 0, Eigen::Dynamic, kMaxZ>;  // p x (2d+1)
-  using Gain = Eigen::Matrix<double, Eigen::Dynamic, D>;                               // p x d
+  using Form = Eigen::Matrix<double, Z, Z>;
+  using OnState = Eigen::Matrix<double, D, Z, D == 1 ? Eigen::RowMajor : 0>;  // d x (2d+1)
+  using Control = Eigen::Matrix<double, Eigen::Dynamic, Z>;                   // p x (2d+1)
+  using Gain = Eigen::Matrix<double, Eigen::Dynamic, D>;                      // p x d
 
   const Game& game;
   const Index d;
@@ -91,13 +88,18 @@ struct SymmetricValue {
     const Square alone = game.transition(t) + M * gain;  // y_j+ = alone y_j + common z + noise
     const OnState common = common_motion(t) + M * shared;
 
-    form = (moved.transpose() * (form * moved).eval()).eval();
+    // `part` keeps the products to one kind, which spares the compiler
+    const Form after = form * moved;
+    form.noalias() = moved.transpose() * after;
     weighted_.noalias() = own_price.asDiagonal() * own;
-    form.noalias() += own.transpose() * weighted_;
+    Form part = own.transpose() * weighted_;
+    form += part;
     weighted_.noalias() = other_price.asDiagonal() * shared;
-    form.noalias() += n * (shared.transpose() * weighted_);
+    part.noalias() = shared.transpose() * weighted_;
+    form += n * part;
     const OnState pulled = spread * common;
-    form.noalias() += n * (common.transpose() * pulled);
+    part.noalias() = common.transpose() * pulled;
+    form += n * part;
     const OnState cross = alone.transpose() * pulled + gain.transpose() * weighted_;
     form.template middleRows<D>(d, d) += cross;
     form.template middleCols<D>(d, d) += cross.transpose();
@@ -113,7 +115,7 @@ struct SymmetricValue {
 
   /// (5.1): the expected value for initial states i.i.d. with this mean and covariance.
   double expectation(const VectorMap& mean, const MatrixMap& cov) const {
-    Eigen::Matrix<double, Z, 1, 0, kMaxZ, 1> z(2 * d + 1);
+    Eigen::Matrix<double, Z, 1> z(2 * d + 1);
     z << mean, n * mean, 1.0;
     const Square own_and_others = P1() + n * (spread + P4());
     return z.dot(form * z) + n * mean.dot(spread * mean) + own_and_others.cwiseProduct(cov).sum();

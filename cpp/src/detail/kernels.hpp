@@ -1,0 +1,122 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+// The loops over agents that take a population's time, compiled for several instruction sets from
+// one source (population_kernels.cpp) and chosen at run time. Agents are the lanes of the vectors,
+// so that every agent's small linear algebra reads like scalar code. Contraction is off and no sum
+// is reordered: all levels give the same bits.
+//
+// This header is read by code that is compiled for instructions the processor may lack. It must
+// bring in no inline function that the linker could keep from there.
+namespace memoa::detail {
+
+using Size = std::ptrdiff_t;
+
+/// Agents of a block: one cache line of each of their numbers.
+template <class Real>
+constexpr Size kLanes = 64 / static_cast<Size>(sizeof(Real));
+
+/// Agents of a chunk, the unit of every sum and of the work of a thread.
+constexpr Size kChunkAgents = 256;
+
+/// Steps of a series that a block of agents takes while it sits in the cache.
+constexpr Size kTile = 16;
+
+enum class Features { relu, tanh, cos, echo, given };
+
+/// Entry (row, column <= row) of a packed lower triangle.
+constexpr Size packed(Size row, Size column) { return row * (row + 1) / 2 + column; }
+constexpr Size packed_size(Size p) { return p * (p + 1) / 2; }
+
+/// Where a block keeps what: a record of rows, one number per lane each.
+struct Record {
+  Size p, d, dx;
+  Features features;
+  Size gram, cross, input, bias, recurrent, reservoir, pending;  // first rows
+  Size rows;
+};
+
+/// An agent's settings by type: agent i is of type i mod n_types. One row of lanes per phase of the
+/// blocks against the types.
+template <class Real>
+struct Types {
+  const Real* forgetting;
+  const Real* ridge;
+  Size phases;
+};
+
+/// A pass over a range of blocks for `steps` steps in a row: learn the step before, factorise,
+/// encode, forecast, add up (theory section 6, steps 1 and 2).
+template <class Real>
+struct Advance {
+  const Record* record;
+  Real* records;
+  Size n_agents;
+  Types<Real> types;
+  double norm;  // sqrt(2 / p)
+  double leak;  // of an echo state
+  Size steps;
+  bool learn_first;     // is there a step before the first one to be learnt?
+  const Real* learn_x;  // (dx), its standardised input
+  const Real* change;   // (steps, d): what is learnt before each step, y - base
+  const Real* x;        // (steps, dx), standardised
+  const double* given;  // (steps, N, p) where the caller hands in the features
+  // results; those of step s begin s strides further on
+  Real* forecast;  // (d, padded) of the first step
+  Real* energy;    // (padded)
+  Size padded, forecast_stride, energy_stride;
+  double* sums;  // of a chunk: (steps, d + 1), the forecasts' and the energies'
+  Size* bad;     // (steps), first agent whose numbers are no longer finite, or n_agents
+  void* work;    // this thread's, work_size() bytes
+};
+
+/// The policy's numbers for one step, theory (6.2).
+template <class Real>
+struct Response {
+  Size d, padded;
+  Real K, price;     // F = e / (K e + price)
+  Real ko;           // on the agent's own forecast
+  const Real* pull;  // (d), L m+ + km cbar
+};
+
+template <class Real>
+struct Kernels {
+  Size (*work_size)(const Record&);
+  /// Agents [first, last) of one chunk, in whole pairs of blocks; padding is encoded as nothing.
+  void (*advance)(const Advance<Real>&, Size first, Size last);
+  /// sums (d + 1): of F c and F over agents [first, last).
+  void (*respond)(const Response<Real>&, const Real* forecast, const Real* energy, Size first,
+                  Size last, double* sums);
+  /// increment = -F (pull + ko c) over agents [first, last); increment may be the forecast itself.
+  void (*act)(const Response<Real>&, const Real* forecast, const Real* energy, Real* increment,
+              Size first, Size last);
+  /// cost += |change - increment|^2 over agents [first, last).
+  void (*charge)(const Real* increment, Size padded, const Real* change, Size d, double* cost,
+                 Size first, Size last);
+  /// Sum of a b, and of a, over n numbers in one row.
+  double (*dot)(const Real* a, const Real* b, Size n);
+  double (*sum)(const Real* a, Size n);
+  /// Largest cost - before over agents [first, last).
+  double (*worst)(const double* cost, const double* before, Size first, Size last);
+};
+
+/// The best level of this processor, or that which MEMOA_INSTRUCTION_SET names, if it has it.
+template <class Real>
+const Kernels<Real>& kernels();
+
+namespace baseline {
+extern const Kernels<double> kernels_f64;
+extern const Kernels<float> kernels_f32;
+}  // namespace baseline
+namespace v3 {
+extern const Kernels<double> kernels_f64;
+extern const Kernels<float> kernels_f32;
+}  // namespace v3
+namespace v4 {
+extern const Kernels<double> kernels_f64;
+extern const Kernels<float> kernels_f32;
+}  // namespace v4
+
+}  // namespace memoa::detail

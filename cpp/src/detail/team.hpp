@@ -1,0 +1,78 @@
+#pragma once
+
+#include <atomic>
+#include <thread>
+
+#include "detail/parallel.hpp"
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+
+namespace memoa::detail {
+
+/// Where the threads of a parallel region meet. They spin for a short while, since a step of a
+/// small population is over before a sleeping thread has woken, and then give way.
+class Meeting {
+ public:
+  void wait(int threads) {
+    const unsigned round = round_.load(std::memory_order_acquire);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads) {
+      arrived_.store(0, std::memory_order_relaxed);
+      round_.store(round + 1, std::memory_order_release);
+      return;
+    }
+    for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins) {
+      if (spins > 4000) {
+        std::this_thread::yield();
+        continue;
+      }
+#if defined(__x86_64__) || defined(_M_X64)
+      _mm_pause();
+#endif
+    }
+  }
+
+ private:
+  alignas(64) std::atomic<int> arrived_{0};
+  alignas(64) std::atomic<unsigned> round_{0};
+};
+
+/// One of the threads of a region.
+struct Worker {
+  int thread, threads;
+  Meeting* meeting;
+
+  /// Calls body(chunk) for this thread's chunks: always the same ones, so that they stay in its
+  /// cache from step to step.
+  template <class Body>
+  void chunks(Index n_chunks, const Body& body) const {
+    const Index last = n_chunks * (thread + 1) / threads;
+    for (Index chunk = n_chunks * thread / threads; chunk < last; ++chunk) body(chunk);
+  }
+  void meet() const {
+    if (threads > 1) meeting->wait(threads);
+  }
+  /// One thread does it, all wait for it.
+  template <class Body>
+  void alone(const Body& body) const {
+    meet();
+    if (thread == 0) body();
+    meet();
+  }
+};
+
+/// Calls body(worker) on every thread. The body must not throw.
+template <class Body>
+void in_parallel(int n_threads, const Body& body) {
+  Meeting meeting;
+#ifdef _OPENMP
+  if (n_threads > 1) {
+#pragma omp parallel num_threads(n_threads)
+    body(Worker{omp_get_thread_num(), omp_get_num_threads(), &meeting});
+    return;
+  }
+#endif
+  body(Worker{0, 1, &meeting});
+}
+
+}  // namespace memoa::detail

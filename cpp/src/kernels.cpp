@@ -1,0 +1,77 @@
+#include "detail/kernels.hpp"
+
+#include <cstdlib>
+#include <string>
+
+#include "memoa/types.hpp"
+
+namespace memoa {
+namespace {
+
+enum Level { kBaseline, kV3, kV4 };
+
+const char* const kNames[] = {"baseline", "x86-64-v3", "x86-64-v4"};
+
+Level best_level() {
+#ifdef MEMOA_HAS_LEVELS
+  if (__builtin_cpu_supports("x86-64-v4")) return kV4;
+  if (__builtin_cpu_supports("x86-64-v3")) return kV3;
+#endif
+  return kBaseline;
+}
+
+Level chosen_level() {
+  const Level best = best_level();
+  const char* wanted = std::getenv("MEMOA_INSTRUCTION_SET");
+  if (wanted == nullptr || *wanted == '\0') return best;
+  for (int level = 0; level <= best; ++level)
+    if (kNames[level] == std::string(wanted)) return static_cast<Level>(level);
+  std::string usable;
+  for (int level = 0; level <= best; ++level)
+    usable += (level ? ", " : "") + std::string(kNames[level]);
+  throw std::invalid_argument("MEMOA_INSTRUCTION_SET is '" + std::string(wanted) +
+                              "'; expected one that this processor has: " + usable);
+}
+
+}  // namespace
+
+std::string instruction_set() { return kNames[chosen_level()]; }
+
+namespace detail {
+
+template <>
+const Kernels<double>& kernels<double>() {
+#ifdef MEMOA_HAS_LEVELS
+  switch (chosen_level()) {
+    case kV4:
+      return v4::kernels_f64;
+    case kV3:
+      return v3::kernels_f64;
+    default:
+      break;
+  }
+#else
+  chosen_level();
+#endif
+  return baseline::kernels_f64;
+}
+
+template <>
+const Kernels<float>& kernels<float>() {
+#ifdef MEMOA_HAS_LEVELS
+  switch (chosen_level()) {
+    case kV4:
+      return v4::kernels_f32;
+    case kV3:
+      return v3::kernels_f32;
+    default:
+      break;
+  }
+#else
+  chosen_level();
+#endif
+  return baseline::kernels_f32;
+}
+
+}  // namespace detail
+}  // namespace memoa
