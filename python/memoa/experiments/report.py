@@ -13,10 +13,11 @@ from memoa.experiments import benchmarks
 from memoa.experiments.pieces import ProgressCallback, Store, compute
 from memoa.experiments.section import Context, Section
 
-# In the report's order, and whether its pieces take times, for which nothing else may run.
+# In the report's order, and whether its pieces run one at a time: they are parallel by themselves,
+# and some take times, which nothing else may disturb.
 EXPERIMENTS = {
     "forecasting": False,
-    "defaults": False,
+    "defaults": True,
     "ablations": False,
     "theory": True,
     "heterogeneity": False,
