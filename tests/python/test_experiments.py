@@ -142,7 +142,7 @@ class TestVerdicts:
     @pytest.mark.parametrize(
         ("ratios", "missed", "words"),
         [
-            ({"drift-1d/memoa": 1.02}, 0, "not drift-1d (1.02 times)"),
+            ({"drift-1d/memoa": 1.02}, 0, "not drift-1d (1.0202 times)"),
             ({REPEAT: 0.98, GREEDY: 1.1}, 1, "0 of 8"),
             ({"ett/greedy": 1.0, GREEDY: 1.1}, 2, "not ett (1 times)"),
             ({"ett/greedy": 0.9, GREEDY: 1.1}, 3, "not ett (1.1111 times)"),
