@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from dataclasses import replace
 from functools import partial
-from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -33,6 +30,7 @@ from memoa.experiments import (
 from memoa.experiments.pieces import Piece, Store, compute
 from memoa.experiments.section import Section, quartiles, spread
 from memoa.forecasters import BOA, EWA, GREEDY, MEMOA, REPEAT, RIVER
+from memoa.study import COLUMNS, DefaultsStudy
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SYNTHETIC = ("periodic", "logistic", "drift", "drift-1d")
@@ -289,40 +287,24 @@ class TestReport:
                 assert float(line[measure]) == pytest.approx(getattr(run, measure), rel=1e-10)
 
 
-class TestDefaults:
-    """The section that quotes `memoa.study`, here a small stand-in for it."""
+def test_the_study_of_the_defaults_is_quoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
 
-    def test_the_study_is_quoted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        asked = []
+    def study_defaults(seeds: list[int]) -> DefaultsStudy:
+        asked.append(list(seeds))
+        rows = tuple({"setting": name} | dict.fromkeys(COLUMNS, value)
+                     for name, value in (("default", 1.0), ("other", 1.25)))  # fmt: skip
+        return DefaultsStudy(rows, tuple(seeds), "Chosen\nby care.")
 
-        def study_defaults(seeds: list[int]) -> SimpleNamespace:
-            asked.append(list(seeds))
-            rows = ({"setting": "default", "server": 1.0}, {"setting": "other", "server": 1.25})
-            return SimpleNamespace(rows=rows, how="Chosen\nby care.")
-
-        module = ModuleType("a_study")
-        module.__spec__ = ModuleSpec("a_study", None)
-        module.study_defaults = study_defaults  # type: ignore[attr-defined]
-        module.COLUMNS, module.SERIES = {"server": "its error"}, {"sine": None}  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "a_study", module)
-        monkeypatch.setattr(defaults, "STUDY", "a_study")
-        run_experiments(tmp_path, only=["defaults"], seeds=20)
-        page = (tmp_path / "experiments.md").read_text(encoding="utf-8")
-        assert asked == [[0, 1, 2]]
-        for words in ("Chosen by care.", "3 seeds.", "- *server*: its error.", "| other | 1.250 |"):
-            assert words in page
-        assert lines(tmp_path / "experiments/defaults.csv")[1] == {
-            "setting": "other", "server": "1.25"
-        }  # fmt: skip
-        settings = json.loads((tmp_path / "experiments/defaults.json").read_text())
-        assert settings["study"] == ["sine"]
-
-    def test_without_a_study_it_says_so(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(defaults, "STUDY", "memoa.no_such_study")
-        (section,) = run_experiments(tmp_path, only=["defaults"], seeds=1)
-        assert "left out, memoa.no_such_study is not part of this version" in section.left_out[0]
+    monkeypatch.setattr(defaults, "study_defaults", study_defaults)
+    run_experiments(tmp_path, only=["defaults"], seeds=20)
+    page = (tmp_path / "experiments.md").read_text(encoding="utf-8")
+    assert asked == [[0, 1, 2]]
+    for words in ("Chosen by care.", "3 seeds.", "- *server*: ", "| other | 1.250 | 1.250 |"):
+        assert words in page
+    assert lines(tmp_path / "experiments/defaults.csv")[1]["server"] == "1.25"
 
 
 def pieces_of(page: str) -> list[str]:
