@@ -20,6 +20,7 @@ finally:
 from memoa import datasets  # noqa: E402
 from memoa._core import NumericalError  # noqa: E402
 from memoa.certificate import Certificate, certify  # noqa: E402
+from memoa.comparison import Comparison, compare  # noqa: E402
 from memoa.encoder import EchoState, Precomputed, RandomFeatures  # noqa: E402
 from memoa.ensemble import OnlineEnsemble  # noqa: E402
 from memoa.equilibrium import (  # noqa: E402
@@ -44,6 +45,7 @@ __version__ = _version("memoa")
 __all__ = [
     "CentralizedPolicy",
     "Certificate",
+    "Comparison",
     "EchoState",
     "FeatureMoments",
     "Game",
@@ -59,6 +61,7 @@ __all__ = [
     "Simulation",
     "build_info",
     "certify",
+    "compare",
     "datasets",
     "feature_moments",
     "get_cmake_dir",

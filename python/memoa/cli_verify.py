@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -15,12 +14,12 @@ import typer
 from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from memoa import Game, build_info
-from memoa.verify import ProgressCallback, Verification, random_game, verify
+from memoa.cli_progress import progress_bar
+from memoa.verify import Verification, random_game, verify
 
 Columns = Mapping[str, NDArray[np.float64]]
 
@@ -65,7 +64,7 @@ def verify_command(
     out.mkdir(parents=True, exist_ok=True)
     source = f"random game {random or 0}" if game is None else str(game)
     typer.echo(f"{source}: {describe(played)}; agents start from N(0, I)")
-    with _progress_bar() as progress:
+    with progress_bar("verifying") as progress:
         found = verify(played, seed=random or 0, n_threads=threads, progress=progress)
     write_files(out, found, source)
     _print_report(found)
@@ -169,20 +168,3 @@ def _agents(n_agents: float) -> str:
 
 def _number(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.4g}"
-
-
-@contextmanager
-def _progress_bar() -> Iterator[ProgressCallback]:
-    """A bar on stderr, where somebody watches, that goes at the end."""
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("verifying"), BarColumn(), TextColumn("{task.description}"),
-        console=console, transient=True, disable=not console.is_terminal,
-    )  # fmt: skip
-    with bar:
-        task = bar.add_task("")
-
-        def progress(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what)
-
-        yield progress

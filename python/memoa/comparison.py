@@ -1,131 +1,225 @@
-"""memoa against greedy on one series: both runs, their table, and the files that keep them."""
+"""Forecasters side by side on one series: ``memoa.compare``."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Callable, Mapping
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from time import perf_counter
+from typing import Any
 
 import numpy as np
 
-from memoa import EchoState, OnlineEnsemble, RandomFeatures, Run, build_info
+from memoa._validate import Float64, as_int
+from memoa.baselines import Forecaster
 from memoa.datasets import Series
+from memoa.ensemble import OnlineEnsemble
+from memoa.forecasters import Factory, make, standard_forecasters, takes_seed
 
-Policy = Literal["memoa", "greedy"]
-Encoder = Literal["relu", "tanh", "cos", "echo"]
-ProgressCallback = Callable[[int, int], None]
-
-REPEAT = "repeat the last value"
-COLUMNS = {"server": "server", "mean_agent": "mean agent", "worst_agent": "worst agent"}
-# Up to this many numbers (160 MB) every agent is recorded, which spares a second run.
-MAX_RECORDED = 20_000_000
+ProgressCallback = Callable[[int, int, str], object]
 
 
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-    """Both policies on one series; the run of the chosen `policy` recorded its extreme agents.
+@dataclass(frozen=True)
+class Score:
+    """Errors of one forecaster on one series, and what it took.
 
-    `rmse` holds, per row of the table, the RMSE of the server, the mean and the worst agent.
+    Root-mean-square errors over steps and outputs, in units of the target; NaN for the agents'
+    columns of a forecaster without agents.
+
+    Attributes
+    ----------
+    server_rmse : float
+        Of the forecasts.
+    mean_agent_rmse, worst_agent_rmse : float
+        Mean and largest over the agents behind them.
+    regret : float
+        Under-performer regret: the worst agent's sum of squared errors (theory (6.6)).
+    seconds : float
+        Wall-clock time of all steps, predicting and learning.
     """
 
-    policy: Policy
-    runs: Mapping[str, Run]
-    rmse: Mapping[str, Mapping[str, float]]
-    ensemble: Mapping[str, Any]
+    server_rmse: float
+    mean_agent_rmse: float
+    worst_agent_rmse: float
+    regret: float
+    seconds: float
 
 
-def run_and_compare(
+MEASURES = tuple(one.name for one in fields(Score))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """What `compare` found.
+
+    Attributes
+    ----------
+    series : Series
+    scores : dict of str to tuple of Score
+        One per seed, in the seeds' order; a single one where the forecaster takes no seed.
+    predictions : dict of str to ndarray, shape (T, d)
+        Forecasts with the first seed.
+    skipped : dict of str to str
+        Forecasters that could not be made because a package is missing, and why.
+    """
+
+    series: Series
+    scores: Mapping[str, tuple[Score, ...]]
+    predictions: Mapping[str, Float64]
+    skipped: Mapping[str, str]
+
+    def quantile(self, name: str, measure: str, level: float = 0.5) -> float:
+        """Quantile over the seeds of one of the fields of `Score`."""
+        return float(np.quantile([getattr(one, measure) for one in self.scores[name]], level))
+
+    def summary(self) -> str:
+        """Medians over the seeds, one forecaster a line."""
+        width = max(map(len, self.scores))
+        columns = ("server", "mean agent", "worst agent", "regret", "seconds")
+        lines = [" ".join([f"{self.series.name:<{width}}", *(f"{c:>11}" for c in columns)])]
+        for name in self.scores:
+            values = (self.quantile(name, measure) for measure in MEASURES)
+            cells = (f"{'-' if np.isnan(value) else format(value, '.4g'):>11}" for value in values)
+            lines.append(" ".join([f"{name:<{width}}", *cells]))
+        lines += [f"{name}: left out, {why}" for name, why in self.skipped.items()]
+        return "\n".join(lines)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write one line per forecaster and seed; empty where there is no number."""
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("forecaster", "run", *MEASURES))
+            for name, scores in self.scores.items():
+                for run, score in enumerate(scores):
+                    values = asdict(score).values()
+                    writer.writerow((name, run, *("" if np.isnan(x) else x for x in values)))
+
+    def __repr__(self) -> str:
+        """The series and how many were compared."""
+        return f"Comparison({self.series.name!r}: {len(self.scores)} forecasters)"
+
+
+def compare(
     series: Series,
+    forecasters: Mapping[str, Factory] | None = None,
     *,
-    agents: int,
-    features: int,
-    encoder: Encoder,
-    policy: Policy,
-    seed: int,
-    threads: int | None,
+    seeds: Sequence[int] = (0,),
     progress: ProgressCallback | None = None,
 ) -> Comparison:
-    """Run both policies with everything else equal."""
-    n_steps = len(series.Y)
-    record_all = agents * series.Y.size <= MAX_RECORDED
-    n_runs = 2 if record_all else 3
-    kind = EchoState(features) if encoder == "echo" else RandomFeatures(features, encoder)
+    """Run forecasters over a series, one step at a time, none of them seeing ahead.
 
-    def ensemble(name: Policy) -> OnlineEnsemble:
-        return OnlineEnsemble(agents, kind, policy=name, n_threads=threads, random_state=seed)
+    Parameters
+    ----------
+    series : Series
+        Of `memoa.datasets`, or one's own.
+    forecasters : dict of str to callable, optional
+        Factories by name: called without arguments, or with ``seed=`` where they have such an
+        argument, each returns a new object with ``predict_one(x)`` and ``learn_one(x, y)``
+        (see `memoa.baselines.Forecaster`; x has shape (dx,) and y has shape (d,)). A class is such
+        a factory. Default: `memoa.forecasters.standard_forecasters`, memoa and its baselines.
+    seeds : sequence of int
+        Forecasters that take a seed run once with each, the others once.
+    progress : callable, optional
+        Called as ``progress(done, total, name)`` before every run.
 
-    def run(name: Policy, record: list[int] | None, runs_before: int) -> Run:
-        def tell(done: int, _: int) -> None:
-            if progress is not None:
-                progress(runs_before * n_steps + done, n_runs * n_steps)
+    Returns
+    -------
+    Comparison
 
-        return ensemble(name).run(
-            series.X, series.Y, initial=series.initial, record=record, progress=tell
-        )
+    Raises
+    ------
+    TypeError
+        If a factory is none, or what it made is no forecaster.
+    ImportError
+        If packages are missing for all of them.
+    ValueError
+        If there are no forecasters or seeds, or a forecast has another shape than (d,), or is not
+        finite: the message names forecaster and step.
 
-    other: Policy = "greedy" if policy == "memoa" else "memoa"
-    runs: dict[str, Run] = {other: run(other, None, 0)}
-    shown = run(policy, list(range(agents)) if record_all else None, 1)
-    if not record_all:
-        shown = run(policy, [shown.best_agent, shown.worst_agent], 2)
-    runs[policy] = shown
-    rmse = {
-        name: {
-            "server": runs[name].server_rmse,
-            "mean_agent": runs[name].mean_agent_rmse,
-            "worst_agent": runs[name].worst_agent_rmse,
-        }
-        for name in ("memoa", "greedy")
-    }
-    # Agents that repeat the last value all make the same error, and so does any server over them.
-    rmse[REPEAT] = dict.fromkeys(COLUMNS, shown.repeat_last_rmse)
-    return Comparison(policy, runs, rmse, ensemble(policy).get_params(deep=False))
-
-
-def write_files(
-    folder: Path, series: Series, comparison: Comparison, source: Mapping[str, Any]
-) -> None:
-    """Write predictions.csv, plot.png and settings.json into an existing folder."""
-    import pandas as pd
-
-    from memoa.plots import best_and_worst, plot_run
-
-    run = comparison.runs[comparison.policy]
-    best, worst = best_and_worst(run)
-    parts = {"": run.targets, "_server": run.predictions, "_mean_field": run.mean_field,
-             "_best_agent": best, "_worst_agent": worst}  # fmt: skip
-    # Not from a dict: a column of the user's may well be called like one of ours.
-    pd.DataFrame(
-        np.stack(list(parts.values()), axis=2).reshape(len(series.Y), -1),
-        columns=[name + part for name in series.targets for part in parts],
-        index=series.index,
-    ).to_csv(folder / "predictions.csv", index_label="step" if series.index is None else "date")
-    plot_run(
-        series, comparison.runs["memoa"], comparison.runs["greedy"],
-        path=folder / "plot.png", policy=comparison.policy,
-    )  # fmt: skip
-    settings = {
-        "memoa": build_info()["version"],
-        "series": {
-            "name": series.name,
-            **source,
-            "n_steps": len(series.Y),
-            "inputs": series.columns,
-            "targets": series.targets,
-        },
-        "ensemble": comparison.ensemble,
-        "rmse": comparison.rmse,
-        "best_agent": run.best_agent,
-        "worst_agent": run.worst_agent,
-    }
-    text = json.dumps(settings, indent=2, default=_plain, ensure_ascii=False)
-    (folder / "settings.json").write_text(text + "\n", encoding="utf-8")
+    Examples
+    --------
+    >>> import memoa
+    >>> from memoa.baselines import RepeatLast, Seasonal
+    >>> rows = {"memoa": lambda seed: memoa.OnlineEnsemble(random_state=seed),
+    ...         "repeat": RepeatLast, "season of 4": lambda: Seasonal(4)}
+    >>> found = memoa.compare(memoa.datasets.periodic(), rows, seeds=range(3))
+    >>> min(found.scores, key=lambda name: found.quantile(name, "server_rmse"))
+    'season of 4'
+    """
+    rows = standard_forecasters() if forecasters is None else dict(forecasters)
+    seeds = [as_int("seeds", seed, 0) for seed in seeds]
+    for argument, values in (("forecasters", rows), ("seeds", seeds)):
+        if not values:
+            raise ValueError(f"{argument} is empty; expected at least one")
+    for name, factory in rows.items():
+        if not callable(factory):
+            raise TypeError(
+                f"forecasters[{name!r}] is of type {type(factory).__name__}; expected something "
+                "that makes a forecaster when it is called, such as its class"
+            )
+    runs = [
+        (name, factory, seed)
+        for name, factory in rows.items()
+        for seed in (seeds if takes_seed(factory) else seeds[:1])
+    ]
+    scores: dict[str, tuple[Score, ...]] = {}
+    predictions: dict[str, Float64] = {}
+    skipped: dict[str, str] = {}
+    for done, (name, factory, seed) in enumerate(runs):
+        if progress is not None:
+            progress(done, len(runs), name)
+        try:
+            forecaster = make(name, factory, seed)
+        except ImportError as error:
+            skipped[name] = str(error)
+            continue
+        score, forecasts = evaluate(name, forecaster, series)
+        predictions.setdefault(name, forecasts)
+        scores[name] = (*scores.get(name, ()), score)
+    if not scores:
+        raise ImportError("; ".join(f"{name}: {why}" for name, why in skipped.items()))
+    if progress is not None:
+        progress(len(runs), len(runs), "done")
+    return Comparison(series, scores, predictions, skipped)
 
 
-def _plain(value: Any) -> Any:
-    """Encoder and mixture settings as JSON objects, paths as text."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {"type": type(value).__name__, **dataclasses.asdict(value)}
-    return str(value)
+def evaluate(name: str, forecaster: Forecaster, series: Series) -> tuple[Score, Float64]:
+    """Score of a new forecaster on a series, and its forecasts (T, d)."""
+    began = perf_counter()
+    if isinstance(forecaster, OnlineEnsemble):  # a loop inside the core, with the same bits
+        run = forecaster.run(series.X, series.Y, initial=series.initial)
+        forecasts = run.predictions
+    else:
+        forecasts = _steps(name, forecaster, series)
+    seconds = perf_counter() - began
+    agents = np.asarray(getattr(forecaster, "agent_rmse", [np.nan]), dtype=np.float64)
+    worst = float(agents.max())
+    return Score(
+        server_rmse=float(np.sqrt(np.mean(np.square(forecasts - series.Y)))),
+        mean_agent_rmse=float(agents.mean()),
+        worst_agent_rmse=worst,
+        regret=worst**2 * series.Y.size,
+        seconds=seconds,
+    ), forecasts
+
+
+def _steps(name: str, forecaster: Forecaster, series: Series) -> Float64:
+    forecasts = np.empty(series.Y.shape)
+    observe: Any = getattr(forecaster, "observe", None)
+    if callable(observe):
+        observe(series.initial)
+    for step, (x, y) in enumerate(zip(series.X, series.Y, strict=True)):
+        forecast = np.asarray(forecaster.predict_one(x), dtype=np.float64)
+        # A number will do where there is one output, and before the first y, whose width is new.
+        is_number = forecast.size == 1 and (y.size == 1 or step == 0)
+        if forecast.shape != y.shape and not is_number:
+            raise ValueError(
+                f"{name}: predict_one returned shape {forecast.shape} at step {step}; expected "
+                f"(n_outputs,) = {y.shape}"
+            )
+        if not np.isfinite(forecast).all():
+            raise ValueError(f"{name}: predict_one returned {forecast} at step {step}")
+        forecasts[step] = forecast.reshape(-1)
+        forecaster.learn_one(x, y)
+    return forecasts

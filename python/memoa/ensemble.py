@@ -109,7 +109,7 @@ class OnlineEnsemble(Estimator):
         effort: float = 0.01,
         horizon: int = 8,
         discount: float = 0.0,
-        forgetting: float | Sequence[float] = 0.98,
+        forgetting: float | Sequence[float] = (0.97, 0.99, 0.998),
         ridge: float | Sequence[float] = 0.1,
         mixture: Mixture = Mixture(),  # noqa: B008 - an immutable value
         dtype: Literal["float64", "float32"] = "float64",

@@ -35,9 +35,9 @@ class Mixture:
         errors, theory (6.7): where the agents know nothing the server repeats the last value.
     """
 
-    window: int = 32
-    decay: float = 0.98
-    ridge: float = 1.0
+    window: int = 64
+    decay: float = 0.99
+    ridge: float = 0.1
     total: float = 1.0
     absolute: bool = False
     fallback: bool = True
@@ -60,7 +60,7 @@ def mixture_weights(
     predictions: ArrayLike,
     targets: ArrayLike,
     *,
-    ridge: float = 1.0,
+    ridge: float = 0.1,
     total: float = 1.0,
     decay: float = 1.0,
     absolute: bool = False,
@@ -145,9 +145,9 @@ class ServerMixture:
         n_agents: int,
         n_outputs: int = 1,
         *,
-        window: int = 32,
-        decay: float = 0.98,
-        ridge: float = 1.0,
+        window: int = 64,
+        decay: float = 0.99,
+        ridge: float = 0.1,
         total: float = 1.0,
         absolute: bool = False,
         fallback: bool = True,

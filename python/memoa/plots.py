@@ -116,8 +116,7 @@ def plot_run(
     run = memoa_run if policy == "memoa" else greedy_run
     n_steps, n_outputs = run.targets.shape
     rows, zoomed = min(n_outputs, MAX_PANELS), n_steps > ZOOM_FROM
-    figure = Figure(figsize=(10.0, 1.0 + 2.4 * (rows + 1)), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(10.0, 1.0 + 2.4 * (rows + 1))
     grid = figure.add_gridspec(rows + 1, 2 if zoomed else 1, width_ratios=[2, 1][: 1 + zoomed])
     axis = np.arange(n_steps) if series.index is None else series.index
     for output in range(rows):
@@ -125,7 +124,7 @@ def plot_run(
         _draw_forecasts(whole, axis, run, output, slice(None))
         whole.set_ylabel(series.targets[output], parse_math=False)
         if output == 0:
-            _legend_above(whole)
+            legend_above(whole)
         if zoomed:
             tail = slice(n_steps - ZOOM_STEPS, None)
             whole.axvspan(axis[tail][0], axis[-1], color="#f0f0f0", zorder=0)
@@ -149,8 +148,8 @@ def _draw_forecasts(axes: Axes, axis: NDArray[Any], run: Run, output: int, steps
     axis, colour = axis[steps], COLOURS[run.policy]
     starts = _blocks(axis.size)
     # A broad pale line under a thin one: where they differ, one sees it even at 2000 steps.
-    axes.plot(*_outline(axis, target), color=COLOURS["series"], lw=2.2, label="series", zorder=1)
-    axes.plot(*_outline(axis, server), color=colour, lw=0.9, label="server forecast", zorder=3)
+    axes.plot(*outline(axis, target), color=COLOURS["series"], lw=2.2, label="series", zorder=1)
+    axes.plot(*outline(axis, server), color=colour, lw=0.9, label="server forecast", zorder=3)
     axes.fill_between(
         axis[starts], np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts),
         color=colour, alpha=0.3, linewidth=0, zorder=2, label="between best and worst agent",
@@ -171,32 +170,48 @@ def _draw_cost(axes: Axes, axis: NDArray[Any], memoa_run: Run, greedy_run: Run) 
         # The baseline may be many times dearer; the two policies are what this panel compares.
         note = " (off the scale)" if cost[-1] > 2.0 * top else ""
         label = f"{name}: {_four_digits(cost[-1])}{note}"
-        axes.plot(*_outline(axis, cost), color=COLOURS[key], label=label, **style)
+        axes.plot(*outline(axis, cost), color=COLOURS[key], label=label, **style)
     top = max(top, 1.05 * repeat[-1]) if repeat[-1] <= 2.0 * top else top
     axes.set_ylim(0.0, top if top > 0.0 else 1.0)
     axes.set_ylabel("worst agent's sum of\nsquared errors so far")
-    _legend_above(axes)
+    legend_above(axes)
     _finish(axes, axis)
 
 
-def _finish(axes: Axes, axis: NDArray[Any]) -> None:
-    axes.margins(x=0.01)
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of that many inches, which belongs to nobody's display."""
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def finish_axes(axes: Axes) -> None:
+    """The look that all panels share."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e4e4e4", lw=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=8)
     axes.yaxis.label.set_fontsize(9)
+
+
+def date_axis(axes: Axes) -> None:
+    """Few and short dates along x."""
+    locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axes.xaxis.get_offset_text().set_fontsize(8)
+
+
+def _finish(axes: Axes, axis: NDArray[Any]) -> None:
+    axes.margins(x=0.01)
+    finish_axes(axes)
     if np.issubdtype(axis.dtype, np.datetime64):
-        locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
-        axes.xaxis.set_major_locator(locator)
-        formatter = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
-        axes.xaxis.set_major_formatter(formatter)
-        axes.xaxis.get_offset_text().set_fontsize(8)
+        date_axis(axes)
     else:
         axes.set_xlabel("step", fontsize=9)
 
 
-def _legend_above(axes: Axes) -> None:
+def legend_above(axes: Axes) -> None:
     axes.legend(
         loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, fontsize=9,
         borderaxespad=0.2, handlelength=1.6, columnspacing=1.6,
@@ -213,7 +228,7 @@ def _blocks(n_steps: int) -> NDArray[np.intp]:
     return (np.arange(n_blocks) * n_steps) // n_blocks
 
 
-def _outline(
+def outline(
     axis: NDArray[Any], values: NDArray[np.float64]
 ) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """The line itself where it is short, else the smallest and the largest value of each block.

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from memoa.plots import COLOURS
+from memoa.plots import COLOURS, finish_axes, new_figure
 
 try:
     from matplotlib.axes import Axes
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator
 except ImportError as error:
@@ -64,8 +63,7 @@ def plot_verification(found: Verification, *, path: str | Path) -> Figure:
     matplotlib.figure.Figure
         The figure that was written.
     """
-    figure = Figure(figsize=(10.0, 7.6), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(10.0, 7.6)
     rates, seconds, expected, worst = figure.subplots(2, 2).ravel()
     _draw_rates(rates, found)
     _draw_seconds(seconds, found)
@@ -144,8 +142,5 @@ def _finish(axes: Axes, ylabel: str) -> None:
     axes.set_yscale("log")
     axes.set_xlabel("number of agents N", fontsize=9)
     axes.set_ylabel(ylabel, fontsize=9)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#e4e4e4", lw=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=8)
+    finish_axes(axes)
     axes.legend(frameon=False, fontsize=8)

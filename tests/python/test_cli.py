@@ -160,7 +160,7 @@ def test_two_outputs_have_their_own_columns() -> None:
 
 def test_large_runs_record_in_a_second_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     call("run", "logistic", *SMALL, "--out", "once")
-    monkeypatch.setattr("memoa.comparison.MAX_RECORDED", 0)
+    monkeypatch.setattr("memoa.two_policies.MAX_RECORDED", 0)
     call("run", "logistic", *SMALL, "--out", "twice")
     once, twice = (Path(folder, "predictions.csv").read_bytes() for folder in ("once", "twice"))
     assert once == twice

@@ -16,9 +16,9 @@ import memoa
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MODULES = ["memoa"] + [
-    f"memoa.{module.name}"
-    for module in pkgutil.iter_modules(memoa.__path__)
-    if module.name not in ("_core", "__main__")
+    module.name
+    for module in pkgutil.walk_packages(memoa.__path__, "memoa.", onerror=lambda name: None)
+    if module.name not in ("memoa._core", "memoa.__main__")
 ]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -29,6 +29,8 @@ def blocks(page: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_docstrings(name: str) -> None:
+    if name == "memoa.baselines_river":
+        pytest.importorskip("river", reason="the extra `experiments` is not installed")
     result = doctest.testmod(importlib.import_module(name), raise_on_error=False)
     assert result.failed == 0
 
@@ -48,3 +50,23 @@ def test_pages(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for number, block in enumerate(blocks(page), start=1):
         exec(compile(block, f"{page.name}, block {number}", "exec"), namespace)
     assert len(namespace) > 1  # something was defined
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_pictures_of_a_page_are_there_and_light(page: Path) -> None:
+    for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / picture).stat().st_size < 250_000, picture
+
+
+def test_the_table_of_the_readme_is_the_reports() -> None:
+    """Made by `memoa experiments --only forecasting --out docs`, and copied."""
+    readme, report = (
+        (ROOT / name).read_text(encoding="utf-8").splitlines()
+        for name in ("README.md", "docs/experiments.md")
+    )
+    header = "| series | published | repeat | server | mean agent | worst agent |"
+    (start,) = (k for k, line in enumerate(readme) if line.startswith(header))
+    table = [line for line in readme[start : start + 10] if line.startswith("|")]
+    assert len(table) == 10
+    at = report.index(table[0])
+    assert report[at : at + 10] == table

@@ -32,7 +32,7 @@ def shown(seed: int, window: int, n: int, d: int) -> tuple[np.ndarray, np.ndarra
 
 def slow(predictions: np.ndarray, targets: np.ndarray, **settings: Any) -> np.ndarray:
     total = settings.get("total", 1.0)
-    defaults = {"ridge": 1.0, "total": 1.0, "decay": 1.0, "absolute": False}
+    defaults = {"ridge": 0.1, "total": 1.0, "decay": 1.0, "absolute": False}
     return reference.mixture_weights(
         predictions - targets[:, None], targets * (1.0 - total), **(defaults | settings)
     )

@@ -16,9 +16,9 @@ namespace memoa {
 /// exponential weights of their past losses, theory (6.7): an unpredictable series costs next to
 /// nothing.
 struct Mixture {
-  Index window = 32;
-  double decay = 0.98;
-  double ridge = 1.0;
+  Index window = 64;
+  double decay = 0.99;
+  double ridge = 0.1;
   double total = 1.0;
   bool absolute = false;
   bool fallback = true;

@@ -21,8 +21,8 @@ struct PopulationSettings {
   Index horizon = 8;       ///< T >= 1
   double discount = 0.0;   ///< rate a >= 0
   /// One value for all agents or one per type, of as many types; agent i is of type i mod K.
-  std::vector<double> forgetting = {0.98};  ///< lambda in (0, 1]
-  std::vector<double> ridge = {0.1};        ///< > 0
+  std::vector<double> forgetting = {0.97, 0.99, 0.998};  ///< lambda in (0, 1]
+  std::vector<double> ridge = {0.1};                     ///< > 0
   std::uint64_t seed = 0;
   int n_threads = 0;  ///< 0: all that the process may use
 };
