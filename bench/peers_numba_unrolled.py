@@ -1,6 +1,6 @@
 """The step in Numba with the fused pass generated for one (p, d, dx): what unrolling can give.
 
-Not what one writes by hand: the text of the kernel is a few hundred (p = 8) to some two thousand
+Not what one writes by hand: the text of the kernel is some two hundred (p = 8) to six hundred
 (p = 16) lines of scalar code inside one loop over lanes, which LLVM turns into vectors, and it
 takes seconds to minutes to compile. It is here because it is the fastest Numba that we know of.
 """

@@ -6,7 +6,7 @@ LAPACK on (N, p, p) is the faster way to solve.
 
 from __future__ import annotations
 
-import logging
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -126,6 +126,14 @@ class TorchEager:
         return self.cost.numpy()
 
 
+@lru_cache
+def compiled() -> tuple[Any, Any, Any]:
+    """The three functions under inductor, once for every N and anew for each p, d and dtype."""
+    torch._dynamo.config.recompile_limit = 64
+    torch._dynamo.config.fail_on_recompile_limit_hit = True  # rather than fall back to eager
+    return tuple(torch.compile(one, dynamic=True) for one in (forecast, response, settle))
+
+
 class TorchCompiled(TorchEager):
     """Three functions fused by inductor; the scalar game between them stays in Python."""
 
@@ -135,8 +143,4 @@ class TorchCompiled(TorchEager):
 
     def __init__(self, case: Case, weights: tuple[Array, Array], initial: Array, threads: int):
         super().__init__(case, weights, initial, threads)
-        logging.getLogger("torch._inductor").setLevel(logging.ERROR)
-        torch._dynamo.reset()
-        self.forecast, self.response, self.settle = (
-            torch.compile(one, dynamic=False) for one in (forecast, response, settle)
-        )
+        self.forecast, self.response, self.settle = compiled()
