@@ -181,6 +181,7 @@ def plot(results: Results, path: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.8), layout="constrained")
     _plot_fractions(left, [row for row in steps if row["case"]["n_outputs"] == 1])
     _plot_peers(right, [row for row in rivals if _shown(row["case"])])
+    _plot_limit(right, [row for row in steps if _shown(row["case"])])
     figure.savefig(path, dpi=130)
     plt.close(figure)
 
@@ -237,5 +238,13 @@ def _plot_peers(axes: Any, rows: list[Row]) -> None:
         xscale="log", yscale="log", xlabel="agents N", ylabel="nanoseconds per agent and step",
         title="The same step in other libraries, p = 8, d = 1, float64",
     )  # fmt: skip
-    if rows:
+
+
+def _plot_limit(axes: Any, rows: list[Row]) -> None:
+    """Nanoseconds in which the machine could move the bytes, with the most threads."""
+    for threads, curve in sorted(_curves(rows, lambda c: c["threads"]).items())[-1:]:
+        x = [row["case"]["n_agents"] for row in curve]
+        y = [row["bytes"] / median(row["update GB/s"]) for row in curve]
+        axes.plot(x, y, color="0.4", linestyle=":", label=f"bandwidth, {threads} threads")
+    if axes.lines:
         axes.legend(fontsize=8, ncols=2)

@@ -2,11 +2,11 @@
 // machine's in-place update bandwidth that its bytes make.
 //
 //     cmake -S . -B build -DMEMOA_BUILD_BENCH=ON && cmake --build build --target bench_population
-//     build/bench/cpp/bench_population --benchmark_filter='step<double>/N:1000000/p:8/'
+//     build/bench/cpp/bench_population --benchmark_filter=N:1000000/p:8/
 //
-// The limit is measured by `update/...` over an array as large as the agents' state, just before
-// the steps of that size; `--benchmark_enable_random_interleaving=true` mixes the repetitions
-// instead.
+// The limit is measured by `update` over an array as large as the agents' state, just before the
+// steps of that size; a filter that leaves it out leaves out the fraction too. The benchmark that
+// interleaves is bench/bench_population.py.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -14,6 +14,7 @@
 #include <cmath>
 #include <map>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "memoa/memoa.hpp"
@@ -93,15 +94,19 @@ std::map<std::pair<double, int>, double>& limits() {
   return found;
 }
 
-void report(benchmark::State& state, const Case& c, Index steps, bool moves_all) {
+double seconds_since(std::chrono::steady_clock::time_point began) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+}
+
+/// Plain numbers: google-benchmark would print its own rates per second.
+void report(benchmark::State& state, const Case& c, Index steps, double seconds, bool moves_all) {
   const double work = static_cast<double>(state.iterations() * steps * c.n_agents);
-  using benchmark::Counter;
-  state.counters["ns_per_agent_step"] = Counter(work * 1e-9, Counter::kIsRate | Counter::kInvert);
+  state.counters["ns/agent-step"] = 1e9 * seconds / work;
   if (!moves_all) return;  // a tiled run moves less than its steps would one by one
   state.counters["bytes"] = c.step_bytes();
   const auto limit = limits().find({c.set_bytes(), c.threads});
   if (limit != limits().end())
-    state.counters["fraction"] = Counter(work * c.step_bytes() / limit->second, Counter::kIsRate);
+    state.counters["fraction"] = work * c.step_bytes() / seconds / limit->second;
 }
 
 template <class Real>
@@ -112,17 +117,17 @@ void update(benchmark::State& state) {
   const double bytes = 16.0 * static_cast<double>(n);
   const int passes = std::max(1, static_cast<int>(1.6e7 / bytes));
   memoa_bench_update(a.data(), 1.0, n, 1, c.threads);
-  double best = 0.0;
+  double total = 0.0;
   for (auto _ : state) {
     const auto began = std::chrono::steady_clock::now();
     memoa_bench_update(a.data(), 1.0, n, passes, c.threads);
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-    state.SetIterationTime(took.count());
-    best = std::max(best, bytes * passes / took.count());
+    const double seconds = seconds_since(began);
+    state.SetIterationTime(seconds);
+    total += seconds;
   }
-  const double total = bytes * passes * static_cast<double>(state.iterations());
-  state.counters["GB/s"] = benchmark::Counter(total * 1e-9, benchmark::Counter::kIsRate);
-  limits()[{c.set_bytes(), c.threads}] = best;
+  const double rate = bytes * passes * static_cast<double>(state.iterations()) / total;
+  state.counters["GB/s"] = 1e-9 * rate;
+  limits()[{c.set_bytes(), c.threads}] = rate;
 }
 
 template <class Real>
@@ -137,8 +142,9 @@ void step(benchmark::State& state) {
     t = (t + 1) % kSteps;
   };
   for (int k = 0; k < 3; ++k) one();
+  const auto began = std::chrono::steady_clock::now();
   for (auto _ : state) one();
-  report(state, c, 1, true);
+  report(state, c, 1, seconds_since(began), true);
 }
 
 template <class Real>
@@ -154,22 +160,43 @@ void run(benchmark::State& state) {
     memoa::run(population, mixture, stream.inputs.data(), stream.targets.data(), kTile, output);
   };
   tile();
+  const auto began = std::chrono::steady_clock::now();
   for (auto _ : state) tile();
-  report(state, c, kTile, false);
+  report(state, c, kTile, seconds_since(began), false);
 }
 
-void cases(benchmark::internal::Benchmark* benchmark) {
-  benchmark->ArgNames({"N", "p", "d", "threads"});
-  for (const Index n : {1'000, 10'000, 100'000, 1'000'000})
-    for (const Index p : {8, 16})
-      for (const Index d : {1, 4})
-        for (const int threads : {1, 2}) benchmark->Args({n, p, d, threads});
-  benchmark->MinTime(0.1)->Unit(benchmark::kMicrosecond);
+using Function = void (*)(benchmark::State&);
+
+void add(const std::string& name, Function function, const std::vector<std::int64_t>& arguments) {
+  auto* made = benchmark::RegisterBenchmark(name.c_str(), function);
+  made->ArgNames({"N", "p", "d", "threads"})->Args(arguments);
+  made->MinTime(0.1)->Unit(benchmark::kMicrosecond);
+  if (name.rfind("update", 0) == 0)
+    made->UseManualTime();
+  else
+    made->UseRealTime();
+}
+
+/// A limit and what is held against it stand beside each other.
+template <class Real>
+void add_all(const std::string& dtype) {
+  for (const std::int64_t n : {1'000, 10'000, 100'000, 1'000'000})
+    for (const std::int64_t p : {8, 16})
+      for (const std::int64_t d : {1, 4})
+        for (const std::int64_t threads : {1, 2}) {
+          const std::vector<std::int64_t> arguments{n, p, d, threads};
+          add("update/" + dtype, update<Real>, arguments);
+          add("step/" + dtype, step<Real>, arguments);
+          add("run/" + dtype, run<Real>, arguments);
+        }
 }
 
 }  // namespace
 
-BENCHMARK_TEMPLATE(update, double)->Apply(cases)->UseManualTime();
-BENCHMARK_TEMPLATE(step, double)->Apply(cases)->UseRealTime();
-BENCHMARK_TEMPLATE(run, double)->Apply(cases)->UseRealTime();
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  add_all<double>("float64");
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}
