@@ -1,0 +1,165 @@
+"""Nanoseconds per agent and step of the online population, against the machine and other libraries.
+
+    python bench/bench_population.py [--quick] [--only step,peers] [--peers numba,jax]
+                                     [--threads 1,2] [--out bench/results] [--markdown]
+
+What is compared runs in turn, in rounds of short samples; shown are medians with quartiles, and
+ratios are those of the rounds. Every peer is first checked to give memoa's numbers. `--only` runs
+some of the sections (limits, step, run, small, mixture, memory, levels, peers) and merges their
+rows into population.json in --out, from which all tables and population.png are made again;
+`--markdown` measures nothing and prints the tables for docs/performance.md. Peers need
+`pip install ".[bench]"`, and torch.compile a C++ compiler; those absent are left out with a line
+that says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import peers
+import population_report
+import population_sections as alone
+from population_levels import levels
+from population_memory import memory
+from population_peers import against_peers
+from rich.console import Console
+
+import memoa
+
+SECTIONS = {
+    "limits": alone.limits,
+    "step": alone.step,
+    "run": alone.run,
+    "small": alone.small,
+    "mixture": alone.mixture,
+    "memory": memory,
+    "levels": levels,
+    "peers": against_peers,
+}
+LIBRARIES = ("numpy", "numba", "jax", "torch")
+
+
+def machine() -> dict[str, str]:
+    """Processor, versions, threads and load."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    about = {
+        "processor": f"{models[0] if models else platform.processor()}, {os.cpu_count()} threads",
+        "python": platform.python_version(),
+    }
+    for library in LIBRARIES:
+        try:
+            about[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    about |= {f"memoa {key}": value for key, value in memoa.build_info().items()}
+    return about | {"load average": " ".join(f"{load:.1f}" for load in os.getloadavg())}
+
+
+def key(row: dict[str, Any]) -> str:
+    """Rows of the same case replace each other."""
+    return json.dumps(row["case"], sort_keys=True)
+
+
+def merge(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows before, with those that were measured again in their places."""
+    rows = {key(row): row for row in before}
+    rows.update({key(row): row for row in after})
+    return list(rows.values())
+
+
+def available(names: list[str], console: Console) -> tuple[str, ...]:
+    """Those of the peers whose library is there."""
+    found = []
+    for name in names:
+        try:
+            peers.load(name)
+        except ImportError as error:
+            console.print(f"[yellow]{name} is left out: {error}[/yellow]")
+        else:
+            found.append(name)
+    return tuple(found)
+
+
+def words(text: str) -> list[str]:
+    return [word for word in text.split(",") if word]
+
+
+def choice(known: Any) -> Any:
+    """An argparse type: words with commas between, all of them known."""
+
+    def parse(text: str) -> list[str]:
+        for word in words(text):
+            if word not in known:
+                raise argparse.ArgumentTypeError(f"{word!r}; expected some of {', '.join(known)}")
+        return words(text)
+
+    return parse
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small sizes, few rounds")
+    parser.add_argument("--only", type=choice(SECTIONS), default=list(SECTIONS))
+    parser.add_argument("--peers", type=choice(peers.REGISTRY), default=list(peers.REGISTRY))
+    parser.add_argument("--threads", default="1,2", help="thread counts, ascending")
+    parser.add_argument("--out", type=Path, default=Path("bench/results"))
+    parser.add_argument("--markdown", action="store_true", help="print the tables, measure nothing")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, merge, print and draw."""
+    chosen = options()
+    console = Console() if sys.stdout.isatty() else Console(width=170)
+    path = chosen.out / "population.json"
+    record: dict[str, Any] = {"settings": {}, "results": {}}
+    if path.exists():
+        record = json.loads(path.read_text(encoding="utf-8"))
+    if chosen.markdown:
+        print(population_report.markdown(record["results"], record["machine"]), end="")
+        return
+    plan = alone.Plan(
+        quick=chosen.quick,
+        threads=tuple(int(word) for word in words(chosen.threads)),
+        peers=available(chosen.peers, console) if "peers" in chosen.only else (),
+        say=lambda text: console.print(f"  {text}", style="dim"),
+    )
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    record["machine"] = machine()
+    for section in chosen.only:
+        began, rows = time.perf_counter(), []
+        with console.status(section) as status:
+            for row in SECTIONS[section](plan):
+                rows.append(row)
+                case = ", ".join(f"{k} {v}" for k, v in row["case"].items())
+                status.update(f"{section}: {case}")
+        took = time.perf_counter() - began
+        console.print(f"{section}: {len(rows)} rows in {took:.0f} s")
+        if section in plan.absent:
+            console.print(f"[yellow]{section} is left out: {plan.absent[section]}[/yellow]")
+        record["results"][section] = merge(record["results"].get(section, []), rows)
+        record["settings"][section] = {
+            "quick": plan.quick,
+            "rounds": plan.rounds(),
+            "seconds": round(took),
+            "load average": os.getloadavg()[0],
+            "peers": peers.SETTINGS,
+        }
+        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    population_report.show(record["results"], console)
+    population_report.plot(record["results"], chosen.out / "population.png")
+    console.print(", ".join(f"{key} {value}" for key, value in record["machine"].items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""The population benchmark compares like with like: its peers compute memoa's numbers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers import assert_close
+
+BENCH = Path(__file__).resolve().parents[2] / "bench"
+if not BENCH.is_dir():
+    pytest.skip("bench/ is not part of this tree", allow_module_level=True)
+sys.path.insert(0, str(BENCH))
+
+import peers  # noqa: E402
+import population_goals  # noqa: E402
+import step_bytes  # noqa: E402
+from peers import Case  # noqa: E402
+
+LIBRARY = {"jax": "jax", "jax-scan": "jax", "torch": "torch", "numba": "numba"}
+
+
+def load(name: str):
+    """The peer; the test is skipped where its library is not installed."""
+    if name in LIBRARY:
+        pytest.importorskip(LIBRARY[name], reason=f"{LIBRARY[name]} is of the extra `bench`")
+    return peers.load(name)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the libraries' own
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", ["numpy", "numpy-lapack", *LIBRARY])
+def test_peers_compute_memoas_numbers(name: str, dtype: str) -> None:
+    make = load(name)
+    for case in (Case(70, 3, 2, dtype), Case(5, 4, 1, dtype)):
+        assert peers.disagreement(make, case, 2, n_steps=12) < peers.TOLERANCE[dtype]
+
+
+def test_a_wrong_peer_is_found() -> None:
+    class Wrong(peers.load("numpy")):  # type: ignore[misc]
+        def learn(self, change: np.ndarray) -> None:
+            super().learn(1.0001 * change)
+
+    assert peers.disagreement(Wrong, Case(20, 3, 1), 1, n_steps=12) > 1e-5
+
+
+def test_generated_kernel_agrees() -> None:
+    """Its text is run as plain Python, which needs no compiler."""
+    pytest.importorskip("numba", reason="numba is of the extra `bench`")
+    import peers_numba_unrolled as unrolled
+
+    case = Case(3, 3, 2)
+    lanes, rows = 4, 6 + 6 + 12 + 3 + 3 + 2 + 1 + 2 + 1
+    namespace = {"np": np, "U": int}
+    exec(unrolled.source(3, 2, 4, lanes), namespace)
+    V, v = peers.encoder_weights(case)
+    state = np.zeros((rows, lanes))
+    state[12:24, :3], state[24:27, :3] = V.reshape(3, 12).T, v.T
+    numbers, stream = np.array([0.98, 0.1, np.sqrt(2 / 3)]), peers.make_stream(8, 4, 2)
+    H, q, z, change = np.zeros((3, 3, 3)), np.zeros((3, 3, 2)), np.zeros((3, 3)), np.zeros(2)
+    for x in stream.standardised:
+        namespace["blocks"](state.reshape(-1), 0, 1, x, change, numbers)
+        H, q = 0.98 * H + z[:, :, None] * z[:, None], 0.98 * q + z[:, :, None] * change
+        z = np.sqrt(2 / 3) * np.maximum(V @ x + v, 0.0)
+        solved = np.linalg.solve(H + 0.1 * np.eye(3), z[:, :, None])
+        assert_close(state[30:32, :3].T, (q.transpose(0, 2, 1) @ solved)[:, :, 0])
+        change = change + np.array([0.3, -0.2])
+
+
+def test_inputs_are_standardised() -> None:
+    """What the peers are given; that it is what memoa computes, their agreement shows."""
+    stream = peers.make_stream(20, 3, 1)
+    plain = peers.standardise(7.0 + 3.0 * stream.X)  # unchanged by an increasing affine map
+    assert_close(plain, stream.standardised)
+    np.testing.assert_array_equal(stream.standardised[0], 0.0)
+    assert np.abs(stream.standardised).max() <= 4.0
+
+
+def test_bytes_by_arithmetic() -> None:
+    """p = 2, d = 1, dx = 4, by hand: H has 3 numbers, q 2, the encoder 10."""
+    assert step_bytes.step_bytes(Case(1, 2, 1)) == 8 * (6 + 4 + 10 + 3 + 3 + 2) + 16
+    assert step_bytes.step_bytes(Case(1, 2, 1, "float32")) == 4 * (6 + 4 + 10 + 3 + 3 + 2) + 16
+    assert step_bytes.agent_bytes(Case(1, 2, 1)) == 8 * (3 + 2 + 10 + 1 + 1) + 8
+    assert step_bytes.agent_bytes(Case(1, 8, 4)) == 8 * (36 + 32 + 40 + 4 + 1) + 8
+
+
+def test_goals_take_the_worst_case() -> None:
+    """Of the medians that a goal speaks of, the one farthest on the wrong side."""
+    case = {"n_agents": 10**6, "n_features": 8, "n_outputs": 1, "dtype": "float64", "threads": 2}
+    rows = [
+        {"case": case | {"n_features": p}, "fraction": {"q1": 0.0, "median": value, "q3": 1.0}}
+        for p, value in ((8, 0.9), (16, 0.6))
+    ]
+    rows.append({"case": case | {"threads": 1}, "fraction": {"median": 0.1}})
+    goal = population_goals.GOALS[0]
+    assert goal.verdict({}) == (">= 0.7", "-", "not measured")
+    assert goal.verdict({"step": rows[:1]}) == (">= 0.7", "0.9", "met")
+    bound, measured, met = goal.verdict({"step": rows})
+    assert (bound, met) == (">= 0.7", "NOT MET")
+    assert "0.6" in measured and "p = 16" in measured
