@@ -29,7 +29,8 @@ template <>
 struct Simd<double> {
   typedef double Vec __attribute__((vector_size(kBytes), may_alias));
   typedef std::int64_t Mask __attribute__((vector_size(kBytes)));
-  static constexpr double kLargest = 1e150;  // its square is finite
+  static constexpr double kLargest = 1e150;          // of |z|^2: sums over agents are finite
+  static constexpr double kLargestForecast = 1e152;  // and so are sums of its squares
   static constexpr double kEpsilon = 2.220446049250313e-16;
 };
 template <>
@@ -37,6 +38,7 @@ struct Simd<float> {
   typedef float Vec __attribute__((vector_size(kBytes), may_alias));
   typedef std::int32_t Mask __attribute__((vector_size(kBytes)));
   static constexpr float kLargest = 1e18F;
+  static constexpr float kLargestForecast = 1e18F;
   static constexpr float kEpsilon = 1.1920929e-07F;
 };
 
@@ -478,7 +480,7 @@ class Agents {
     totals += s * (d + 1) * kLanes<Real>;
     for (Size o = 0; o < d; ++o) {
       const Two c = forecast_[o];
-      const PairMask<Real> finite = select_abs(c) <= splat(Simd<Real>::kLargest);
+      const PairMask<Real> finite = select_abs(c) <= splat(Simd<Real>::kLargestForecast);
       if (!all(finite)) report(finite, pass_.bad[s]);
       write(out + o * pass_.padded, totals + o * kLanes<Real>, select(finite, c, Two{}));
     }

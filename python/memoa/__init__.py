@@ -84,7 +84,7 @@ def build_info() -> dict[str, str]:
     return {
         "version": __version__,
         **_core.build(),
-        "instruction set": _core.instruction_set(),
+        "instruction_set": _core.instruction_set(),
         "threads": str(_core.available_threads()),
     }
 

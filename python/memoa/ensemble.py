@@ -27,6 +27,7 @@ from memoa.run import Run
 
 Progress = Callable[[int, int], object]
 TILE = 16  # steps; the core's kTile
+LARGEST = {"float64": 1e150, "float32": 1e15}  # of y; inputs are standardised in float64
 
 
 class OnlineEnsemble(Estimator):
@@ -62,7 +63,10 @@ class OnlineEnsemble(Estimator):
         How the server weighs the agents.
     dtype : {"float64", "float32"}
         Type of the agents' state and of the mixture's window. "float32" takes half the memory and
-        about half the time; what goes in and comes out is float64 all the same.
+        about half the time; what goes in and comes out is float64 all the same. The server's error
+        is within 0.1 % of float64's on the eight series of the experiments and over 10^6 steps with
+        a forgetting of up to 0.999. With a forgetting of 1 sums of more than some 10^5 steps no
+        longer grow: 24 bits cannot hold them.
     n_threads : int, optional
         Default: all that the process may use (its affinity and OMP_NUM_THREADS). The results are
         the same bits for any number.
@@ -80,8 +84,9 @@ class OnlineEnsemble(Estimator):
     -----
     Theory section 6, docs/theory.md; arXiv:2605.05492. Shifting or scaling y shifts or scales every
     prediction (with ``mixture.total=1`` and the first value observed), and an increasing affine
-    change of an input coordinate changes nothing. Numbers beyond 1e150 are refused, for their
-    squares would not be finite; features given to Precomputed may be of any size.
+    change of an input coordinate changes nothing. Numbers beyond 1e150 (for y, 1e15 in float32) are
+    refused, for their squares would not be finite; features given to Precomputed may be of any
+    size.
 
     Examples
     --------
@@ -480,15 +485,17 @@ class OnlineEnsemble(Estimator):
 
     def _require_usable(self, name: str, inputs: Float64) -> None:
         """Finite; and what is standardised must have squares. Features given may be of any size."""
-        given = isinstance(self._built.get("encoder", self.encoder), Precomputed)
-        (_core.require_finite if given else _core.require_moderate)(name, inputs)
+        if isinstance(self._built.get("encoder", self.encoder), Precomputed):
+            _core.require_finite(name, inputs)
+        else:
+            _core.require_moderate(name, inputs, LARGEST["float64"])
 
     def _check_target(self, name: str, y: ArrayLike) -> Float64:
         target = as_float64(name, y)
         target = target.reshape(1) if target.ndim == 0 else target
         known = None if self._provisional else getattr(self, "n_outputs_", None)
         require_shape(name, target, "(n_outputs,)", (known,))
-        _core.require_moderate(name, target)
+        _core.require_moderate(name, target, LARGEST[str(self.dtype)])
         return target
 
     def _check_rows(self, inputs: Float64) -> None:
@@ -515,7 +522,7 @@ class OnlineEnsemble(Estimator):
         self._check_rows(inputs)
         known = None if self._provisional else getattr(self, "n_outputs_", None)
         require_shape("Y", targets, "(n_steps, n_outputs)", (len(inputs), known))
-        _core.require_moderate("Y", targets)
+        _core.require_moderate("Y", targets, LARGEST[str(self.dtype)])
 
     def _warn_of_overflow(self, population: _core.Population) -> None:
         step, agent = population.overflow()

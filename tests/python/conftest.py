@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -16,3 +18,16 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 def policy(request: pytest.FixtureRequest) -> str:
     """Both ways in which an agent may play."""
     return str(request.param)
+
+
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+
+
+@pytest.fixture
+def real() -> Callable[[str], Path]:
+    def find(file: str) -> Path:
+        if not (DATA / file).exists():
+            pytest.skip(f"{DATA / file} is absent; it is not part of the project")
+        return DATA / file
+
+    return find

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from memoa import datasets
 from memoa.datasets import Series, load_csv
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 ETT, BOC = "ETTh1.csv", "bank_of_canada_exchange_rates.csv"
 LOADS = ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL")
 CURRENCIES = ("AUD_CLOSE", "EUR_CLOSE", "GBP_CLOSE", "JPY_CLOSE")
@@ -26,16 +25,6 @@ CURRENCIES = ("AUD_CLOSE", "EUR_CLOSE", "GBP_CLOSE", "JPY_CLOSE")
 TABLE = "date,load,temp,note\n" + "".join(
     f"2020-01-{k + 1:02d},{k}.5,{10 - k},fine\n" for k in range(6)
 )
-
-
-@pytest.fixture
-def real() -> Callable[[str], Path]:
-    def find(file: str) -> Path:
-        if not (DATA / file).exists():
-            pytest.skip(f"{DATA / file} is absent; it is not part of the project")
-        return DATA / file
-
-    return find
 
 
 @pytest.fixture

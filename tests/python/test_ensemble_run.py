@@ -127,7 +127,7 @@ def test_progress_counts_up_to_the_end() -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_an_interrupted_run_has_learnt_the_steps_done(error: type[BaseException]) -> None:
-    x, y, initial = series(100)
+    x, y, initial = series(2000)
     model, twin = ensemble(), ensemble()
     done = 0
 
@@ -139,7 +139,7 @@ def test_an_interrupted_run_has_learnt_the_steps_done(error: type[BaseException]
 
     with pytest.raises(error):
         model.run(x, y, initial=initial, progress=stop)
-    assert 5 < done < 100
+    assert 5 < done < 2000
     twin.run(x[:done], y[:done], initial=initial)
     assert_same_bits(model.agent_rmse, twin.agent_rmse)
     rest = model.run(x[done:], y[done:])

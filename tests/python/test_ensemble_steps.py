@@ -175,7 +175,9 @@ def test_a_copy_survives_agents_whose_features_overflow(clone: Clone) -> None:
     x, y, _ = np.random.default_rng(0).normal(size=(12, 6, 2)), *series(12)[1:]
     x[2:5, 3] = 9e153
     model = ensemble(encoder=memoa.Precomputed(2))
-    steps(model, x[:8], y[:8])
+    with pytest.warns(RuntimeWarning, match="numbers of agent 3 overflowed at step") as told:
+        steps(model, x[:8], y[:8])
+    assert len(told) == 3
     twin = clone(model)
     assert_same_bits(steps(twin, x[8:], y[8:]), steps(model, x[8:], y[8:]))
 
