@@ -65,6 +65,16 @@ def machine() -> dict[str, str]:
     return about | {"load average": " ".join(f"{load:.1f}" for load in os.getloadavg())}
 
 
+def busy_elsewhere() -> float:
+    """Seconds that this machine's processors have worked for others than us and our children."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return 0.0
+    user, nice, system, _, _, irq, softirq = map(int, stat.read_text().split()[1:8])
+    ours = sum(os.times()[:4])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK") - ours
+
+
 def key(row: dict[str, Any]) -> str:
     """Rows of the same case replace each other."""
     return json.dumps(row["case"], sort_keys=True)
@@ -117,6 +127,35 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def measure(
+    section: str, plan: alone.Plan, record: dict[str, Any], path: Path, console: Console
+) -> None:
+    """Run a section; every row is kept as soon as it is there."""
+    began, before, count = time.perf_counter(), busy_elsewhere(), 0
+    results = record["results"]
+    with console.status(section) as status:
+        for row in SECTIONS[section](plan):
+            count += 1
+            results[section] = merge(results.get(section, []), [row])
+            seconds = time.perf_counter() - began
+            elsewhere = (busy_elsewhere() - before) / seconds
+            record["settings"][section] = {
+                "quick": plan.quick,
+                "rounds": plan.rounds(),
+                "seconds": round(seconds),
+                "processors busy elsewhere": round(elsewhere, 2),
+                "ensemble": peers.SETTINGS,
+            }
+            path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            case = ", ".join(f"{k} {v}" for k, v in row["case"].items())
+            status.update(f"{section}: {case}")
+    console.print(f"{section}: {count} rows in {time.perf_counter() - began:.0f} s")
+    if count and elsewhere > 0.05:
+        console.print(f"[red]{section}: other programs kept {elsewhere:.2f} processors busy[/red]")
+    if section in plan.absent:
+        console.print(f"[yellow]{section} is left out: {plan.absent[section]}[/yellow]")
+
+
 def main() -> None:
     """Measure, merge, print and draw."""
     chosen = options()
@@ -137,25 +176,7 @@ def main() -> None:
     chosen.out.mkdir(parents=True, exist_ok=True)
     record["machine"] = machine()
     for section in chosen.only:
-        began, rows = time.perf_counter(), []
-        with console.status(section) as status:
-            for row in SECTIONS[section](plan):
-                rows.append(row)
-                case = ", ".join(f"{k} {v}" for k, v in row["case"].items())
-                status.update(f"{section}: {case}")
-        took = time.perf_counter() - began
-        console.print(f"{section}: {len(rows)} rows in {took:.0f} s")
-        if section in plan.absent:
-            console.print(f"[yellow]{section} is left out: {plan.absent[section]}[/yellow]")
-        record["results"][section] = merge(record["results"].get(section, []), rows)
-        record["settings"][section] = {
-            "quick": plan.quick,
-            "rounds": plan.rounds(),
-            "seconds": round(took),
-            "load average": os.getloadavg()[0],
-            "peers": peers.SETTINGS,
-        }
-        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        measure(section, plan, record, path, console)
     population_report.show(record["results"], console)
     population_report.plot(record["results"], chosen.out / "population.png")
     console.print(", ".join(f"{key} {value}" for key, value in record["machine"].items()))

@@ -136,6 +136,8 @@ def disagreement(make: Callable[..., Peer], case: Case, threads: int, n_steps: i
 
     The reference is the float64 ensemble, also for float32.
     """
+    if case.n_agents > DRAWN:
+        raise ValueError(f"n_agents is {case.n_agents}; expected at most {DRAWN}, as many as drawn")
     stream = make_stream(n_steps, case.n_inputs, case.n_outputs)
     reference = Case(case.n_agents, case.n_features, case.n_outputs, "float64", case.n_inputs)
     ensemble = make_ensemble(reference, threads).observe(stream.initial)

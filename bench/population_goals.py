@@ -64,7 +64,9 @@ def _numba(least: int, most: int, *dtypes: str) -> Callable[[dict[str, Any]], bo
 
 
 def _size(n_agents: int, threads: int | None = None) -> Callable[[dict[str, Any]], bool]:
-    return lambda case: case["n_agents"] == n_agents and threads in (None, case["threads"])
+    return lambda case: (
+        case["n_agents"] == n_agents and (threads is None or case["threads"] == threads)
+    )
 
 
 BOTH, ANY = ("float64", "float32"), 10**12

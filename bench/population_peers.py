@@ -43,9 +43,9 @@ def against_peers(plan: Plan) -> Iterator[Row]:
     """Every peer in turn with memoa's step, or with its run where the peer does whole runs."""
     for case in cases(plan):
         threads = plan.most
-        checked = Case(100, case.n_features, case.n_outputs, case.dtype)
+        checked = Case(peers.DRAWN, case.n_features, case.n_outputs, case.dtype)
         off = {name: disagreement(name, checked, threads) for name in plan.peers}
-        large = case.n_agents >= 10**6
+        large = case.n_agents >= 10**5
         n_steps = TILE // 4 if large else TILE  # a scan's steps cost the same, however many
         stream = peers.make_stream(n_steps, case.n_inputs, case.n_outputs)
         xs, ys = (a.astype(case.float_type) for a in (stream.standardised, stream.Y))
@@ -57,7 +57,7 @@ def against_peers(plan: Plan) -> Iterator[Row]:
             ours[name] = "memoa run" if peer.runs else "memoa"
         if "memoa run" in ours.values():
             tasks["memoa run"] = Stepper(case, threads).run_task()
-        seconds = interleaved(tasks, 3 if large or plan.quick else 7)
+        seconds = interleaved(tasks, plan.rounds(case.n_agents))
         for name in plan.peers:
             yield {
                 "case": asdict(case) | {"threads": threads, "peer": name},

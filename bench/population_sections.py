@@ -40,7 +40,7 @@ class Plan:
     absent: dict[str, str] = field(default_factory=dict)
 
     def rounds(self, n_agents: int = 0) -> int:
-        return 3 if self.quick else 5 if n_agents >= 10**6 else 9
+        return 3 if self.quick or n_agents >= 10**6 else 5 if n_agents >= 10**5 else 9
 
     @property
     def agents(self) -> tuple[int, ...]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,30 +20,53 @@ sys.path.insert(0, str(BENCH))
 
 import peers  # noqa: E402
 import population_goals  # noqa: E402
+import population_report  # noqa: E402
 import step_bytes  # noqa: E402
 from peers import Case  # noqa: E402
 
-LIBRARY = {"jax": "jax", "jax-scan": "jax", "torch": "torch", "numba": "numba"}
+DTYPES = ("float64", "float32")
+CASES = [Case(n, p, d, dtype) for dtype in DTYPES for n, p, d in ((70, 3, 2), (5, 4, 1))]
 
 
-def load(name: str):
-    """The peer; the test is skipped where its library is not installed."""
-    if name in LIBRARY:
-        pytest.importorskip(LIBRARY[name], reason=f"{LIBRARY[name]} is of the extra `bench`")
-    return peers.load(name)
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("name", ["numpy", "numpy-lapack"])
+def test_numpy_computes_memoas_numbers(name: str, case: Case) -> None:
+    make = peers.load(name)
+    if name == "numpy":
+        make = type("SmallTiles", (make,), {"TILE": 60})  # several, and a last one that is not full
+    assert peers.disagreement(make, case, 2, n_steps=12) < peers.TOLERANCE[case.dtype]
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the libraries' own
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("name", ["numpy", "numpy-lapack", *LIBRARY])
-def test_peers_compute_memoas_numbers(name: str, dtype: str) -> None:
-    make = load(name)
-    for case in (Case(70, 3, 2, dtype), Case(5, 4, 1, dtype)):
-        assert peers.disagreement(make, case, 2, n_steps=12) < peers.TOLERANCE[dtype]
+CHILD = """
+import sys; sys.path.insert(0, sys.argv[1])
+import peers
+from peers import Case
+for case in {cases!r}:
+    for name in {names!r}:
+        off = peers.disagreement(peers.load(name), case, 2, n_steps=12)
+        print(off, peers.TOLERANCE[case.dtype])
+"""
+
+
+@pytest.mark.parametrize(
+    ("library", "names"), [("numba", ["numba"]), ("jax", ["jax", "jax-scan"]), ("torch", ["torch"])]
+)
+def test_libraries_compute_memoas_numbers(library: str, names: list[str]) -> None:
+    """In a process of their own: they bring threads that a later test's fork would not survive."""
+    if importlib.util.find_spec(library) is None:
+        pytest.skip(f"{library} is not installed; it is of the extra `bench`")
+    code = CHILD.format(cases=CASES, names=names)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(BENCH)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = np.array([line.split() for line in done.stdout.splitlines()], float)
+    assert len(found) == len(CASES) * len(names)
+    assert (found[:, 0] < found[:, 1]).all(), found
 
 
 def test_a_wrong_peer_is_found() -> None:
-    class Wrong(peers.load("numpy")):  # type: ignore[misc]
+    class Wrong(peers.load("numpy")):
         def learn(self, change: np.ndarray) -> None:
             super().learn(1.0001 * change)
 
@@ -101,3 +127,19 @@ def test_goals_take_the_worst_case() -> None:
     bound, measured, met = goal.verdict({"step": rows})
     assert (bound, met) == (">= 0.7", "NOT MET")
     assert "0.6" in measured and "p = 16" in measured
+
+
+def test_reports_of_every_section() -> None:
+    """The kept results fill every table, and every goal has a verdict."""
+    path = BENCH / "results" / "population.json"
+    if not path.exists():
+        pytest.skip("bench/results/population.json is not there; bench_population.py makes it")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    made = population_report.sheets(record["results"])
+    assert len(made[0].rows) == len(population_goals.GOALS)
+    assert {row[-1] for row in made[0].rows} <= {"met", "NOT MET", "not measured"}
+    text = population_report.markdown(record["results"], record["machine"])
+    for sheet in made:
+        assert sheet.rows, sheet.title
+        assert all(len(row) == len(sheet.columns) for row in sheet.rows)
+        assert f"### {sheet.title}" in text
