@@ -178,7 +178,7 @@ def plot(results: Results, path: Path) -> None:
     steps, rivals = results.get("step", []), results.get("peers", [])
     if not steps and not rivals:
         return
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.8), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13.5, 4.8), layout="constrained")
     _plot_fractions(left, [row for row in steps if row["case"]["n_outputs"] == 1])
     _plot_peers(right, [row for row in rivals if _shown(row["case"])])
     _plot_limit(right, [row for row in steps if _shown(row["case"])])
@@ -247,4 +247,4 @@ def _plot_limit(axes: Any, rows: list[Row]) -> None:
         y = [row["bytes"] / median(row["update GB/s"]) for row in curve]
         axes.plot(x, y, color="0.4", linestyle=":", label=f"bandwidth, {threads} threads")
     if axes.lines:
-        axes.legend(fontsize=8, ncols=2)
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)

@@ -29,11 +29,9 @@ using memoa::Index;
 
 /// The engine by the type of its numbers.
 template <class Real>
-struct Engine;
-template <>
-struct Engine<double> {
-  using Population = memoa::Population;
-  using ServerMixture = memoa::ServerMixture;
+struct Engine {
+  using Population = memoa::BasicPopulation<Real>;
+  using ServerMixture = memoa::BasicServerMixture<Real>;
 };
 
 constexpr Index kInputs = 4, kSteps = 64;
@@ -195,6 +193,7 @@ void add_all(const std::string& dtype) {
 
 int main(int argc, char** argv) {
   add_all<double>("float64");
+  add_all<float>("float32");
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RunSpecifiedBenchmarks();

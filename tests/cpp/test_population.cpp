@@ -142,9 +142,12 @@ TEST_CASE("over one stage an agent's prediction is stationary for its cost") {
     nash.predict(stream.x(t));
     greedy.predict(stream.x(t));
     const double base = *nash.base(), m = *nash.mean_field() - base;
+    std::vector<double> energies(N);
+    nash.energies(energies.data());
     for (Index i = 0; i < N; ++i) {
       const double u = nash.increments()[i], c = greedy.increments()[i];
       const double energy = VectorMap(stream.x(t) + i * p, p).squaredNorm();
+      CHECK(std::abs(energies[i] - energy) < 1e-12 * (1.0 + energy));
       CHECK(std::abs((u - c) + 0.7 * (u - m) + 0.2 * u / energy) < 1e-12);
     }
     nash.learn(stream.y(t));
