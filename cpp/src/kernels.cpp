@@ -38,39 +38,31 @@ Level chosen_level() {
 std::string instruction_set() { return kNames[chosen_level()]; }
 
 namespace detail {
+namespace {
+
+template <class Real>
+const Kernels<Real>& choose(const Kernels<Real>* const (&levels)[3]) {
+  return *levels[chosen_level()];
+}
+
+}  // namespace
+
+#ifdef MEMOA_HAS_LEVELS
+#define MEMOA_LEVELS_OF(kernels) \
+  { &baseline::kernels, &v3::kernels, &v4::kernels }
+#else  // the best level is the plain one
+#define MEMOA_LEVELS_OF(kernels) \
+  { &baseline::kernels, nullptr, nullptr }
+#endif
 
 template <>
 const Kernels<double>& kernels<double>() {
-#ifdef MEMOA_HAS_LEVELS
-  switch (chosen_level()) {
-    case kV4:
-      return v4::kernels_f64;
-    case kV3:
-      return v3::kernels_f64;
-    default:
-      break;
-  }
-#else
-  chosen_level();
-#endif
-  return baseline::kernels_f64;
+  return choose<double>(MEMOA_LEVELS_OF(kernels_f64));
 }
 
 template <>
 const Kernels<float>& kernels<float>() {
-#ifdef MEMOA_HAS_LEVELS
-  switch (chosen_level()) {
-    case kV4:
-      return v4::kernels_f32;
-    case kV3:
-      return v3::kernels_f32;
-    default:
-      break;
-  }
-#else
-  chosen_level();
-#endif
-  return baseline::kernels_f32;
+  return choose<float>(MEMOA_LEVELS_OF(kernels_f32));
 }
 
 }  // namespace detail
