@@ -182,7 +182,7 @@ def plot(results: Results, path: Path) -> None:
     _plot_fractions(left, [row for row in steps if row["case"]["n_outputs"] == 1])
     _plot_peers(right, [row for row in rivals if _shown(row["case"])])
     _plot_limit(right, [row for row in steps if _shown(row["case"])])
-    figure.savefig(path, dpi=130)
+    figure.savefig(path, dpi=100)
     plt.close(figure)
 
 

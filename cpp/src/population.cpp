@@ -121,6 +121,8 @@ void BasicPopulation<Real>::costs(double* out) const {
 template <class Real>
 void BasicPopulation<Real>::mark_costs() {
   if (state_->uncharged) state_->charge_all();
+  if (state_->cost_at_mark.size() == 0)
+    state_->cost_at_mark = detail::Buffer<double>(state_->padded);
   std::copy_n(state_->cost.data(), state_->padded, state_->cost_at_mark.data());
 }
 

@@ -109,15 +109,10 @@ double sum(const Real* a, Size n) {
 
 double worst(const double* cost, const double* before, Size first, Size last) {
   double largest[8] = {};
-  Size i = first;
-  for (; i + 8 <= last; i += 8)
-    for (Size l = 0; l < 8; ++l) {
-      const double since = cost[i + l] - before[i + l];
-      largest[l] = since > largest[l] ? since : largest[l];
-    }
-  for (; i < last; ++i) {
-    const double since = cost[i] - before[i];
-    largest[0] = since > largest[0] ? since : largest[0];
+  for (Size i = first; i < last; ++i) {
+    const double since = before == nullptr ? cost[i] : cost[i] - before[i];
+    double& most = largest[(i - first) % 8];
+    most = since > most ? since : most;
   }
   for (Size l = 1; l < 8; ++l) largest[0] = largest[l] > largest[0] ? largest[l] : largest[0];
   return largest[0];

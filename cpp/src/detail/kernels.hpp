@@ -98,7 +98,7 @@ struct Kernels {
   /// Sum of a b, and of a, over n numbers in one row.
   double (*dot)(const Real* a, const Real* b, Size n);
   double (*sum)(const Real* a, Size n);
-  /// Largest cost - before over agents [first, last).
+  /// Largest cost - before over agents [first, last); `before` may be null for zeros.
   double (*worst)(const double* cost, const double* before, Size first, Size last);
 };
 

@@ -34,7 +34,7 @@ struct BasicPopulation<Real>::State {
   detail::Buffer<Real> records;
   detail::Buffer<Real> forecast, energy, increment;   // (d, padded), (padded), (d, padded)
   detail::Buffer<Real> tile_forecast, tile_energy;    // the same of a tile's steps
-  detail::Buffer<double> cost, cost_at_mark;          // (padded)
+  detail::Buffer<double> cost, cost_at_mark;          // (padded); the latter empty for zeros
   std::vector<detail::Buffer<std::byte>> work;        // per thread
   std::vector<double> partial, worst_partial;         // (chunks, steps, d + 1), (chunks, steps)
   std::vector<detail::Size> overflowed;               // (chunks, steps)
@@ -69,7 +69,6 @@ struct BasicPopulation<Real>::State {
         energy(padded),
         increment(d * padded),
         cost(padded),
-        cost_at_mark(padded),
         standardiser(dx),
         counted(dx),
         standardised(static_cast<std::size_t>(dx)) {
@@ -169,8 +168,7 @@ struct BasicPopulation<Real>::State {
               std::fill(values->data() + o * padded + first, values->data() + o * padded + last,
                         Real(0));
           std::fill(energy.data() + first, energy.data() + last, Real(0));
-          for (auto* values : {&cost, &cost_at_mark})
-            std::fill(values->data() + first, values->data() + last, 0.0);
+          std::fill(cost.data() + first, cost.data() + last, 0.0);
           for (Index agent = first; dx > 0 && agent < std::min(last, N); ++agent) {
             const EncoderWeights drawn =
                 draw_weights(s.encoder, s.seed, static_cast<std::uint64_t>(agent), dx);
