@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -26,8 +25,8 @@ from memoa.mixture import Mixture
 from memoa.run import Run
 
 Progress = Callable[[int, int], object]
-TILE = 16  # steps; the core's kTile
-LARGEST = {"float64": 1e150, "float32": 1e15}  # of y; inputs are standardised in float64
+_Engines = tuple[_core.Population, _core.ServerMixture]
+_Built = dict[str, Any]
 
 
 class OnlineEnsemble(Estimator):
@@ -83,7 +82,7 @@ class OnlineEnsemble(Estimator):
     Notes
     -----
     Theory section 6, docs/theory.md; arXiv:2605.05492. Shifting or scaling y shifts or scales every
-    prediction (with ``mixture.total=1`` and the first value observed), and an increasing affine
+    prediction but the very first (with ``mixture.total=1``), and an increasing affine
     change of an input coordinate changes nothing. Numbers beyond 1e150 (for y, 1e15 in float32) are
     refused, for their squares would not be finite; features given to Precomputed may be of any
     size.
@@ -100,9 +99,9 @@ class OnlineEnsemble(Estimator):
 
     n_features_in_: int
     n_outputs_: int
-    _engines: tuple[_core.Population, _core.ServerMixture] | None
+    _engines: _Engines | None
     _base: Float64 | None
-    _pending: bytes | None
+    _pending: Float64 | None
 
     def __init__(
         self,
@@ -152,20 +151,21 @@ class OnlineEnsemble(Estimator):
             Before any y was seen its width is not known, and the forecast is a single 0.
         """
         inputs = self._check_input(x)
-        self._require_usable("x", inputs)  # nothing is drawn for an x that will be refused
-        if self._engines is None:
-            base = np.zeros(1) if self._base is None else self._base
-            self._provisional = self._base is None
-            engines = self._start(inputs, base)
-        else:
-            engines = self._engines
-        mixed = engines[0].predict(engines[1], inputs)
-        self._pending = inputs.tobytes()
-        self._warn_of_overflow(engines[0])
+        width = 1 if self._base is None else self._base.size
+        engines, built = self._ready(inputs.shape, width)
+        population, server = engines
+        if not population.has_seen and self._base is not None:
+            population.observe(self._base)
+        mixed = population.predict(server, inputs)
+        self._adopt(engines, built)
+        self._pending = inputs.copy()
+        self._warn_of_overflow(population)
         return mixed
 
     def learn_one(self, x: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
         """Learn the `y` that belongs to the `x` last given to `predict_one`.
+
+        The first y ever seen is observed, not learnt: nothing was known of its level.
 
         Parameters
         ----------
@@ -178,36 +178,35 @@ class OnlineEnsemble(Estimator):
             Where `x` was not the last one predicted. Nothing is learnt then.
         """
         inputs = self._check_input(x)
-        if self._engines is None or self._pending is None:
+        if self._pending is None:
             raise ValueError(
                 f"x = {_short(inputs)} was not predicted; expected predict_one(x) before "
                 "learn_one(x, y)"
             )
-        if inputs.tobytes() != self._pending:
+        if not np.array_equal(inputs, self._pending):
             raise ValueError(
                 f"x = {_short(inputs)} is not the x last given to predict_one; expected that one"
             )
         target = self._check_target("y", y)
-        population, server = self._engines
-        if self._provisional:  # only now is the width of y known
-            self._provisional = False
-            if target.size != 1:
-                population, server = self._start(inputs, np.zeros(target.size))
-                population.predict(server, inputs)
+        engines, built = self._ready(inputs.shape, target.size)
+        population, server = engines
+        if not population.is_pending:  # only now is the width of y known
+            population.predict(server, inputs)
         population.learn(server, target)
+        self._adopt(engines, built)
         self._pending = None
         return self
 
     def observe(self, y: ArrayLike) -> OnlineEnsemble:
-        """Take `y` as the last value seen, without learning; before it, the base is 0."""
+        """Take `y` as the last value seen, without learning."""
         target = self._check_target("y", y)
-        if self._engines is None or self._provisional:
+        if self._engines is not None and self._engines[0].has_seen:
+            self._engines[0].observe(target)
+        else:
+            _core.require_moderate("y", target, str(self.dtype) == "float32")
             self._engines = None
-            self._provisional = False
             self._base = target.copy()
             self.n_outputs_ = target.size
-        else:
-            self._engines[0].observe(target)
         self._pending = None
         return self
 
@@ -230,7 +229,8 @@ class OnlineEnsemble(Estimator):
         Y : array_like, shape (T, d), or (T,) where d = 1, float64
             Y[t] belongs to X[t].
         initial : array_like, shape (d,), optional
-            Observed first: the value just before Y[0].
+            Observed first: the value just before Y[0]. Where no y was ever seen, and none is given
+            here, Y[0] is observed, not learnt, and no error of the run counts it.
         record : sequence of int, optional
             Agents whose every prediction is kept, in ``Run.recorded``.
         progress : callable(done, total), optional
@@ -249,55 +249,46 @@ class OnlineEnsemble(Estimator):
         """
         targets = as_float64("Y", Y)
         targets = targets[:, None] if targets.ndim == 1 else targets
-        require_shape("Y", targets, "(n_steps, n_outputs)", (None, None))
+        require_shape("Y", targets, "(n_steps, n_outputs)", (None, self._known_width()))
         inputs = as_float64("X", X)
-        self._check_series(inputs, targets)
-        agents = _agents(record, self._settings()["n_agents"])
+        self._check_rows(inputs)
+        if len(inputs) != len(targets):
+            raise ValueError(
+                f"Y has shape {targets.shape}; expected (n_steps, n_outputs) with as many steps as "
+                f"X, {len(inputs)}"
+            )
+        agents = _agents(record)
+        start = None
         if initial is not None:
-            start = self._check_target("initial", initial)
-            if start.size != targets.shape[1]:
-                raise ValueError(
-                    f"initial has shape {start.shape}; expected (n_outputs,) = "
-                    f"({targets.shape[1]},)"
-                )
-            self.observe(start)
-        if self._engines is None or self._provisional:
-            self._provisional = False
-            base = np.zeros(targets.shape[1]) if self._base is None else self._base
-            self._engines = self._start(inputs[0], base)
-        return self._run(*self._engines, inputs, targets, agents, progress)
-
-    def _run(
-        self,
-        population: _core.Population,
-        server: _core.ServerMixture,
-        X: Float64,
-        Y: Float64,
-        agents: NDArray[np.intp],
-        progress: Progress | None,
-    ) -> Run:
-        self._pending = None
-        start, before = population.base(), population.costs()
-        population.mark_costs()
-        parts = []
-        for first, last in _slices(len(Y)):
-            parts.append(population.run(server, X[first:last], Y[first:last], agents))
-            if progress is not None:
-                progress(last, len(Y))
+            start = as_float64("initial", initial)
+            start = start.reshape(1) if start.ndim == 0 else start
+            require_shape("initial", start, "(n_outputs,)", (targets.shape[1],))
+        engines, built = self._ready(inputs.shape[1:], targets.shape[1])
+        population, server = engines
+        if start is None and not population.has_seen:
+            start = self._base
+        try:
+            result = population.run(
+                server, inputs, targets, initial=start, record=agents, progress=progress
+            )
+        finally:  # what was interrupted has learnt the steps done, what was refused nothing
+            if population.has_seen:
+                self._adopt(engines, built)
+                if not population.is_pending:
+                    self._pending = None
         self._warn_of_overflow(population)
-        predictions, mean_field, worst_cost, recorded = (
-            np.concatenate(arrays) for arrays in zip(*parts)
-        )
+        scored = (len(targets) - result["unscored"]) * targets.shape[1]
         return Run(
-            predictions=predictions,
-            targets=Y.copy(),
-            initial=start,
-            mean_field=mean_field,
-            agent_rmse=np.sqrt((population.costs() - before) / Y.size),
-            worst_cost=worst_cost,
-            recorded=recorded,
+            predictions=result["predictions"],
+            targets=targets.copy(),
+            initial=result["base"],
+            mean_field=result["mean_field"],
+            agent_rmse=np.sqrt(result["costs"] / scored if scored else np.nan * result["costs"]),
+            worst_cost=result["worst_cost"],
+            recorded=result["recorded"],
             record=agents,
             policy=self.policy,
+            unscored=result["unscored"],
         )
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
@@ -334,9 +325,6 @@ class OnlineEnsemble(Estimator):
         self._check_rows(inputs)
         population, server = self._engines
         mixed = population.predict_rows(server, inputs)
-        if self._pending is not None:  # a predicted step can still be learnt
-            pending = np.frombuffer(self._pending).reshape(inputs.shape[1:])
-            population.predict(server, pending)
         return mixed[:, 0] if self._flat else mixed
 
     # ------------------------------------------------------------------ what was learnt
@@ -379,8 +367,8 @@ class OnlineEnsemble(Estimator):
         return worst, float(costs[worst])
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Whether something was learnt."""
-        return self._engines is not None and self._engines[0].steps > 0
+        """Whether any y was seen."""
+        return self._engines is not None and self._engines[0].has_seen
 
     # ------------------------------------------------------------------ saving
 
@@ -398,16 +386,16 @@ class OnlineEnsemble(Estimator):
         self._engines = None
         if memory is None:
             return
-        population, server = self._engines = self._build()
+        population, server = self._engines = _build(self._built)
         population.restore(memory[0])
         server.restore(memory[1])
         if self._pending is not None:
-            population.predict(server, np.frombuffer(self._pending).reshape(self._input_shape))
+            population.predict(server, self._pending)
 
     # ------------------------------------------------------------------ inside
 
-    def _settings(self) -> dict[str, Any]:
-        """The core's settings, checked."""
+    def _settings(self, **sizes: int) -> dict[str, Any]:
+        """The settings of the engines, checked."""
         if not isinstance(self.encoder, Encoder):
             raise TypeError(
                 f"encoder is {self.encoder!r}; expected RandomFeatures, EchoState or Precomputed"
@@ -425,77 +413,68 @@ class OnlineEnsemble(Estimator):
             "n_threads": 0 if self.n_threads is None else as_int("n_threads", self.n_threads, 1),
         }
         single = as_choice("dtype", str(self.dtype), ("float64", "float32")) == "float32"
-        _core.check_settings(**settings)
-        return settings | {"single": single}
+        settings |= {"encoder": self.encoder, **sizes}
+        _core_settings(settings)
+        return {"population": settings, "mixture": self.mixture, "single": single}
 
     def _forget(self) -> None:
         self._engines = self._base = self._pending = None
-        self._provisional = self._flat = False
+        self._flat = False
         self._overflow_told = -1
-        self._built: dict[str, Any] = {}
+        self._built: _Built = {}
         self._drawn_seed: int | None = None
-        self._input_shape: tuple[int, ...] = ()
         self.__dict__.pop("n_outputs_", None)
         self.__dict__.pop("n_features_in_", None)
 
-    def _start(
-        self, inputs: Float64, base: Float64
-    ) -> tuple[_core.Population, _core.ServerMixture]:
-        """Draw the agents, now that the widths of x and y are known; always the same ones."""
+    def _ready(self, input_shape: tuple[int, ...], n_outputs: int) -> tuple[_Engines, _Built]:
+        """The engines for such x and y, and what they were built from.
+
+        Before any y was seen its width may turn out to be another: then they are new ones, with the
+        same agents. `_adopt` keeps them, once they have accepted their input.
+        """
+        if self._engines is not None and (
+            self._engines[0].has_seen or self._built["population"]["n_outputs"] == n_outputs
+        ):
+            return self._engines, self._built
         if self._drawn_seed is None:
             self._drawn_seed = _seed(self.random_state)
-        self._built = self._settings() | {
-            "n_inputs": inputs.size if not isinstance(self.encoder, Precomputed) else 0,
-            "n_outputs": base.size,
-            "encoder": self.encoder,
-            "mixture": self.mixture,
-            "seed": self._drawn_seed,
-        }
-        self._input_shape = inputs.shape
-        self.n_features_in_ = int(inputs.shape[-1])
-        self.n_outputs_ = int(base.size)
-        self._engines = self._build()
-        self._engines[0].observe(base)
-        return self._engines
+        n_inputs = 1 if isinstance(self.encoder, Precomputed) else input_shape[-1]
+        built = self._settings(n_inputs=n_inputs, n_outputs=n_outputs, seed=self._drawn_seed)
+        return _build(built), built
 
-    def _build(self) -> tuple[_core.Population, _core.ServerMixture]:
-        settings = dict(self._built)
-        mixture, encoder = settings.pop("mixture"), settings.pop("encoder")
-        sizes = (settings["n_agents"], settings["n_outputs"])
-        return (
-            _core.Population(encoder=encoder._to_core(), **settings),
-            _core.ServerMixture(
-                *sizes, mixture._to_core(), settings["n_threads"], settings["single"]
-            ),
-        )
+    def _adopt(self, engines: _Engines, built: _Built) -> None:
+        if engines is self._engines:
+            return
+        self._engines, self._built = engines, built
+        settings = built["population"]
+        given = isinstance(settings["encoder"], Precomputed)
+        self.n_features_in_ = settings["encoder"].n_features if given else settings["n_inputs"]
+        self.n_outputs_ = settings["n_outputs"]
+
+    def _known_width(self) -> int | None:
+        """Width of y, once one was seen."""
+        if self._engines is not None and not self._engines[0].has_seen:
+            return None
+        return getattr(self, "n_outputs_", None)
 
     def _expected_input(self) -> tuple[str, tuple[int | None, ...]]:
-        encoder = self._built.get("encoder", self.encoder)
+        built = self._built.get("population", {})
+        encoder = built.get("encoder", self.encoder)
         if isinstance(encoder, Precomputed):
-            shape = (self._built.get("n_agents", self.n_agents), encoder.n_features)
+            shape = (built.get("n_agents", self.n_agents), encoder.n_features)
             return "n_agents, n_features", shape
-        return "n_inputs", (self._built.get("n_inputs"),)
+        return "n_inputs", (built.get("n_inputs"),)
 
     def _check_input(self, x: ArrayLike) -> Float64:
         inputs = as_float64("x", x)
         labels, shape = self._expected_input()
-        if self._engines is None or inputs.shape != shape:
-            require_shape("x", inputs, f"({labels}{',' if len(shape) == 1 else ''})", shape)
+        require_shape("x", inputs, f"({labels}{',' if len(shape) == 1 else ''})", shape)
         return inputs
-
-    def _require_usable(self, name: str, inputs: Float64) -> None:
-        """Finite; and what is standardised must have squares. Features given may be of any size."""
-        if isinstance(self._built.get("encoder", self.encoder), Precomputed):
-            _core.require_finite(name, inputs)
-        else:
-            _core.require_moderate(name, inputs, LARGEST["float64"])
 
     def _check_target(self, name: str, y: ArrayLike) -> Float64:
         target = as_float64(name, y)
         target = target.reshape(1) if target.ndim == 0 else target
-        known = None if self._provisional else getattr(self, "n_outputs_", None)
-        require_shape(name, target, "(n_outputs,)", (known,))
-        _core.require_moderate(name, target, LARGEST[str(self.dtype)])
+        require_shape(name, target, "(n_outputs,)", (self._known_width(),))
         return target
 
     def _check_rows(self, inputs: Float64) -> None:
@@ -515,14 +494,6 @@ class OnlineEnsemble(Estimator):
                 "features as input: its shape is (n_steps, n_inputs)"
             )
         require_shape("X", inputs, f"(n_steps, {labels})", (None, *shape))
-        self._require_usable("X", inputs)
-
-    def _check_series(self, inputs: Float64, targets: Float64) -> None:
-        """All of a series is checked before any of it is learnt."""
-        self._check_rows(inputs)
-        known = None if self._provisional else getattr(self, "n_outputs_", None)
-        require_shape("Y", targets, "(n_steps, n_outputs)", (len(inputs), known))
-        _core.require_moderate("Y", targets, LARGEST[str(self.dtype)])
 
     def _warn_of_overflow(self, population: _core.Population) -> None:
         step, agent = population.overflow()
@@ -551,7 +522,21 @@ def _seed(random_state: Any) -> int:
     return as_int("random_state", random_state, 0, below=2**64)
 
 
-def _agents(record: Any, n_agents: int) -> NDArray[np.intp]:
+def _core_settings(settings: dict[str, Any]) -> _core.PopulationSettings:
+    return _core.PopulationSettings(**settings | {"encoder": settings["encoder"]._to_core()})
+
+
+def _build(built: _Built) -> _Engines:
+    settings, single = _core_settings(built["population"]), built["single"]
+    sizes = settings.n_agents, built["population"]["n_outputs"]
+    mixture = built["mixture"]._to_core()
+    return (
+        _core.Population(settings, single),
+        _core.ServerMixture(*sizes, mixture, settings.n_threads, single),
+    )
+
+
+def _agents(record: Any) -> NDArray[np.intp]:
     agents = np.asarray([] if record is None else record)
     if agents.size == 0:
         return np.zeros(0, dtype=np.intp)
@@ -560,27 +545,7 @@ def _agents(record: Any, n_agents: int) -> NDArray[np.intp]:
             f"record has dtype {agents.dtype} and shape {agents.shape}; expected a sequence of "
             "agents' numbers"
         )
-    if agents.min() < 0 or agents.max() >= n_agents:
-        raise ValueError(f"record holds {agents}; expected agents from 0 to {n_agents - 1}")
     return np.array(agents, dtype=np.intp)  # a copy: a Run makes its arrays read-only
-
-
-def _slices(n_steps: int) -> Iterator[tuple[int, int]]:
-    """Slices of a tenth of a second's work each, so that progress and Ctrl-C come through.
-
-    Agents take a tile of steps at once while they are in the cache, so that a slice is at least
-    that long, unless it would then last more than half a second.
-    """
-    first, size = 0, 1
-    while first < n_steps:
-        began = time.perf_counter()
-        last = min(first + size, n_steps)
-        yield first, last
-        per_step = max((time.perf_counter() - began) / (last - first), 1e-9)
-        size = min(8 * max(size, TILE), int(0.1 / per_step))
-        if size < TILE:
-            size = TILE if TILE * per_step < 0.5 else max(1, size)
-        first = last
 
 
 def _short(values: Float64) -> str:

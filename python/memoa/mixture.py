@@ -205,7 +205,4 @@ class ServerMixture:
         self._core = _core.ServerMixture(
             self.n_agents, self.n_outputs, self.settings._to_core(), self.n_threads or 0
         )
-        self._core.restore({k: np.asarray(v) if k not in _COUNTS else v for k, v in memory.items()})
-
-
-_COUNTS = ("steps", "newest")
+        self._core.restore(memory)

@@ -220,7 +220,7 @@ def test_the_agents_are_drawn_once(make: Callable[[], Any], observed: bool) -> N
     x, y, initial = series(4, 2, 3)
     model = ensemble(random_state=make())
     model.predict_one(x[0])
-    twin = ensemble(random_state=model._built["seed"])
+    twin = ensemble(random_state=model._drawn_seed)
     for one in (model, twin):
         if observed:
             one.observe(initial)
