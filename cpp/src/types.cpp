@@ -23,7 +23,8 @@ void check_finite(const char* name, const double* values, const Index* first, co
       rest /= *n;
     }
     throw std::invalid_argument(std::string(name) + " holds " + detail::to_text(values[i]) +
-                                " at [" + place + "]; expected finite numbers");
+                                " at [" + place +
+                                "]; expected finite numbers, not NaN or infinity");
   }
 }
 

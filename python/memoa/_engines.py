@@ -125,6 +125,12 @@ class Engines:
         """Learn the y of the x last predicted."""
         self.population.learn(self.server, y)
 
+    @property
+    def bytes(self) -> int:
+        """Of the agents' state and the mixture's window."""
+        row = self.n_agents * self.n_outputs * np.dtype(self.dtype).itemsize
+        return self.population.bytes + self.mixture.window * row
+
     def run(
         self, X: Float64, Y: Float64, record: NDArray[np.intp], progress: Progress | None
     ) -> Run:

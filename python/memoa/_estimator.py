@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from memoa import _core
 from memoa._frames import real_array
 from memoa._validate import Float64
 
@@ -85,6 +86,7 @@ class Estimator:
             raise ValueError(
                 f"y has shape {wanted.shape}; expected (n_steps, n_outputs) = {shown.shape}"
             )
+        _core.require_finite("y", wanted)
         return _r2(shown, wanted)
 
     def __sklearn_tags__(self) -> Any:

@@ -67,9 +67,16 @@ class OnlineEnsemble(Estimator):
         Width of an input, once one was seen.
     n_outputs_ : int
         Width of y, once one was seen.
+    feature_names_in_ : ndarray of object, shape (dx,)
+        Names of the inputs, where they came in a frame with string names or in a dict. From then on
+        a frame must have these columns in this order, and a dict these keys in any order. An array
+        is taken by position.
 
     Notes
     -----
+    The agents are drawn at the first prediction or run. They keep the parameters of that moment
+    until the next `fit`, whatever is set meanwhile, threads and policy included.
+
     Theory section 6, docs/theory.md; arXiv:2605.05492. Shifting or scaling y shifts or scales every
     prediction (with ``mixture.total=1`` and the first value observed), and an increasing affine
     change of an input coordinate changes nothing. Numbers beyond 1e150 (for y, 1e15 in float32) are
@@ -354,6 +361,11 @@ class OnlineEnsemble(Estimator):
     def __sklearn_is_fitted__(self) -> bool:
         """Whether something was learnt."""
         return self._engines is not None and self._engines.population.steps > 0
+
+    @property
+    def _raw_memory_usage(self) -> int:
+        """Bytes that what was learnt takes: river's name."""
+        return 0 if self._engines is None else self._engines.bytes
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Go on with the same bits; a forecast not yet learnt is predicted again."""
