@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from memoa.mixture import Mixture
 from memoa.run import Run
 
 Progress = Callable[[int, int], object]
-TILE = 16  # steps; the core's kTile
+_OLD_GENERATOR = np.random.RandomState
 
 
 def check(params: dict[str, Any]) -> dict[str, Any]:
@@ -40,7 +39,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
         "ridge": as_numbers("ridge", params["ridge"]),
         "n_threads": 0 if threads is None else as_int("n_threads", threads, 1),
     }
-    _core.check_settings(**settings)
+    _core.PopulationSettings(encoder=params["encoder"]._to_core(), **settings)
     dtype = as_choice("dtype", str(params["dtype"]), ("float64", "float32"))
     return {**settings, "dtype": dtype}
 
@@ -86,21 +85,16 @@ class Engines:
         self._build()
 
     def _build(self) -> None:
-        given, single = isinstance(self.encoder, Precomputed), self.dtype == "float32"
-        self.population = _core.Population(
-            encoder=self.encoder._to_core(),
-            n_inputs=0 if given else self.input_shape[0],
-            n_outputs=self.n_outputs,
-            seed=self.seed,
-            single=single,
-            **self._settings,
+        sizes: dict[str, Any] = {"n_outputs": self.n_outputs, "seed": self.seed}
+        if not isinstance(self.encoder, Precomputed):
+            sizes["n_inputs"] = self.input_shape[0]
+        settings = _core.PopulationSettings(
+            encoder=self.encoder._to_core(), **self._settings, **sizes
         )
+        single = self.dtype == "float32"
+        self.population = _core.Population(settings, single)
         self.server = _core.ServerMixture(
-            self.n_agents,
-            self.n_outputs,
-            self.mixture._to_core(),
-            self._settings["n_threads"],
-            single,
+            self.n_agents, self.n_outputs, self.mixture._to_core(), settings.n_threads, single
         )
 
     def with_outputs(self, n_outputs: int) -> Engines:
@@ -132,28 +126,31 @@ class Engines:
         return self.population.bytes + self.mixture.window * row
 
     def run(
-        self, X: Float64, Y: Float64, record: NDArray[np.intp], progress: Progress | None
+        self,
+        X: Float64,
+        Y: Float64,
+        initial: Float64 | None,
+        record: NDArray[np.intp],
+        progress: Progress | None,
     ) -> Run:
-        """Predict and learn a series that was checked."""
-        start, before = self.population.base(), self.population.costs()
-        self.population.mark_costs()
-        parts = []
-        for first, last in _slices(len(Y)):
-            parts.append(self.population.run(self.server, X[first:last], Y[first:last], record))
-            if progress is not None:
-                progress(last, len(Y))
+        """Predict and learn a series."""
+        found = self.population.run(
+            self.server, X, Y, initial=initial, record=record, progress=progress
+        )
         self._warn_of_overflow()
-        predictions, mean_field, worst_cost, recorded = map(np.concatenate, zip(*parts))
+        costs, unscored = found["costs"], found["unscored"]
+        scored = (len(Y) - unscored) * self.n_outputs
         return Run(
-            predictions=predictions,
+            predictions=found["predictions"],
             targets=Y.copy(),
-            initial=start,
-            mean_field=mean_field,
-            agent_rmse=np.sqrt((self.population.costs() - before) / Y.size),
-            worst_cost=worst_cost,
-            recorded=recorded,
+            initial=found["base"],
+            mean_field=found["mean_field"],
+            agent_rmse=np.sqrt(costs / scored) if scored else np.full(self.n_agents, np.nan),
+            worst_cost=found["worst_cost"],
+            recorded=found["recorded"],
             record=record,
             policy=self.policy,
+            unscored=unscored,
         )
 
     def _warn_of_overflow(self) -> None:
@@ -179,24 +176,3 @@ class Engines:
         self._build()
         self.population.restore(population)
         self.server.restore(server)
-
-
-_OLD_GENERATOR = np.random.RandomState
-
-
-def _slices(n_steps: int) -> Iterator[tuple[int, int]]:
-    """Slices of a tenth of a second's work each, so that progress and Ctrl-C come through.
-
-    Agents take a tile of steps at once while they are in the cache, so that a slice is at least
-    that long, unless it would then last more than half a second.
-    """
-    first, size = 0, 1
-    while first < n_steps:
-        began = time.perf_counter()
-        last = min(first + size, n_steps)
-        yield first, last
-        per_step = max((time.perf_counter() - began) / (last - first), 1e-9)
-        size = min(8 * max(size, TILE), int(0.1 / per_step))
-        if size < TILE:
-            size = TILE if TILE * per_step < 0.5 else max(1, size)
-        first = last

@@ -5,8 +5,10 @@ Frames are known by what they can do, so that neither pandas nor polars is impor
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -14,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memoa import _core
 from memoa._validate import Float64, as_array, as_float64
 
 Names = NDArray[np.object_]
@@ -83,17 +84,16 @@ def require_names(owner: str, known: Names | None, given: Names | None) -> None:
         _refuse_names(known, given, ordered=True)
 
 
-def require_moderate(name: str, array: Float64, largest: float, names: Names | None) -> None:
-    """Finite numbers of at most `largest`; where one is not, its column is named as well."""
+@contextmanager
+def naming_columns(names: Names | None) -> Iterator[None]:
+    """Where the core refuses a number of x or X, say in which of these columns it stands."""
     try:
-        _core.require_moderate(name, array, largest)
+        yield
     except ValueError as error:
-        if names is None:
+        place = re.match(r"[xX] holds .* at \[(?:\d+, )?(\d+)\]", str(error))
+        if names is None or place is None:
             raise
-        bad = ~np.isfinite(array)
-        bad = bad if bad.any() else np.abs(array) > largest
-        column = names[int(np.argmax(bad)) % len(names)]
-        raise ValueError(f"{error}: column {column!r}") from None
+        raise ValueError(f"{error}: column {names[int(place[1])]!r}") from None
 
 
 def _refuse_names(known: Names, given: Names, ordered: bool) -> None:

@@ -1,4 +1,7 @@
-"""The door of an ensemble: what callers hand in, checked once and made plain float64."""
+"""The door of an ensemble: what callers hand in, made plain float64 of the right shape and names.
+
+The core checks the numbers themselves, where it takes them.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memoa import _core
-from memoa._frames import Names, names_of, real_array, real_row, require_moderate, require_names
+from memoa._frames import Names, names_of, real_array, real_row, require_names
 from memoa._validate import Float64, require_shape
 from memoa.encoder import Encoder, Precomputed
-
-LARGEST = {"float64": 1e150, "float32": 1e15}  # of y; inputs are standardised in float64
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,6 @@ class Inputs:
             array = real_array("x", x)
         shape = self._shape()
         require_shape("x", array, f"({self._labels()}{',' if len(shape) == 1 else ''})", shape)
-        self._require_usable("x", array, names)
         return array, names
 
     def rows(self, X: Any) -> tuple[Float64, Names | None]:
@@ -59,7 +58,6 @@ class Inputs:
             require_names(self.owner, self.names, names)
         array = real_array("X", X)
         self._require_rows(array)
-        self._require_usable("X", array, names)
         return array, names
 
     def _given(self) -> bool:
@@ -102,34 +100,25 @@ class Inputs:
             )
         require_shape("X", array, f"(n_steps, {self._labels()})", (None, *shape))
 
-    def _require_usable(self, name: str, array: Float64, names: Names | None) -> None:
-        """Finite; and what is standardised must have squares. Features given may be of any size."""
-        if self._given():
-            _core.require_finite(name, array)
-        else:
-            require_moderate(name, array, LARGEST["float64"], names)
 
-
-def one_target(name: str, y: Any, n_outputs: int | None, dtype: str) -> Float64:
+def one_target(name: str, y: Any, n_outputs: int | None) -> Float64:
     """One step's y of shape (d,); a number is a y of one output."""
     target = real_array(name, y)
     target = target.reshape(1) if target.ndim == 0 else target
     require_shape(name, target, "(n_outputs,)", (n_outputs,))
-    _core.require_moderate(name, target, LARGEST[dtype])
     return target
 
 
-def targets_of(Y: Any, n_steps: int, n_outputs: int | None, dtype: str) -> tuple[Float64, bool]:
+def targets_of(Y: Any, n_steps: int, n_outputs: int | None) -> tuple[Float64, bool]:
     """Every step's y, shape (T, d), and whether it was given as (T,)."""
     targets = real_array("Y", Y)
     flat = targets.ndim == 1
     targets = targets[:, None] if flat else targets
     require_shape("Y", targets, "(n_steps, n_outputs)", (n_steps, n_outputs))
-    _core.require_moderate("Y", targets, LARGEST[dtype])
     return targets, flat
 
 
-def recorded_agents(record: Any, n_agents: int) -> NDArray[np.intp]:
+def recorded_agents(record: Any) -> NDArray[np.intp]:
     """Numbers of the agents to record, a new array."""
     agents = np.asarray([] if record is None else record)
     if agents.size == 0:
@@ -139,6 +128,4 @@ def recorded_agents(record: Any, n_agents: int) -> NDArray[np.intp]:
             f"record has dtype {agents.dtype} and shape {agents.shape}; expected a sequence of "
             "agents' numbers"
         )
-    if agents.min() < 0 or agents.max() >= n_agents:
-        raise ValueError(f"record holds {agents}; expected agents from 0 to {n_agents - 1}")
     return np.array(agents, dtype=np.intp)  # a copy: a Run makes its arrays read-only

@@ -8,9 +8,10 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from memoa import _core
 from memoa._engines import Engines, Progress, check, draw_seed
 from memoa._estimator import Estimator, join_river, not_fitted
-from memoa._frames import Names
+from memoa._frames import Names, naming_columns
 from memoa._inputs import Inputs, one_target, recorded_agents, targets_of
 from memoa._validate import Float64
 from memoa.encoder import Encoder, RandomFeatures
@@ -78,7 +79,7 @@ class OnlineEnsemble(Estimator):
     until the next `fit`, whatever is set meanwhile, threads and policy included.
 
     Theory section 6, docs/theory.md; arXiv:2605.05492. Shifting or scaling y shifts or scales every
-    prediction (with ``mixture.total=1`` and the first value observed), and an increasing affine
+    prediction but the very first (with ``mixture.total=1``), and an increasing affine
     change of an input coordinate changes nothing. Numbers beyond 1e150 (for y, 1e15 in float32) are
     refused, for their squares would not be finite; features given to Precomputed may be of any
     size.
@@ -169,7 +170,8 @@ class OnlineEnsemble(Estimator):
         """Learn the `y` that belongs to `x`.
 
         Where `x` is not the one last given to `predict_one`, it is predicted first: agents learn
-        from what they forecast. A forecast that is never learnt leaves no trace.
+        from what they forecast. A forecast that is never learnt leaves no trace. The first y ever
+        seen is observed, not learnt: nothing was known of its level.
 
         Parameters
         ----------
@@ -182,9 +184,10 @@ class OnlineEnsemble(Estimator):
             As in `predict_one`. Nothing is learnt then, and what was predicted can be learnt still.
         """
         inputs, names = self._inputs().row(x)
-        target = self._target("y", y)
+        target = one_target("y", y, self._width())
         pending = self._pending is not None and np.array_equal(self._pending, inputs)
         if not pending or target.size != self._learnt("y").n_outputs:  # its width may be new
+            _core.require_moderate("y", target, self._is_single())
             self._predict(inputs, names, target.size)
         self._learnt("y").learn(target)
         self.n_outputs_ = target.size
@@ -192,8 +195,17 @@ class OnlineEnsemble(Estimator):
         return self
 
     def observe(self, y: ArrayLike) -> OnlineEnsemble:
-        """Take `y` as the last value seen, without learning; before it, the base is 0."""
-        self._observe(self._target("y", y))
+        """Take `y` as the last value seen, without learning."""
+        target = one_target("y", y, self._width())
+        if self._engines is None:
+            _core.require_moderate("y", target, self._is_single())
+            self._base = target.copy()
+        else:
+            engines = self._engines_for(self._engines.input_shape, target.size)
+            engines.population.observe(target)
+            self._engines = engines
+        self.n_outputs_ = target.size
+        self._pending = None
         return self
 
     # ------------------------------------------------------------------ many steps
@@ -216,7 +228,8 @@ class OnlineEnsemble(Estimator):
         Y : array_like or data frame, shape (T, d), or (T,) where d = 1, float64
             Y[t] belongs to X[t].
         initial : array_like, shape (d,), optional
-            Observed first: the value just before Y[0].
+            Observed first: the value just before Y[0]. Where no y was ever seen, and none is given
+            here, Y[0] is observed, not learnt, and no error of the run counts it.
         record : sequence of int, optional
             Agents whose every prediction is kept, in ``Run.recorded``.
         progress : callable(done, total), optional
@@ -244,14 +257,9 @@ class OnlineEnsemble(Estimator):
         Run
         """
         inputs, names = self._inputs().rows(X)
-        targets, _ = self._targets(Y, len(inputs))
-        agents = recorded_agents(record, (self._engines or self).n_agents)
-        start = (
-            None
-            if initial is None
-            else one_target("initial", initial, targets.shape[1], self._dtype())
-        )
-        return self._run(inputs, targets, names, start, agents, progress)
+        targets, _ = targets_of(Y, len(inputs), self._width())
+        start = None if initial is None else one_target("initial", initial, targets.shape[1])
+        return self._run(inputs, targets, names, start, recorded_agents(record), progress)
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
         """Forget everything, then learn the series (X, y) in its order.
@@ -295,12 +303,13 @@ class OnlineEnsemble(Estimator):
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
         inputs, names = self._inputs().rows(X)
-        targets, self._flat = self._targets(y, len(inputs))
-        self._run(inputs, targets, names)
+        targets, flat = targets_of(y, len(inputs), self._width())
+        self._run(inputs, targets, names, None, recorded_agents(None), None)
+        self._flat = flat
         return self
 
     def predict(self, X: ArrayLike) -> Float64:
-        """Forecast for every row of `X` as if it were the next input; none of them is learnt.
+        """Forecast for every row of `X` as if it were the next input; leaves no trace.
 
         Parameters
         ----------
@@ -312,10 +321,9 @@ class OnlineEnsemble(Estimator):
         """
         if self._engines is None:
             raise not_fitted("predict was called before anything was learnt; expected fit first")
-        inputs, _ = self._inputs().rows(X)
-        mixed = self._engines.predict_rows(inputs)
-        if self._pending is not None:
-            self._engines.predict(self._pending)
+        inputs, names = self._inputs().rows(X)
+        with naming_columns(names):
+            mixed = self._engines.predict_rows(inputs)
         return mixed[:, 0] if self._flat else mixed
 
     # ------------------------------------------------------------------ what was learnt
@@ -359,8 +367,8 @@ class OnlineEnsemble(Estimator):
         return worst, float(costs[worst])
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Whether something was learnt."""
-        return self._engines is not None and self._engines.population.steps > 0
+        """Whether any y was seen."""
+        return self._engines is not None and self._engines.population.has_seen
 
     @property
     def _raw_memory_usage(self) -> int:
@@ -394,76 +402,67 @@ class OnlineEnsemble(Estimator):
             getattr(self, "feature_names_in_", None),
         )
 
-    def _target(self, name: str, y: ArrayLike) -> Float64:
-        return one_target(name, y, getattr(self, "n_outputs_", None), self._dtype())
+    def _width(self) -> int | None:
+        """Width of y, once one was seen."""
+        return getattr(self, "n_outputs_", None)
 
-    def _targets(self, Y: ArrayLike, n_steps: int) -> tuple[Float64, bool]:
-        return targets_of(Y, n_steps, getattr(self, "n_outputs_", None), self._dtype())
-
-    def _dtype(self) -> str:
-        return str((self._engines or self).dtype)
+    def _is_single(self) -> bool:
+        return str((self._engines or self).dtype) == "float32"
 
     def _engines_for(self, input_shape: tuple[int, ...], n_outputs: int | None) -> Engines:
-        """The engines, drawn now if they are not; before any y was seen, its width may change."""
-        if self._engines is not None and n_outputs in (None, self._engines.n_outputs):
-            return self._engines
-        base = np.zeros(n_outputs or 1) if self._base is None else self._base
-        if self._engines is not None:
-            engines = self._engines.with_outputs(base.size)
-        else:
-            if self._seed is None:
-                self._seed = draw_seed(self.random_state)
-            params = self.get_params(deep=False)
-            engines = Engines(params, input_shape, base.size, self._seed)
-        engines.population.observe(base)
-        return engines
+        """The engines, drawn now if they are not; before any y was seen, its width may change.
 
-    def _keep(self, engines: Engines, names: Names | None, n_outputs: int | None) -> None:
-        """Take over what `_engines_for` gave; only here do sizes and names become known."""
+        New ones are kept by the caller, once they have accepted their input.
+        """
+        if self._engines is not None:
+            same = n_outputs in (None, self._engines.n_outputs)
+            return self._engines if same else self._engines.with_outputs(n_outputs or 1)
+        if self._seed is None:
+            self._seed = draw_seed(self.random_state)
+        width = 1 if self._base is None else self._base.size
+        params = self.get_params(deep=False)
+        return Engines(params, input_shape, n_outputs or width, self._seed)
+
+    def _keep(self, engines: Engines, names: Names | None) -> None:
         if not hasattr(self, "n_features_in_"):
             self.n_features_in_ = int(engines.input_shape[-1])
             if names is not None:
                 self.feature_names_in_ = names
-        if n_outputs is not None:
-            self.n_outputs_ = n_outputs
         self._engines = engines
 
     def _predict(
         self, inputs: Float64, names: Names | None, n_outputs: int | None = None
     ) -> Float64:
         engines = self._engines_for(inputs.shape, n_outputs)
-        mixed = engines.predict(inputs)
-        self._keep(engines, names, n_outputs)
-        self._pending = inputs.copy()
+        if self._base is not None and not engines.population.has_seen:
+            engines.population.observe(self._base)
+        with naming_columns(names):
+            mixed = engines.predict(inputs)
+        self._keep(engines, names)
+        self._pending = inputs.copy()  # the caller may change it in place
         return mixed
-
-    def _observe(self, target: Float64) -> None:
-        if self._engines is None:
-            self._base = target.copy()
-            self.n_outputs_ = target.size
-        else:
-            engines = self._engines_for(self._engines.input_shape, target.size)
-            engines.population.observe(target)
-            self._keep(engines, None, target.size)
-        self._pending = None
 
     def _run(
         self,
         inputs: Float64,
         targets: Float64,
         names: Names | None,
-        start: Float64 | None = None,
-        record: NDArray[np.intp] | None = None,
-        progress: Progress | None = None,
+        initial: Float64 | None,
+        record: NDArray[np.intp],
+        progress: Progress | None,
     ) -> Run:
-        """A series that was checked."""
         engines = self._engines_for(inputs.shape[1:], targets.shape[1])
-        if start is not None:
-            engines.population.observe(start)
-        self._keep(engines, names, targets.shape[1])
-        self._pending = None
-        record = np.zeros(0, dtype=np.intp) if record is None else record
-        return engines.run(inputs, targets, record, progress)
+        if initial is None and not engines.population.has_seen:
+            initial = self._base
+        try:
+            with naming_columns(names):
+                return engines.run(inputs, targets, initial, record, progress)
+        finally:  # what was interrupted has learnt the steps done, what was refused nothing
+            if engines.population.has_seen:
+                self._keep(engines, names)
+                self.n_outputs_ = engines.n_outputs
+                if not engines.population.is_pending:
+                    self._pending = None
 
     def _learnt(self, name: str) -> Engines:
         if self._engines is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 
 import memoa
 from helpers import assert_close, assert_same_bits, ensemble, series
+from memoa._engines import Engines
 
 
 @pytest.fixture
@@ -159,8 +159,10 @@ def test_a_fit_that_fails_restores_what_was_learnt(
     for one in (model, twin):
         one.predict_one(x[0])
 
-    def slices(n_steps: int) -> Iterator[tuple[int, int]]:
-        yield 0, n_steps // 2
+    whole = Engines.run
+
+    def half(self: Engines, X: Any, Y: Any, *rest: Any) -> None:
+        whole(self, X[:20], Y[:20], *rest)
         raise error
 
     def build(self: Any) -> None:
@@ -168,9 +170,9 @@ def test_a_fit_that_fails_restores_what_was_learnt(
 
     with monkeypatch.context() as patch:
         if where == "draw":
-            patch.setattr("memoa._engines.Engines._build", build)
+            patch.setattr(Engines, "_build", build)
         else:
-            patch.setattr("memoa._engines._slices", slices)
+            patch.setattr(Engines, "run", half)
         with pytest.raises(error):
             model.fit(x[:, :1], np.column_stack([y, y]))
     assert model.n_features_in_ == 2
@@ -189,7 +191,7 @@ def test_an_ensemble_that_cannot_be_drawn_has_seen_nothing(monkeypatch: pytest.M
 
     model = ensemble()
     with monkeypatch.context() as patch:
-        patch.setattr("memoa._engines.Engines._build", build)
+        patch.setattr(Engines, "_build", build)
         for attempt in (
             lambda: model.predict_one(x[0]),
             lambda: model.learn_one(x[0], y[0]),

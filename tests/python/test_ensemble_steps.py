@@ -37,19 +37,28 @@ def test_predict_one_leaves_no_trace(policy: str) -> None:
     assert_same_bits(model.agent_rmse, twin.agent_rmse)
 
 
-def test_predict_leaves_no_trace_either() -> None:
-    x, y, _ = series(15)
-    model, twin = ensemble(), ensemble()
-    for one_x, one_y in zip(x[:10], y[:10]):
-        model.predict_one(one_x)
-        twin.predict_one(one_x)
-        rows = model.predict(x)
-        assert_same_bits(model.predict(x), rows)
-        assert_same_bits(model.agent_predictions, twin.agent_predictions)
-        model.learn_one(one_x, one_y)
-        twin.learn_one(one_x, one_y)
-        assert_same_bits(model.predict(x[3:4])[0], twin.predict_one(x[3]))
-    assert_same_bits(steps(model, x[10:], y[10:]), steps(twin, x[10:], y[10:]))
+@pytest.mark.parametrize("encoder", [memoa.RandomFeatures(4), memoa.EchoState(4)], ids=str)
+@pytest.mark.parametrize("pending", [False, True])
+@pytest.mark.parametrize("learnt", [0, 1, 9])
+def test_predict_leaves_no_trace_either(encoder: Any, pending: bool, learnt: int) -> None:
+    x, y, initial = series(15, 2, 2)
+    model, twin = ensemble(encoder=encoder), ensemble(encoder=encoder)
+    for one in (model, twin):
+        one.observe(initial)
+        one.predict_one(x[0])
+        steps(one, x[:learnt], y[:learnt])
+        if pending:
+            one.predict_one(x[learnt])
+    rows = model.predict(x)
+    assert_same_bits(model.predict(x), rows)
+    for name in ("agent_predictions", "mean_field", "weights", "mixture_weight", "agent_rmse"):
+        assert_same_bits(getattr(model, name), getattr(twin, name))
+    model.score(x, y)
+    assert pickle.dumps(model) == pickle.dumps(twin)
+    assert_same_bits(rows[3], copy.deepcopy(model).predict_one(x[3]))
+    for one in (model, twin):
+        one.learn_one(x[learnt], y[learnt])
+    assert_same_bits(steps(model, x[learnt:], y[learnt:]), steps(twin, x[learnt:], y[learnt:]))
 
 
 def test_the_server_mixes_the_agents_predictions(policy: str) -> None:

@@ -48,7 +48,7 @@ struct BasicPopulation<Real>::State {
   std::vector<double> tile_mean;       // (steps, d): mean increments
   Standardiser standardiser, counted;  // learnt; with the pending input counted
   std::vector<double> standardised;
-  Index steps = 0;
+  Index steps = 0, has_seen = 0;
   Overflow last_overflow;
   bool pending = false, unlearnt = false, uncharged = false;
 
@@ -94,6 +94,20 @@ struct BasicPopulation<Real>::State {
     resize(responses, detail::kTile);
     resize(tile_mean, detail::kTile * d);
     draw();
+  }
+
+  /// Finite, and of a size to be squared where they are standardised; without a heap.
+  void require_input(const double* x) const {
+    if (dx > 0)
+      require_moderate("x", x, {dx}, kLargest<double>);
+    else
+      require_finite("x", x, {N, p});
+  }
+  void require_inputs(const double* inputs, Index n) const {
+    if (dx > 0)
+      require_moderate("X", inputs, {n, dx}, kLargest<double>);
+    else
+      require_finite("X", inputs, {n, N, p});
   }
 
   // ------------------------------------------------------------------ layout
@@ -221,6 +235,7 @@ struct BasicPopulation<Real>::State {
     Real *forecast, *energy, *increment;  // (steps, d, padded), (steps, padded), as forecast
     const Real* next;  // (steps, d): what comes after each step, or null if not known yet
     bool want_worst;
+    bool glance = false;
   };
 
   void charge(Index first, Index last) {
@@ -230,26 +245,28 @@ struct BasicPopulation<Real>::State {
   /// Theory section 6, steps 1 and 2, for the chunk's agents.
   void forecast_chunk(const Window& w, Index chunk, int thread) {
     const Index width = w.steps * (d + 1);
-    const detail::Advance<Real> pass{&record,
-                                     records.data(),
-                                     N,
-                                     types,
-                                     std::sqrt(2.0 / static_cast<double>(p)),
-                                     leak,
-                                     w.steps,
-                                     unlearnt,
-                                     learnt_x.data(),
-                                     w.change,
-                                     w.x,
-                                     w.given,
-                                     w.forecast,
-                                     w.energy,
-                                     padded,
-                                     d * padded,
-                                     padded,
-                                     partial.data() + chunk * width,
-                                     overflowed.data() + chunk * w.steps,
-                                     work[thread].data()};
+    detail::Advance<Real> pass;
+    pass.record = &record;
+    pass.records = records.data();
+    pass.n_agents = N;
+    pass.types = types;
+    pass.norm = std::sqrt(2.0 / static_cast<double>(p));
+    pass.leak = leak;
+    pass.steps = w.steps;
+    pass.learn_first = unlearnt;
+    pass.keep_last = !w.glance;
+    pass.learn_x = learnt_x.data();
+    pass.change = w.change;
+    pass.x = w.x;
+    pass.given = w.given;
+    pass.forecast = w.forecast;
+    pass.energy = w.energy;
+    pass.padded = padded;
+    pass.forecast_stride = d * padded;
+    pass.energy_stride = padded;
+    pass.sums = partial.data() + chunk * width;
+    pass.bad = overflowed.data() + chunk * w.steps;
+    pass.work = work[thread].data();
     of_chunk(chunk, [&](Index first, Index last) {
       if (uncharged) charge(first, last);
       kernels.advance(pass, first, last);
@@ -349,6 +366,7 @@ struct BasicPopulation<Real>::State {
       worker.chunks(chunks, [&](Index chunk) { act_chunk(w, chunk); });
     });
     unlearnt = uncharged = false;
+    if (w.glance) return;
     for (Index step = 0; step < w.steps; ++step)
       for (Index chunk = 0; chunk < chunks; ++chunk)
         if (overflowed[chunk * w.steps + step] < N) {
@@ -367,7 +385,42 @@ struct BasicPopulation<Real>::State {
                    [](double v) { return static_cast<Real>(v); });
   }
 
+  /// Before any y was seen nothing is known.
+  void predict_nothing() {
+    std::fill_n(increment.data(), d * padded, Real(0));
+    for (auto* v : {&base, &shown_base, &mean_field}) std::fill(v->begin(), v->end(), 0.0);
+    pending = true;
+  }
+  void observe(const double* y) {
+    std::copy_n(y, d, base.begin());
+    has_seen = 1;
+    pending = false;
+  }
+
+  /// The increments (d, padded) for x, which is not to be learnt.
+  const Real* glance(const double* x) {
+    reserve(1);
+    if (dx > 0) {
+      const Standardiser kept = counted;
+      standardise(x, tile_x.data());
+      counted = kept;
+    }
+    Window w{1,
+             tile_x.data(),
+             change.data(),
+             x,
+             tile_forecast.data(),
+             tile_energy.data(),
+             tile_forecast.data(),
+             nullptr,
+             false};
+    w.glance = true;
+    pass(w);
+    return tile_forecast.data();
+  }
+
   void predict(const double* x) {
+    if (!has_seen) return predict_nothing();
     shown_base = base;
     if (dx > 0) standardise(x, shown_x.data());
     pass({1, shown_x.data(), change.data(), x, forecast.data(), energy.data(), increment.data(),
@@ -377,6 +430,7 @@ struct BasicPopulation<Real>::State {
   }
 
   void learn(const double* y) {
+    if (!has_seen) return observe(y);
     for (Index o = 0; o < d; ++o) change[o] = static_cast<Real>(y[o] - base[o]);
     learnt_x = shown_x;
     unlearnt = uncharged = true;
@@ -407,13 +461,16 @@ struct BasicPopulation<Real>::State {
 
   // ------------------------------------------------------------------ a tile of steps
 
+  void reserve(Index n) {
+    if (tile_energy.size() >= n * padded) return;
+    tile_forecast = detail::Buffer<Real>(n * d * padded);
+    tile_energy = detail::Buffer<Real>(n * padded);
+  }
+
   /// Predicts and learns n steps at once. Increments of step t begin t d strides after the result.
   const Real* tile(const double* inputs, Index width, const double* targets, Index n,
                    bool want_worst) {
-    if (n > 1 && tile_energy.size() < n * padded) {
-      tile_forecast = detail::Buffer<Real>(n * d * padded);
-      tile_energy = detail::Buffer<Real>(n * padded);
-    }
+    if (n > 1) reserve(n);
     std::copy(change.begin(), change.end(), tile_change.begin());
     for (Index t = 0; t < n; ++t) {
       if (dx > 0) {
