@@ -46,9 +46,13 @@ def test_predict_leaves_no_trace_either() -> None:
         rows = model.predict(x)
         assert_same_bits(model.predict(x), rows)
         assert_same_bits(model.agent_predictions, twin.agent_predictions)
+        assert_same_bits(model.mean_field, twin.mean_field)
         model.learn_one(one_x, one_y)
         twin.learn_one(one_x, one_y)
-        assert_same_bits(model.predict(x[3:4])[0], twin.predict_one(x[3]))
+        forecast = model.predict(x[3:4])[0]
+        assert_same_bits(model.agent_predictions, twin.agent_predictions)  # with nothing pending
+        assert_same_bits(model.mean_field, twin.mean_field)
+        assert_same_bits(forecast, twin.predict_one(x[3]))
     assert_same_bits(steps(model, x[10:], y[10:]), steps(twin, x[10:], y[10:]))
 
 
