@@ -33,7 +33,7 @@ void check_size(const char* name, const double* values, const Index* first, cons
       place_of(bad - values, first, last) + "]; expected " +
       (std::isfinite(*bad)
            ? "numbers of at most " + detail::to_text(largest) + ", whose squares are finite"
-           : "finite numbers"));
+           : "finite numbers, not NaN or infinity"));
 }
 
 }  // namespace

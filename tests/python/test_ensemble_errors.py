@@ -33,8 +33,11 @@ BAD_X: list[tuple[Any, type[Exception], str]] = [
     (1.0, ValueError, r"x has shape \(\); expected \(n_inputs,\)"),
     ([[1.0, 2.0]], ValueError, r"x has shape \(1, 2\); expected \(n_inputs,\)"),
     (["1", "2"], TypeError, "x has dtype <U1; expected float64"),
-    ([1j, 0], TypeError, "x has dtype complex128; expected float64"),
-    ([None, 1.0], TypeError, "x has dtype object; expected float64"),
+    ([1j, 0], ValueError, "Complex data not supported: x has dtype complex128; expected real"),
+    ([None, 1.0], TypeError, r"x\[0\] is None: float\(\) argument must be"),
+    (["warm", 1.0, 2], TypeError, "x has dtype <U32; expected float64"),
+    (np.array(["1", 2.0], object), TypeError, r"x\[0\] is '1' of type str; expected a number"),
+    ([10**400, 0], ValueError, r"x\[0\] is too large for a float64"),
     ([[1.0], [1.0, 2.0]], ValueError, "x is ragged; expected a rectangular array"),
 ]
 BAD_Y: list[tuple[Any, type[Exception], str]] = [
@@ -44,7 +47,7 @@ BAD_Y: list[tuple[Any, type[Exception], str]] = [
     ([], ValueError, r"y has shape \(0,\); expected \(n_outputs,\)"),
     ([[1.0, 2.0]], ValueError, r"y has shape \(1, 2\); expected \(n_outputs,\)"),
     ("1", TypeError, "y has dtype <U1; expected float64"),
-    ([1j, 0], TypeError, "y has dtype complex128; expected float64"),
+    ([1j, 0], ValueError, "Complex data not supported: y has dtype complex128; expected real"),
     (None, TypeError, "y has dtype object; expected float64"),
 ]
 BAD_RUN: list[tuple[dict[str, Any], type[Exception], str]] = [
@@ -58,14 +61,15 @@ BAD_RUN: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"initial": "ab"}, TypeError, "initial has dtype <U2; expected float64"),
     ({"X": X[:-1]}, ValueError, r"[XY] has shape .*; expected .*"),
     ({"X": X[0]}, ValueError, r"X has shape \(2,\)\. Reshape your data"),
-    ({"X": X[:0], "Y": Y[:0]}, ValueError, r"Y has shape \(0, 2\); expected \(n_steps, "),
+    ({"X": X[:0], "Y": Y[:0]}, ValueError, r"X has shape \(0, 2\); expected \(n_steps, "),
     ({"X": X[:, :0]}, ValueError, r"X has 0 feature\(s\) \(shape=\(14, 0\)\)"),
     ({"X": X[:, None]}, ValueError, r"X has shape \(14, 1, 2\)"),
     ({"Y": Y[:, :0]}, ValueError, r"Y has shape \(14, 0\); expected"),
     ({"Y": Y[..., None]}, ValueError, r"Y has shape \(14, 2, 1\); expected"),
     ({"Y": 1.0}, ValueError, r"Y has shape \(\); expected"),
-    ({"X": X.astype(object)}, TypeError, "X has dtype object; expected float64"),
-    ({"Y": Y.astype(complex)}, TypeError, "Y has dtype complex128; expected float64"),
+    ({"X": X.astype(str)}, TypeError, "X has dtype <U32; expected float64"),
+    ({"X": X.astype(object) + 1j}, TypeError, r"X\[0, 0\] is .*: float\(\) argument must be"),
+    ({"Y": Y.astype(complex)}, ValueError, "Complex data not supported: Y has dtype complex128"),
     ({"record": [0, 6]}, ValueError, "record holds agent 6; expected agents from 0 to 5"),
     ({"record": [-1]}, ValueError, "record holds agent -1; expected agents from 0 to 5"),
     ({"record": [0.5]}, TypeError, "record has dtype float64 .*; expected a sequence of"),
@@ -79,8 +83,12 @@ def attempts() -> list[Any]:
     """Calls that every ensemble refuses, whatever it has learnt."""
     cases: list[tuple[str, Attempt, type[Exception], str]] = []
     for x, error, message in BAD_X:
-        cases.append((f"predict_one {x}", lambda m, x=x: m.predict_one(x), error, message))
-        cases.append((f"learn_one {x}", lambda m, x=x: m.learn_one(x, OK), error, "x "))
+        cases.append(
+            (f"predict_one {str(x)[:20]}", lambda m, x=x: m.predict_one(x), error, message)
+        )
+        cases.append(
+            (f"learn_one {str(x)[:20]}", lambda m, x=x: m.learn_one(x, OK), error, message)
+        )
     for y, error, message in BAD_Y:
         cases.append((f"observe {y}", lambda m, y=y: m.observe(y), error, message))
     for change, error, message in BAD_RUN:
@@ -147,9 +155,9 @@ def test_a_refused_y_can_be_followed_by_a_good_one(
         (lambda m: m.predict_one([1.0]), r"x has shape \(1,\); expected \(n_inputs,\) = \(2,\)"),
         (lambda m: m.learn_one(np.ones(3), OK), r"x has shape \(3,\); expected .* = \(2,\)"),
         (lambda m: m.observe(1.0), r"y has shape \(1,\); expected \(n_outputs,\) = \(2,\)"),
-        (lambda m: m.run(X, Y[:, 0]), r"Y has shape \(14, 1\); expected .* = \(any, 2\)"),
+        (lambda m: m.run(X, Y[:, 0]), r"Y has shape \(14, 1\); expected .* = \(14, 2\)"),
         (lambda m: m.run(X[:, :1], Y), "X has 1 features, but OnlineEnsemble is expecting 2"),
-        (lambda m: m.partial_fit(X, Y[:, :1]), r"Y has shape \(14, 1\); expected .* = \(any, 2\)"),
+        (lambda m: m.partial_fit(X, Y[:, :1]), r"Y has shape \(14, 1\); expected .* = \(14, 2\)"),
         (lambda m: m.predict(X[:, :1]), "X has 1 features, but OnlineEnsemble is expecting 2"),
         (lambda m: m.predict(X[0]), r"X has shape \(2,\)\. Reshape your data"),
         (lambda m: m.predict(LATE_NAN[0]), r"X holds nan at \[13, 1\]; expected finite"),
@@ -247,9 +255,17 @@ def test_precomputed_features_of_another_shape_are_refused() -> None:
 def test_bad_settings(change: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         memoa.OnlineEnsemble(**change)
-    model = memoa.OnlineEnsemble(4).set_params(**change)
+    model = memoa.OnlineEnsemble(4).fit(X, Y)
+    before = model.get_params()
+    with pytest.raises(error, match=message):
+        model.set_params(**({"effort": 7.0, "horizon": 7} | change))
+    assert model.get_params() == before
+    for name, value in change.items():
+        setattr(model, name, value)
     with pytest.raises(error, match=message):
         model.fit(X, Y)
+    setattr(model, name, before[name])
+    assert_same_bits(model.predict(X), memoa.OnlineEnsemble(4).fit(X, Y).predict(X))
 
 
 @pytest.mark.parametrize(
@@ -257,6 +273,5 @@ def test_bad_settings(change: dict[str, Any], error: type[Exception], message: s
     [(-1, ValueError), (2**64, ValueError), (1.5, TypeError), ("0", TypeError)],
 )
 def test_bad_random_states(random_state: Any, error: type[Exception]) -> None:
-    model = memoa.OnlineEnsemble(4, random_state=random_state)
     with pytest.raises(error, match="random_state is .*; expected an integer"):
-        model.predict_one([1.0])
+        memoa.OnlineEnsemble(4, random_state=random_state)
