@@ -164,6 +164,19 @@ def test_an_interrupted_run_has_learnt_the_steps_done(error: type[BaseException]
     assert_same_bits(rest.worst_cost, expected.worst_cost)
 
 
+def test_progress_may_look_at_the_ensemble() -> None:
+    x, y, initial = series(300)
+    model, seen = ensemble().observe(initial), []
+    steps(model, x[:9], y[:9])
+
+    def look(done: int, total: int) -> None:
+        seen.append((done, model.agent_rmse.shape, model.predict(x[:1]).shape))
+
+    run = model.run(x[9:], y[9:], progress=look)
+    assert seen[-1] == (291, (6,), (1, 1))
+    assert_same_bits(run.predictions, ensemble().run(x, y, initial=initial).predictions[9:])
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, RuntimeError])
 @pytest.mark.parametrize("where", ["draw", "run"])
 def test_a_fit_that_fails_restores_what_was_learnt(
@@ -217,19 +230,6 @@ def test_an_ensemble_that_cannot_be_drawn_has_seen_nothing(monkeypatch: pytest.M
     assert not hasattr(model, "n_features_in_")
     assert not hasattr(model, "n_outputs_")
     assert_same_bits(model.run(x[:, :1], y[:, 0]).predictions[:1], np.zeros((1, 1)))
-
-
-def test_progress_may_look_at_the_ensemble() -> None:
-    x, y, initial = series(300)
-    model, seen = ensemble().observe(initial), []
-    steps(model, x[:9], y[:9])
-
-    def look(done: int, total: int) -> None:
-        seen.append((done, model.agent_rmse.shape, model.predict(x[:1]).shape))
-
-    run = model.run(x[9:], y[9:], progress=look)
-    assert seen[-1] == (291, (6,), (1, 1))
-    assert_same_bits(run.predictions, ensemble().run(x, y, initial=initial).predictions[9:])
 
 
 # ---------------------------------------------------------------- against plain baselines
