@@ -1,5 +1,7 @@
 #include "memoa/population.hpp"
 
+#include <cmath>
+
 #include "detail/memory.hpp"
 #include "detail/population_state.hpp"
 #include "detail/validate.hpp"
@@ -63,7 +65,11 @@ BasicPopulation<Real>& BasicPopulation<Real>::operator=(BasicPopulation&&) noexc
 
 template <class Real>
 const PopulationSettings& BasicPopulation<Real>::settings() const {
-  return state_->s;
+  return state_->settings;
+}
+template <class Real>
+bool BasicPopulation<Real>::has_seen() const {
+  return state_->has_seen != 0;
 }
 template <class Real>
 bool BasicPopulation<Real>::is_pending() const {
@@ -83,15 +89,15 @@ const double* BasicPopulation<Real>::mean_field() const {
 }
 template <class Real>
 const Real* BasicPopulation<Real>::increments() const {
-  return state_->increment.data();
+  return state_->kept.increment.data();
 }
 template <class Real>
 Index BasicPopulation<Real>::stride() const {
-  return state_->padded;
+  return state_->layout.padded;
 }
 template <class Real>
 Overflow BasicPopulation<Real>::overflow() const {
-  return state_->last_overflow;
+  return state_->overflow;
 }
 template <class Real>
 std::size_t BasicPopulation<Real>::bytes() const {
@@ -99,116 +105,90 @@ std::size_t BasicPopulation<Real>::bytes() const {
 }
 
 template <class Real>
-double BasicPopulation<Real>::worst_cost() const {
-  State& s = *state_;
-  if (s.uncharged) s.charge_all();
-  return s.kernels.worst(s.cost.data(), s.cost_at_mark.data(), 0, s.N);
-}
-
-template <class Real>
-void BasicPopulation<Real>::energies(double* out) const {
-  std::copy_n(state_->energy.data(), state_->N, out);
-}
-
-template <class Real>
-void BasicPopulation<Real>::costs(double* out) const {
-  if (state_->uncharged) state_->charge_all();
-  std::copy_n(state_->cost.data(), state_->N, out);
-}
-
-template <class Real>
-void BasicPopulation<Real>::costs_since_mark(double* out) const {
-  costs(out);
-  const auto& mark = state_->cost_at_mark;
-  for (Index i = 0; i < mark.size() && i < state_->N; ++i) out[i] -= mark.data()[i];
-}
-
-template <class Real>
-void BasicPopulation<Real>::mark_costs() {
-  if (state_->uncharged) state_->charge_all();
-  if (state_->cost_at_mark.size() == 0)
-    state_->cost_at_mark = detail::Buffer<double>(state_->padded);
-  std::copy_n(state_->cost.data(), state_->padded, state_->cost_at_mark.data());
-}
-
-template <class Real>
 void BasicPopulation<Real>::observe(const double* y) {
-  require_moderate("y", y, {state_->d}, kLargest<Real>);
-  state_->observe(y);  // drops what was predicted, which had another base
-}
-template <class Real>
-bool BasicPopulation<Real>::has_seen() const {
-  return state_->has_seen != 0;
+  require_moderate("y", y, {state_->layout.d}, kLargest<Real>);
+  state_->observe(y);
 }
 
 template <class Real>
 void BasicPopulation<Real>::predict(const double* x) {
   state_->require_input(x);
-  state_->predict(x);
+  if (has_seen())
+    state_->show(x, 1, nullptr, false);
+  else
+    state_->show_nothing();
 }
 
 template <class Real>
 void BasicPopulation<Real>::learn(const double* y) {
   if (!state_->pending)
     throw std::invalid_argument("x was not predicted; expected predict before learn");
-  require_moderate("y", y, {state_->d}, kLargest<Real>);
-  state_->learn(y);
+  require_moderate("y", y, {state_->layout.d}, kLargest<Real>);
+  if (!has_seen()) return state_->observe(y);
+  state_->learn(y, 1);
+  state_->lesson.to_costs = true;
 }
 
 template <class Real>
 void BasicPopulation<Real>::predictions(double* out) const {
-  const State& s = *state_;
-  for (Index i = 0; i < s.N; ++i)
-    for (Index o = 0; o < s.d; ++o)
-      out[i * s.d + o] =
-          s.shown_base[o] + static_cast<double>(s.increment.data()[o * s.padded + i]);
+  const auto shown = state_->kept.increments(state_->layout);
+  for (Index i = 0; i < shown.N; ++i)
+    for (Index o = 0; o < shown.size; ++o)
+      out[i * shown.size + o] = state_->shown_base[o] + static_cast<double>(shown.at(o, i));
+}
+
+template <class Real>
+void BasicPopulation<Real>::energies(double* out) const {
+  std::copy_n(state_->kept.energy.data(), state_->layout.N, out);
+}
+
+template <class Real>
+void BasicPopulation<Real>::costs(double* out) const {
+  state_->settle_costs();
+  std::copy_n(state_->kept.cost.data(), state_->layout.N, out);
+}
+
+template <class Real>
+void BasicPopulation<Real>::costs_since_mark(double* out) const {
+  costs(out);
+  const auto& mark = state_->kept.at_mark;
+  if (mark.size() == 0) return;
+  for (Index i = 0; i < state_->layout.N; ++i) out[i] -= mark.data()[i];
+}
+
+template <class Real>
+double BasicPopulation<Real>::worst_cost() const {
+  state_->settle_costs();
+  const detail::Kept<Real>& kept = state_->kept;
+  return state_->pass.kernels().worst(kept.cost.data(), kept.at_mark.data(), 0, state_->layout.N);
+}
+
+template <class Real>
+void BasicPopulation<Real>::mark_costs() {
+  state_->mark_costs();
 }
 
 template <class Real>
 PopulationMemory BasicPopulation<Real>::memory() const {
-  State& s = *state_;
-  s.settle();
-  PopulationMemory m;
-  m.steps = s.steps;
-  m.has_seen = s.has_seen;
-  m.base = s.base;
-  m.shown_base = s.shown_base;
-  m.mean_field = s.mean_field;
-  m.costs.assign(s.cost.data(), s.cost.data() + s.N);
-  m.gram = s.gather(s.record.gram, detail::packed_size(s.p));
-  m.cross = s.gather(s.record.cross, s.d * s.p);
-  m.reservoir = s.gather(s.record.reservoir, s.has_reservoir() ? s.p : 0);
-  m.increments.resize(static_cast<std::size_t>(s.N * s.d));
-  for (Index i = 0; i < s.N; ++i)
-    for (Index o = 0; o < s.d; ++o)
-      m.increments[i * s.d + o] = s.increment.data()[o * s.padded + i];
-  m.standardiser = s.standardiser;
-  return m;
+  state_->settle();
+  PopulationMemory memory;
+  state_->exchange(memory, detail::Save());
+  return memory;
 }
 
 template <class Real>
-void BasicPopulation<Real>::restore(const PopulationMemory& m) {
+void BasicPopulation<Real>::restore(const PopulationMemory& memory) {
+  detail::check_fields(memory, *this);
+  require(memory.steps >= 0, "memory.steps", memory.steps, "at least 0");
+  require(memory.has_seen == 0 || memory.has_seen == 1, "memory.has_seen", memory.has_seen,
+          "0 or 1");
+  const double counted = memory.standardiser.steps;
+  require(counted >= 0.0 && std::isfinite(counted), "memory.standardiser.steps", counted,
+          "a number of steps >= 0");
   State& s = *state_;
-  detail::check_fields(m, *this);
-  require(m.steps >= 0, "memory.steps", m.steps, "at least 0");
-  require(m.has_seen == 0 || m.has_seen == 1, "memory.has_seen", m.has_seen, "0 or 1");
-  require(m.standardiser.steps >= 0.0 && std::isfinite(m.standardiser.steps),
-          "memory.standardiser.steps", m.standardiser.steps, "a number of steps >= 0");
-  s.unlearnt = s.uncharged = s.pending = false;
-  s.steps = m.steps;
-  s.has_seen = m.has_seen;
-  s.base = m.base;
-  s.shown_base = m.shown_base;
-  s.mean_field = m.mean_field;
-  std::copy(m.costs.begin(), m.costs.end(), s.cost.data());
-  mark_costs();
-  s.spread(m.gram, s.record.gram);
-  s.spread(m.cross, s.record.cross);
-  s.spread(m.reservoir, s.record.reservoir);
-  for (Index i = 0; i < s.N; ++i)
-    for (Index o = 0; o < s.d; ++o)
-      s.increment.data()[o * s.padded + i] = static_cast<Real>(m.increments[i * s.d + o]);
-  s.standardiser = m.standardiser;
+  s.exchange(memory, detail::Load());
+  s.pending = s.lesson.to_records = s.lesson.to_costs = false;
+  s.mark_costs();
 }
 
 template class BasicPopulation<double>;

@@ -36,8 +36,7 @@ class Runner {
         inputs_(inputs),
         targets_(targets),
         output_(output),
-        d_(state_.d),
-        width_(state_.dx > 0 ? state_.dx : state_.N * state_.p),
+        d_(state_.layout.d),
         base_(static_cast<std::size_t>(d_)) {}
 
   /// The steps [first, last).
@@ -49,35 +48,35 @@ class Runner {
  private:
   /// Nothing is known of the first y that is ever seen.
   void observe_first(Index t) {
-    state_.predict_nothing();
+    state_.show_nothing();
     state_.observe(targets_ + t * d_);
-    const std::vector<double> nothing(static_cast<std::size_t>(d_), 0.0);
-    std::copy_n(nothing.data(), d_, output_.predictions + t * d_);
-    if (output_.mean_field) std::copy_n(nothing.data(), d_, output_.mean_field + t * d_);
+    std::fill_n(output_.predictions + t * d_, d_, 0.0);
+    if (output_.mean_field) std::fill_n(output_.mean_field + t * d_, d_, 0.0);
     if (output_.worst_cost) output_.worst_cost[t] = 0.0;
-    for (Index j = 0; j < output_.n_record; ++j)
-      std::copy_n(nothing.data(), d_, output_.recorded + (t * output_.n_record + j) * d_);
+    std::fill_n(output_.recorded + t * output_.n_record * d_, output_.n_record * d_, 0.0);
   }
 
   /// A tile of n steps from `first` on.
   void take(Index first, Index n) {
     std::copy(state_.base.begin(), state_.base.end(), base_.begin());
-    const Real* increments = state_.tile(inputs_ + first * width_, width_, targets_ + first * d_, n,
+    const Real* increments = state_.show(inputs_ + first * state_.width(), n, targets_ + first * d_,
                                          output_.worst_cost != nullptr);
+    state_.learn(targets_ + first * d_, n);
+    const Index stride = state_.layout.padded;
     for (Index step = 0; step < n; ++step) {
       const Index t = first + step;
       const double* before = step == 0 ? base_.data() : targets_ + (t - 1) * d_;
-      const Real* shown = increments + step * d_ * state_.padded;
-      server_.stage(shown, state_.padded, before);
+      const Real* shown = increments + step * d_ * stride;
+      server_.stage(shown, stride, before);
       server_.mixed(server_.staged, output_.predictions + t * d_);
       server_.settle(targets_ + t * d_);
       for (Index o = 0; o < d_ && output_.mean_field; ++o)
-        output_.mean_field[t * d_ + o] = before[o] + state_.tile_mean[step * d_ + o];
+        output_.mean_field[t * d_ + o] = before[o] + state_.pass.mean(step)[o];
       for (Index j = 0; j < output_.n_record; ++j)
         for (Index o = 0; o < d_; ++o)
           output_.recorded[(t * output_.n_record + j) * d_ + o] =
-              before[o] + static_cast<double>(shown[o * state_.padded + output_.record[j]]);
-      if (output_.worst_cost) output_.worst_cost[t] = state_.worst_of_tile(n, step);
+              before[o] + static_cast<double>(shown[o * stride + output_.record[j]]);
+      if (output_.worst_cost) output_.worst_cost[t] = state_.pass.worst(step);
     }
   }
 
@@ -85,7 +84,7 @@ class Runner {
   Inside::State<BasicServerMixture<Real>>& server_;
   const double *inputs_, *targets_;
   const RunOutput& output_;
-  const Index d_, width_;
+  const Index d_;
   std::vector<double> base_;  // before the tile
 };
 
@@ -119,14 +118,14 @@ void predict_rows(const BasicPopulation<Real>& population, const BasicServerMixt
   require_same_sizes(population, mixture);
   auto& state = Inside::of(population);
   auto& server = Inside::of(mixture);
-  const Index d = state.d, width = state.dx > 0 ? state.dx : state.N * state.p;
+  const Index d = state.layout.d;
   state.require_inputs(inputs, n_rows);
   if (!state.has_seen) {
     std::fill_n(forecasts, n_rows * d, 0.0);
     return;
   }
   for (Index t = 0; t < n_rows; ++t)
-    server.glance(state.glance(inputs + t * width), state.padded, state.base.data(),
+    server.glance(state.glance(inputs + t * state.width()), state.layout.padded, state.base.data(),
                   forecasts + t * d);
 }
 
@@ -137,9 +136,9 @@ void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, c
   require_same_sizes(population, mixture);
   auto& state = Inside::of(population);
   state.require_inputs(inputs, n_steps);
-  require_moderate("Y", targets, {n_steps, state.d}, kLargest<Real>);
-  if (initial) require_moderate("initial", initial, {state.d}, kLargest<Real>);
-  require_record(output, state.N);
+  require_moderate("Y", targets, {n_steps, state.layout.d}, kLargest<Real>);
+  if (initial) require_moderate("initial", initial, {state.layout.d}, kLargest<Real>);
+  require_record(output, state.layout.N);
   if (initial) state.observe(initial);
   Runner<Real> runner(population, mixture, inputs, targets, output);
   for (Index done = 0; done < n_steps;) {

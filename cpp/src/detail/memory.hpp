@@ -32,6 +32,10 @@ struct Save {
   void operator()(std::vector<double>& field, const Number* place, Index size) const {
     field.assign(place, place + size);
   }
+  template <class View>
+  void operator()(std::vector<double>& field, const View& view) const {
+    view.gather(field);
+  }
 };
 
 /// From a memory back into the engine.
@@ -44,6 +48,10 @@ struct Load {
   void operator()(const std::vector<double>& field, Number* place, Index size) const {
     std::transform(field.begin(), field.begin() + size, place,
                    [](double value) { return static_cast<Number>(value); });
+  }
+  template <class View>
+  void operator()(const std::vector<double>& field, const View& view) const {
+    view.spread(field);
   }
 };
 
