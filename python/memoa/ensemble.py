@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from memoa._engines import Progress
 from memoa._estimator import not_fitted
-from memoa._frames import naming_columns
+from memoa._frames import with_column
 from memoa._inputs import one_target, recorded_agents, targets_of
 from memoa._online import Online
 from memoa._validate import Float64
@@ -297,8 +297,10 @@ class OnlineEnsemble(Online):
         if self._engines is None:
             raise not_fitted("predict was called before anything was learnt; expected fit first")
         inputs, names = self._inputs().rows(X)
-        with naming_columns(names):
+        try:
             mixed = self._engines.predict_rows(inputs)
+        except ValueError as error:
+            raise with_column(error, names) from None
         return mixed[:, 0] if self._flat else mixed
 
     # ------------------------------------------------------------------ what was learnt
