@@ -1,0 +1,257 @@
+"""Table 1: memoa, its rivals and the baselines that hurt, on eight series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, ClassVar
+
+from experiments.benchmarks import PUBLISHED, load
+from experiments.figures import plot_forecasting
+from experiments.pieces import Method, Piece, Result
+from experiments.section import (
+    Context,
+    Experiment,
+    Section,
+    Verdict,
+    image,
+    number,
+    quartiles,
+    spread,
+    table,
+    write_csv,
+)
+from memoa.forecasters.comparison import MEASURES, evaluate
+from memoa.forecasters.protocol import make, takes_seed
+from memoa.forecasters.standard import (
+    BOA,
+    EWA,
+    GREEDY,
+    MEMOA,
+    REPEAT,
+    RIVER,
+    standard_forecasters,
+)
+
+MEASURE_NAMES = ("server", "mean agent", "worst agent", "under-performer regret", "seconds")
+
+ROWS = """What the rows are:
+
+- *greedy*: the same population and server without the game. *Equal weights*: the plain mean of
+  memoa's agents. *One-step weights*: greedy agents under the predecessor's rule
+  (arXiv:2505.00216), one step of history and an absolute ridge of 1.
+- *EWA*: the exponentially weighted average of the greedy agents, its rate the one of a grid that
+  would have done best so far. *BOA*: Bernstein online aggregation of them (Wintenberger 2017),
+  second-order, with a rate for each agent. *And the last value*: repeating it is one more expert.
+- *Seasonal repetition*: the value of one period ago, the period being the lag from 1 to 60 whose
+  repetitions had the smallest discounted error so far.
+- *Online ridge*: a ridge regression on the very inputs with forgetting 0.99. *river*: its streaming
+  regressors as they come, on the same inputs. All of these learn the change from the last value,
+  as the agents do.
+
+Seconds are those of all steps of a run on one thread, while other runs may have kept the other
+processors busy."""
+
+Scores = Mapping[tuple[str, str], Mapping[str, Sequence[float]]]
+
+
+def river_version() -> str | None:
+    """Of the river that is installed, None where none is."""
+    try:
+        return version("river")
+    except PackageNotFoundError:
+        return None
+
+
+def score(series: str, forecaster: str, seed: int, data: Path | None = None) -> Result:
+    """Scores of one forecaster on one series."""
+    factory = standard_forecasters(n_threads=1)[forecaster]
+    found, _ = evaluate(forecaster, make(forecaster, factory, seed), load(series, data))
+    return asdict(found)
+
+
+SCORE = Method("forecasting.score", 1, score)
+
+
+@dataclass(frozen=True)
+class Forecasting(Experiment):
+    """One piece per series, forecaster and seed.
+
+    Attributes
+    ----------
+    series : tuple of str
+        Of the eight.
+    few_seeds : dict of str to int
+        Forecasters that run with the first seeds only: river's forest takes seconds a run. The
+        table says how many.
+    river : str or None
+        Its version; None leaves its rows out.
+    """
+
+    name: ClassVar[str] = "forecasting"
+    series: tuple[str, ...] = tuple(PUBLISHED)
+    few_seeds: Mapping[str, int] = field(
+        default_factory=lambda: {"river: adaptive random forest": 5}
+    )
+    river: str | None = field(default_factory=river_version)
+
+    def pieces(self, context: Context) -> list[Piece]:
+        """Of the series and forecasters that can be had."""
+        return [
+            context.piece(SCORE, series, versions, forecaster=name, seed=seed)
+            for series in context.series(self.series)
+            for name, seeds, versions in self._rows(context)
+            for seed in seeds
+        ]
+
+    def section(self, context: Context, results: Sequence[Result]) -> Section:
+        """The tables, their verdicts and the picture."""
+        scores: dict[tuple[str, str], dict[str, list[float]]] = {}
+        for piece, result in zip(self.pieces(context), results, strict=True):
+            cell = (str(piece.settings["series"]), str(piece.settings["forecaster"]))
+            for measure in MEASURES:
+                scores.setdefault(cell, {}).setdefault(measure, []).append(result[measure])
+        names, rows = context.series(self.series), [name for name, _, _ in self._rows(context)]
+        write_csv(context.folder / "forecasting.csv", _lines(scores))
+        plot_forecasting(scores, names, rows, path=context.folder / "forecasting.png")
+        out = Section(
+            self.name,
+            "Forecasting: eight series, one default",
+            verdicts=verdicts(scores, self.series),
+            left_out=context.absent(self.series) + self._missing_rows(),
+            settings={
+                "published": {name: PUBLISHED[name] for name in self.series},
+                "river": self.river,
+            },
+        )
+        out.blocks += [
+            "Root-mean-square errors of the server over all steps and outputs, medians over the "
+            f"{len(context.seeds)} seeds, lowest in bold; every forecaster as it is constructed by "
+            "default, for all series. *Published* are the figures listed for arXiv:2605.05492. "
+            f"river is version {self.river or '(not installed)'}.",
+            summary_table(scores, names, rows),
+            ROWS,
+            image(context, "forecasting.png", "Errors relative to repeating the last value"),
+            "What the game changes. Here *worst* is the under-performer, the agent with the "
+            "largest error; the policy is for the weak agents, the mixture for the mean:",
+            policy_table(scores, names),
+        ]
+        for name in names:
+            out.blocks += [
+                f"### {name}",
+                f"Published: {PUBLISHED[name]}.",
+                _detail(scores, name, rows),
+            ]
+        return out
+
+    def _rows(self, context: Context) -> list[tuple[str, tuple[int, ...], dict[str, str]]]:
+        """Forecasters that can be made, their seeds, and what else their results depend on."""
+        out = []
+        for name, factory in standard_forecasters().items():
+            if name in RIVER and self.river is None:
+                continue
+            seeds = context.seeds if takes_seed(factory) else context.seeds[:1]
+            seeds = seeds[: self.few_seeds.get(name, len(seeds))]
+            versions = {"river": self.river} if name in RIVER and self.river else {}
+            out.append((name, seeds, versions))
+        return out
+
+    def _missing_rows(self) -> list[str]:
+        if self.river is not None:
+            return []
+        return [
+            f'{name}: left out, river is not installed (pip install "memoa[experiments]")'
+            for name in RIVER
+        ]
+
+
+def verdicts(scores: Scores, series: Sequence[str] = tuple(PUBLISHED)) -> list[Verdict]:
+    """The targets of the forecasting table, from its medians; `series` are all there might be."""
+    names = [name for name in series if (name, MEMOA) in scores]
+    everything = len(series)
+    all_there = len(names) == everything
+
+    def median(name: str, row: str, measure: str = "server_rmse") -> float:
+        return quartiles(scores[name, row][measure])[0]
+
+    def count(target: str, ratios: Mapping[str, float], bound: float, needed: int) -> Verdict:
+        missed = {k: v for k, v in ratios.items() if not v <= bound}
+        met = len(ratios) - len(missed)
+        found = f"{met} of {len(ratios)}"
+        if missed:
+            found += "; not " + ", ".join(f"{k} ({v:.5g} times)" for k, v in missed.items())
+        # What is absent may tip the scales either way, unless it cannot any more.
+        certain = all_there or met >= needed or met + everything - len(ratios) < needed
+        return Verdict(target, found, met >= needed if certain else None)
+
+    below = {
+        # To as many digits as the figure is published with.
+        k: round(median(k, MEMOA), len(PUBLISHED[k].split(".")[1])) / float(PUBLISHED[k])
+        for k in names
+    }
+    repeat = {k: median(k, MEMOA) / median(k, REPEAT) for k in names}
+    rivals = {
+        k: median(k, MEMOA) / min(median(k, EWA), median(k, BOA)) for k in names
+    }  # fmt: skip
+    out = [
+        count("server at or below the published figure (to its digits) in all eight",
+              below, 1.0, everything),
+        count("server at most 1.01 times repeat-the-last-value in all eight",
+              repeat, 1.01, everything),
+    ]  # fmt: skip
+    for agent in ("mean", "worst"):
+        measure = f"{agent}_agent_rmse"
+        ratios = {k: median(k, MEMOA, measure) / median(k, GREEDY, measure) for k in names}
+        # Strictly below: a ratio of 1 does not do.
+        out.append(
+            count(f"{agent} agent below greedy's in all eight", ratios, 1.0 - 1e-12, everything)
+        )
+    out.append(count("server at or below the best of EWA and BOA in at least six", rivals, 1.0, 6))
+    return out
+
+
+def summary_table(scores: Scores, names: Sequence[str], rows: Sequence[str]) -> str:
+    """Server RMSE of every forecaster on every series."""
+    medians = {(n, r): quartiles(scores[n, r]["server_rmse"])[0] for n in names for r in rows}
+    best = {name: min(medians[name, row] for row in rows) for name in names}
+    lines = [["*published*", *(PUBLISHED[name] for name in names)]]
+    for row in rows:
+        cells = [number(medians[name, row]) for name in names]
+        wins = [medians[name, row] == best[name] for name in names]
+        lines.append([row, *(f"**{x}**" if win else x for x, win in zip(cells, wins))])
+    return table(("server RMSE", *names), lines)
+
+
+def policy_table(scores: Scores, names: Sequence[str]) -> str:
+    """Server, mean and worst agent of memoa and of greedy: the README's table."""
+    header = ["series", "published", "repeat", "server", "mean agent", "worst agent",
+              "greedy server", "greedy mean", "greedy worst"]  # fmt: skip
+    lines = []
+    for name in names:
+        cells = [quartiles(scores[name, REPEAT]["server_rmse"])[0]]
+        for row in (MEMOA, GREEDY):
+            cells += [quartiles(scores[name, row][measure])[0] for measure in MEASURES[:3]]
+        lines.append([name, PUBLISHED[name], *map(number, cells)])
+    return table(header, lines)
+
+
+def _detail(scores: Scores, name: str, rows: Sequence[str]) -> str:
+    """Every measure of one series: median and, where there are several runs, quartiles."""
+    lines = []
+    for row in rows:
+        cells = scores[name, row]
+        runs = len(cells["server_rmse"])
+        lines.append([row, str(runs), *(spread(cells[measure]) for measure in MEASURES)])
+    return table(("forecaster", "runs", *MEASURE_NAMES), lines)
+
+
+def _lines(scores: Scores) -> list[dict[str, Any]]:
+    """One line per series, forecaster and run."""
+    return [
+        {"series": series, "published": PUBLISHED[series], "forecaster": row, "run": run,
+         **{measure: cells[measure][run] for measure in MEASURES}}
+        for (series, row), cells in scores.items()
+        for run in range(len(cells["seconds"]))
+    ]  # fmt: skip

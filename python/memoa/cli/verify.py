@@ -1,0 +1,168 @@
+"""The command ``memoa verify``: every theorem a number, on a game of the user's or a random one."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from memoa import Game, build_info
+from memoa.cli.terminal import progress_bar, wide_console
+from memoa.verify import Verification, random_game, verify
+
+Columns = Mapping[str, NDArray[np.float64]]
+
+RATE_COLUMNS = {
+    "gain_gap": "gain gap",
+    "gain_gap_times_n": "N x gap",
+    "exploitability": "exploitability",
+    "exploitability_times_n2": "N^2 x expl.",
+    "limit_exploitability": "of limit law",
+    "nash_exploitability": "of Nash",
+    "greedy_exploitability": "of greedy",
+}
+POLICY_NAMES = {"mean_field": "mean field", "nash": "Nash", "social": "social", "greedy": "greedy"}
+ANARCHY_NOTE = (
+    "Nash / social is the price of anarchy of this very game, theory (1.2). If its coupling stands "
+    "for a consensus weight by (1.3), the consensus cost has another one: theory (7.7)."
+)
+
+
+def verify_command(
+    game: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="A game, as Game.save writes it.")
+    ] = None,
+    random: Annotated[
+        int | None, typer.Option(metavar="SEED", min=0, help="A random game.", show_default="0")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads.", show_default="all that may be used")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where files go.")
+    ] = Path("memoa-out/verify"),
+) -> None:  # fmt: skip
+    """Check the theorems on a game: gap and exploitability against N, costs and solve times.
+
+    Writes verify.csv, centralized.csv, checks.json, game.json and verify.png. Exit code 1:
+    a check failed.
+    """
+    if game is not None and random is not None:
+        raise ValueError("--game and --random exclude each other")
+    played = random_game(random or 0) if game is None else Game.load(game)
+    out.mkdir(parents=True, exist_ok=True)
+    source = f"random game {random or 0}" if game is None else str(game)
+    typer.echo(f"{source}: {describe(played)}; agents start from N(0, I)")
+    with progress_bar("verifying") as progress:
+        found = verify(played, seed=random or 0, n_threads=threads, progress=progress)
+    write_files(out, found, source)
+    _print_report(found)
+    typer.echo(f"verify.csv, centralized.csv, checks.json, game.json and verify.png are in {out}")
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+def describe(game: Game) -> str:
+    """Its sizes in words."""
+    counts = ((game.n_outputs, "output"), (game.n_features, "feature"))
+    words = (f"{number} {word}" + "s" * (number != 1) for number, word in counts)
+    return ", ".join((f"horizon {game.horizon}", *words))
+
+
+def write_files(folder: Path, found: Verification, source: str) -> None:
+    """Write verify.csv, centralized.csv, checks.json, game.json and verify.png into a folder."""
+    from memoa.plots.verification import plot_verification
+
+    found.game.save(folder / "game.json")
+    _write_csv(folder / "verify.csv", found.table)
+    _write_csv(folder / "centralized.csv", found.centralized)
+    plot_verification(found, path=folder / "verify.png")
+    report = {
+        "memoa": build_info()["version"],
+        "game": source,
+        "mean": found.mean.tolist(),
+        "cov": found.cov.tolist(),
+        "seed": found.seed,
+        "slopes": {name: _or_null(slope) for name, slope in found.slopes.items()},
+        "checks": [
+            check._asdict() | {"measured": _or_null(check.measured)} for check in found.checks
+        ],
+        "passed": found.passed,
+    }
+    text = json.dumps(report, indent=2, ensure_ascii=False)
+    (folder / "checks.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _or_null(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _write_csv(path: Path, columns: Columns) -> None:
+    """Numbers as `repr` has them; empty where there is none."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        for row in zip(*columns.values(), strict=True):
+            cells = zip(columns, map(float, row), strict=True)
+            writer.writerow(
+                int(x) if name == "n_agents" else "" if math.isnan(x) else x for name, x in cells
+            )
+
+
+def _print_report(found: Verification) -> None:
+    """Three tables and the checks; wide enough wherever the output goes."""
+    console = wide_console(100)
+    table = found.table
+    costs = {f"cost_{key}": name for key, name in POLICY_NAMES.items()}
+    costs["price_of_anarchy"] = "Nash/social"
+    worst = {f"worst_{key}": name for key, name in POLICY_NAMES.items()}
+    solves = {"seconds_mean_field": "mean field", "seconds_nash": "Nash"}
+    stacked = {"seconds": "seconds", "difference": "difference"}
+    for title, names, columns in (
+        ("gap of the gains, and what one agent could gain by leaving", RATE_COLUMNS, table),
+        ("expected cost of an agent", costs, table),
+        ("cost of the worst agent, one simulation", worst, table),
+        ("seconds to solve", solves, table),
+        ("centralized Nash", stacked, found.centralized),
+    ):
+        console.print(_table(title, names, columns))
+        if columns is table and names is costs:
+            console.print(ANARCHY_NOTE + "\n", style="dim")
+    checks = Table(box=None, show_header=False, pad_edge=False)
+    for check in found.checks:
+        mark = Text("pass", style="green") if check.passed else Text("FAIL", style="bold red")
+        checks.add_row(mark, check.name, _number(check.measured), check.expected)
+    console.print(checks)
+
+
+def _table(title: str, names: Mapping[str, str], columns: Columns) -> Table:
+    """One row per N; rows without any number are left out."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.add_column("N", justify="right", no_wrap=True)
+    for name in names.values():
+        table.add_column(name, justify="right", no_wrap=True)
+    for row, n_agents in enumerate(columns["n_agents"]):
+        values = [float(columns[key][row]) for key in names]
+        if not all(map(math.isnan, values)):
+            table.add_row(_agents(n_agents), *map(_number, values))
+    return table
+
+
+def _agents(n_agents: float) -> str:
+    exponent = round(math.log10(n_agents))
+    is_power = n_agents >= 1e4 and n_agents == 10.0**exponent
+    return f"10^{exponent}" if is_power else f"{n_agents:.0f}"
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.4g}"

@@ -1,0 +1,226 @@
+"""Forecasters side by side on one series: ``memoa.compare``."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from memoa._validate import Float64, as_int
+from memoa.datasets.series import Series
+from memoa.ensemble import OnlineEnsemble
+from memoa.forecasters.protocol import Factory, Forecaster, make, takes_seed
+from memoa.forecasters.standard import standard_forecasters
+
+ProgressCallback = Callable[[int, int, str], object]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Errors of one forecaster on one series, and what it took.
+
+    Root-mean-square errors over steps and outputs, in units of the target; NaN for the agents'
+    columns of a forecaster without agents.
+
+    Attributes
+    ----------
+    server_rmse : float
+        Of the forecasts.
+    mean_agent_rmse, worst_agent_rmse : float
+        Mean and largest over the agents behind them.
+    regret : float
+        Under-performer regret: the worst agent's sum of squared errors (theory (6.6)).
+    seconds : float
+        Wall-clock time of all steps, predicting and learning.
+    """
+
+    server_rmse: float
+    mean_agent_rmse: float
+    worst_agent_rmse: float
+    regret: float
+    seconds: float
+
+
+MEASURES = tuple(one.name for one in fields(Score))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """What `compare` found.
+
+    Attributes
+    ----------
+    series : Series
+    scores : dict of str to tuple of Score
+        One per seed, in the seeds' order; a single one where the forecaster takes no seed.
+    predictions : dict of str to ndarray, shape (T, d)
+        Forecasts with the first seed.
+    skipped : dict of str to str
+        Forecasters that could not be made because a package is missing, and why.
+    """
+
+    series: Series
+    scores: Mapping[str, tuple[Score, ...]]
+    predictions: Mapping[str, Float64]
+    skipped: Mapping[str, str]
+
+    def quantile(self, name: str, measure: str, level: float = 0.5) -> float:
+        """Quantile over the seeds of one of the fields of `Score`."""
+        return float(np.quantile([getattr(one, measure) for one in self.scores[name]], level))
+
+    def summary(self) -> str:
+        """Medians over the seeds, one forecaster a line."""
+        width = max(map(len, self.scores))
+        columns = ("server", "mean agent", "worst agent", "regret", "seconds")
+        lines = [" ".join([f"{self.series.name:<{width}}", *(f"{c:>11}" for c in columns)])]
+        for name in self.scores:
+            values = (self.quantile(name, measure) for measure in MEASURES)
+            cells = (f"{'-' if np.isnan(value) else format(value, '.4g'):>11}" for value in values)
+            lines.append(" ".join([f"{name:<{width}}", *cells]))
+        lines += [f"{name}: left out, {why}" for name, why in self.skipped.items()]
+        return "\n".join(lines)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write one line per forecaster and seed; empty where there is no number."""
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("forecaster", "run", *MEASURES))
+            for name, scores in self.scores.items():
+                for run, score in enumerate(scores):
+                    values = asdict(score).values()
+                    writer.writerow((name, run, *("" if np.isnan(x) else x for x in values)))
+
+    def __repr__(self) -> str:
+        """The series and how many were compared."""
+        return f"Comparison({self.series.name!r}: {len(self.scores)} forecasters)"
+
+
+def compare(
+    series: Series,
+    forecasters: Mapping[str, Factory] | None = None,
+    *,
+    seeds: Sequence[int] = (0,),
+    progress: ProgressCallback | None = None,
+) -> Comparison:
+    """Run forecasters over a series, one step at a time, none of them seeing ahead.
+
+    Parameters
+    ----------
+    series : Series
+        Of `memoa.datasets`, or one's own.
+    forecasters : dict of str to callable, optional
+        Factories by name: called without arguments, or with ``seed=`` where they have such an
+        argument, each returns a new object with ``predict_one(x)`` and ``learn_one(x, y)``
+        (see `memoa.forecasters.Forecaster`; x has shape (dx,) and y has shape (d,)). A class is
+        such a factory. Default: `memoa.forecasters.standard_forecasters`, memoa and its
+        baselines.
+    seeds : sequence of int
+        Forecasters that take a seed run once with each, the others once.
+    progress : callable, optional
+        Called as ``progress(done, total, name)`` before every run.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    TypeError
+        If a factory is none, or what it made is no forecaster.
+    ImportError
+        If packages are missing for all of them.
+    ValueError
+        If there are no forecasters or seeds, or a forecast has another shape than (d,), or is not
+        finite: the message names forecaster and step.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> from memoa.forecasters import RepeatLast, Seasonal
+    >>> rows = {"memoa": lambda seed: memoa.OnlineEnsemble(random_state=seed),
+    ...         "repeat": RepeatLast, "season of 4": lambda: Seasonal(4)}
+    >>> found = memoa.compare(memoa.datasets.periodic(), rows, seeds=range(3))
+    >>> min(found.scores, key=lambda name: found.quantile(name, "server_rmse"))
+    'season of 4'
+    """
+    rows = standard_forecasters() if forecasters is None else dict(forecasters)
+    seeds = [as_int("seeds", seed, 0) for seed in seeds]
+    for argument, values in (("forecasters", rows), ("seeds", seeds)):
+        if not values:
+            raise ValueError(f"{argument} is empty; expected at least one")
+    for name, factory in rows.items():
+        if not callable(factory):
+            raise TypeError(
+                f"forecasters[{name!r}] is of type {type(factory).__name__}; expected something "
+                "that makes a forecaster when it is called, such as its class"
+            )
+    runs = [
+        (name, factory, seed)
+        for name, factory in rows.items()
+        for seed in (seeds if takes_seed(factory) else seeds[:1])
+    ]
+    scores: dict[str, tuple[Score, ...]] = {}
+    predictions: dict[str, Float64] = {}
+    skipped: dict[str, str] = {}
+    for done, (name, factory, seed) in enumerate(runs):
+        if progress is not None:
+            progress(done, len(runs), name)
+        try:
+            forecaster = make(name, factory, seed)
+        except ImportError as error:
+            skipped[name] = str(error)
+            continue
+        score, forecasts = evaluate(name, forecaster, series)
+        predictions.setdefault(name, forecasts)
+        scores[name] = (*scores.get(name, ()), score)
+    if not scores:
+        raise ImportError("; ".join(f"{name}: {why}" for name, why in skipped.items()))
+    if progress is not None:
+        progress(len(runs), len(runs), "done")
+    return Comparison(series, scores, predictions, skipped)
+
+
+def evaluate(name: str, forecaster: Forecaster, series: Series) -> tuple[Score, Float64]:
+    """Score of a new forecaster on a series, and its forecasts (T, d)."""
+    began = perf_counter()
+    if isinstance(forecaster, OnlineEnsemble):  # a loop inside the core, with the same bits
+        run = forecaster.run(series.X, series.Y, initial=series.initial)
+        forecasts = run.predictions
+    else:
+        forecasts = _steps(name, forecaster, series)
+    seconds = perf_counter() - began
+    agents = np.asarray(getattr(forecaster, "agent_rmse", [np.nan]), dtype=np.float64)
+    worst = float(agents.max())
+    return Score(
+        server_rmse=float(np.sqrt(np.mean(np.square(forecasts - series.Y)))),
+        mean_agent_rmse=float(agents.mean()),
+        worst_agent_rmse=worst,
+        regret=worst**2 * series.Y.size,
+        seconds=seconds,
+    ), forecasts
+
+
+def _steps(name: str, forecaster: Forecaster, series: Series) -> Float64:
+    forecasts = np.empty(series.Y.shape)
+    observe: Any = getattr(forecaster, "observe", None)
+    if callable(observe):
+        observe(series.initial)
+    for step, (x, y) in enumerate(zip(series.X, series.Y, strict=True)):
+        forecast = np.asarray(forecaster.predict_one(x), dtype=np.float64)
+        # A number will do where there is one output, and before the first y, whose width is new.
+        is_number = forecast.size == 1 and (y.size == 1 or step == 0)
+        if forecast.shape != y.shape and not is_number:
+            raise ValueError(
+                f"{name}: predict_one returned shape {forecast.shape} at step {step}; expected "
+                f"(n_outputs,) = {y.shape}"
+            )
+        if not np.isfinite(forecast).all():
+            raise ValueError(f"{name}: predict_one returned {forecast} at step {step}")
+        forecasts[step] = forecast.reshape(-1)
+        forecaster.learn_one(x, y)
+    return forecasts

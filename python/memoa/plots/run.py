@@ -1,0 +1,198 @@
+"""The picture of a run: the forecasts above, what they cost below."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memoa.plots.style import (
+    COLOURS,
+    blocks,
+    date_axis,
+    finish_axes,
+    legend_above,
+    new_figure,
+    outline,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from memoa.datasets import Series
+    from memoa.run import Run
+
+MAX_PANELS = 4
+ZOOM_FROM, ZOOM_STEPS = 600, 200
+
+
+def repeat_cost(run: Run) -> NDArray[np.float64]:
+    """Sum of squared errors of repeating the last value, up to and including each step.
+
+    Parameters
+    ----------
+    run : Run
+        Any run over the series; only its targets (T, d) and initial value (d,) are used.
+
+    Returns
+    -------
+    ndarray of float64, shape (T,)
+        In squared units of the target, summed over the outputs.
+    """
+    last = np.vstack([run.initial, run.targets[:-1]])
+    return np.cumsum(np.sum((run.targets - last) ** 2, axis=1))
+
+
+def best_and_worst(run: Run) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Recorded predictions of the agents with the smallest and the largest RMSE.
+
+    Parameters
+    ----------
+    run : Run
+        A run that recorded both: all agents, or ``record=[best_agent, worst_agent]``.
+
+    Returns
+    -------
+    tuple of two ndarrays of float64, shape (T, d)
+
+    Raises
+    ------
+    ValueError
+        If one of them is not among ``run.record``.
+    """
+    columns = {int(agent): column for column, agent in enumerate(run.record)}
+    for agent in (run.best_agent, run.worst_agent):
+        if agent not in columns:
+            raise ValueError(
+                f"the {run.policy} run has not recorded agent {agent}; expected "
+                f"run(..., record=[{run.best_agent}, {run.worst_agent}]), its best and worst"
+            )
+    best, worst = columns[run.best_agent], columns[run.worst_agent]
+    return run.recorded[:, best], run.recorded[:, worst]
+
+
+def plot_run(
+    series: Series,
+    memoa_run: Run,
+    greedy_run: Run,
+    *,
+    path: str | Path,
+    policy: Literal["memoa", "greedy"] = "memoa",
+) -> Figure:
+    """Draw the forecasts of one policy, and the worst agent's cost under both, into a PNG file.
+
+    One panel per output (the first four) shows the series, the server's forecast and the band
+    between the forecasts of the best and the worst agent; series longer than 600 steps get a second
+    panel with the last 200. The bottom panel shows, up to each step, the largest sum of squared
+    errors of one agent, summed over the outputs.
+
+    Parameters
+    ----------
+    series : Series
+        What was forecast: its name, target names and axis.
+    memoa_run, greedy_run : Run
+        The two runs over `series`. The one that is drawn must have recorded its best and its worst
+        agent, see `best_and_worst`.
+    path : str or Path
+        The file to write, overwritten if it exists.
+    policy : {"memoa", "greedy"}
+        Whose forecasts are drawn.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure that was written.
+
+    Raises
+    ------
+    ValueError
+        If the drawn run has not recorded its best and its worst agent.
+    """
+    run = memoa_run if policy == "memoa" else greedy_run
+    n_steps, n_outputs = run.targets.shape
+    rows, zoomed = min(n_outputs, MAX_PANELS), n_steps > ZOOM_FROM
+    figure = new_figure(10.0, 1.0 + 2.4 * (rows + 1))
+    grid = figure.add_gridspec(rows + 1, 2 if zoomed else 1, width_ratios=[2, 1][: 1 + zoomed])
+    axis = np.arange(n_steps) if series.index is None else series.index
+    for output in range(rows):
+        whole = figure.add_subplot(grid[output, 0])
+        _draw_forecasts(whole, axis, run, output, slice(None))
+        whole.set_ylabel(series.targets[output], parse_math=False)
+        if output == 0:
+            legend_above(whole)
+        if zoomed:
+            tail = slice(n_steps - ZOOM_STEPS, None)
+            whole.axvspan(axis[tail][0], axis[-1], color="#f0f0f0", zorder=0)
+            close = figure.add_subplot(grid[output, 1])
+            _draw_forecasts(close, axis, run, output, tail)
+            if output == 0:
+                close.set_title(f"the last {ZOOM_STEPS} steps", loc="right", fontsize=9)
+    _draw_cost(figure.add_subplot(grid[rows, :]), axis, memoa_run, greedy_run)
+    shown = "" if rows == n_outputs else f"  (the first {rows} of {n_outputs} outputs)"
+    title = f"{series.name}: {run.agent_rmse.size} agents, policy {policy}"
+    title += f", server RMSE {_four_digits(run.server_rmse)}{shown}"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
+    figure.savefig(path, format="png")
+    return figure
+
+
+def _draw_forecasts(axes: Axes, axis: NDArray[Any], run: Run, output: int, steps: slice) -> None:
+    target, server = run.targets[steps, output], run.predictions[steps, output]
+    best, worst = (agent[steps, output] for agent in best_and_worst(run))
+    low, high = np.minimum(best, worst), np.maximum(best, worst)
+    axis, colour = axis[steps], COLOURS[run.policy]
+    starts = blocks(axis.size)
+    # A broad pale line under a thin one: where they differ, one sees it even at 2000 steps.
+    axes.plot(*outline(axis, target), color=COLOURS["series"], lw=2.2, label="series", zorder=1)
+    axes.plot(*outline(axis, server), color=colour, lw=0.9, label="server forecast", zorder=3)
+    axes.fill_between(
+        axis[starts], np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts),
+        color=colour, alpha=0.3, linewidth=0, zorder=2, label="between best and worst agent",
+    )  # fmt: skip
+    axes.set_ylim(*_limits(target, np.concatenate([server, low, high])))
+    _finish(axes, axis)
+
+
+def _draw_cost(axes: Axes, axis: NDArray[Any], memoa_run: Run, greedy_run: Run) -> None:
+    repeat = repeat_cost(memoa_run)
+    top = 1.1 * max(memoa_run.worst_cost[-1], greedy_run.worst_cost[-1])
+    lines: dict[str, tuple[str, NDArray[np.float64], dict[str, Any]]] = {
+        "memoa": ("memoa", memoa_run.worst_cost, {"lw": 1.6, "zorder": 3}),
+        "greedy": ("greedy", greedy_run.worst_cost, {"lw": 1.6}),
+        "repeat": ("repeat the last value", repeat, {"lw": 0.9, "ls": ":"}),
+    }
+    for key, (name, cost, style) in lines.items():
+        # The baseline may be many times dearer; the two policies are what this panel compares.
+        note = " (off the scale)" if cost[-1] > 2.0 * top else ""
+        label = f"{name}: {_four_digits(cost[-1])}{note}"
+        axes.plot(*outline(axis, cost), color=COLOURS[key], label=label, **style)
+    top = max(top, 1.05 * repeat[-1]) if repeat[-1] <= 2.0 * top else top
+    axes.set_ylim(0.0, top if top > 0.0 else 1.0)
+    axes.set_ylabel("worst agent's sum of\nsquared errors so far")
+    legend_above(axes)
+    _finish(axes, axis)
+
+
+def _finish(axes: Axes, axis: NDArray[Any]) -> None:
+    axes.margins(x=0.01)
+    finish_axes(axes)
+    if np.issubdtype(axis.dtype, np.datetime64):
+        date_axis(axes)
+    else:
+        axes.set_xlabel("step", fontsize=9)
+
+
+def _four_digits(number: float) -> str:
+    return f"{number:#.4g}".rstrip(".")
+
+
+def _limits(target: NDArray[np.float64], forecasts: NDArray[np.float64]) -> tuple[float, float]:
+    """Limits that hold the series, and of the forecasts what is within half its range of it."""
+    low, high = float(target.min()), float(target.max())
+    room = (high - low) or max(abs(high), 1.0)
+    bottom = max(min(low, float(forecasts.min())), low - 0.5 * room)
+    top = min(max(high, float(forecasts.max())), high + 0.5 * room)
+    return bottom - 0.04 * room, top + 0.04 * room
