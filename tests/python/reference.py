@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from reference_robust import Fallback, Standardiser
 
 # ---------------------------------------------------------------- section 1: the game
 
@@ -169,40 +170,6 @@ def mixture_weights(errors, offsets, *, ridge, total, decay, absolute=False):
     return np.linalg.solve(system, right)[:n]
 
 
-class Fallback:
-    """The last value as the mixture's rival, theory (6.7), one output after the other."""
-
-    def __init__(self, n_outputs):
-        self.base, self.mixture, self.lead = np.zeros((3, n_outputs))
-        self.learnt = 0
-
-    def weight(self):
-        """Weight of the mixture, shape (d,); the rest is that of the base."""
-        if self.learnt == 0:
-            return np.ones(len(self.lead))
-        weights = []
-        for base, mixture, lead in zip(self.base, self.mixture, self.lead):
-            noise = min(base, mixture) / max(self.learnt - 1, 1)
-            if noise > 0.0:
-                weights.append(1.0 / (1.0 + np.exp(-lead / (8.0 * noise))))
-            else:
-                weights.append(0.5 + 0.5 * np.sign(lead))
-        return np.array(weights)
-
-    def compare(self, base_error, mixture_error):
-        """Count the squared errors (d,) of a step; the first step is left out."""
-        if self.learnt > 0:
-            self.base = self.base + base_error**2
-            self.mixture = self.mixture + mixture_error**2
-            self.lead = self.lead + base_error**2 - mixture_error**2
-            for o in range(len(self.lead)):
-                noise = min(self.base[o], self.mixture[o]) / self.learnt
-                if noise > 0.0:  # a weight of at least 1 / (1 + sqrt(count + 1))
-                    least = -8.0 * noise * np.log(np.sqrt(self.learnt + 1.0))
-                    self.lead[o] = max(self.lead[o], least)
-        self.learnt += 1
-
-
 def agent_stream(seed: int, agent: int, stream: int, count: int) -> np.ndarray:
     """Raw 64-bit words of an agent: Philox4x64-10 keyed by (seed, agent)."""
     key = np.array([seed, agent], dtype=np.uint64)  # int64 would not hold half of the seeds
@@ -284,21 +251,13 @@ class Precomputed:
 
 
 def relative_game(nu, *, consensus, effort, horizon, discount):
-    """Scalar recursion (6.1); returns the first stage's K, L, ko, km and weight w."""
-    l1 = l2 = so = sm = 0.0
-    for w in discount_weights(discount, horizon)[::-1]:
-        k, l = l1 + w * (1.0 + consensus), l2 - w * consensus
-        ko, km = so - w, sm
-        f = nu / (k * nu + w * effort)
-        closed = 1.0 - k * f
-        phi_map, phi_shift = closed / (1.0 + f * l), -f * (ko + km) / (1.0 + f * l)
-        l1, l2, so, sm = (
-            closed * k,
-            closed * l * phi_map,
-            closed * ko,
-            closed * (l * phi_shift + km),
-        )
-    return k, l, ko, km, w
+    """Scalar recursion (6.1): K and M of the first stage, in units of that stage's weight."""
+    k = m = 0.0
+    grows = np.exp(discount)  # the next stage's weight in units of this one's
+    for _ in range(horizon):
+        k = (1.0 + consensus) + grows * effort * k / (k * nu + effort)
+        m = 1.0 + grows * effort * m / (m * nu + effort)
+    return k, m
 
 
 class Ensemble:
@@ -340,20 +299,11 @@ class Ensemble:
         self.gram, self.cross = np.zeros((self.n, p, p)), np.zeros((self.n, p, d))
         self.base, self.cost = np.array(base, float), np.zeros(self.n)
         self.fallback = Fallback(d)
-        self.steps, self.count, self.mean, self.m2 = 0, 0, np.zeros(n_inputs), np.zeros(n_inputs)
-
-    def standardise(self, x):
-        """Step 1: count x (Welford), then standardise and clip."""
-        self.count += 1
-        delta = x - self.mean
-        self.mean = self.mean + delta / self.count
-        self.m2 = self.m2 + delta * (x - self.mean)
-        std = np.sqrt(self.m2 / self.count)
-        return np.clip(np.where(std > 0, (x - self.mean) / np.where(std > 0, std, 1), 0), -4, 4)
+        self.steps, self.standardiser = 0, Standardiser(n_inputs)
 
     def predict(self, x):
         p = self.encoder.p
-        x = x if isinstance(self.encoder, Precomputed) else self.standardise(x)
+        x = x if isinstance(self.encoder, Precomputed) else self.standardiser.step(x)
         self.z = np.array([self.encoder.encode(w, x) for w in self.weights])
         c = np.array(
             [  # step 2
@@ -369,13 +319,13 @@ class Ensemble:
 
     def act(self, c):
         """Steps 3 and 4, theory (6.2)."""
-        energy = (self.z**2).sum(axis=1)
-        k, l, ko, km, w = relative_game(energy.mean(), **self.game)
-        f = energy / (k * energy + w * self.game["effort"])
-        cbar = c.mean(axis=0)
-        pull = ko * c + km * cbar
-        m_next = -(f[:, None] * pull).mean(axis=0) / (1.0 + l * f.mean())
-        return -f[:, None] * (l * m_next + pull)
+        energy, cbar = (self.z**2).sum(axis=1), c.mean(axis=0)
+        k, m = relative_game(energy.mean(), **self.game)
+        price, share, own = self.game["effort"] / k, m / k, 1.0 / (1.0 + self.game["consensus"])
+        strength = (energy / (energy + price))[:, None]
+        rest = ((share * energy + price) / (energy + price)).mean()
+        m_next = (strength * (own * c + (share - own) * cbar)).mean(axis=0) / rest
+        return strength * ((1.0 - share) * m_next + own * c + (share - own) * cbar)
 
     def agent_weights(self):
         """Step 5."""
