@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from reference_robust import Fallback, Standardiser
+from reference_robust import Crowd, Fallback, Standardiser
 
 # ---------------------------------------------------------------- section 1: the game
 
@@ -281,6 +281,7 @@ class Ensemble:
         total=1.0,
         absolute=False,
         fallback=True,
+        aggregate="clip",
         seed=0,
     ):
         self.n, self.encoder, self.policy = n_agents, encoder, policy
@@ -289,7 +290,7 @@ class Ensemble:
         self.forgetting, self.ridge = np.resize(forgetting, n_agents), np.resize(ridge, n_agents)
         self.window, self.seed = window, seed
         self.mixture = dict(decay=decay, ridge=mixture_ridge, total=total, absolute=absolute)
-        self.has_fallback = fallback
+        self.has_fallback, self.aggregate = fallback, aggregate
         self.weights = None
         self.history: list[tuple[np.ndarray, np.ndarray]] = []
 
@@ -298,7 +299,7 @@ class Ensemble:
         self.weights = [self.encoder.start(self.seed, i, n_inputs) for i in range(self.n)]
         self.gram, self.cross = np.zeros((self.n, p, p)), np.zeros((self.n, p, d))
         self.base, self.cost = np.array(base, float), np.zeros(self.n)
-        self.fallback = Fallback(d)
+        self.fallback, self.crowd = Fallback(d), Crowd(self.n, self.aggregate)
         self.steps, self.standardiser = 0, Standardiser(n_inputs)
 
     def predict(self, x):
@@ -311,21 +312,29 @@ class Ensemble:
                 for h, ridge, q, z in zip(self.gram, self.ridge, self.cross, self.z)
             ]
         )
-        self.forecast = self.base + (c if self.policy == "greedy" else self.act(c))
-        self.mean_field = self.forecast.mean(axis=0)
-        self.mixed = self.agent_weights() @ self.forecast
+        self.c, energies = c, (self.z**2).sum(axis=1)
+        heeded, counted = self.crowd.heeded(c, energies)
+        increments, mean = self.act(c, energies, counted)
+        self.forecast, self.mean_field = self.base + increments, self.base + mean
+        self.heard = self.base + np.where(heeded, increments, mean)
+        self.mixed = self.agent_weights() @ self.heard
         weight = self.fallback.weight() if self.has_fallback else 1.0
         return self.base + weight * (self.mixed - self.base)
 
-    def act(self, c):
-        """Steps 3 and 4, theory (6.2)."""
-        energy, cbar = (self.z**2).sum(axis=1), c.mean(axis=0)
-        k, m = relative_game(energy.mean(), **self.game)
+    def act(self, c, energies, counted):
+        """Steps 3 and 4, theory (6.2), one output after the other; increments and their mean."""
+        if self.policy == "greedy":
+            return c, np.array([column[on].mean() for column, on in zip(c.T, counted.T)])
+        k, m = relative_game(self.crowd.energy(energies), **self.game)
         price, share, own = self.game["effort"] / k, m / k, 1.0 / (1.0 + self.game["consensus"])
-        strength = (energy / (energy + price))[:, None]
-        rest = ((share * energy + price) / (energy + price)).mean()
-        m_next = (strength * (own * c + (share - own) * cbar)).mean(axis=0) / rest
-        return strength * ((1.0 - share) * m_next + own * c + (share - own) * cbar)
+        strength = energies / (energies + price)
+        rest = (share * energies + price) / (energies + price)
+        increments, means = np.zeros_like(c), np.zeros(c.shape[1])
+        for o, on in enumerate(counted.T):
+            pull = own * c[:, o] + (share - own) * c[on, o].mean()
+            means[o] = (strength * pull)[on].mean() / rest[on].mean()
+            increments[:, o] = strength * ((1.0 - share) * means[o] + pull)
+        return increments, means
 
     def agent_weights(self):
         """Step 5."""
@@ -346,7 +355,8 @@ class Ensemble:
             self.cross[i] = keep * self.cross[i] + np.outer(self.z[i], y - self.base)
         self.cost += ((y - self.forecast) ** 2).sum(axis=1)  # step 6
         self.fallback.compare(y - self.base, y - self.mixed)
-        self.history = [*self.history, (self.forecast - y, y)][-max(self.window, 1) :]
+        self.crowd.learn(self.c, y - self.base)
+        self.history = [*self.history, (self.heard - y, y)][-max(self.window, 1) :]
         self.base = np.array(y, float)
         self.steps += 1
 

@@ -131,3 +131,58 @@ class Fallback:
             if noise > 0.0:  # a weight of at least 1 / (1 + sqrt(count + 1))
                 count = self.learnt - 1
                 self.lead[o] = max(self.lead[o], -8.0 * noise * np.log(np.sqrt(count + 1.0)))
+
+
+# ---------------------------------------------------------------- step 3: averages over agents
+
+
+class Crowd:
+    """Whom the averages of step 3 and the mixture heed, theory (6.9) and (6.10).
+
+    Every agent is of the jury, as where there are at most 256 of them.
+    """
+
+    LEAST, FORGETTING, WORSE, LARGEST, RANGE, CUT = 8, 0.99, 4.0, 100.0, 5.0, 0.2
+
+    def __init__(self, n_agents, aggregate):
+        self.aggregate = aggregate if n_agents >= self.LEAST else "mean"
+        self.record, self.weight = np.zeros(n_agents), 0.0
+
+    def energy(self, energies):
+        """Mean of |z|^2, which few cannot raise without limit."""
+        typical = np.median(energies[energies > 0]) if (energies > 0).any() else 0.0
+        mean = energies.mean()
+        return min(mean, 16.0 * typical) if self.aggregate != "mean" and typical > 0 else mean
+
+    def heeded(self, c, energies):
+        """Those that the mixture heeds and those that the averages count, (N, d) each."""
+        everybody = np.ones(c.shape, bool)
+        if self.aggregate == "mean":
+            return everybody, everybody
+        usual = np.median(self.record)
+        trusted = (self.record <= self.WORSE * usual) | (usual == 0.0)
+        jury = trusted & (energies > 0)
+        heeded, counted = everybody & trusted[:, None], everybody & trusted[:, None]
+        for o in range(c.shape[1]):
+            if not jury.any():
+                continue
+            centre = np.median(c[jury, o])
+            spread = 1.4826 * np.median(abs(c[jury, o] - centre))
+            if spread > 0.0:
+                heeded[:, o] &= abs(c[:, o] - centre) <= self.RANGE * spread
+            counted[:, o] = heeded[:, o]
+            if self.aggregate == "trimmed":
+                ordered = np.sort(c[jury & heeded[:, o], o])
+                cut = int(self.CUT * len(ordered))
+                low, high = ordered[cut], ordered[len(ordered) - 1 - cut]
+                counted[:, o] &= (c[:, o] >= low) & (c[:, o] <= high)
+        return heeded, counted
+
+    def learn(self, c, change):
+        """Count the squared error of every local forecast, c (N, d), change = y - base (d,)."""
+        errors = ((change - c) ** 2).sum(axis=1)
+        usual = np.median(self.record)
+        if usual > 0.0:
+            errors = np.minimum(errors, self.LARGEST * usual / self.weight)
+        self.record = self.FORGETTING * self.record + errors
+        self.weight = self.FORGETTING * self.weight + 1.0
