@@ -50,12 +50,10 @@ class Runner {
   void observe_first(Index t) {
     state_.show_nothing();
     state_.observe(targets_ + t * d_);
-    const std::vector<double> nothing(static_cast<std::size_t>(d_), 0.0);
-    std::copy_n(nothing.data(), d_, output_.predictions + t * d_);
-    if (output_.mean_field) std::copy_n(nothing.data(), d_, output_.mean_field + t * d_);
+    std::fill_n(output_.predictions + t * d_, d_, 0.0);
+    if (output_.mean_field) std::fill_n(output_.mean_field + t * d_, d_, 0.0);
     if (output_.worst_cost) output_.worst_cost[t] = 0.0;
-    for (Index j = 0; j < output_.n_record; ++j)
-      std::copy_n(nothing.data(), d_, output_.recorded + (t * output_.n_record + j) * d_);
+    std::fill_n(output_.recorded + t * output_.n_record * d_, output_.n_record * d_, 0.0);
   }
 
   /// A tile of n steps from `first` on.

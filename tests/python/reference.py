@@ -294,16 +294,21 @@ class Ensemble:
         self.weights = None
         self.history: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def start(self, n_inputs, base):
-        p, d = self.encoder.p, len(base)
+    def start(self, n_inputs, d, base=None):
+        """The base is the value seen before the first step; None where none was."""
+        p = self.encoder.p
         self.weights = [self.encoder.start(self.seed, i, n_inputs) for i in range(self.n)]
         self.gram, self.cross = np.zeros((self.n, p, p)), np.zeros((self.n, p, d))
-        self.base, self.cost = np.array(base, float), np.zeros(self.n)
+        self.base, self.cost = base, np.zeros(self.n)
         self.fallback, self.crowd = Fallback(d), Crowd(self.n, self.aggregate)
         self.steps, self.standardiser = 0, Standardiser(n_inputs)
 
     def predict(self, x):
         p = self.encoder.p
+        if self.base is None:  # nothing is known, nothing is counted
+            self.forecast = np.zeros((self.n, self.cross.shape[2]))
+            self.mean_field = self.forecast.mean(axis=0)
+            return self.mean_field
         x = x if isinstance(self.encoder, Precomputed) else self.standardiser.step(x)
         self.z = np.array([self.encoder.encode(w, x) for w in self.weights])
         c = np.array(
@@ -348,6 +353,9 @@ class Ensemble:
         return mixture_weights(errors, offsets, **settings)
 
     def learn(self, y):
+        if self.base is None:  # observed, not learnt
+            self.base = y
+            return
         for i in range(self.n):
             self.encoder.commit(self.weights[i], self.z[i])
             keep = self.forgetting[i]
@@ -357,18 +365,18 @@ class Ensemble:
         self.fallback.compare(y - self.base, y - self.mixed)
         self.crowd.learn(self.c, y - self.base)
         self.history = [*self.history, (self.heard - y, y)][-max(self.window, 1) :]
-        self.base = np.array(y, float)
+        self.base = y
         self.steps += 1
 
-    def run(self, xs, ys, initial):
-        """Predict, learn, repeat; returns server forecasts, agents' RMSE and the mean field."""
+    def run(self, xs, ys, initial=None):
+        """Predict, learn, repeat; returns server forecasts, agents' RMSE, mean field, agents."""
         n_inputs = 0 if isinstance(self.encoder, Precomputed) else xs.shape[1]
-        self.start(n_inputs, initial)
+        self.start(n_inputs, ys.shape[1], initial)
         server, means, agents = [], [], []
         for x, y in zip(xs, ys):
             server.append(self.predict(x))
             means.append(self.mean_field)
             agents.append(self.forecast)
             self.learn(y)
-        rmse = np.sqrt(self.cost / ys.size)
+        rmse = np.sqrt(self.cost / (self.steps * ys.shape[1]))
         return np.array(server), rmse, np.array(means), np.array(agents)

@@ -34,8 +34,8 @@ struct BasicPopulation<Real>::State {
   void observe(const double* y);
   /// Shows zeros: before any y was seen nothing is known.
   void show_nothing();
-  /// Predicts n steps, at most a tile, of which all but one have their targets. Those of step t are
-  /// t d strides after the result. Without targets n is 1.
+  /// Predicts n steps, at most a tile; each begins at the target of the step before. Increments of
+  /// step t are t d strides after the result. Where the targets are not known yet, n is 1.
   const Real* show(const double* inputs, Index n, const double* targets, bool want_worst);
   /// Learns the n steps that were shown.
   void learn(const double* targets, Index n);
