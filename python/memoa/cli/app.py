@@ -23,9 +23,10 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from memoa import build_info
+from memoa._files import prepare
 from memoa.cli.compare import compare_command
 from memoa.cli.experiments import experiments_command
-from memoa.cli.series import Data, File, Lags, Start, Target, load_series
+from memoa.cli.series import Data, File, Force, Lags, Start, Target, load_series
 from memoa.cli.verify import verify_command
 from memoa.forecasters.two_policies import (
     COLUMNS,
@@ -36,6 +37,7 @@ from memoa.forecasters.two_policies import (
     write_files,
 )
 
+FILES = ("predictions.csv", "plot.png", "settings.json")
 QUICK_SECONDS = 0.5
 
 
@@ -50,9 +52,8 @@ class OneLineErrors(TyperGroup):
             _fail(_describe(error), 2)
         except Exception as error:
             # A usage error. Typer does not export its class, and has moved it between versions.
-            if not hasattr(error, "format_message"):
-                raise
-            _fail(error.format_message(), 2)
+            usage = getattr(error, "format_message", None)
+            _fail(usage() if usage is not None else f"{type(error).__name__}: {error}", 2)
         if code == 130:
             _fail("interrupted", code)
         sys.exit(code)
@@ -108,6 +109,7 @@ def run_command(
         Path | None,
         typer.Option(metavar="DIR", help="Where files go.", show_default="memoa-out/NAME"),
     ] = None,
+    force: Force = False,
 ) -> None:
     """Forecast a series online, and compare with greedy agents and with repeating the last value.
 
@@ -115,7 +117,7 @@ def run_command(
     """
     series, source = load_series(data, target=target, file=file, start=start, lags=lags)
     folder = out if out is not None else Path("memoa-out", series.name)
-    folder.mkdir(parents=True, exist_ok=True)
+    prepare(folder, FILES, force=force)
     n_steps, n_inputs = series.X.shape
     typer.echo(
         f"{series.name}: {_count(n_steps, 'step')}, {_count(n_inputs, 'input')}, "
@@ -202,7 +204,7 @@ def _count(number: int, word: str) -> str:
 
 def _describe(error: BaseException) -> str:
     if isinstance(error, MemoryError):
-        return "not enough memory for this many agents, features and steps"
+        return str(error) or "not enough memory for this many agents, features and steps"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__

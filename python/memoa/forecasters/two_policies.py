@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from memoa import EchoState, OnlineEnsemble, RandomFeatures, Run, build_info
+from memoa._files import whole, write_text
 from memoa.datasets import Series
 from memoa.forecasters.standard import REPEAT
 
@@ -97,11 +98,13 @@ def write_files(
     parts = {"": run.targets, "_server": run.predictions, "_mean_field": run.mean_field,
              "_best_agent": best, "_worst_agent": worst}  # fmt: skip
     # Not from a dict: a column of the user's may well be called like one of ours.
-    pd.DataFrame(
+    frame = pd.DataFrame(
         np.stack(list(parts.values()), axis=2).reshape(len(series.Y), -1),
         columns=[name + part for name in series.targets for part in parts],
         index=series.index,
-    ).to_csv(folder / "predictions.csv", index_label="step" if series.index is None else "date")
+    )
+    with whole(folder / "predictions.csv") as temporary:
+        frame.to_csv(temporary, index_label="step" if series.index is None else "date")
     plot_run(
         series, comparison.runs["memoa"], comparison.runs["greedy"],
         path=folder / "plot.png", policy=comparison.policy,
@@ -121,7 +124,7 @@ def write_files(
         "worst_agent": run.worst_agent,
     }
     text = json.dumps(settings, indent=2, default=_plain, ensure_ascii=False)
-    (folder / "settings.json").write_text(text + "\n", encoding="utf-8")
+    write_text(folder / "settings.json", text + "\n")
 
 
 def _plain(value: Any) -> Any:
