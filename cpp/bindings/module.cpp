@@ -1,4 +1,3 @@
-#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 
@@ -64,9 +63,7 @@ PYBIND11_MODULE(_core, module) {
 #else
     build["compiler"] = "unknown";
 #endif
-    build["eigen"] = std::to_string(EIGEN_WORLD_VERSION) + "." +
-                     std::to_string(EIGEN_MAJOR_VERSION) + "." +
-                     std::to_string(EIGEN_MINOR_VERSION);
+    build["eigen"] = MEMOA_EIGEN_VERSION;
 #ifdef _OPENMP
     build["openmp"] = std::to_string(_OPENMP / 100) + "-" + std::to_string(_OPENMP % 100);
 #else

@@ -13,7 +13,7 @@ from memoa.cli import compare as command
 from memoa.cli.app import app
 from memoa.forecasters.standard import REPEAT, standard_forecasters
 
-ODD = '''
+ODD = """
 import os, sys
 import numpy as np
 
@@ -121,7 +121,7 @@ def goes_elsewhere():
     os.chdir("/")
     return Good()
 not_callable = 3
-'''
+"""
 FAILING = [
     "Raises", "RaisesLater", "LearnRaises", "ObserveRaises", "Exits", "ExitsWhenMade",
     "LeavesGenerator", "RaisesOwn", "RaisesUnprintable", "Recursive", "NoMemory", "Text",

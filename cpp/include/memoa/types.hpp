@@ -1,6 +1,6 @@
 #pragma once
 
-#include <Eigen/Core>
+#include <cstddef>
 #include <initializer_list>
 #include <stdexcept>
 #include <string>
@@ -9,10 +9,20 @@
 
 namespace memoa {
 
-using Index = Eigen::Index;
-using RowMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using MatrixMap = Eigen::Map<const RowMatrix>;
-using VectorMap = Eigen::Map<const Eigen::VectorXd>;
+using Index = std::ptrdiff_t;
+
+/// A look at the numbers of a matrix, row by row, or of a vector, that somebody else owns.
+/// A program that computes with Eigen maps them by `memoa/eigen.hpp`.
+struct MatrixView {
+  const double* data;
+  Index rows, cols;
+  double operator()(Index i, Index j) const { return data[i * cols + j]; }
+};
+struct VectorView {
+  const double* data;
+  Index size;
+  double operator[](Index i) const { return data[i]; }
+};
 
 /// A computation met a number it cannot go on from (a singular stage, an overflow).
 /// Bad input is std::invalid_argument instead, and is found before anything is computed.

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from memoa import build_info
 from memoa._files import prepare, write_text
 from memoa.cli.series import Data, File, Force, Lags, Start, Target, load_series
-from memoa.cli.terminal import progress_bar
+from memoa.cli.terminal import lowest_in_bold, progress_bar, wide_console
 from memoa.forecasters.comparison import MEASURES, Comparison, compare
 from memoa.forecasters.protocol import Factory, load_factory
 from memoa.forecasters.standard import standard_forecasters
@@ -57,7 +52,7 @@ def compare_command(
     forecasters = rows(forecaster or [])
     shown = out if out is not None else Path("memoa-out", f"{series.name}-compare")
     folder = shown.absolute()  # a forecaster may go elsewhere
-    prepare(folder, FILES, force=force)
+    prepare(shown, FILES, force=force)
     typer.echo(f"{series!r}; medians over {seeds} seed{'s' * (seeds != 1)}")
     with progress_bar("comparing") as progress:
         found = compare(series, forecasters, seeds=range(seeds), progress=progress, keep_going=True)
@@ -89,34 +84,23 @@ def write_files(folder: Path, found: Comparison, settings: Mapping[str, Any]) ->
 
     found.to_csv(folder / "comparison.csv")
     plot_comparison(found, path=folder / "comparison.png")
-    report = {"memoa": build_info()["version"], **settings,
-              "left out": dict(found.skipped), "failed": dict(found.failed)}  # fmt: skip
+    report = {
+        "memoa": build_info()["version"],
+        **settings,
+        "left out": dict(found.skipped),
+        "failed": dict(found.failed),
+    }
     text = json.dumps(report, indent=2, default=str, ensure_ascii=False)
     write_text(folder / "settings.json", text + "\n")
 
 
 def print_table(found: Comparison) -> None:
     """Medians over the seeds, the best of each column in bold green; what was left out and why."""
-    console = Console(highlight=False)
-    console.width = max(console.width, 100)
     medians = {
         name: [found.quantile(name, measure) for measure in MEASURES] for name in found.scores
     }
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
-    table.add_column("RMSE", no_wrap=True)
-    for title in COLUMNS:
-        table.add_column(title, justify="right", no_wrap=True)
-    best = [
-        min((row[k] for row in medians.values() if not math.isnan(row[k])), default=math.nan)
-        for k in range(len(COLUMNS))
-    ]
-    for name, row in medians.items():
-        cells = (
-            Text("-" if math.isnan(x) else f"{x:#.4g}", style="bold green" if x == low else "")
-            for x, low in zip(row, best, strict=True)
-        )
-        table.add_row(name, *cells)
-    console.print(table)
+    console = wide_console(100)
+    console.print(lowest_in_bold("RMSE", COLUMNS, medians, lambda x: f"{x:#.4g}"))
     lowest = min(medians, key=lambda name: medians[name][0])
     console.print(f"lowest server error: {lowest}", highlight=False)
     for name, why in found.skipped.items():

@@ -13,14 +13,13 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from memoa import Game, build_info
 from memoa._files import prepare, whole, write_text
 from memoa.cli.series import Force
-from memoa.cli.terminal import progress_bar
+from memoa.cli.terminal import progress_bar, wide_console
 from memoa.verify import Verification, random_game, verify
 
 FILES = ("verify.csv", "centralized.csv", "checks.json", "game.json", "verify.png")
@@ -126,8 +125,7 @@ def _write_csv(path: Path, columns: Columns) -> None:
 
 def _print_report(found: Verification) -> None:
     """Three tables and the checks; wide enough wherever the output goes."""
-    console = Console(highlight=False)
-    console.width = max(console.width, 100)
+    console = wide_console(100)
     table = found.table
     costs = {f"cost_{key}": name for key, name in POLICY_NAMES.items()}
     costs["price_of_anarchy"] = "Nash/social"
