@@ -12,6 +12,7 @@ import pytest
 
 import memoa
 from helpers import assert_close, assert_same_bits, ensemble, series
+from memoa._engines import Engines
 
 
 @pytest.fixture
@@ -146,6 +147,61 @@ def test_an_interrupted_run_has_learnt_the_steps_done(error: type[BaseException]
     expected = twin.run(x[done:], y[done:])
     assert_same_bits(rest.predictions, expected.predictions)
     assert_same_bits(rest.worst_cost, expected.worst_cost)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, RuntimeError])
+@pytest.mark.parametrize("where", ["draw", "run"])
+def test_a_fit_that_fails_restores_what_was_learnt(
+    error: type[BaseException], where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y, _ = series(40)
+    model, twin = ensemble().fit(x, y), ensemble().fit(x, y)
+    for one in (model, twin):
+        one.predict_one(x[0])
+
+    whole = Engines.run
+
+    def half(self: Engines, X: Any, Y: Any, *rest: Any) -> None:
+        whole(self, X[:20], Y[:20], *rest)
+        raise error
+
+    def build(self: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        if where == "draw":
+            patch.setattr(Engines, "_build", build)
+        else:
+            patch.setattr(Engines, "run", half)
+        with pytest.raises(error):
+            model.fit(x[:, :1], np.column_stack([y, y]))
+    assert model.n_features_in_ == 2
+    for one in (model, twin):
+        one.learn_one(x[0], y[0])
+    assert_same_bits(model.predict(x), twin.predict(x))
+    assert_same_bits(model.agent_rmse, twin.agent_rmse)
+
+
+def test_an_ensemble_that_cannot_be_drawn_has_seen_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say, for want of memory."""
+    x, y, initial = series(10, 2, 2)
+
+    def build(self: Any) -> None:
+        raise MemoryError
+
+    model = ensemble()
+    with monkeypatch.context() as patch:
+        patch.setattr(Engines, "_build", build)
+        for attempt in (
+            lambda: model.predict_one(x[0]),
+            lambda: model.learn_one(x[0], y[0]),
+            lambda: model.run(x, y, initial=initial),
+        ):
+            with pytest.raises(MemoryError):
+                attempt()
+    assert not hasattr(model, "n_features_in_")
+    assert not hasattr(model, "n_outputs_")
+    assert_same_bits(model.run(x[:, :1], y[:, 0]).predictions[:1], np.zeros((1, 1)))
 
 
 # ---------------------------------------------------------------- against plain baselines

@@ -8,5 +8,6 @@
 #include "memoa/moments.hpp"
 #include "memoa/nplayer.hpp"
 #include "memoa/population.hpp"
+#include "memoa/run.hpp"
 #include "memoa/simulation.hpp"
 #include "memoa/types.hpp"

@@ -18,7 +18,7 @@ int threads_for(int requested, double work);
 /// Calls body(chunk, thread) for every chunk. The body must not throw. Which thread takes a chunk
 /// never shows in a result: chunks are of fixed size and their partial sums are added in order.
 template <class Body>
-void for_each_chunk(Index n_chunks, int n_threads, const Body& body) {
+void for_each_chunk(Index n_chunks, [[maybe_unused]] int n_threads, const Body& body) {
 #ifdef _OPENMP
   if (n_threads > 1) {
 #pragma omp parallel for schedule(static) num_threads(n_threads)

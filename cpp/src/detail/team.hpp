@@ -63,7 +63,7 @@ struct Worker {
 
 /// Calls body(worker) on every thread. The body must not throw.
 template <class Body>
-void in_parallel(int n_threads, const Body& body) {
+void in_parallel([[maybe_unused]] int n_threads, const Body& body) {
   Meeting meeting;
 #ifdef _OPENMP
   if (n_threads > 1) {
