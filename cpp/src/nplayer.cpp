@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "detail/parallel.hpp"
+#include "detail/team.hpp"
 #include "detail/stage.hpp"
 
 namespace memoa {

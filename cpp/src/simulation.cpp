@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "detail/normals.hpp"
-#include "detail/parallel.hpp"
+#include "detail/team.hpp"
 #include "detail/planes.hpp"
 #include "detail/stage.hpp"
 

@@ -8,18 +8,18 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from memoa import _core
-from memoa._engines import Engines, Progress, check, draw_seed
-from memoa._estimator import Estimator, join_river, not_fitted
-from memoa._frames import Names, naming_columns
-from memoa._inputs import Inputs, one_target, recorded_agents, targets_of
+from memoa._engines import Progress
+from memoa._estimator import not_fitted
+from memoa._frames import naming_columns
+from memoa._inputs import one_target, recorded_agents, targets_of
+from memoa._online import Online
 from memoa._validate import Float64
 from memoa.encoder import Encoder, RandomFeatures
 from memoa.mixture import Mixture
 from memoa.run import Run
 
 
-class OnlineEnsemble(Estimator):
+class OnlineEnsemble(Online):
     """A population of online forecasters that play the mean-field Nash policy.
 
     Time: an input x arrives, every agent predicts the y that belongs to it, the server mixes the
@@ -94,13 +94,6 @@ class OnlineEnsemble(Estimator):
     True
     """
 
-    n_features_in_: int
-    n_outputs_: int
-    feature_names_in_: Names
-    _engines: Engines | None
-    _base: Float64 | None
-    _pending: Float64 | None
-
     def __init__(
         self,
         n_agents: int = 64,
@@ -131,9 +124,7 @@ class OnlineEnsemble(Estimator):
         self.dtype = dtype
         self.n_threads = n_threads
         self.random_state = random_state
-        check(self.get_params(deep=False))
-        join_river(type(self))
-        self._forget()
+        self._begin()
 
     # ------------------------------------------------------------------ one step at a time
 
@@ -184,28 +175,12 @@ class OnlineEnsemble(Estimator):
             As in `predict_one`. Nothing is learnt then, and what was predicted can be learnt still.
         """
         inputs, names = self._inputs().row(x)
-        target = one_target("y", y, self._width())
-        pending = self._pending is not None and np.array_equal(self._pending, inputs)
-        if not pending or target.size != self._learnt("y").n_outputs:  # its width may be new
-            _core.require_moderate("y", target, self._is_single())
-            self._predict(inputs, names, target.size)
-        self._learnt("y").learn(target)
-        self.n_outputs_ = target.size
-        self._pending = None
+        self._learn(inputs, names, one_target("y", y, self._width()))
         return self
 
     def observe(self, y: ArrayLike) -> OnlineEnsemble:
         """Take `y` as the last value seen, without learning."""
-        target = one_target("y", y, self._width())
-        if self._engines is None:
-            _core.require_moderate("y", target, self._is_single())
-            self._base = target.copy()
-        else:
-            engines = self._engines_for(self._engines.input_shape, target.size)
-            engines.population.observe(target)
-            self._engines = engines
-        self.n_outputs_ = target.size
-        self._pending = None
+        self._observe(one_target("y", y, self._width()))
         return self
 
     # ------------------------------------------------------------------ many steps
@@ -365,106 +340,3 @@ class OnlineEnsemble(Estimator):
         costs = self._learnt("under_performer").population.costs()
         worst = int(np.argmax(costs))
         return worst, float(costs[worst])
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Whether any y was seen."""
-        return self._engines is not None and self._engines.population.has_seen
-
-    @property
-    def _raw_memory_usage(self) -> int:
-        """Bytes that what was learnt takes: river's name."""
-        return 0 if self._engines is None else self._engines.bytes
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Go on with the same bits; a forecast not yet learnt is predicted again."""
-        self.__dict__.update(state)
-        join_river(type(self))
-        if self._engines is not None and self._pending is not None:
-            self._engines.predict(self._pending)
-
-    # ------------------------------------------------------------------ inside
-
-    def _forget(self) -> None:
-        self._engines = self._base = self._pending = None
-        self._seed: int | None = None
-        self._flat = False
-        for name in ("n_outputs_", "n_features_in_", "feature_names_in_"):
-            self.__dict__.pop(name, None)
-
-    def _inputs(self) -> Inputs:
-        """What inputs must be like, given what was seen."""
-        drawn = self._engines or self
-        return Inputs(
-            type(self).__name__,
-            drawn.encoder,
-            drawn.n_agents,
-            getattr(self, "n_features_in_", None),
-            getattr(self, "feature_names_in_", None),
-        )
-
-    def _width(self) -> int | None:
-        """Width of y, once one was seen."""
-        return getattr(self, "n_outputs_", None)
-
-    def _is_single(self) -> bool:
-        return str((self._engines or self).dtype) == "float32"
-
-    def _engines_for(self, input_shape: tuple[int, ...], n_outputs: int | None) -> Engines:
-        """The engines, drawn now if they are not; before any y was seen, its width may change.
-
-        New ones are kept by the caller, once they have accepted their input.
-        """
-        if self._engines is not None:
-            same = n_outputs in (None, self._engines.n_outputs)
-            return self._engines if same else self._engines.with_outputs(n_outputs or 1)
-        if self._seed is None:
-            self._seed = draw_seed(self.random_state)
-        width = 1 if self._base is None else self._base.size
-        params = self.get_params(deep=False)
-        return Engines(params, input_shape, n_outputs or width, self._seed)
-
-    def _keep(self, engines: Engines, names: Names | None) -> None:
-        if not hasattr(self, "n_features_in_"):
-            self.n_features_in_ = int(engines.input_shape[-1])
-            if names is not None:
-                self.feature_names_in_ = names
-        self._engines = engines
-
-    def _predict(
-        self, inputs: Float64, names: Names | None, n_outputs: int | None = None
-    ) -> Float64:
-        engines = self._engines_for(inputs.shape, n_outputs)
-        if self._base is not None and not engines.population.has_seen:
-            engines.population.observe(self._base)
-        with naming_columns(names):
-            mixed = engines.predict(inputs)
-        self._keep(engines, names)
-        self._pending = inputs.copy()  # the caller may change it in place
-        return mixed
-
-    def _run(
-        self,
-        inputs: Float64,
-        targets: Float64,
-        names: Names | None,
-        initial: Float64 | None,
-        record: NDArray[np.intp],
-        progress: Progress | None,
-    ) -> Run:
-        engines = self._engines_for(inputs.shape[1:], targets.shape[1])
-        if initial is None and not engines.population.has_seen:
-            initial = self._base
-        try:
-            with naming_columns(names):
-                return engines.run(inputs, targets, initial, record, progress)
-        finally:  # what was interrupted has learnt the steps done, what was refused nothing
-            if engines.population.has_seen:
-                self._keep(engines, names)
-                self.n_outputs_ = engines.n_outputs
-                if not engines.population.is_pending:
-                    self._pending = None
-
-    def _learnt(self, name: str) -> Engines:
-        if self._engines is None:
-            raise not_fitted(f"{name} was asked for before the first prediction")
-        return self._engines

@@ -6,7 +6,7 @@
 
 #include "detail/buffer.hpp"
 #include "detail/kernels.hpp"
-#include "detail/parallel.hpp"
+#include "detail/team.hpp"
 #include "memoa/mixture.hpp"
 
 namespace memoa {

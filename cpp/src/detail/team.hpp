@@ -75,4 +75,13 @@ void in_parallel([[maybe_unused]] int n_threads, const Body& body) {
   body(Worker{0, 1, &meeting});
 }
 
+/// Calls body(chunk, thread) for every chunk. The body must not throw. Which thread takes a chunk
+/// never shows in a result: chunks are of fixed size and their partial sums are added in order.
+template <class Body>
+void for_each_chunk(Index n_chunks, int n_threads, const Body& body) {
+  in_parallel(n_threads, [&](const Worker& worker) {
+    worker.chunks(n_chunks, [&](Index chunk) { body(chunk, worker.thread); });
+  });
+}
+
 }  // namespace memoa::detail

@@ -27,7 +27,7 @@ class LastValue:
 
     def _check_y(self, y: ArrayLike) -> Float64:
         """A copy, shape (d,)."""
-        return _checked("y", y, "(n_outputs,)", self._n_outputs).copy()
+        return np.array(_checked("y", y, "(n_outputs,)", self._n_outputs))
 
     def _check(self, x: ArrayLike, y: ArrayLike) -> tuple[Float64, Float64]:
         """Both, of widths that are kept from now on."""
