@@ -1,5 +1,6 @@
 #include "detail/state_file.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <filesystem>
@@ -255,7 +256,7 @@ void StateWriter::write_as(const double* values, std::size_t count) {
 void StateWriter::write(const double* values, std::size_t count) {
   while (count > 0) {
     if (next_ == arrays_.size()) throw std::logic_error("more numbers than the arrays have");
-    const std::size_t now = std::min<std::uint64_t>({count, left_, kBuffer});
+    const std::size_t now = std::min({static_cast<std::uint64_t>(count), left_, std::uint64_t{kBuffer}});
     arrays_[next_].width() == 4 ? write_as<float>(values, now) : write_as<double>(values, now);
     values += now, count -= now, left_ -= now;
     if (left_ > 0) continue;
@@ -407,14 +408,15 @@ void StateReader::plan() {
   members_[0].crc = crc;
 }
 
-void StateReader::open(const std::string& name, std::uint64_t size) {
+void StateReader::open(const StateArray& expected) {
   if (left_ > 0) throw std::logic_error("the array before is not read to its end");
+  const std::string& name = expected.name;
   if (next_ == arrays_.size() || arrays_[next_].name != name)
     refuse("expected the array '" + name + "'" +
            (next_ < arrays_.size() ? ", found '" + arrays_[next_].name + "'" : ""));
-  if (arrays_[next_].size() != size)
-    refuse("array '" + name + "' has " + std::to_string(arrays_[next_].size()) +
-           " numbers; its settings make it " + std::to_string(size));
+  const StateArray& array = arrays_[next_];
+  if (array.shape != expected.shape || array.dtype != expected.dtype)
+    refuse("array " + describe(array) + "; its settings make it " + describe(expected));
   ZipMember& member = members_[++next_];
   std::string head = local_header(member), found(head.size(), '\0');
   get(found.data(), found.size());
@@ -427,7 +429,7 @@ void StateReader::open(const std::string& name, std::uint64_t size) {
   expect(member.npy, "the header of array '" + name + "'");
   crc_.add(member.npy.data(), member.npy.size());
   all_.add(member.npy.data(), member.npy.size());
-  left_ = size;
+  left_ = array.size();
   if (left_ == 0) close_member();
 }
 

@@ -61,11 +61,11 @@ void save(const std::string& path) {
 std::vector<double> load(const std::string& path) {
   StateReader reader(path);
   std::vector<double> values(8);
-  reader.open("first", 6);
+  reader.open({"first", "<f8", {2, 3}});
   reader.read(values.data(), 5);
   reader.read(values.data() + 5, 1);
-  reader.open("none", 0);
-  reader.open("second", 2);
+  reader.open({"none", "<f8", {0, 3}});
+  reader.open({"second", "<f4", {2}});
   reader.read(values.data() + 6, 2);
   reader.finish();
   return values;
@@ -132,7 +132,7 @@ TEST_CASE("numbers that are not finite are refused") {
       writer.write(values, 3);
       writer.commit();
       StateReader reader(path);
-      reader.open("x", 3);
+      reader.open({"x", dtype, {3}});
       double found[3];
       CHECK(contains(refusal([&] { reader.read(found, 3); }),
                      "array 'x' holds a number that is not finite, at 1"));
@@ -144,9 +144,10 @@ TEST_CASE("arrays of another name, size or number are refused") {
   const std::string path = folder.file("a.npz");
   save(path);
   StateReader reader(path);
-  CHECK(contains(refusal([&] { reader.open("second", 2); }), "expected the array 'second'"));
-  CHECK(
-      contains(refusal([&] { reader.open("first", 7); }), "has 6 numbers; its settings make it 7"));
+  CHECK(contains(refusal([&] { reader.open({"second", "<f4", {2}}); }), "expected the array 'second'"));
+  CHECK(contains(refusal([&] { reader.open({"first", "<f8", {3, 2}}); }),
+                 "[2, 3]]; its settings make it"));
+  CHECK(contains(refusal([&] { reader.open({"first", "<f4", {2, 3}}); }), "its settings make it"));
   CHECK(contains(refusal([&] { reader.finish(); }), "unknown array 'first'"));
 }
 

@@ -86,9 +86,10 @@ class StateReader {
   const Json& header() const { return header_; }
   const std::string& header_text() const { return text_; }
   const std::vector<StateArray>& arrays() const { return arrays_; }
+  const std::string& path() const { return path_; }
 
-  /// Begins the next array, which must be of this name and have so many numbers.
-  void open(const std::string& name, std::uint64_t size);
+  /// Begins the next array, which must be this one.
+  void open(const StateArray& expected);
   /// Its next numbers, all of them finite.
   void read(double* values, std::size_t count);
   /// All arrays were read, and the checksum of the whole is right.
