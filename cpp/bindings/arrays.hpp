@@ -3,6 +3,8 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <atomic>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -49,24 +51,61 @@ inline Array view(const std::vector<double>& values, const Shape& shape, py::han
 /// A new array that owns a copy of the values.
 inline Array copy(const double* values, const Shape& shape) { return Array(shape, values); }
 
+/// A mutex that a forked child can go on with: the thread that held it may not exist there. What
+/// that thread was at work on is half done then, and the child is told so.
+class Mutex {
+ public:
+  void lock() {
+    renew();
+    mutex_->lock();
+    busy_ = true;
+  }
+  bool try_lock() {
+    renew();
+    if (!mutex_->try_lock()) return false;
+    return busy_ = true;
+  }
+  void unlock() {
+    busy_ = false;
+    mutex_->unlock();
+  }
+
+ private:
+  void renew() {
+    if (forks_ == forks()) return;
+    if (busy_)
+      throw std::runtime_error(
+          "another thread was at work on this when the process was forked, and what it did is half "
+          "done here; expected a fork between calls, or one that loads a saved state");
+    mutex_.release();  // never destroyed: it may be locked by a thread of the parent
+    mutex_ = std::make_unique<std::mutex>();
+    forks_ = forks();
+  }
+
+  std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
+  std::atomic<bool> busy_{false};
+  unsigned forks_ = forks();
+};
+
 /// An engine, in double or in single precision, with the lock that keeps two Python threads from
 /// running it at once, since the GIL is released while it computes.
 template <class Double, class Single>
 struct Locked {
   std::variant<Double, Single> engine;
-  std::mutex mutex;
+  Mutex mutex;
 
   template <class... Args>
   explicit Locked(bool single, const Args&... args)
       : engine(single ? std::variant<Double, Single>(std::in_place_index<1>, args...)
                       : std::variant<Double, Single>(std::in_place_index<0>, args...)) {}
+  explicit Locked(std::variant<Double, Single>&& loaded) : engine(std::move(loaded)) {}
 
   /// Runs body(engine) without the GIL. Safe: the body touches no Python object, only memory of
   /// arrays that the caller holds.
   template <class Body>
   auto compute(const Body& body) {
     py::gil_scoped_release release;
-    const std::lock_guard<std::mutex> guard(mutex);
+    const std::lock_guard<Mutex> guard(mutex);
     return std::visit(body, engine);
   }
   /// body(engine) for a glance at what no computation changes.

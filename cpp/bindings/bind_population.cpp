@@ -7,6 +7,7 @@
 #include "bind_memory.hpp"
 #include "bind_mixture.hpp"
 #include "memoa/run.hpp"
+#include "memoa/saved.hpp"
 
 namespace memoa::python {
 namespace {
@@ -24,7 +25,7 @@ void compute(LockedPopulation& self, LockedMixture& mixture, const Body& body) {
   py::gil_scoped_release release;  // safe: as in Locked::compute
   std::unique_lock first(self.mutex, std::defer_lock), second(mixture.mutex, std::defer_lock);
   struct {
-    std::unique_lock<std::mutex>&a, &b;
+    std::unique_lock<Mutex>&a, &b;
     void lock() { std::lock(a, b); }
     void unlock() { a.unlock(), b.unlock(); }
   } both{first, second};
@@ -182,6 +183,31 @@ Array forecast_rows(LockedPopulation& self, LockedMixture& mixture, const Array&
   return mixed;
 }
 
+void save_engines(LockedPopulation& self, LockedMixture& mixture, const std::string& path,
+                  const Array& pending, const std::string& note) {
+  compute(self, mixture, [&](auto& population, auto& server, auto&) {
+    save(path, population, server, to_vector(pending), note);
+  });
+}
+
+py::tuple load_engines(const std::string& path, int n_threads) {
+  std::unique_ptr<LockedPopulation> population;
+  std::unique_ptr<LockedMixture> server;
+  Saved saved = [&] {
+    py::gil_scoped_release release;  // safe: only the file is touched
+    return load(path, n_threads);
+  }();
+  std::visit(
+      [&](auto& engines) {
+        population = std::make_unique<LockedPopulation>(std::move(engines.population));
+        server = std::make_unique<LockedMixture>(std::move(engines.mixture));
+      },
+      saved.engines);
+  return py::make_tuple(std::move(population), std::move(server),
+                        copy(saved.pending.data(), {static_cast<Index>(saved.pending.size())}),
+                        saved.header);
+}
+
 }  // namespace
 
 void bind_population(py::module_& module) {
@@ -211,6 +237,8 @@ void bind_population(py::module_& module) {
            arg("seed") = 0)
       .def_readonly("n_agents", &PopulationSettings::n_agents)
       .def_readonly("n_threads", &PopulationSettings::n_threads);
+
+  module.def("load", &load_engines, arg("path"), py::kw_only(), arg("n_threads"));
 
   py::class_<LockedPopulation>(module, "Population")
       .def(py::init([](const PopulationSettings& settings, bool single) {
@@ -288,6 +316,8 @@ void bind_population(py::module_& module) {
              self.compute([&](auto& population) { population.costs(data); });
              return out;
            })
+      .def("save", &save_engines, arg("mixture"), arg("path"), py::kw_only(),
+           arg("pending").noconvert(), arg("note"))
       .def("memory", [](LockedPopulation& self) { return memory_to_dict(self); })
       .def("restore", [](LockedPopulation& self, const py::dict& memory) {
         memory_from_dict<PopulationMemory>(self, memory);

@@ -1,3 +1,6 @@
+#include <cerrno>
+#include <filesystem>
+
 #include "arrays.hpp"
 
 namespace py = pybind11;
@@ -20,6 +23,15 @@ PYBIND11_MODULE(_core, module) {
 
   py::register_exception<NumericalError>(module, "NumericalError",
                                          py::module_::import("numpy.linalg").attr("LinAlgError"));
+  py::register_exception_translator([](std::exception_ptr thrown) {
+    try {
+      if (thrown) std::rethrow_exception(thrown);
+    } catch (const std::filesystem::filesystem_error& error) {
+      errno = error.code().value();
+      const auto& path = error.path2().empty() ? error.path1() : error.path2();
+      PyErr_SetFromErrnoWithFilename(PyExc_OSError, path.string().c_str());
+    }
+  });
   module.def("available_threads", &available_threads);
   module.def("instruction_set", &instruction_set);
   module.def("use_one_thread_only", &use_one_thread_only);

@@ -133,7 +133,8 @@ double& Coordinate::number(Index k) {
 void Coordinate::validate() const {
   require(excess_ >= 0.0, "memory.standardiser: excess", excess_, "a number >= 0");
   for (const Moments* of : {&known_, &far_, &near_}) {
-    require(of->count >= 0.0, "memory.standardiser: count", of->count, "a number >= 0");
+    require(of->count >= 0.0 && of->count <= 0x1p53 && of->count == std::floor(of->count),
+            "memory.standardiser: count", of->count, "a number of steps from 0 to 2^53");
     require(of->squares >= 0.0, "memory.standardiser: squares", of->squares, "a number >= 0");
   }
 }

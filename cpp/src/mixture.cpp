@@ -22,6 +22,13 @@ BasicServerMixture<Real>::BasicServerMixture(Index n_agents, Index n_outputs, Mi
   require(n_agents >= 1, "n_agents", n_agents, "at least 1");
   require(n_outputs >= 1, "n_outputs", n_outputs, "at least 1");
   validate(mixture);
+  const double N = static_cast<double>(n_agents), d = static_cast<double>(n_outputs),
+               rows = static_cast<double>(mixture.window) * d;
+  detail::require_memory("a mixture with window = " + std::to_string(mixture.window) +
+                             ", n_agents = " + std::to_string(n_agents) +
+                             ", n_outputs = " + std::to_string(n_outputs),
+                         (rows + d) * N * sizeof(Real) + 16.0 * rows * rows +
+                             8.0 * (N / State::kChunk + 1.0) * (rows + d + 1.0) * d);
   state_ = std::make_unique<State>(n_agents, n_outputs, mixture, n_threads);
 }
 template <class Real>
@@ -112,14 +119,10 @@ template <class Real>
 void BasicServerMixture<Real>::restore(const Memory& memory) {
   State& s = *state_;
   detail::check_fields(memory, *this);
-  const Index window = s.settings.window;
-  require(memory.steps >= 0, "memory.steps", memory.steps, "at least 0");
-  require(memory.newest >= (memory.steps > 0 && window > 0 ? 0 : -1) &&
-              memory.newest < std::max<Index>(window, 0),
-          "memory.newest", memory.newest, "a slot of the window");
+  detail::check_numbers(memory, s.settings.window);
+  s.exchange(memory, detail::Fits());
   s.exchange(memory, detail::Load());
-  s.steps = std::min(s.seen, window);
-  s.is_staged = s.solved = false;
+  s.refresh();
 }
 
 template class BasicServerMixture<double>;

@@ -25,6 +25,24 @@ void require_types(const std::vector<double>& values, const char* name, const ch
   }
 }
 
+/// The memory for the agents is there, by a sum that cannot overflow.
+template <class Real>
+void require_room(const PopulationSettings& s) {
+  const auto n = [](Index value) { return static_cast<double>(value); };
+  const bool given = std::holds_alternative<Precomputed>(s.encoder);
+  const double N = n(s.n_agents), d = n(s.n_outputs), p = n(n_features(s.encoder)),
+               dx = given ? 0.0 : n(s.n_inputs);
+  const bool echo = std::holds_alternative<EchoState>(s.encoder);
+  const double numbers =
+      p * (p + 1.0) / 2.0 + d * p + p * dx + 2.0 * p + (echo ? p * p + p : 0.0) + d + 1.0;
+  detail::require_memory("a population with n_agents = " + std::to_string(s.n_agents) +
+                             ", n_features = " + std::to_string(n_features(s.encoder)) +
+                             ", n_inputs = " + std::to_string(given ? 0 : s.n_inputs) +
+                             ", n_outputs = " + std::to_string(s.n_outputs) +
+                             ", horizon = " + std::to_string(s.horizon),
+                         N * (numbers * sizeof(Real) + sizeof(double)) + 8.0 * n(s.horizon));
+}
+
 }  // namespace
 
 void validate(const PopulationSettings& s) {
@@ -54,6 +72,7 @@ void validate(const PopulationSettings& s) {
 template <class Real>
 BasicPopulation<Real>::BasicPopulation(PopulationSettings settings) {
   validate(settings);
+  require_room<Real>(settings);
   state_ = std::make_unique<State>(std::move(settings));
 }
 template <class Real>
@@ -179,20 +198,11 @@ PopulationMemory BasicPopulation<Real>::memory() const {
 template <class Real>
 void BasicPopulation<Real>::restore(const PopulationMemory& memory) {
   detail::check_fields(memory, *this);
-  require(memory.steps >= 0, "memory.steps", memory.steps, "at least 0");
-  require(memory.has_seen == 0 || memory.has_seen == 1, "memory.has_seen", memory.has_seen,
-          "0 or 1");
-  const Index dx = state_->layout.dx;
-  for (Index j = 0; j < dx; ++j) {
-    Coordinate coordinate;
-    for (Index k = 0; k < Coordinate::kNumbers; ++k)
-      coordinate.number(k) = memory.standardiser[j * Coordinate::kNumbers + k];
-    coordinate.validate();
-  }
-  State& s = *state_;
-  s.exchange(memory, detail::Load());
-  s.pending = s.lesson.to_records = s.lesson.to_costs = false;
-  s.mark_costs();
+  detail::check_numbers(memory);
+  state_->exchange(memory, detail::Fits());
+  state_->reserve_mark();
+  state_->exchange(memory, detail::Load());
+  state_->refresh();
 }
 
 template class BasicPopulation<double>;

@@ -86,16 +86,17 @@ void BasicPopulation<Real>::State::standardise(const double* x, Index n, const S
 
 template <class Real>
 void BasicPopulation<Real>::State::reserve(Index n) {
-  if (tile_energy.size() >= n * layout.padded) return;
-  tile_increment = detail::Buffer<Real>(n * layout.d * layout.padded);
-  tile_energy = detail::Buffer<Real>(n * layout.padded);
+  if (n < 2 || tile_energy.size() >= n * layout.padded) return;
+  detail::Buffer<Real> increments(n * layout.d * layout.padded), energies(n * layout.padded);
+  tile_increment = std::move(increments);
+  tile_energy = std::move(energies);
 }
 
 template <class Real>
 const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const double* targets,
                                                bool want_worst) {
   const Index d = layout.d;
-  if (n > 1) reserve(n);
+  reserve(n);
   standardise(x, n, inputs.learnt, inputs);
   const auto before = [&](Index t) { return t == 0 ? base.data() : targets + (t - 1) * d; };
   std::copy(lesson.change.begin(), lesson.change.end(), changes.begin());
@@ -152,9 +153,17 @@ const Real* BasicPopulation<Real>::State::glance(const double* x) {
 }
 
 template <class Real>
+void BasicPopulation<Real>::State::reserve_mark() {
+  if (kept.at_mark.size() == 0) {
+    kept.at_mark = detail::Buffer<double>(layout.padded);
+    std::fill_n(kept.at_mark.data(), layout.padded, 0.0);
+  }
+}
+
+template <class Real>
 void BasicPopulation<Real>::State::mark_costs() {
+  reserve_mark();
   settle_costs();
-  if (kept.at_mark.size() == 0) kept.at_mark = detail::Buffer<double>(layout.padded);
   std::copy_n(kept.cost.data(), layout.padded, kept.at_mark.data());
 }
 

@@ -30,14 +30,18 @@ template <class Real>
 class Runner {
  public:
   Runner(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, const double* inputs,
-         const double* targets, const RunOutput& output)
+         const double* targets, Index n_steps, const RunOutput& output)
       : state_(Inside::of(population)),
         server_(Inside::of(mixture)),
         inputs_(inputs),
         targets_(targets),
         output_(output),
         d_(state_.layout.d),
-        base_(static_cast<std::size_t>(d_)) {}
+        base_(static_cast<std::size_t>(d_)),
+        x_(static_cast<std::size_t>(detail::kTile * state_.layout.dx)),
+        y_(static_cast<std::size_t>(detail::kTile * d_)) {
+    state_.reserve(std::min(detail::kTile, n_steps));  // what may fail does so before anything is learnt
+  }
 
   /// The steps [first, last).
   void advance(Index first, Index last) {
@@ -46,10 +50,21 @@ class Runner {
   }
 
  private:
+  /// The next n steps as they are now. They were checked before the run, but another thread may
+  /// have written there since, and a NaN that is learnt stays for good.
+  void read(Index first, Index n) {
+    const Index dx = state_.layout.dx;
+    std::copy_n(inputs_ + first * dx, n * dx, x_.data());
+    std::copy_n(targets_ + first * d_, n * d_, y_.data());
+    require_moderate("X, changed during the run,", x_.data(), {n, dx}, kLargest<double>);
+    require_moderate("Y, changed during the run,", y_.data(), {n, d_}, kLargest<Real>);
+  }
+
   /// Nothing is known of the first y that is ever seen.
   void observe_first(Index t) {
+    read(t, 1);
     state_.show_nothing();
-    state_.observe(targets_ + t * d_);
+    state_.observe(y_.data());
     std::fill_n(output_.predictions + t * d_, d_, 0.0);
     if (output_.mean_field) std::fill_n(output_.mean_field + t * d_, d_, 0.0);
     if (output_.worst_cost) output_.worst_cost[t] = 0.0;
@@ -58,18 +73,20 @@ class Runner {
 
   /// A tile of n steps from `first` on.
   void take(Index first, Index n) {
+    read(first, n);
     std::copy(state_.base.begin(), state_.base.end(), base_.begin());
-    const Real* increments = state_.show(inputs_ + first * state_.width(), n, targets_ + first * d_,
-                                         output_.worst_cost != nullptr);
-    state_.learn(targets_ + first * d_, n);
+    // features that a caller makes not finite encode nothing; there may be too many to copy
+    const double* x = state_.layout.dx > 0 ? x_.data() : inputs_ + first * state_.width();
+    const Real* increments = state_.show(x, n, y_.data(), output_.worst_cost != nullptr);
+    state_.learn(y_.data(), n);
     const Index stride = state_.layout.padded;
     for (Index step = 0; step < n; ++step) {
       const Index t = first + step;
-      const double* before = step == 0 ? base_.data() : targets_ + (t - 1) * d_;
+      const double* before = step == 0 ? base_.data() : y_.data() + (step - 1) * d_;
       const Real* shown = increments + step * d_ * stride;
       server_.stage(shown, stride, before);
       server_.mixed(server_.staged, output_.predictions + t * d_);
-      server_.settle(targets_ + t * d_);
+      server_.settle(y_.data() + step * d_);
       for (Index o = 0; o < d_ && output_.mean_field; ++o)
         output_.mean_field[t * d_ + o] = before[o] + state_.pass.mean(step)[o];
       for (Index j = 0; j < output_.n_record; ++j)
@@ -85,7 +102,8 @@ class Runner {
   const double *inputs_, *targets_;
   const RunOutput& output_;
   const Index d_;
-  std::vector<double> base_;  // before the tile
+  std::vector<double> base_;    // before the tile
+  std::vector<double> x_, y_;  // of the tile
 };
 
 }  // namespace
@@ -139,8 +157,8 @@ void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, c
   require_moderate("Y", targets, {n_steps, state.layout.d}, kLargest<Real>);
   if (initial) require_moderate("initial", initial, {state.layout.d}, kLargest<Real>);
   require_record(output, state.layout.N);
+  Runner<Real> runner(population, mixture, inputs, targets, n_steps, output);
   if (initial) state.observe(initial);
-  Runner<Real> runner(population, mixture, inputs, targets, output);
   for (Index done = 0; done < n_steps;) {
     const Index more = pace ? std::max<Index>(pace(done), 1) : n_steps;
     const Index last = more < n_steps - done ? done + more : n_steps;

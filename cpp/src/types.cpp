@@ -2,8 +2,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <future>
+#include <system_error>
+#include <thread>
 #include <cmath>
 #include <limits>
+#ifndef _WIN32
+#include <pthread.h>
+#endif
 
 #include "detail/parallel.hpp"
 #include "detail/validate.hpp"
@@ -11,6 +17,24 @@
 namespace memoa {
 namespace {
 std::atomic<bool> one_thread_only{false};
+std::atomic<unsigned> fork_count{0};
+
+#ifndef _WIN32
+void in_child() {
+  one_thread_only = true;
+  ++fork_count;
+}
+[[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, in_child);
+#endif
+
+/// More threads than this are of no use, and too many of them no system grants.
+int most_threads() {
+#ifdef _OPENMP
+  return std::max(64, 4 * omp_get_num_procs());
+#else
+  return 1;
+#endif
+}
 constexpr double kFinite = std::numeric_limits<double>::max();
 
 std::string place_of(Index entry, const Index* first, const Index* last) {
@@ -47,6 +71,7 @@ int available_threads() {
 }
 
 void use_one_thread_only() { one_thread_only = true; }
+unsigned forks() { return fork_count; }
 
 void require_finite(const char* name, const double* values, const Shape& shape) {
   check_size(name, values, shape.data(), shape.data() + shape.size(), kFinite);
@@ -76,7 +101,26 @@ int threads_for(int requested, double work) {
 
 int resolve_threads(int requested) {
   require(requested >= 0, "n_threads", static_cast<Index>(requested), "0 (all of them) or more");
-  return requested == 0 ? available_threads() : requested;
+  return requested == 0 ? available_threads() : std::min(requested, most_threads());
+}
+
+int granted_threads(int wanted) {
+  thread_local int granted = 1;  // OpenMP keeps a team for each thread that calls
+  thread_local bool refused = false;
+  if (one_thread_only) return 1;
+  if (wanted <= granted || refused) return std::min(wanted, granted);
+  std::vector<std::thread> tried;
+  std::promise<void> end;
+  const std::shared_future<void> ended = end.get_future().share();
+  try {
+    for (int thread = 1; thread < wanted; ++thread) tried.emplace_back([ended] { ended.wait(); });
+  } catch (const std::system_error&) {
+    refused = true;
+  }
+  end.set_value();
+  for (std::thread& thread : tried) thread.join();
+  granted = std::max(granted, 1 + static_cast<int>(tried.size()));
+  return std::min(wanted, granted);
 }
 
 }  // namespace detail

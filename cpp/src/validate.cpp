@@ -3,10 +3,31 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <fstream>
+#ifdef __linux__
+#include <sys/resource.h>
+#include <unistd.h>
+#endif
 #include <cstdlib>
 
 namespace memoa::detail {
 namespace {
+
+/// Bytes that this process could have if all others gave theirs back: the least of the machine's
+/// memory, the process's limit and that of its container.
+double memory_limit() {
+  double most = 4.6e18;
+#ifdef __linux__
+  most = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+    most = std::min(most, static_cast<double>(limit.rlim_cur));
+  double of_container = 0.0;
+  if (std::ifstream("/sys/fs/cgroup/memory.max") >> of_container && of_container > 0.0)
+    most = std::min(most, of_container);
+#endif
+  return most;
+}
 
 [[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
 
@@ -70,6 +91,13 @@ void require_size(std::string_view name, std::size_t size, Index expected) {
   if (static_cast<Index>(size) != expected)
     refuse(std::string(name) + " has " + std::to_string(size) + " numbers; expected " +
            to_text(expected));
+}
+
+void require_memory(const std::string& what, double bytes) {
+  const double most = memory_limit();
+  if (bytes <= most) return;
+  throw MemoryError(what + " needs " + to_text(bytes, 3) + " bytes of memory; this process can have " +
+                    to_text(most, 3));
 }
 
 void require_psd(std::string_view name, const MatrixView& matrix) {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import warnings
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoa import _core
+from memoa._saved import engine_params
 from memoa._validate import Float64, as_choice, as_int, as_number, as_numbers
 from memoa.encoder import Encoder, Precomputed
 from memoa.mixture import Mixture
@@ -37,7 +40,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
         "horizon": as_int("horizon", params["horizon"], 1),
         "forgetting": as_numbers("forgetting", params["forgetting"]),
         "ridge": as_numbers("ridge", params["ridge"]),
-        "n_threads": 0 if threads is None else as_int("n_threads", threads, 1),
+        "n_threads": 0 if threads is None else as_int("n_threads", threads, 1, below=2**31),
     }
     _core.PopulationSettings(encoder=params["encoder"]._to_core(), **settings)
     dtype = as_choice("dtype", str(params["dtype"]), ("float64", "float32"))
@@ -134,15 +137,16 @@ class Engines:
         progress: Progress | None,
     ) -> Run:
         """Predict and learn a series."""
+        targets = Y.copy()  # the caller may change it at any time
         found = self.population.run(
-            self.server, X, Y, initial=initial, record=record, progress=progress
+            self.server, X, targets, initial=initial, record=record, progress=progress
         )
         self._warn_of_overflow()
         costs, unscored = found["costs"], found["unscored"]
         scored = (len(Y) - unscored) * self.n_outputs
         return Run(
             predictions=found["predictions"],
-            targets=Y.copy(),
+            targets=targets,
             initial=found["base"],
             mean_field=found["mean_field"],
             agent_rmse=np.sqrt(costs / scored) if scored else np.full(self.n_agents, np.nan),
@@ -164,15 +168,111 @@ class Engines:
                 stacklevel=5,  # the caller of predict_one, learn_one or run
             )
 
+    def save(self, path: str, pending: Float64 | None, note: str) -> None:
+        """Write all that was learnt, whole or not at all."""
+        waiting = np.zeros(0) if pending is None else pending.reshape(-1)
+        self.population.save(self.server, path, pending=waiting, note=note)
+
+    @classmethod
+    def load(
+        cls, path: str, n_threads: int | None
+    ) -> tuple[Engines, Float64 | None, dict[str, Any]]:
+        """What `save` wrote: engines, the x that waits for its y, and the file's header."""
+        threads = -1 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31)
+        population, server, pending, text = _core.load(path, n_threads=threads)
+        header = json.loads(text)
+        params = engine_params(header)
+        made = cls.__new__(cls)
+        made.encoder, made.mixture = params["encoder"], params["mixture"]
+        made.policy, made.dtype = params["policy"], params["dtype"]
+        made.n_agents = params["n_agents"]
+        made.n_outputs = header["settings"]["n_outputs"]
+        given = isinstance(made.encoder, Precomputed)
+        width = (made.n_agents, made.encoder.n_features)
+        made.input_shape = width if given else (header["settings"]["n_inputs"],)
+        made.seed = params["random_state"]
+        made._settings = check(params)
+        made._settings.pop("dtype")
+        made._overflow_told = -1
+        made.population, made.server = population, server
+        waiting = pending.reshape(made.input_shape) if pending.size else None
+        return made, waiting, header
+
     def __getstate__(self) -> dict[str, Any]:
         """Settings and all that was learnt."""
         state = {k: v for k, v in self.__dict__.items() if k not in ("population", "server")}
-        return {**state, "memory": (self.population.memory(), self.server.memory())}
+        memory = (self.population.memory(), self.server.memory())
+        return {**state, "memory": memory, "checksum": _checksum(memory)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Go on with the same bits."""
-        population, server = state.pop("memory")
-        self.__dict__.update(state)
-        self._build()
-        self.population.restore(population)
-        self.server.restore(server)
+        """Go on with the same bits.
+
+        Raises
+        ------
+        ValueError
+            Where the state is not one that `__getstate__` made.
+        """
+        try:
+            memory, checksum = state["memory"], state["checksum"]
+            self.__dict__.update(
+                (k, v) for k, v in state.items() if k not in ("memory", "checksum")
+            )
+            if checksum != _checksum(memory):
+                raise ValueError("the checksum of what was learnt is wrong")
+            self._require_sizes(*memory)
+            self._build()
+            for engine, fields in zip((self.population, self.server), memory, strict=True):
+                engine.restore(fields)
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise ValueError(f"this is not the state of an ensemble: {error}") from error
+
+    def _require_sizes(self, population: dict[str, Any], server: dict[str, Any]) -> None:
+        """The arrays are those of the settings, before anything of that size is made."""
+        agents, p, d = self.n_agents, self.encoder.n_features, self.n_outputs
+        if self._settings["n_agents"] != agents:
+            raise ValueError("n_agents is not that of the settings")
+        inputs = 0 if isinstance(self.encoder, Precomputed) else self.input_shape[0]
+        expected = {
+            "costs": (agents,),
+            "gram": (agents, p * (p + 1) // 2),
+            "increments": (agents, d),
+            "standardiser": (inputs, 10),  # a coordinate's numbers
+        }
+        for name, shape in expected.items():
+            if population[name].shape != shape:
+                raise ValueError(f"{name} has shape {population[name].shape}; expected {shape}")
+        if server["errors"].shape != (self.mixture.window, d, agents):
+            raise ValueError(f"errors has shape {server['errors'].shape}")
+        for fields in (population, server):
+            for name, value in fields.items():
+                if isinstance(value, np.ndarray) and value.dtype != np.float64:
+                    raise ValueError(f"{name} has dtype {value.dtype}; expected float64")
+
+
+class Frozen:
+    """What engines had learnt at one moment; a pickle or a deep copy of it is engines again."""
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+    def __reduce__(self) -> tuple[Callable[[dict[str, Any]], Engines], tuple[dict[str, Any]]]:
+        return thaw, (self.state,)
+
+
+def thaw(state: dict[str, Any]) -> Engines:
+    """Engines from their state."""
+    made = Engines.__new__(Engines)
+    made.__setstate__(state)
+    return made
+
+
+def _checksum(memory: tuple[dict[str, Any], ...]) -> int:
+    """CRC-32 of every number of it."""
+    sum_ = 0
+    for fields in memory:
+        for name, value in fields.items():
+            sum_ = zlib.crc32(name.encode(), sum_)
+            array = np.ascontiguousarray(value)
+            sum_ = zlib.crc32(str((array.dtype, array.shape)).encode(), sum_)
+            sum_ = zlib.crc32(array.data, sum_)
+    return sum_

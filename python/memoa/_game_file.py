@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from memoa._files import write_text
+
 FORMAT = "memoa-game 1"
 REQUIRED = ("feature_mean", "feature_cov", "target")
 OPTIONAL = (
@@ -18,6 +20,9 @@ OPTIONAL = (
 )  # fmt: skip
 STAGED = ("feature_mean", "feature_cov", "target", "transition", "mean_transition", "drift")
 WIDTH = 100
+DEPTH = 4  # of lists: feature_cov is (T, p, d, d)
+DIGITS = 1000  # of a whole number: a float has at most 309 before its point
+TOO_DEEP = f"the lists are nested too deeply; expected at most {DEPTH} levels"
 
 
 def dump_game(game: Any, path: str | Path) -> None:
@@ -30,7 +35,7 @@ def dump_game(game: Any, path: str | Path) -> None:
         key = f'"{name}": '
         lines.append(key + _nested(value.tolist(), 2, len(key)))
     text = "{\n  " + ",\n  ".join(lines) + "\n}\n"
-    Path(path).write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def _nested(value: Any, indent: int, used: int = 0) -> str:
@@ -64,6 +69,7 @@ def read_game(path: str | Path) -> dict[str, Any]:
             Path(path).read_text(encoding="utf-8"),
             object_pairs_hook=_without_doubles,
             parse_constant=_not_finite,
+            parse_int=_whole_number,
         )
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
@@ -71,47 +77,66 @@ def read_game(path: str | Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ValueError(f"{path}: not JSON: it is not UTF-8 text") from None
     except RecursionError:
-        raise ValueError(f"{path}: not a game: the lists are nested too deeply") from None
+        raise ValueError(f"{path}: not a game: {TOO_DEEP}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     if not isinstance(data, dict):
         raise ValueError(f"{path}: holds a JSON {_kind(data)}; expected an object, {{...}}")
     if data.get("format") != FORMAT:
-        found = f"is {data['format']!r}" if "format" in data else "is missing"
+        found = f"is {repr(data['format'])[:40]}" if "format" in data else "is missing"
         raise ValueError(f'{path}: format {found}; expected "format": "{FORMAT}"')
     del data["format"]
     for key in data:
         if key not in REQUIRED + OPTIONAL:
-            raise ValueError(f"{path}: unknown key {key!r}{_hint(key)}")
+            raise ValueError(f"{path}: unknown key {key[:40]!r}{_hint(key[:40])}")
     for key in REQUIRED:
         if key not in data:
             raise ValueError(f"{path}: the key {key!r} is missing")
     for key, value in data.items():
-        wrong = _wrong_leaf(value)
+        wrong = _wrong_part(value)
         if wrong is not None:
-            raise ValueError(f"{path}: {key} holds {wrong}; expected numbers or lists of numbers")
+            raise ValueError(f"{path}: {key} holds {wrong}")
     return data
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"the key {name!r} occurs twice")
-    return dict(pairs)
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the key {name[:40]!r} occurs twice")
+        found[name] = value
+    return found
+
+
+def _whole_number(digits: str) -> int:
+    """Python takes quadratic time for long ones, or refuses them in words of its own."""
+    if len(digits) > DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits; expected at most {DIGITS}")
+    return int(digits)
 
 
 def _not_finite(word: str) -> NoReturn:
     raise ValueError(f"{word} is not JSON; expected finite numbers")
 
 
-def _wrong_leaf(value: Any) -> str | None:
-    """What is neither a number nor a list of them, in JSON's words."""
-    if isinstance(value, list):
-        return next((wrong for item in value if (wrong := _wrong_leaf(item))), None)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return None
-    return f"the {_kind(value)} {json.dumps(value)[:40]}"
+def _wrong_part(value: Any) -> str | None:
+    """What is neither a number nor a list of them of a game's depth, in JSON's words."""
+    level = [value]
+    for _ in range(DEPTH + 1):
+        for item in level:
+            if isinstance(item, bool) or not isinstance(item, (int, float, list)):
+                return f"the {_kind(item)} {_short(item)}; expected numbers or lists of numbers"
+        level = [inner for item in level if isinstance(item, list) for inner in item]
+        if not level:
+            return None
+    return f"lists that are {TOO_DEEP.removeprefix('the lists are ')}"
+
+
+def _short(value: Any) -> str:
+    """The beginning of its JSON, without making all of it."""
+    if isinstance(value, str):
+        return json.dumps(value[:40])
+    return "{...}" if isinstance(value, dict) else json.dumps(value)
 
 
 def _kind(value: Any) -> str:

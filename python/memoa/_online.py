@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memoa import _core
-from memoa._engines import Engines, Progress, check, draw_seed
+from memoa._engines import Engines, Frozen, Progress, check, draw_seed, thaw
 from memoa._estimator import Estimator, join_river, not_fitted
 from memoa._frames import Names, with_column
 from memoa._inputs import Inputs
+from memoa._lock import EngineLock, serialised
+from memoa._saved import read_note, write_note
 from memoa._validate import Float64
 from memoa.encoder import Encoder
 from memoa.run import Run
+
+Self = TypeVar("Self", bound="Online")
 
 
 class Online(Estimator):
@@ -40,7 +45,93 @@ class Online(Estimator):
         """The last lines of a constructor."""
         check(self.get_params(deep=False))
         join_river(type(self))
+        self._lock = EngineLock()
         self._forget()
+
+    # ------------------------------------------------------------------ saving
+
+    @serialised
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all that was learnt to one file that `load` reads.
+
+        It is a NumPy npz with a JSON header and checksums, and holds nothing executable. It is
+        written beside `path` and takes that name once it is whole and on the disk: whatever
+        happens, `path` is the old file or the new one.
+
+        Parameters
+        ----------
+        path : path-like
+            Overwritten if it exists.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        ValueError
+            Before the first forecast, when there is nothing to save; or if `path` is no name for a
+            regular file.
+        """
+        engines = self._learnt("save")
+        names = getattr(self, "feature_names_in_", None)
+        note = write_note(self.get_params(deep=False), engines.seed, names, self._flat)
+        engines.save(os.fspath(path), self._pending, note)
+
+    @classmethod
+    def load(
+        cls: type[Self], path: str | os.PathLike[str], *, n_threads: int | None = None
+    ) -> Self:
+        """Read what `save` wrote; it goes on with the same bits, on any machine.
+
+        A `random_state` that was no number has become the seed that it drew.
+
+        Parameters
+        ----------
+        path : path-like
+            The file may come from anybody: everything in it is checked.
+        n_threads : int, optional
+            Default: as saved.
+
+        Raises
+        ------
+        OSError
+            If it cannot be read.
+        ValueError
+            If it is not what `save` wrote, in one line that names the file.
+        """
+        name = os.fspath(path)
+        engines, pending, header = Engines.load(name, n_threads)
+        try:
+            params, names, flat = read_note(header, cls._names())
+            if n_threads is not None:
+                params["n_threads"] = n_threads
+            made = cls(**params)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{name}: header.json: {error}") from error
+        made._seed, made._flat, made._pending = engines.seed, flat, pending
+        made._keep(engines, None if names is None else np.array(names, dtype=object))
+        if engines.population.has_seen:
+            made.n_outputs_ = engines.n_outputs
+        return made
+
+    @serialised
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the lock, which is everybody's own. It is of one step."""
+        state = {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        if self._engines is not None:
+            state["_engines"] = Frozen(self._engines.__getstate__())
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Go on with the same bits; a forecast not yet learnt is predicted again."""
+        self.__dict__.update(state)
+        self._lock = EngineLock()
+        join_river(type(self))
+        if isinstance(self._engines, Frozen):  # from copy.copy, which calls no constructor
+            self._engines = thaw(self._engines.state)
+        if self._engines is not None and self._pending is not None:
+            self._engines.predict(self._pending)
+
+    # ------------------------------------------------------------------ what is known
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether any y was seen."""
@@ -50,13 +141,6 @@ class Online(Estimator):
     def _raw_memory_usage(self) -> int:
         """Bytes that what was learnt takes: river's name."""
         return 0 if self._engines is None else self._engines.bytes
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Go on with the same bits; a forecast not yet learnt is predicted again."""
-        self.__dict__.update(state)
-        join_river(type(self))
-        if self._engines is not None and self._pending is not None:
-            self._engines.predict(self._pending)
 
     def _forget(self) -> None:
         self._engines = self._base = self._pending = None
@@ -110,12 +194,13 @@ class Online(Estimator):
         engines = self._engines_for(inputs.shape, n_outputs)
         if self._base is not None and not engines.population.has_seen:
             engines.population.observe(self._base)
+        inputs = inputs.copy()  # the caller may change it at any time
         try:
             mixed = engines.predict(inputs)
         except ValueError as error:
             raise with_column(error, names) from None
         self._keep(engines, names)
-        self._pending = inputs.copy()  # the caller may change it in place
+        self._pending = inputs
         return mixed
 
     def _learn(self, inputs: Float64, names: Names | None, target: Float64) -> None:
@@ -126,6 +211,12 @@ class Online(Estimator):
         self._learnt("y").learn(target)
         self.n_outputs_ = target.size
         self._pending = None
+
+    def _step(self, inputs: Float64, names: Names | None, target: Float64) -> Float64:
+        _core.require_moderate("y", target, self._is_single())  # before x is predicted
+        mixed = self._predict(inputs, names, target.size)
+        self._learn(self._pending if self._pending is not None else inputs, names, target)
+        return mixed
 
     def _observe(self, target: Float64) -> None:
         if self._engines is None:

@@ -12,6 +12,7 @@ from memoa._engines import Progress
 from memoa._estimator import not_fitted
 from memoa._frames import with_column
 from memoa._inputs import one_target, recorded_agents, targets_of
+from memoa._lock import serialised
 from memoa._online import Online
 from memoa._validate import Float64
 from memoa.encoder import Encoder, RandomFeatures
@@ -25,7 +26,9 @@ class OnlineEnsemble(Online):
     Time: an input x arrives, every agent predicts the y that belongs to it, the server mixes the
     predictions, then y is revealed. Each agent keeps its own encoder and an exponentially weighted
     ridge regression of ``y - base`` on its features, where the base is the last y seen; it then
-    corrects its local forecast by the policy of the game. An engine: it owns what was learnt.
+    corrects its local forecast by the policy of the game. An engine: it owns what was learnt, and
+    serves one caller at a time: other threads wait. What two calls do, another thread may divide;
+    `step_one` is a step that nobody divides.
 
     Parameters
     ----------
@@ -132,6 +135,7 @@ class OnlineEnsemble(Online):
     def predict_one(self, x: Mapping[Any, Any]) -> float | Float64: ...
     @overload
     def predict_one(self, x: ArrayLike) -> Float64: ...
+    @serialised
     def predict_one(self, x: Any) -> float | Float64:
         """Forecast the y that belongs to `x`; leaves no trace until `learn_one`.
 
@@ -157,6 +161,7 @@ class OnlineEnsemble(Online):
         mixed = self._predict(inputs, names)
         return float(mixed[0]) if isinstance(x, Mapping) and mixed.size == 1 else mixed
 
+    @serialised
     def learn_one(self, x: ArrayLike | Mapping[Any, Any], y: ArrayLike) -> OnlineEnsemble:
         """Learn the `y` that belongs to `x`.
 
@@ -178,6 +183,29 @@ class OnlineEnsemble(Online):
         self._learn(inputs, names, one_target("y", y, self._width()))
         return self
 
+    @serialised
+    def step_one(self, x: ArrayLike | Mapping[Any, Any], y: ArrayLike) -> Float64:
+        """Forecast the y that belongs to `x`, then learn it: one step that no other thread divides.
+
+        Parameters
+        ----------
+        x : array_like, shape (dx,), or (N, p) with Precomputed, float64; or dict of name to number
+        y : array_like, shape (d,), or a number where d = 1, float64
+
+        Returns
+        -------
+        ndarray, shape (d,)
+            The forecast, made before `y` was looked at.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in `predict_one`. Nothing is learnt then.
+        """
+        inputs, names = self._inputs().row(x)
+        return self._step(inputs, names, one_target("y", y, self._width()))
+
+    @serialised
     def observe(self, y: ArrayLike) -> OnlineEnsemble:
         """Take `y` as the last value seen, without learning."""
         self._observe(one_target("y", y, self._width()))
@@ -185,6 +213,7 @@ class OnlineEnsemble(Online):
 
     # ------------------------------------------------------------------ many steps
 
+    @serialised
     def run(
         self,
         X: ArrayLike,
@@ -236,6 +265,7 @@ class OnlineEnsemble(Online):
         start = None if initial is None else one_target("initial", initial, targets.shape[1])
         return self._run(inputs, targets, names, start, recorded_agents(record), progress)
 
+    @serialised
     def fit(self, X: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
         """Forget everything, then learn the series (X, y) in its order.
 
@@ -260,6 +290,7 @@ class OnlineEnsemble(Online):
             self.__dict__ = before
             raise
 
+    @serialised
     def partial_fit(self, X: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
         """Learn the series (X, y) in its order, on top of what was learnt: `run`, for pipelines.
 
@@ -283,6 +314,7 @@ class OnlineEnsemble(Online):
         self._flat = flat
         return self
 
+    @serialised
     def predict(self, X: ArrayLike) -> Float64:
         """Forecast for every row of `X` as if it were the next input; leaves no trace.
 
@@ -306,16 +338,19 @@ class OnlineEnsemble(Online):
     # ------------------------------------------------------------------ what was learnt
 
     @property
+    @serialised
     def agent_predictions(self) -> Float64:
         """The agents' last predictions, shape (N, d), a new array."""
         return self._learnt("agent_predictions").population.predictions()
 
     @property
+    @serialised
     def mean_field(self) -> Float64:
         """Mean of the agents' last predictions, shape (d,)."""
         return self._learnt("mean_field").population.mean_field()
 
     @property
+    @serialised
     def weights(self) -> Float64:
         """The server's present weights, shape (N,), a new array."""
         if self._engines is None:
@@ -323,6 +358,7 @@ class OnlineEnsemble(Online):
         return self._engines.server.weights()
 
     @property
+    @serialised
     def mixture_weight(self) -> Float64:
         """Weight of the mixture against the last value, shape (d,): see `Mixture.fallback`."""
         if self._engines is None:
@@ -330,6 +366,7 @@ class OnlineEnsemble(Online):
         return self._engines.server.mixture_weight()
 
     @property
+    @serialised
     def agent_rmse(self) -> Float64:
         """Root-mean-square error of every agent over all that was learnt, shape (N,)."""
         engines = self._learnt("agent_rmse")
@@ -337,6 +374,7 @@ class OnlineEnsemble(Online):
         return np.sqrt(engines.population.costs() / count)
 
     @property
+    @serialised
     def under_performer(self) -> tuple[int, float]:
         """The agent with the largest sum of squared errors, and that sum: the regret."""
         costs = self._learnt("under_performer").population.costs()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -200,7 +201,7 @@ class Game:
         try:
             return cls(**data)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{path}: {error}") from None
+            raise ValueError(f"{path}: {textwrap.shorten(str(error), 300)}") from None
 
     def __repr__(self) -> str:
         """Sizes only: the arrays are long."""

@@ -6,7 +6,21 @@
 
 namespace {
 std::atomic<std::size_t> count{0};
+std::atomic<long> granted{-1};  // negative: without end
+
+/// Counts an allocation; false where memory has run out.
+[[maybe_unused]] bool grant() {
+  ++count;
+  long left = granted.load(std::memory_order_relaxed);
+  if (left < 0) return true;
+  if (left == 0) return false;
+  granted = left - 1;
+  return true;
 }
+}  // namespace
+
+void memoa::tests::refuse_memory_after(std::size_t allowed) { granted = static_cast<long>(allowed); }
+void memoa::tests::give_memory() { granted = -1; }
 
 std::size_t memoa::tests::allocations() { return count; }
 
@@ -16,6 +30,12 @@ std::size_t memoa::tests::allocations() { return count; }
 #endif
 #elif defined(__SANITIZE_ADDRESS__)
 #define MEMOA_TESTS_ASAN
+#endif
+
+#if defined(MEMOA_TESTS_ASAN) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
+bool memoa::tests::can_refuse_memory() { return false; }
+#else
+bool memoa::tests::can_refuse_memory() { return true; }
 #endif
 
 #if defined(MEMOA_TESTS_ASAN)
@@ -41,20 +61,16 @@ void* __libc_realloc(void* block, std::size_t size);
 void* __libc_memalign(std::size_t alignment, std::size_t size);
 
 void* malloc(std::size_t size) {
-  ++count;
-  return __libc_malloc(size);
+  return grant() ? __libc_malloc(size) : nullptr;
 }
 void* calloc(std::size_t n, std::size_t size) {
-  ++count;
-  return __libc_calloc(n, size);
+  return grant() ? __libc_calloc(n, size) : nullptr;
 }
 void* realloc(void* block, std::size_t size) {
-  ++count;
-  return __libc_realloc(block, size);
+  return grant() ? __libc_realloc(block, size) : nullptr;
 }
 void* aligned_alloc(std::size_t alignment, std::size_t size) {
-  ++count;
-  return __libc_memalign(alignment, size);
+  return grant() ? __libc_memalign(alignment, size) : nullptr;
 }
 }
 

@@ -116,6 +116,7 @@ def test_bad_content_names_the_file_and_the_key(
         ('{"format": "memoa-game 1", "effort": NaN}', "NaN is not JSON"),
         ('{"format": "memoa-game 1", "effort": -Infinity}', "-Infinity is not JSON"),
         ("[" * 100_000, "nested too deeply"),
+        ('{"format": "memoa-game 1", "effort": ' + "9" * 5000 + "}", "a number of 5000 digits"),
     ],
 )
 def test_bad_text(text: str, words: str, tmp_path: Path) -> None:
@@ -142,3 +143,73 @@ def test_numbers_too_large_for_a_float(tmp_path: Path) -> None:
     path.write_text(json.dumps(SMALL).replace("0.5]", "1e400]"), encoding="utf-8")
     with pytest.raises(ValueError, match="feature_mean"):
         memoa.Game.load(path)
+
+
+def deep(levels: int) -> str:
+    """The small game with a target nested so deeply."""
+    nested = "[" * levels + "1.0" + "]" * levels
+    return json.dumps(SMALL).replace("[1.0],", nested + ",", 1)
+
+
+@pytest.mark.parametrize("levels", [5, 100, 300, 450, 700, 990, 5000, 10**6])
+def test_deep_nesting_is_one_clear_error_at_any_depth(levels: int, tmp_path: Path) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(deep(levels), encoding="utf-8")
+    with pytest.raises(ValueError, match="nested too deeply; expected at most 4 levels"):
+        memoa.Game.load(path)
+
+
+def test_many_keys_are_read_once(tmp_path: Path) -> None:
+    """Looking each of them up among the others would take hours."""
+    path = tmp_path / "bad.json"
+    keys = "".join(f'"k{i}": 1, ' for i in range(200_000))
+    path.write_text("{" + keys + '"k7": 1}', encoding="utf-8")
+    with pytest.raises(ValueError, match="'k7' occurs twice"):
+        memoa.Game.load(path)
+
+
+leaves = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5),
+    st.sampled_from([10**308, 10**309, -1, 0, 1, 2, 1e308, 5e-324]),
+)  # fmt: skip
+anything = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.sampled_from("ab"), inner, max_size=2)
+    ),
+    max_leaves=12,
+)
+keys = st.sampled_from([*SMALL, "tracking", "coupling", "effort", "discount", "transition", "a"])
+horizons = st.one_of(anything, st.integers(1, 5)).filter(
+    lambda n: not isinstance(n, (int, float)) or n < 100  # a game may be long
+)
+
+
+@given(changes=st.dictionaries(keys, anything, max_size=3), horizon=horizons)
+def test_any_content_is_a_game_or_one_line_with_the_file(
+    changes: dict[str, Any], horizon: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps(SMALL | changes | {"horizon": horizon}), encoding="utf-8")
+    try:
+        game = memoa.Game.load(path)
+    except ValueError as error:
+        assert str(error).startswith(f"{path}: ")
+        assert "\n" not in str(error)
+        assert len(str(error)) < 500
+    else:
+        assert np.isfinite(game.target).all()
+
+
+@given(at=st.integers(0, 10**4), byte=st.integers(0, 255), cut=st.integers(0, 10**4))
+def test_any_bytes_are_a_game_or_one_line_with_the_file(
+    at: int, byte: int, cut: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "bytes.json"
+    text = bytearray(json.dumps(SMALL).replace('"horizon": 3', '"effort": 0.5').encode())
+    text[at % len(text)] = byte
+    path.write_bytes(text[: len(text) - cut % 20])
+    try:
+        memoa.Game.load(path)
+    except ValueError as error:
+        assert str(error).startswith(f"{path}: ")

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <initializer_list>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -33,6 +34,16 @@ class NumericalError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// Memory that cannot be had, with sizes and bytes.
+class MemoryError : public std::bad_alloc {
+ public:
+  explicit MemoryError(std::string message) : message_(std::move(message)) {}
+  const char* what() const noexcept override { return message_.c_str(); }
+
+ private:
+  std::string message_;
+};
+
 /// Throws std::invalid_argument that names the first entry of `values` that is not finite.
 /// `shape` is the row-major shape in which the entry's position is told.
 void require_finite(const char* name, const double* values, const Shape& shape);
@@ -56,8 +67,10 @@ int available_threads();
 /// give the same bits.
 std::string instruction_set();
 
-/// From now on every computation of this process uses one thread. A forked child calls it, because
-/// OpenMP's workers do not survive a fork.
+/// From now on every computation of this process uses one thread. A forked child does so by itself,
+/// because OpenMP's workers do not survive a fork.
 void use_one_thread_only();
+/// How many forks lie between the process that loaded the library and this one.
+unsigned forks();
 
 }  // namespace memoa

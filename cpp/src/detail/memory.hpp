@@ -1,8 +1,12 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "detail/validate.hpp"
+#include "memoa/mixture.hpp"
+#include "memoa/population.hpp"
 
 // What the memories of engines share. The list of a memory's fields is its visit_fields; where an
 // engine keeps each of them is its `exchange`, which goes both ways.
@@ -21,6 +25,51 @@ void check_fields(const Memory& memory, const Engine& engine) {
     }
   });
 }
+
+/// Steps that a memory may have counted: doubles count them too, without rounding.
+constexpr Index kMostSteps = Index{1} << 53;
+
+inline void require_steps(const char* name, Index steps) {
+  require(steps >= 0 && steps <= kMostSteps, name, steps, "a number of steps from 0 to 2^53");
+}
+
+/// The numbers beside the arrays are ones that an engine may have counted.
+inline void check_numbers(const PopulationMemory& m) {
+  require_steps("memory.steps", m.steps);
+  require(m.has_seen == 1 || (m.has_seen == 0 && m.steps == 0), "memory.has_seen", m.has_seen,
+          "1, or 0 where nothing was learnt");
+  for (std::size_t first = 0; first < m.standardiser.size(); first += Coordinate::kNumbers) {
+    Coordinate coordinate;
+    for (Index k = 0; k < Coordinate::kNumbers; ++k)
+      coordinate.number(k) = m.standardiser[first + static_cast<std::size_t>(k)];
+    coordinate.validate();
+  }
+}
+inline void check_numbers(const MixtureMemory& m, Index window) {
+  require_steps("memory.steps", m.steps);
+  const Index newest = m.steps == 0 || window == 0 ? -1 : (m.steps - 1) % window;
+  require(m.newest == newest, "memory.newest", m.newest, to_text(newest));
+}
+
+/// Every number fits into the type in which the engine keeps it.
+struct Fits {
+  template <class Number>
+  static void check(const std::vector<double>& field) {
+    const double largest = static_cast<double>(std::numeric_limits<Number>::max());
+    for (const double value : field)
+      require(std::abs(value) <= largest, "memory", value, "numbers of the engine's precision");
+  }
+  template <class Field, class Place>
+  void operator()(const Field&, const Place&) const {}
+  template <class Number>
+  void operator()(const std::vector<double>& field, const Number*, Index) const {
+    check<Number>(field);
+  }
+  template <class View, class = decltype(&View::gather)>
+  void operator()(const std::vector<double>& field, const View& view) const {
+    check<std::decay_t<decltype(view.at(0, 0))>>(field);
+  }
+};
 
 /// From an engine into its memory.
 struct Save {

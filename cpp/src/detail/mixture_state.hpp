@@ -72,6 +72,8 @@ struct BasicServerMixture<Real>::State {
     for (auto* v : {&dual, &root_decay, &on_ones, &on_targets}) v->setZero(rows);
     system.setZero(rows, rows);
     partial.resize(static_cast<std::size_t>(chunks() * (rows + d + 1) * d));
+    scratch.reserve(static_cast<std::size_t>((rows + d + 1) * d));  // no step asks for memory
+    shift.reserve(base_size());
   }
 
   std::size_t base_size() const { return static_cast<std::size_t>(d); }
@@ -203,6 +205,7 @@ struct BasicServerMixture<Real>::State {
 
   /// The staged predictions become the newest step: their errors, and the Gram matrix's new rows.
   void settle(const double* target) {
+    if (settings.fallback && seen > 0) solve();  // the one thing here that may fail
     is_staged = false;
     shift.resize(base_size());
     for (Index o = 0; o < d; ++o) shift[o] = target[o] - staged.base[o];
@@ -245,7 +248,10 @@ struct BasicServerMixture<Real>::State {
   /// u_1 = (1 - Theta' A^-1 Theta 1) / kappa, u = u_b - ((1'u_b - total) / 1'u_1) u_1.
   void solve() {
     if (solved) return;
+    find_dual();
     solved = true;
+  }
+  void find_dual() {
     const Index n = filled();
     const double count = static_cast<double>(N);
     level = settings.total / count;
@@ -287,6 +293,12 @@ struct BasicServerMixture<Real>::State {
   }
 
   // ------------------------------------------------------------------ what was learnt
+
+  /// After a memory was loaded.
+  void refresh() {
+    steps = std::min(seen, settings.window);
+    is_staged = solved = false;
+  }
 
   /// move(field, where it is kept) for every field of the memory.
   template <class Memory, class Move>

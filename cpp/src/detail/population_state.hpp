@@ -47,6 +47,15 @@ struct BasicPopulation<Real>::State {
   void mark_costs();
   std::size_t bytes() const;
 
+  /// After a memory was loaded; throws where it holds no moments of inputs.
+  void refresh() {
+    for (const Coordinate& coordinate : inputs.learnt.coordinates) coordinate.validate();
+    pending = lesson.to_records = lesson.to_costs = false;
+    mark_costs();
+  }
+  void reserve_mark();
+  void reserve(Index n);  // for n steps at once
+
   /// move(field, where it is kept) for every field of the memory.
   template <class Memory, class Move>
   void exchange(Memory& memory, const Move& move) {
@@ -81,7 +90,6 @@ struct BasicPopulation<Real>::State {
   detail::Buffer<Real> tile_increment, tile_energy;  // as in Kept, of several steps
 
   void standardise(const double* x, Index n, const Standardiser& learnt, Inputs& into);
-  void reserve(Index n);
 };
 
 }  // namespace memoa

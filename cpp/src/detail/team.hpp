@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <exception>
 #include <thread>
 
 #include "detail/parallel.hpp"
@@ -14,6 +15,11 @@ namespace memoa::detail {
 /// small population is over before a sleeping thread has woken, and then give way.
 class Meeting {
  public:
+  struct Abandoned {};  // thrown by `wait` once a thread will not come
+
+  /// Whether this thread was the first to say so.
+  bool abandon() { return !abandoned_.exchange(true); }
+
   void wait(int threads) {
     const unsigned round = round_.load(std::memory_order_acquire);
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads) {
@@ -23,6 +29,7 @@ class Meeting {
     }
     for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins) {
       if (spins > 4000) {
+        if (abandoned_.load(std::memory_order_relaxed)) throw Abandoned{};
         std::this_thread::yield();
         continue;
       }
@@ -35,6 +42,7 @@ class Meeting {
  private:
   alignas(64) std::atomic<int> arrived_{0};
   alignas(64) std::atomic<unsigned> round_{0};
+  std::atomic<bool> abandoned_{false};
 };
 
 /// One of the threads of a region.
@@ -61,21 +69,30 @@ struct Worker {
   }
 };
 
-/// Calls body(worker) on every thread. The body must not throw.
+/// Calls body(worker) on every thread. What a thread throws ends the others where they meet next,
+/// and is thrown from here: an exception that left the region would end the process.
 template <class Body>
-void in_parallel([[maybe_unused]] int n_threads, const Body& body) {
+void in_parallel(int n_threads, const Body& body) {
   Meeting meeting;
+  if (n_threads > 1) n_threads = granted_threads(n_threads);
 #ifdef _OPENMP
   if (n_threads > 1) {
+    std::exception_ptr error;
 #pragma omp parallel num_threads(n_threads)
-    body(Worker{omp_get_thread_num(), omp_get_num_threads(), &meeting});
+    try {
+      body(Worker{omp_get_thread_num(), omp_get_num_threads(), &meeting});
+    } catch (const Meeting::Abandoned&) {
+    } catch (...) {
+      if (meeting.abandon()) error = std::current_exception();
+    }
+    if (error) std::rethrow_exception(error);
     return;
   }
 #endif
   body(Worker{0, 1, &meeting});
 }
 
-/// Calls body(chunk, thread) for every chunk. The body must not throw. Which thread takes a chunk
+/// Calls body(chunk, thread) for every chunk. Which thread takes a chunk
 /// never shows in a result: chunks are of fixed size and their partial sums are added in order.
 template <class Body>
 void for_each_chunk(Index n_chunks, int n_threads, const Body& body) {

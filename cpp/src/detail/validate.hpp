@@ -20,6 +20,10 @@ void require(bool holds, std::string_view name, Index value, std::string_view ex
 /// Throws "NAME has SIZE numbers; expected EXPECTED" unless the two are equal.
 void require_size(std::string_view name, std::size_t size, Index expected);
 
+/// Throws MemoryError "WHAT needs ... bytes" where this process can never have so many: before any
+/// work, and before a system that promises memory it does not have ends the process.
+void require_memory(const std::string& what, double bytes);
+
 /// Symmetric and without a negative eigenvalue, to a relative 1e-10.
 void require_psd(std::string_view name, const MatrixView& matrix);
 

@@ -11,12 +11,15 @@ from typing import Annotated, Any
 import typer
 
 from memoa import build_info
-from memoa.cli.series import Data, File, Lags, Start, Target, load_series
+from memoa._files import prepare, write_text
+from memoa.cli.series import Data, File, Force, Lags, Start, Target, load_series
 from memoa.cli.terminal import lowest_in_bold, progress_bar, wide_console
 from memoa.forecasters.comparison import MEASURES, Comparison, compare
 from memoa.forecasters.protocol import Factory, load_factory
 from memoa.forecasters.standard import standard_forecasters
 
+FILES = ("comparison.csv", "comparison.png", "settings.json")
+MOST_SEEDS = 10_000
 COLUMNS = ("server", "mean agent", "worst agent", "regret", "seconds")
 
 
@@ -34,11 +37,12 @@ def compare_command(
             "and learn_one(x, y). May be repeated.",
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, 2, ...")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, max=MOST_SEEDS, help="Seeds 0, 1, 2, ...")] = 3,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where files go.", show_default="memoa-out/NAME-compare"),
     ] = None,
+    force: Force = False,
 ) -> None:
     """Compare memoa with greedy agents, other aggregations and baselines on a series.
 
@@ -46,14 +50,19 @@ def compare_command(
     """
     series, source = load_series(data, target=target, file=file, start=start, lags=lags)
     forecasters = rows(forecaster or [])
-    folder = out if out is not None else Path("memoa-out", f"{series.name}-compare")
-    folder.mkdir(parents=True, exist_ok=True)
+    shown = out if out is not None else Path("memoa-out", f"{series.name}-compare")
+    folder = shown.absolute()  # a forecaster may go elsewhere
+    prepare(shown, FILES, force=force)
     typer.echo(f"{series!r}; medians over {seeds} seed{'s' * (seeds != 1)}")
     with progress_bar("comparing") as progress:
-        found = compare(series, forecasters, seeds=range(seeds), progress=progress)
+        found = compare(series, forecasters, seeds=range(seeds), progress=progress, keep_going=True)
     write_files(folder, found, {"series": source, "seeds": seeds, "forecasters": forecaster or []})
     print_table(found)
-    typer.echo(f"comparison.csv, comparison.png and settings.json are in {folder}")
+    typer.echo(f"comparison.csv, comparison.png and settings.json are in {shown}")
+    for why in found.failed.values():
+        typer.echo(f"memoa: {why}", err=True)
+    if found.failed:
+        raise typer.Exit(2)
 
 
 def rows(forecasters: list[str]) -> dict[str, Factory]:
@@ -75,9 +84,14 @@ def write_files(folder: Path, found: Comparison, settings: Mapping[str, Any]) ->
 
     found.to_csv(folder / "comparison.csv")
     plot_comparison(found, path=folder / "comparison.png")
-    report = {"memoa": build_info()["version"], **settings, "left out": dict(found.skipped)}
+    report = {
+        "memoa": build_info()["version"],
+        **settings,
+        "left out": dict(found.skipped),
+        "failed": dict(found.failed),
+    }
     text = json.dumps(report, indent=2, default=str, ensure_ascii=False)
-    (folder / "settings.json").write_text(text + "\n", encoding="utf-8")
+    write_text(folder / "settings.json", text + "\n")
 
 
 def print_table(found: Comparison) -> None:
@@ -91,3 +105,5 @@ def print_table(found: Comparison) -> None:
     console.print(f"lowest server error: {lowest}", highlight=False)
     for name, why in found.skipped.items():
         console.print(f"{name}: left out, {why}", markup=False)
+    for name in found.failed:
+        console.print(f"{name}: failed", markup=False)

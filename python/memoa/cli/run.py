@@ -14,10 +14,13 @@ import typer
 from rich.table import Table
 
 from memoa import build_info
-from memoa.cli.series import Data, File, Lags, Start, Target, load_series
+from memoa._files import prepare, whole, write_text
+from memoa.cli.series import Data, File, Force, Lags, Start, Target, load_series
 from memoa.cli.terminal import lowest_in_bold, progress_bar, wide_console
 from memoa.datasets import Series
 from memoa.forecasters.two_policies import COLUMNS, Encoder, Policy, PolicyRuns, run_and_compare
+
+FILES = ("predictions.csv", "plot.png", "settings.json")
 
 
 def run_command(
@@ -40,6 +43,7 @@ def run_command(
         Path | None,
         typer.Option(metavar="DIR", help="Where files go.", show_default="memoa-out/NAME"),
     ] = None,
+    force: Force = False,
 ) -> None:
     """Forecast a series online, and compare with greedy agents and with repeating the last value.
 
@@ -47,7 +51,7 @@ def run_command(
     """
     series, source = load_series(data, target=target, file=file, start=start, lags=lags)
     folder = out if out is not None else Path("memoa-out", series.name)
-    folder.mkdir(parents=True, exist_ok=True)
+    prepare(folder, FILES, force=force)
     n_steps, n_inputs = series.X.shape
     typer.echo(
         f"{series.name}: {_count(n_steps, 'step')}, {_count(n_inputs, 'input')}, "
@@ -75,11 +79,13 @@ def write_files(folder: Path, series: Series, found: PolicyRuns, source: Mapping
     parts = {"": run.targets, "_server": run.predictions, "_mean_field": run.mean_field,
              "_best_agent": best, "_worst_agent": worst}  # fmt: skip
     # Not from a dict: a column of the user's may well be called like one of ours.
-    pd.DataFrame(
+    frame = pd.DataFrame(
         np.stack(list(parts.values()), axis=2).reshape(len(series.Y), -1),
         columns=[name + part for name in series.targets for part in parts],
         index=series.index,
-    ).to_csv(folder / "predictions.csv", index_label="step" if series.index is None else "date")
+    )
+    with whole(folder / "predictions.csv") as temporary:
+        frame.to_csv(temporary, index_label="step" if series.index is None else "date")
     plot_run(
         series, found.runs["memoa"], found.runs["greedy"],
         path=folder / "plot.png", policy=found.policy,
@@ -99,7 +105,7 @@ def write_files(folder: Path, series: Series, found: PolicyRuns, source: Mapping
         "worst_agent": run.worst_agent,
     }
     text = json.dumps(settings, indent=2, default=_plain, ensure_ascii=False)
-    (folder / "settings.json").write_text(text + "\n", encoding="utf-8")
+    write_text(folder / "settings.json", text + "\n")
 
 
 def _plain(value: Any) -> Any:

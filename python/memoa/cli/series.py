@@ -36,6 +36,9 @@ Lags = Annotated[
 ]
 
 
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
+
+
 def load_series(
     data: str, *, target: str | None, file: Path | None, start: int | None, lags: int | None
 ) -> tuple[Series, dict[str, Any]]:

@@ -46,9 +46,8 @@ class OneLineErrors(_Base):
             _fail(name, _describe(error), 2)
         except Exception as error:
             # A usage error. Typer does not export its class, and has moved it between versions.
-            if not hasattr(error, "format_message"):
-                raise
-            _fail(name, error.format_message(), 2)
+            usage = getattr(error, "format_message", None)
+            _fail(name, usage() if usage else f"{type(error).__name__}: {error}", 2)
         if code == 130:
             _fail(name, "interrupted", code)
         sys.exit(code)
@@ -128,7 +127,7 @@ def lowest_in_bold(
 
 def _describe(error: BaseException) -> str:
     if isinstance(error, MemoryError):
-        return "not enough memory for this many agents, features and steps"
+        return str(error) or "not enough memory for this many agents, features and steps"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__

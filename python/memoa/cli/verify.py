@@ -17,9 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from memoa import Game, build_info
+from memoa._files import prepare, whole, write_text
+from memoa.cli.series import Force
 from memoa.cli.terminal import progress_bar, wide_console
 from memoa.verify import Verification, random_game, verify
 
+FILES = ("verify.csv", "centralized.csv", "checks.json", "game.json", "verify.png")
 Columns = Mapping[str, NDArray[np.float64]]
 
 RATE_COLUMNS = {
@@ -51,6 +54,7 @@ def verify_command(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where files go.")
     ] = Path("memoa-out/verify"),
+    force: Force = False,
 ) -> None:  # fmt: skip
     """Check the theorems on a game: gap and exploitability against N, costs and solve times.
 
@@ -60,7 +64,7 @@ def verify_command(
     if game is not None and random is not None:
         raise ValueError("--game and --random exclude each other")
     played = random_game(random or 0) if game is None else Game.load(game)
-    out.mkdir(parents=True, exist_ok=True)
+    prepare(out, FILES, force=force)
     source = f"random game {random or 0}" if game is None else str(game)
     typer.echo(f"{source}: {describe(played)}; agents start from N(0, I)")
     with progress_bar("verifying") as progress:
@@ -100,7 +104,7 @@ def write_files(folder: Path, found: Verification, source: str) -> None:
         "passed": found.passed,
     }
     text = json.dumps(report, indent=2, ensure_ascii=False)
-    (folder / "checks.json").write_text(text + "\n", encoding="utf-8")
+    write_text(folder / "checks.json", text + "\n")
 
 
 def _or_null(number: float) -> float | None:
@@ -109,7 +113,7 @@ def _or_null(number: float) -> float | None:
 
 def _write_csv(path: Path, columns: Columns) -> None:
     """Numbers as `repr` has them; empty where there is none."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
         for row in zip(*columns.values(), strict=True):

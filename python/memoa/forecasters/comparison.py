@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from memoa._files import whole
 from memoa._validate import Float64, as_int
 from memoa.datasets.series import Series
 from memoa.ensemble import OnlineEnsemble
-from memoa.forecasters.protocol import Factory, Forecaster, make, takes_seed
+from memoa.forecasters.protocol import (
+    Factory,
+    Forecaster,
+    ForecasterError,
+    make,
+    one_line,
+    takes_seed,
+)
 from memoa.forecasters.standard import standard_forecasters
 
 ProgressCallback = Callable[[int, int, str], object]
@@ -62,12 +70,15 @@ class Comparison:
         Forecasts with the first seed.
     skipped : dict of str to str
         Forecasters that could not be made because a package is missing, and why.
+    failed : dict of str to str
+        With ``keep_going``: forecasters that raised or forecast nonsense, and what.
     """
 
     series: Series
     scores: Mapping[str, tuple[Score, ...]]
     predictions: Mapping[str, Float64]
     skipped: Mapping[str, str]
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     def quantile(self, name: str, measure: str, level: float = 0.5) -> float:
         """Quantile over the seeds of one of the fields of `Score`."""
@@ -75,7 +86,7 @@ class Comparison:
 
     def summary(self) -> str:
         """Medians over the seeds, one forecaster a line."""
-        width = max(map(len, self.scores))
+        width = max(map(len, self.scores), default=0)
         columns = ("server", "mean agent", "worst agent", "regret", "seconds")
         lines = [" ".join([f"{self.series.name:<{width}}", *(f"{c:>11}" for c in columns)])]
         for name in self.scores:
@@ -83,11 +94,12 @@ class Comparison:
             cells = (f"{'-' if np.isnan(value) else format(value, '.4g'):>11}" for value in values)
             lines.append(" ".join([f"{name:<{width}}", *cells]))
         lines += [f"{name}: left out, {why}" for name, why in self.skipped.items()]
+        lines += [f"failed: {why}" for why in self.failed.values()]
         return "\n".join(lines)
 
     def to_csv(self, path: str | Path) -> None:
         """Write one line per forecaster and seed; empty where there is no number."""
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
+        with whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(("forecaster", "run", *MEASURES))
             for name, scores in self.scores.items():
@@ -106,6 +118,7 @@ def compare(
     *,
     seeds: Sequence[int] = (0,),
     progress: ProgressCallback | None = None,
+    keep_going: bool = False,
 ) -> Comparison:
     """Run forecasters over a series, one step at a time, none of them seeing ahead.
 
@@ -123,6 +136,8 @@ def compare(
         Forecasters that take a seed run once with each, the others once.
     progress : callable, optional
         Called as ``progress(done, total, name)`` before every run.
+    keep_going : bool
+        Whether the other forecasters go on where one fails; `Comparison.failed` says why.
 
     Returns
     -------
@@ -135,8 +150,8 @@ def compare(
     ImportError
         If packages are missing for all of them.
     ValueError
-        If there are no forecasters or seeds, or a forecast has another shape than (d,), or is not
-        finite: the message names forecaster and step.
+        If there are no forecasters or seeds, or a forecaster raises, or its forecast has another
+        shape than (d,), or is not finite: the message names forecaster and step.
 
     Examples
     --------
@@ -167,22 +182,33 @@ def compare(
     scores: dict[str, tuple[Score, ...]] = {}
     predictions: dict[str, Float64] = {}
     skipped: dict[str, str] = {}
+    failed: dict[str, str] = {}
     for done, (name, factory, seed) in enumerate(runs):
         if progress is not None:
             progress(done, len(runs), name)
-        try:
-            forecaster = make(name, factory, seed)
-        except ImportError as error:
-            skipped[name] = str(error)
+        if name in failed:
             continue
-        score, forecasts = evaluate(name, forecaster, series)
+        try:
+            score, forecasts = evaluate(name, make(name, factory, seed), series)
+        except ImportError as error:
+            skipped[name] = one_line(error)
+            continue
+        except (ForecasterError, TypeError) as error:
+            if not keep_going:
+                raise
+            failed[name] = one_line(error)
+            scores.pop(name, None)
+            predictions.pop(name, None)
+            continue
         predictions.setdefault(name, forecasts)
         scores[name] = (*scores.get(name, ()), score)
-    if not scores:
+    if not scores and not failed:
         raise ImportError("; ".join(f"{name}: {why}" for name, why in skipped.items()))
     if progress is not None:
         progress(len(runs), len(runs), "done")
-    return Comparison(series, scores, predictions, skipped)
+    if not scores:
+        raise ValueError("; ".join(failed.values()))
+    return Comparison(series, scores, predictions, skipped, failed)
 
 
 def evaluate(name: str, forecaster: Forecaster, series: Series) -> tuple[Score, Float64]:
@@ -194,7 +220,7 @@ def evaluate(name: str, forecaster: Forecaster, series: Series) -> tuple[Score, 
     else:
         forecasts = _steps(name, forecaster, series)
     seconds = perf_counter() - began
-    agents = np.asarray(getattr(forecaster, "agent_rmse", [np.nan]), dtype=np.float64)
+    agents = _agent_errors(name, forecaster)
     worst = float(agents.max())
     return Score(
         server_rmse=float(np.sqrt(np.mean(np.square(forecasts - series.Y)))),
@@ -205,22 +231,53 @@ def evaluate(name: str, forecaster: Forecaster, series: Series) -> tuple[Score, 
     ), forecasts
 
 
+def _agent_errors(name: str, forecaster: Forecaster) -> Float64:
+    """The (N,) errors of the agents behind a forecaster; a single NaN where there are none."""
+    try:
+        agents = np.asarray(getattr(forecaster, "agent_rmse", [np.nan]), dtype=np.float64)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise ForecasterError(f"{name}: agent_rmse raised {one_line(error)}") from error
+    if agents.ndim != 1 or agents.size == 0:
+        raise ForecasterError(f"{name}: agent_rmse has shape {agents.shape}; expected (n_agents,)")
+    return agents
+
+
 def _steps(name: str, forecaster: Forecaster, series: Series) -> Float64:
+    """Forecasts (T, d) step by step, whatever the forecaster does: it is a stranger's code."""
     forecasts = np.empty(series.Y.shape)
-    observe: Any = getattr(forecaster, "observe", None)
-    if callable(observe):
-        observe(series.initial)
-    for step, (x, y) in enumerate(zip(series.X, series.Y, strict=True)):
-        forecast = np.asarray(forecaster.predict_one(x), dtype=np.float64)
-        # A number will do where there is one output, and before the first y, whose width is new.
-        is_number = forecast.size == 1 and (y.size == 1 or step == 0)
-        if forecast.shape != y.shape and not is_number:
-            raise ValueError(
-                f"{name}: predict_one returned shape {forecast.shape} at step {step}; expected "
-                f"(n_outputs,) = {y.shape}"
-            )
-        if not np.isfinite(forecast).all():
-            raise ValueError(f"{name}: predict_one returned {forecast} at step {step}")
-        forecasts[step] = forecast.reshape(-1)
-        forecaster.learn_one(x, y)
+    inputs, targets = series.X.view(), series.Y.view()
+    for array in (inputs, targets):  # others are to see the same series
+        array.setflags(write=False)
+    doing = "observe"
+    try:
+        observe: Any = getattr(forecaster, "observe", None)
+        if callable(observe):
+            observe(series.initial.copy())
+        for step, (x, y) in enumerate(zip(inputs, targets, strict=True)):
+            doing = f"predict_one, at step {step},"
+            forecasts[step] = _checked(forecaster.predict_one(x), y, step)
+            doing = f"learn_one, at step {step},"
+            forecaster.learn_one(x, y)
+    except KeyboardInterrupt:
+        raise
+    except ForecasterError as error:
+        raise ForecasterError(f"{name}: {error}") from None
+    except BaseException as error:  # sys.exit too
+        raise ForecasterError(f"{name}: {doing} raised {one_line(error)}") from error
     return forecasts
+
+
+def _checked(returned: Any, y: Float64, step: int) -> Float64:
+    forecast = np.asarray(returned, dtype=np.float64)
+    # A number will do where there is one output, and before the first y, whose width is new.
+    is_number = forecast.size == 1 and (y.size == 1 or step == 0)
+    if forecast.shape != y.shape and not is_number:
+        raise ForecasterError(
+            f"predict_one returned shape {forecast.shape} at step {step}; expected "
+            f"(n_outputs,) = {y.shape}"
+        )
+    if not np.isfinite(forecast).all():
+        raise ForecasterError(f"predict_one returned {one_line(forecast)} at step {step}")
+    return forecast.reshape(-1)

@@ -26,6 +26,22 @@ class Forecaster(Protocol):
 
 
 Factory = Callable[..., Forecaster]
+METHODS = ("predict_one", "learn_one")
+
+
+class ForecasterError(ValueError):
+    """A forecaster raised, or returned what is no forecast."""
+
+
+def one_line(error: object) -> str:
+    """An error's kind and words, or a value, in one line that is not long."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # its __str__ is a stranger's code too
+        text = ""
+    if isinstance(error, BaseException) and not isinstance(error, ForecasterError | ImportError):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "..."
 
 
 def load_factory(name: str) -> tuple[str, Factory]:
@@ -41,8 +57,10 @@ def load_factory(name: str) -> tuple[str, Factory]:
         raise ValueError(f"forecaster is {name!r}; expected package.module:factory")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"forecaster {name!r} cannot be imported: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # importing runs a stranger's code, which may even exit
+        raise ValueError(f"forecaster {name!r} cannot be imported: {one_line(error)}") from error
     if not callable(found):
         raise ValueError(
             f"forecaster {name!r} is of type {type(found).__name__}; expected something that, "
@@ -55,18 +73,33 @@ def takes_seed(factory: Factory) -> bool:
     """Whether it has an argument `seed` that is still free."""
     try:
         parameters: Mapping[str, Any] = inspect.signature(factory).parameters
-    except (TypeError, ValueError):  # some builtins have no signature
+    except Exception:  # some builtins have no signature
         return False
     return "seed" in parameters
 
 
 def make(name: str, factory: Factory, seed: int) -> Forecaster:
-    """A new forecaster, checked to be one."""
-    made = factory(seed=seed) if takes_seed(factory) else factory()
-    for method in ("predict_one", "learn_one"):
-        if not callable(getattr(made, method, None)):
-            raise TypeError(
-                f"forecaster {name!r} is of type {type(made).__name__}, which has no {method}; "
-                "expected an object with predict_one(x) and learn_one(x, y)"
-            )
+    """A new forecaster, checked to be one.
+
+    Raises
+    ------
+    ImportError
+        Where a package is missing.
+    ForecasterError
+        Where the factory raises anything else.
+    TypeError
+        Where what it returns has no `predict_one` or no `learn_one`.
+    """
+    try:
+        made = factory(seed=seed) if takes_seed(factory) else factory()
+        missing = [m for m in METHODS if not callable(getattr(made, m, None))]
+    except (KeyboardInterrupt, ImportError):
+        raise
+    except BaseException as error:
+        raise ForecasterError(f"{name}: making it raised {one_line(error)}") from error
+    for method in missing:
+        raise TypeError(
+            f"forecaster {name!r} is of type {type(made).__name__}, which has no {method}; "
+            "expected an object with predict_one(x) and learn_one(x, y)"
+        )
     return made

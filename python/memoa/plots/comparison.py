@@ -10,7 +10,15 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from memoa.forecasters.standard import GREEDY, MEMOA, REPEAT
-from memoa.plots.style import COLOURS, date_axis, finish_axes, legend_above, new_figure, outline
+from memoa.plots.style import (
+    COLOURS,
+    date_axis,
+    finish_axes,
+    legend_above,
+    new_figure,
+    outline,
+    save,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +83,7 @@ def plot_comparison(found: Comparison, *, path: str | Path) -> Figure:
     # Above the axes: the lines may run anywhere within them.
     right.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, fontsize=8)
     figure.suptitle(found.series.name, x=0.01, ha="left", fontsize=11, parse_math=False)
-    figure.savefig(path, format="png")
+    save(figure, path)
     return figure
 
 

@@ -16,6 +16,7 @@ from memoa.plots.style import (
     legend_above,
     new_figure,
     outline,
+    save,
 )
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def plot_run(
     title = f"{series.name}: {run.agent_rmse.size} agents, policy {policy}"
     title += f", server RMSE {_four_digits(run.server_rmse)}{shown}"
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
-    figure.savefig(path, format="png")
+    save(figure, path)
     return figure
 
 

@@ -5,10 +5,13 @@ Figures are built without pyplot, so nothing global changes and no display is ne
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from memoa._files import whole
 
 try:
     from matplotlib.axes import Axes
@@ -28,6 +31,12 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write the picture, whole or not at all."""
+    with whole(path) as temporary:
+        figure.savefig(temporary, format="png")
 
 
 def finish_axes(axes: Axes) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy.typing import NDArray
 
-from memoa.plots.style import COLOURS, finish_axes, new_figure
+from memoa.plots.style import COLOURS, finish_axes, new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +68,7 @@ def plot_verification(found: Verification, *, path: str | Path) -> Figure:
     sizes = f"T = {game.horizon}, d = {game.n_outputs}, p = {game.n_features}"
     title = f"{done} of {len(found.checks)} checks passed  ({sizes})"
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-    figure.savefig(path, format="png")
+    save(figure, path)
     return figure
 
 

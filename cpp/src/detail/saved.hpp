@@ -1,0 +1,11 @@
+#pragma once
+
+#include "detail/state_file.hpp"
+#include "memoa/saved.hpp"
+
+namespace memoa::detail {
+
+/// What `load` does with an open file.
+Saved read_saved(StateReader& reader, int n_threads);
+
+}  // namespace memoa::detail

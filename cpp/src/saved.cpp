@@ -1,0 +1,346 @@
+#include "memoa/saved.hpp"
+
+#include <array>
+
+#include "detail/memory.hpp"
+#include "detail/mixture_state.hpp"
+#include "detail/population_state.hpp"
+#include "detail/saved.hpp"
+#include "detail/stream_memory.hpp"
+
+namespace memoa {
+namespace {
+
+using detail::Inside;
+using detail::Json;
+using detail::json_text;
+using detail::StateArray;
+using detail::StateReader;
+using detail::StateWriter;
+
+constexpr std::array kActivations = {"relu", "tanh", "cos"};  // in the order of Activation
+constexpr std::int64_t kMostThreads = 1'000'000;
+
+// ------------------------------------------------- settings: one list to write and to read them
+
+template <class Settings, class Visit>
+void visit_settings(Settings& s, const Visit& visit) {
+  visit("n_agents", s.n_agents);
+  visit("n_inputs", s.n_inputs);
+  visit("n_outputs", s.n_outputs);
+  visit("consensus", s.consensus);
+  visit("effort", s.effort);
+  visit("horizon", s.horizon);
+  visit("discount", s.discount);
+  visit("forgetting", s.forgetting);
+  visit("ridge", s.ridge);
+  visit("seed", s.seed);
+}
+
+template <class Mixture, class Visit>
+void visit_mixture(Mixture& m, const Visit& visit) {
+  visit("window", m.window);
+  visit("decay", m.decay);
+  visit("ridge", m.ridge);
+  visit("total", m.total);
+  visit("absolute", m.absolute);
+  visit("fallback", m.fallback);
+}
+
+/// Members of a JSON object.
+class Members {
+ public:
+  void operator()(const char* name, const std::string& json) {
+    text_ += (text_.empty() ? "" : ", ") + json_text(std::string(name)) + ": " + json;
+  }
+  auto visit() {
+    return [this](const char* name, const auto& value) {
+      using Value = std::decay_t<decltype(value)>;
+      if constexpr (std::is_same_v<Value, bool>)
+        (*this)(name, std::string(value ? "true" : "false"));
+      else if constexpr (std::is_integral_v<Value>)
+        (*this)(name, std::to_string(value));
+      else
+        (*this)(name, json_text(value));
+    };
+  }
+  const std::string& text() const { return text_; }
+  std::string object() const { return "{" + text_ + "}"; }
+
+ private:
+  std::string text_;
+};
+
+/// Reads members of a JSON object into the settings of their names.
+auto reader_of(const Json& object) {
+  return [&object](const char* name, auto& value) {
+    using Value = std::decay_t<decltype(value)>;
+    const Json& json = object.at(name);
+    if constexpr (std::is_same_v<Value, bool>) {
+      value = json.as_bool(name);
+    } else if constexpr (std::is_same_v<Value, std::uint64_t>) {
+      value = json.as_seed(name);
+    } else if constexpr (std::is_integral_v<Value>) {
+      value = json.as_integer(name, -1, detail::kMostSteps);
+    } else if constexpr (std::is_same_v<Value, double>) {
+      value = json.as_double(name);
+    } else {
+      value.clear();
+      for (const Json& item : json.as_array(name)) value.push_back(item.as_double(name));
+    }
+  };
+}
+
+std::string encoder_text(const Encoder& encoder) {
+  Members members;
+  const auto visit = members.visit();
+  if (const auto* random = std::get_if<RandomFeatures>(&encoder)) {
+    visit("type", std::string("RandomFeatures"));
+    visit("activation", std::string(kActivations[static_cast<std::size_t>(random->activation)]));
+    visit("scale", random->scale);
+  } else if (const auto* echo = std::get_if<EchoState>(&encoder)) {
+    visit("type", std::string("EchoState"));
+    visit("leak", echo->leak);
+    visit("radius", echo->radius);
+  } else {
+    visit("type", std::string("Precomputed"));
+  }
+  visit("n_features", n_features(encoder));
+  return members.object();
+}
+
+Encoder read_encoder(const Json& json) {
+  const auto read = reader_of(json);
+  std::string type = json.at("type").as_string("type");
+  Index n_features = 0;
+  read("n_features", n_features);
+  if (type == "Precomputed") return Precomputed{n_features};
+  if (type == "EchoState") {
+    EchoState echo;
+    echo.n_features = n_features;
+    read("leak", echo.leak);
+    read("radius", echo.radius);
+    return echo;
+  }
+  if (type != "RandomFeatures") throw std::invalid_argument("encoder is of an unknown type");
+  RandomFeatures random;
+  random.n_features = n_features;
+  read("scale", random.scale);
+  const std::string& activation = json.at("activation").as_string("activation");
+  for (std::size_t k = 0; k < kActivations.size(); ++k)
+    if (activation == kActivations[k]) {
+      random.activation = static_cast<Activation>(k);
+      return random;
+    }
+  throw std::invalid_argument("activation is unknown");
+}
+
+std::string settings_text(const PopulationSettings& s, const char* dtype) {
+  Members members;
+  members("dtype", json_text(std::string(dtype)));
+  visit_settings(s, members.visit());
+  members("policy", s.policy == PolicyKind::greedy ? "\"greedy\"" : "\"memoa\"");
+  members("encoder", encoder_text(s.encoder));
+  members("n_threads", std::to_string(s.n_threads));
+  return members.object();
+}
+
+PopulationSettings read_settings(const Json& json, int n_threads) {
+  PopulationSettings s;
+  visit_settings(s, reader_of(json));
+  const std::string& policy = json.at("policy").as_string("policy");
+  if (policy != "memoa" && policy != "greedy") throw std::invalid_argument("policy is unknown");
+  s.policy = policy == "greedy" ? PolicyKind::greedy : PolicyKind::memoa;
+  s.encoder = read_encoder(json.at("encoder"));
+  const auto saved = json.at("n_threads").as_integer("n_threads", 0, kMostThreads);
+  s.n_threads = n_threads < 0 ? static_cast<int>(saved) : n_threads;
+  validate(s);
+  return s;
+}
+
+// ------------------------------------------------- memories
+
+template <class Number>
+constexpr bool kIsNumber = std::is_arithmetic_v<std::decay_t<Number>>;
+
+/// The numbers of an engine's memory, and its arrays with their dtypes.
+template <class Engine>
+std::vector<StateArray> arrays_of(const Engine& engine, const std::string& owner) {
+  typename Engine::Memory memory;
+  std::vector<const char*> types;
+  std::vector<StateArray> arrays;
+  Inside::of(engine).exchange(memory, detail::ListTypes(types));
+  visit_fields(memory, engine, [&](const char* name, const auto& field, const Shape& shape) {
+    if constexpr (!kIsNumber<decltype(field)>)
+      arrays.push_back({owner + name, types.at(arrays.size()),
+                        std::vector<std::int64_t>(shape.begin(), shape.end())});
+  });
+  return arrays;
+}
+
+template <class Engine>
+void write_numbers(const Engine& engine, const std::string& owner, Members& numbers) {
+  typename Engine::Memory memory;
+  Inside::of(engine).exchange(memory, detail::SaveNumbers());
+  visit_fields(memory, engine, [&](const char* name, const auto& field, const Shape&) {
+    if constexpr (kIsNumber<decltype(field)>) numbers.visit()((owner + name).c_str(), field);
+  });
+}
+
+void check(const PopulationMemory& memory, const PopulationSettings&) {
+  detail::check_numbers(memory);
+}
+void check(const MixtureMemory& memory, const Mixture& mixture) {
+  detail::check_numbers(memory, mixture.window);
+}
+
+/// Reads what `arrays_of` and `write_numbers` wrote into a new engine.
+template <class Engine>
+void fill(Engine& engine, const std::string& owner, const Json& numbers, StateReader& reader) {
+  typename Engine::Memory memory;
+  const auto read = reader_of(numbers);
+  visit_fields(memory, engine, [&](const char* name, auto& field, const Shape&) {
+    if constexpr (kIsNumber<decltype(field)>) read((owner + name).c_str(), field);
+  });
+  check(memory, engine.settings());
+  const std::vector<StateArray> arrays = arrays_of(engine, owner);
+  auto next = arrays.begin();
+  const auto open_next = [&] { reader.open(*next++); };
+  Inside::of(engine).exchange(memory, detail::LoadArrays(reader, open_next));
+  Inside::of(engine).refresh();
+}
+
+/// The sizes that the header's arrays must have, before anything of that size is made: those of an
+/// engine that does not exist yet.
+void require_arrays(const StateReader& reader, const PopulationSettings& s, const Mixture& m) {
+  const auto size_of = [&](const char* name) -> std::uint64_t {
+    for (const StateArray& array : reader.arrays())
+      if (array.name == name) return array.size();
+    throw std::invalid_argument(std::string("the array '") + name + "' is missing");
+  };
+  // of two factors each, so that no product overflows: the sizes in the file are true
+  const auto require = [&](const char* name, Index rows, Index columns) {
+    const std::uint64_t size = size_of(name);
+    const auto r = static_cast<std::uint64_t>(rows), c = static_cast<std::uint64_t>(columns);
+    if (r == 0 || c == 0 ? size != 0 : (size % r != 0 || size / r != c))
+      throw std::invalid_argument(std::string("the array '") + name + "' has " +
+                                  std::to_string(size) + " numbers; its settings make it " +
+                                  std::to_string(rows) + " x " + std::to_string(columns));
+  };
+  const Index p = n_features(s.encoder);
+  require("population.base", s.n_outputs, 1);
+  require("population.costs", s.n_agents, 1);
+  require("population.increments", s.n_agents, s.n_outputs);
+  const std::uint64_t gram = size_of("population.gram") / static_cast<std::uint64_t>(s.n_agents);
+  if (static_cast<std::uint64_t>(p) > gram)
+    throw std::invalid_argument("n_features is " + std::to_string(p) +
+                                ", more than the array 'population.gram' has numbers of an agent");
+  require("population.standardiser",
+          std::holds_alternative<Precomputed>(s.encoder) ? 0 : s.n_inputs, Coordinate::kNumbers);
+  require("mixture.targets", m.window, s.n_outputs);
+  const std::uint64_t rows = size_of("mixture.targets");
+  if (rows > 0) require("mixture.errors", static_cast<Index>(rows), s.n_agents);
+}
+
+template <class Real>
+SavedEngines<Real> read_engines(StateReader& reader, const PopulationSettings& settings,
+                                const Mixture& mixture) {
+  SavedEngines<Real> engines{BasicPopulation<Real>(settings),
+                             BasicServerMixture<Real>(settings.n_agents, settings.n_outputs,
+                                                      mixture, settings.n_threads)};
+  const Json& numbers = reader.header().at("numbers");
+  fill(engines.population, "population.", numbers, reader);
+  fill(engines.mixture, "mixture.", numbers, reader);
+  return engines;
+}
+
+/// The x of a forecast that waits for its y.
+std::vector<double> read_pending(StateReader& reader, std::int64_t width) {
+  const StateArray& last = reader.arrays().back();  // there are some: require_arrays
+  if (last.size() != 0 && last.size() != static_cast<std::uint64_t>(width))
+    throw std::invalid_argument("the array 'pending' is no input");
+  std::vector<double> pending(static_cast<std::size_t>(last.size()));
+  reader.open({"pending", "<f8", {static_cast<std::int64_t>(pending.size())}});
+  reader.read(pending.data(), pending.size());
+  return pending;
+}
+
+template <class Real>
+Saved read_all(StateReader& reader, const PopulationSettings& settings, const Mixture& mixture) {
+  Saved saved{read_engines<Real>(reader, settings, mixture), {}, reader.header_text()};
+  auto& engines = std::get<SavedEngines<Real>>(saved.engines);
+  saved.pending = read_pending(reader, Inside::of(engines.population).width());
+  reader.finish();
+  if (!saved.pending.empty()) {
+    std::vector<double> forecast(static_cast<std::size_t>(settings.n_outputs));
+    predict(engines.population, engines.mixture, saved.pending.data(), forecast.data());
+  }
+  return saved;
+}
+
+}  // namespace
+
+Saved detail::read_saved(StateReader& reader, int n_threads) {
+  try {
+    const Json& header = reader.header();
+    if (header.at("kind").as_string("kind") != "OnlineEnsemble")
+      throw std::invalid_argument("it holds something else than an OnlineEnsemble");
+    const PopulationSettings settings = read_settings(header.at("settings"), n_threads);
+    Mixture mixture;
+    visit_mixture(mixture, reader_of(header.at("mixture")));
+    validate(mixture);
+    require_arrays(reader, settings, mixture);
+    const std::string& dtype = header.at("settings").at("dtype").as_string("dtype");
+    if (dtype == "<f4") return read_all<float>(reader, settings, mixture);
+    if (dtype == "<f8") return read_all<double>(reader, settings, mixture);
+    throw std::invalid_argument("dtype is unknown");
+  } catch (const std::invalid_argument& error) {
+    if (std::string(error.what()).rfind(reader.path() + ": ", 0) == 0) throw;
+    reader.refuse(error.what());
+  }
+}
+
+template <class Real>
+void save(const std::string& path, const BasicPopulation<Real>& population,
+          const BasicServerMixture<Real>& mixture, const std::vector<double>& pending,
+          const std::string& note) {
+  Json::parse(note);  // else the header would not be JSON
+  const char* dtype = std::is_same_v<Real, float> ? "<f4" : "<f8";
+  Inside::of(population).settle();
+  Members header, numbers, server;
+  write_numbers(population, "population.", numbers);
+  write_numbers(mixture, "mixture.", numbers);
+  std::vector<StateArray> arrays = arrays_of(population, "population.");
+  for (StateArray& array : arrays_of(mixture, "mixture.")) arrays.push_back(std::move(array));
+  arrays.push_back({"pending", "<f8", {static_cast<std::int64_t>(pending.size())}});
+  visit_mixture(mixture.settings(), server.visit());
+  header("kind", json_text(std::string("OnlineEnsemble")));
+  header("settings", settings_text(population.settings(), dtype));
+  header("mixture", server.object());
+  header("numbers", numbers.object());
+  header("note", note);
+
+  StateWriter writer(path, header.text(), std::move(arrays));
+  const detail::SaveArrays move(writer);
+  typename BasicPopulation<Real>::Memory of_population;
+  typename BasicServerMixture<Real>::Memory of_mixture;
+  Inside::of(population).exchange(of_population, move);
+  Inside::of(mixture).exchange(of_mixture, move);
+  writer.write(pending.data(), pending.size());
+  writer.commit();
+}
+
+Saved load(const std::string& path, int n_threads) {
+  StateReader reader(path);
+  return detail::read_saved(reader, n_threads);
+}
+
+#define MEMOA_INSTANTIATE(Real)                                                  \
+  template void save(const std::string&, const BasicPopulation<Real>&,           \
+                     const BasicServerMixture<Real>&, const std::vector<double>&, \
+                     const std::string&);
+MEMOA_INSTANTIATE(double)
+MEMOA_INSTANTIATE(float)
+#undef MEMOA_INSTANTIATE
+
+}  // namespace memoa

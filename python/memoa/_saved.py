@@ -1,0 +1,71 @@
+"""What a saved ensemble is beside its engines: its parameters, as JSON in the file's header."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from memoa._frames import Names
+from memoa.encoder import EchoState, Precomputed, RandomFeatures
+from memoa.mixture import Mixture
+
+KINDS = {kind.__name__: kind for kind in (RandomFeatures, EchoState, Precomputed, Mixture)}
+
+
+def write_note(params: Mapping[str, Any], seed: int, names: Names | None, flat: bool) -> str:
+    """The constructor's arguments, the names of the inputs, and whether y was given as (T,)."""
+    state = params["random_state"]
+    number = int(state) if isinstance(state, (int, np.integer)) else seed
+    listed = None if names is None else list(names)
+    for name in listed or ():
+        if not isinstance(name, (str, int, float)):
+            raise TypeError(f"the input {name!r} cannot be saved; expected names that are text")
+    note = {"params": {**params, "random_state": number}, "names": listed, "flat": flat}
+    return json.dumps(note, default=_plain, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {"type": type(value).__name__, **asdict(value)}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    raise TypeError(f"{value!r} cannot be saved")
+
+
+def read_note(
+    header: Mapping[str, Any], known: tuple[str, ...]
+) -> tuple[dict[str, Any], list[Any] | None, bool]:
+    """Parameters, names and flatness; of a file that C++ wrote, those of its engines."""
+    note = header["note"]
+    if note is None:
+        return engine_params(header), None, False
+    params = {name: _object(value) for name, value in note["params"].items()}
+    for name in params:
+        if name not in known:
+            raise ValueError(f"unknown parameter {name!r}")
+    return params, note["names"], bool(note["flat"])
+
+
+def engine_params(header: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters that make the same engines."""
+    settings = header["settings"]
+    names = ("n_agents", "policy", "consensus", "effort", "horizon", "discount", "forgetting",
+             "ridge")  # fmt: skip
+    return {name: settings[name] for name in names} | {
+        "encoder": _object(settings["encoder"]),
+        "mixture": Mixture(**header["mixture"]),
+        "dtype": {"<f8": "float64", "<f4": "float32"}[settings["dtype"]],
+        "n_threads": settings["n_threads"] or None,
+        "random_state": settings["seed"],
+    }
+
+
+def _object(value: Any) -> Any:
+    """Settings objects from their JSON; lists become tuples, which nobody can change."""
+    if isinstance(value, dict):
+        return KINDS[value["type"]](**{k: v for k, v in value.items() if k != "type"})
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,414 @@
+"""Saved ensembles: the same bits after loading, and nothing but a clear error for other files."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import pickle
+import struct
+import subprocess
+import sys
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import memoa
+from helpers import assert_same_bits, ensemble, series
+
+X, Y, INITIAL = series(40, 3, 2)
+KEPT = Path(__file__).parent / "data"
+
+
+def learnt(steps: int = 20, **settings: Any) -> memoa.OnlineEnsemble:
+    model = ensemble(21, **settings)
+    model.run(X[:steps], Y[:steps], initial=INITIAL)
+    return model
+
+
+def assert_goes_on_alike(
+    found: memoa.OnlineEnsemble, expected: memoa.OnlineEnsemble, first: int = 20
+) -> None:
+    assert_same_bits(found.agent_predictions, expected.agent_predictions)
+    assert_same_bits(found.weights, expected.weights)
+    runs = [one.run(X[first:], Y[first:]) for one in (found, expected)]
+    assert_same_bits(runs[0].predictions, runs[1].predictions)
+    assert_same_bits(found.agent_rmse, expected.agent_rmse)
+    assert_same_bits(found.weights, expected.weights)
+
+
+# ------------------------------------------------------------------ what is loaded
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    "encoder",
+    [memoa.RandomFeatures(5, "cos", 0.5), memoa.RandomFeatures(4, "tanh"), memoa.EchoState(6)],
+)
+def test_a_loaded_ensemble_goes_on_with_the_same_bits(
+    encoder: Any, dtype: str, tmp_path: Path
+) -> None:
+    model = learnt(encoder=encoder, dtype=dtype, mixture=memoa.Mixture(window=7, decay=0.9),
+                   forgetting=(0.9, 1.0), ridge=0.5, policy="greedy")  # fmt: skip
+    model.save(tmp_path / "a.npz")
+    loaded = memoa.OnlineEnsemble.load(tmp_path / "a.npz")
+    assert loaded.get_params() == model.get_params()
+    assert_goes_on_alike(loaded, model)
+
+
+def test_features_of_the_callers_own(tmp_path: Path) -> None:
+    features = np.random.default_rng(0).normal(size=(12, 5, 3))
+    model = memoa.OnlineEnsemble(5, memoa.Precomputed(3))
+    model.run(features[:8], Y[:8, 0])
+    model.predict_one(features[8])
+    model.save(tmp_path / "a.npz")
+    loaded = memoa.OnlineEnsemble.load(tmp_path / "a.npz")
+    for one in (model, loaded):
+        one.learn_one(features[8], Y[8, :1])
+    assert_same_bits(
+        loaded.run(features[9:], Y[9:12, 0]).predictions,
+        model.run(features[9:], Y[9:12, 0]).predictions,
+    )
+
+
+def test_a_forecast_that_waits_and_names_and_flatness_are_kept(tmp_path: Path) -> None:
+    model = ensemble(5)
+    rows = [{"a": x[0], "b": x[1]} for x in X]
+    for row, y in zip(rows[:5], Y[:5, 0]):
+        model.learn_one(row, y)
+    model.predict_one(rows[5])
+    model._flat = True
+    model.save(tmp_path / "a.npz")
+    loaded = memoa.OnlineEnsemble.load(str(tmp_path / "a.npz"))
+    assert list(loaded.feature_names_in_) == ["a", "b"]
+    assert (loaded.n_features_in_, loaded.n_outputs_, loaded._flat) == (2, 1, True)
+    assert_same_bits(loaded.agent_predictions, model.agent_predictions)
+    for one in (model, loaded):
+        one.learn_one(rows[5], Y[5, 0])
+    assert loaded.predict_one(rows[6]) == model.predict_one(rows[6])
+
+
+def test_only_a_first_forecast_was_made(tmp_path: Path) -> None:
+    model = ensemble(5)
+    model.predict_one(X[0])
+    model.save(tmp_path / "a.npz")
+    loaded = memoa.OnlineEnsemble.load(tmp_path / "a.npz")
+    assert not loaded.__sklearn_is_fitted__()
+    for one in (model, loaded):
+        one.learn_one(X[0], Y[0])  # of two outputs
+    assert_goes_on_alike(loaded, model, first=1)
+
+
+def test_a_random_state_becomes_the_seed_that_it_drew(tmp_path: Path) -> None:
+    model = learnt(random_state=None)
+    model.save(tmp_path / "a.npz")
+    loaded = memoa.OnlineEnsemble.load(tmp_path / "a.npz")
+    assert isinstance(loaded.random_state, int)
+    assert_goes_on_alike(loaded, model)
+    assert_same_bits(memoa.OnlineEnsemble.load(tmp_path / "a.npz").fit(X, Y).weights,
+                     loaded.fit(X, Y).weights)  # fmt: skip
+
+
+def test_threads_may_be_others_and_settings_changed_meanwhile_are_kept(tmp_path: Path) -> None:
+    model = learnt(n_threads=2)
+    model.set_params(consensus=7.0, n_agents=3)
+    model.save(tmp_path / "a.npz")
+    loaded = memoa.OnlineEnsemble.load(tmp_path / "a.npz", n_threads=1)
+    assert (loaded.consensus, loaded.n_agents, loaded.n_threads) == (7.0, 3, 1)
+    assert_goes_on_alike(loaded, model)
+
+
+GO_ON = """
+import sys, numpy as np, memoa
+model = memoa.OnlineEnsemble.load(sys.argv[1], n_threads=int(sys.argv[2]))
+data = np.load(sys.argv[3])
+np.save(sys.argv[4], model.run(data["X"], data["Y"]).predictions)
+"""
+
+
+@pytest.mark.parametrize(("threads", "level"), [(1, "baseline"), (3, "")])
+def test_on_other_threads_and_instructions(threads: int, level: str, tmp_path: Path) -> None:
+    x, y, initial = series(30, 3, 2)
+    model = ensemble(700, 12, n_threads=2)
+    model.run(x[:20], y[:20], initial=initial)
+    model.save(tmp_path / "a.npz")
+    np.savez(tmp_path / "data.npz", X=x[20:], Y=y[20:])
+    files = [str(tmp_path / name) for name in ("a.npz", "data.npz", "out.npy")]
+    subprocess.run([sys.executable, "-c", GO_ON, files[0], str(threads), *files[1:]], check=True,
+                   env={"MEMOA_INSTRUCTION_SET": level, "PATH": ""}, timeout=120)  # fmt: skip
+    assert_same_bits(np.load(files[2]), model.run(x[20:], y[20:]).predictions)
+
+
+def test_a_file_of_the_first_version_is_read() -> None:
+    """Made by ``python tests/python/test_saved.py``; later versions must read it alike."""
+    loaded = memoa.OnlineEnsemble.load(KEPT / "ensemble-1.npz")
+    expected = np.load(KEPT / "ensemble-1-forecasts.npy")
+    assert_same_bits(loaded.run(X[20:], Y[20:]).predictions, expected)
+
+
+# ------------------------------------------------------------------ the format
+
+
+def test_it_is_numpys_npz_without_pickle(tmp_path: Path) -> None:
+    model = learnt()
+    model.save(tmp_path / "a.npz")
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        assert archive.testzip() is None
+        header = json.loads(archive.read("header.json"))
+    assert (header["format"], header["version"]) == ("memoa-state", 1)
+    assert header["memoa"] == memoa.__version__
+    assert header["settings"]["n_agents"] == 21
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as data:
+        names = [next(iter(entry)) for entry in header["arrays"]]
+        assert [name for name in data.files if name != "header.json"] == names
+        for entry in header["arrays"]:
+            ((name, (dtype, shape)),) = entry.items()
+            assert data[name].dtype.str == dtype
+            assert data[name].shape == tuple(shape)
+        assert_same_bits(data["population.base"], Y[19])
+        assert_same_bits(data["mixture.last"], Y[19])
+
+
+def test_the_bytes_are_those_of_a_slow_writer(tmp_path: Path) -> None:
+    learnt().save(tmp_path / "a.npz")
+    data = (tmp_path / "a.npz").read_bytes()
+    assert rewritten(data) == data
+
+
+def crc64(data: bytes) -> int:
+    """CRC-64 of xz, bit by bit over a table."""
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = (byte >> 1) ^ (0xC96C5795D7870F42 if byte & 1 else 0)
+        table.append(byte)
+    crc = 2**64 - 1
+    for byte in data:
+        crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    return crc ^ (2**64 - 1)
+
+
+def members(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def archive(parts: dict[str, bytes]) -> bytes:
+    """A state file of these members, with the right checksums: the writer's twin."""
+    out, directory = b"", b""
+    for name, content in parts.items():
+        common = struct.pack("<HHHHHIIIH", 45, 0, 0, 0, 0x21, zlib.crc32(content), 2**32 - 1,
+                             2**32 - 1, len(name))  # fmt: skip
+        size, at = struct.pack("<QQ", len(content), len(content)), struct.pack("<Q", len(out))
+        out += b"PK\3\4" + common + struct.pack("<H", 20) + name.encode()
+        out += struct.pack("<HH", 1, 16) + size + content
+        directory += b"PK\1\2" + struct.pack("<H", 3 << 8 | 45) + common
+        directory += struct.pack("<HHHHII", 28, 0, 0, 0, 0o100644 << 16, 2**32 - 1) + name.encode()
+        directory += struct.pack("<HH", 1, 24) + size + at
+    end = struct.pack("<QQQQ", len(parts), len(parts), len(directory), len(out))
+    where = struct.pack("<Q", len(out) + len(directory))
+    comment = b"crc-64/xz %016x" % crc64(b"".join(parts.values()))
+    return (
+        out + directory
+        + b"PK\6\6" + struct.pack("<QHHII", 44, 3 << 8 | 45, 45, 0, 0) + end
+        + b"PK\6\7" + struct.pack("<I", 0) + where + struct.pack("<I", 1)
+        + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 2**16 - 1, 2**16 - 1, 2**32 - 1, 2**32 - 1,
+                                  len(comment)) + comment
+    )  # fmt: skip
+
+
+def rewritten(data: bytes) -> bytes:
+    return archive(members(data))
+
+
+# ------------------------------------------------------------------ the border of trust
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    model = memoa.OnlineEnsemble(3, memoa.EchoState(2), mixture=memoa.Mixture(window=2))
+    model.run(X[:5, :1], Y[:5, 0])
+    path = tmp_path_factory.mktemp("small") / "a.npz"
+    model.save(path)
+    return path.read_bytes()
+
+
+def refused(data: bytes, path: Path) -> str:
+    """The message of the ValueError that loading raises."""
+    path.write_bytes(data)
+    with pytest.raises(ValueError) as caught:
+        memoa.OnlineEnsemble.load(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message
+
+
+def test_flipped_bits_and_truncations_are_refused(small: bytes, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "a.npz"
+    for _ in range(2000):
+        data = bytearray(small)
+        data[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
+        refused(bytes(data), path)
+        refused(small[: rng.integers(len(small))], path)
+    refused(small + b"\0", path)
+    refused(b"", path)
+
+
+def test_files_of_others_are_refused(small: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, x=np.zeros(3))
+    assert "not a memoa state file" in refused(path.read_bytes(), path)
+    refused(pickle.dumps(learnt()), path)
+    refused(b"PK\3\4" + bytes(1000), path)
+    with np.load(io.BytesIO(small), allow_pickle=False) as data:
+        np.savez(path, **{name: data[name] for name in data.files if name != "header.json"})
+    refused(path.read_bytes(), path)
+    with pytest.raises(FileNotFoundError):
+        memoa.OnlineEnsemble.load(tmp_path / "none")
+    with pytest.raises(ValueError, match="not a regular file"):
+        memoa.OnlineEnsemble.load(tmp_path)
+
+
+def header_changes(header: dict[str, Any]) -> list[dict[str, Any]]:
+    """Headers that somebody might sign: every value replaced by every odd one."""
+    odd = [None, True, -1, -100, 0, 1.5, 2**31, 2**53 + 1, 2**63 - 1, 2**64, 1e308, "x", [], {},
+           [1e300] * 3, ["x"]]  # fmt: skip
+    found = []
+
+    def visit(value: Any, where: tuple[Any, ...]) -> None:
+        for other in odd:
+            if other != value or type(other) is not type(value):
+                changed = copy.deepcopy(header)
+                place = changed
+                for key in where[:-1]:
+                    place = place[key]
+                place[where[-1]] = other
+                found.append(changed)
+        children = value.items() if isinstance(value, dict) else (
+            enumerate(value) if isinstance(value, list) else ())  # fmt: skip
+        for key, inner in children:
+            visit(inner, (*where, key))
+
+    for key, value in header.items():
+        visit(value, (key,))
+        found.append({k: v for k, v in header.items() if k != key})
+    return found
+
+
+def loads_or_refuses(data: bytes, path: Path) -> bool:
+    """Whether it loads; where it does, the ensemble goes on."""
+    path.write_bytes(data)
+    try:
+        model = memoa.OnlineEnsemble.load(path)
+    except ValueError as error:
+        assert str(error).startswith(f"{path}: ")
+        assert "\n" not in str(error)
+        return False
+    except MemoryError:  # settings that ask for more than there is: a thousand million inputs
+        return False
+    width = model.n_features_in_
+    model.predict_one(np.zeros(width))
+    model.learn_one(np.zeros(width), np.zeros(1))
+    return True
+
+
+def test_signed_files_with_other_headers(small: bytes, tmp_path: Path) -> None:
+    """Checksums keep nobody out who can compute them: then every value is checked."""
+    parts = members(small)
+    header = json.loads(parts["header.json"])
+    changes = header_changes(header)
+    assert len(changes) > 1000
+    chosen = np.random.default_rng(0).choice(len(changes), 400, replace=False)
+    loaded = 0
+    for index in chosen:
+        text = json.dumps(changes[index]).encode()
+        loaded += loads_or_refuses(archive({**parts, "header.json": text}), tmp_path / "a.npz")
+    assert loaded < len(chosen) / 2
+
+
+def test_signed_files_with_other_arrays(small: bytes, tmp_path: Path) -> None:
+    path, parts = tmp_path / "a.npz", members(small)
+    names = [name for name in parts if name != "header.json"]
+    for name in names:
+        if parts[name].endswith(b"\n"):  # an empty array
+            continue
+        for value in (np.nan, np.inf):
+            content = parts[name][:-8] + struct.pack("<d", value)
+            assert "not finite" in refused(archive({**parts, name: content}), path)
+        refused(archive({**parts, name: parts[name][:-8]}), path)
+        refused(archive({**parts, name: parts[name] + bytes(8)}), path)
+    for first, second in zip(names, names[1:]):
+        swapped = {**parts, first: parts[second], second: parts[first]}
+        if len(parts[first]) != len(parts[second]):
+            refused(archive(swapped), path)
+        order = {second: parts[second], first: parts[first]}
+        reordered = {n: p for n, p in parts.items() if n not in order}
+        refused(archive({**reordered, **order}), path)
+        refused(archive({n: p for n, p in parts.items() if n != first}), path)
+
+
+# ------------------------------------------------------------------ pickles
+
+
+def states(model: memoa.OnlineEnsemble) -> dict[str, Any]:
+    return copy.deepcopy(model.__getstate__()["_engines"].state)
+
+
+def tampered(state: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    """One number, size or entry of a state changed."""
+    state = copy.deepcopy(state)
+    memory = state["memory"][rng.integers(2)]
+    name = str(rng.choice(sorted(memory)))
+    value = memory[name]
+    odd = [None, "x", -100, 2**63 - 1, 2**64, np.nan, np.zeros(3), np.zeros((2, 2), int)]
+    kind = rng.integers(4)
+    if kind == 0 and isinstance(value, np.ndarray) and value.size:
+        flat = value.reshape(-1).view(np.uint64)
+        flat[rng.integers(flat.size)] ^= np.uint64(1) << np.uint64(rng.integers(64))
+    elif kind == 1 and isinstance(value, np.ndarray):
+        memory[name] = value[:-1]
+    elif kind == 2:
+        del memory[name]
+    else:
+        memory[name] = odd[rng.integers(len(odd))]
+    return state
+
+
+def test_a_changed_state_is_one_clear_error() -> None:
+    rng = np.random.default_rng(1)
+    state = states(learnt())
+    engines = type(learnt()._engines)
+    for _ in range(400):
+        changed = tampered(state, rng)
+        with pytest.raises(ValueError, match="not the state of an ensemble"):
+            engines.__new__(engines).__setstate__(changed)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("n_agents", 10**12), ("n_outputs", 2**40), ("encoder", memoa.RandomFeatures(10**9)),
+     ("input_shape", (10**15,)), ("mixture", memoa.Mixture(window=2**50)), ("mixture", None),
+     ("encoder", 3), ("seed", -1), ("seed", "x"), ("dtype", 3)],
+)  # fmt: skip
+def test_a_state_of_other_settings_is_refused_before_anything_is_made(
+    name: str, value: Any
+) -> None:
+    state = states(learnt()) | {name: value}
+    engines = type(learnt()._engines)
+    if name == "dtype":
+        pytest.skip("any text but float32 means float64")
+    with pytest.raises(ValueError, match="not the state of an ensemble"):
+        engines.__new__(engines).__setstate__(state)
+
+
+if __name__ == "__main__":
+    KEPT.mkdir(exist_ok=True)
+    first = learnt(encoder=memoa.EchoState(4), dtype="float32")
+    first.save(KEPT / "ensemble-1.npz")
+    np.save(KEPT / "ensemble-1-forecasts.npy", first.run(X[20:], Y[20:]).predictions)
