@@ -86,7 +86,7 @@ void BasicPopulation<Real>::State::standardise(const double* x, Index n, const S
 
 template <class Real>
 void BasicPopulation<Real>::State::reserve(Index n) {
-  if (n < 2 || tile_energy.size() >= n * layout.padded) return;
+  if (tile_energy.size() >= n * layout.padded) return;
   detail::Buffer<Real> increments(n * layout.d * layout.padded), energies(n * layout.padded);
   tile_increment = std::move(increments);
   tile_energy = std::move(energies);
@@ -96,7 +96,7 @@ template <class Real>
 const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const double* targets,
                                                bool want_worst) {
   const Index d = layout.d;
-  reserve(n);
+  if (n > 1) reserve(n);
   standardise(x, n, inputs.learnt, inputs);
   const auto before = [&](Index t) { return t == 0 ? base.data() : targets + (t - 1) * d; };
   std::copy(lesson.change.begin(), lesson.change.end(), changes.begin());

@@ -64,6 +64,7 @@ TEST_CASE_TEMPLATE("what is loaded goes on with the same bits", Real, double, fl
       save(file.path, engines.population, engines.mixture);
       Saved saved = load(file.path);
       auto& loaded = std::get<SavedEngines<Real>>(saved.engines);
+      engines.population.mark_costs();  // as loading does
       CHECK(see(loaded.population) == see(engines.population));
       CHECK(loaded.population.steps() == engines.population.steps());
       CHECK(go_on(loaded, stream, steps, 40) == go_on(engines, stream, steps, 40));
