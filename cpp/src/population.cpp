@@ -51,6 +51,10 @@ void validate(const PopulationSettings& s) {
                                 std::to_string(types) + " types that forgetting has");
 }
 
+bool judges(const PopulationSettings& s) {
+  return s.aggregate != Aggregate::mean && s.n_agents >= 8;
+}
+
 template <class Real>
 BasicPopulation<Real>::BasicPopulation(PopulationSettings settings) {
   validate(settings);
