@@ -52,7 +52,7 @@ void validate(const PopulationSettings& s) {
 }
 
 bool judges(const PopulationSettings& s) {
-  return s.aggregate != Aggregate::mean && s.n_agents >= 8;
+  return s.aggregate != Aggregate::mean && s.n_agents >= 16;
 }
 
 template <class Real>

@@ -54,7 +54,7 @@ class OnlineEnsemble(Online):
         and whose recent squared errors are at most four times the usual; the server takes the
         others to have said the mean field. An agent that lies or fails then harms neither the
         others nor the server. "trimmed": the same, and a fifth of the agents at either end is left
-        out of the mean field. Fewer than 8 agents are no crowd: all of them count.
+        out of the mean field. Fewer than 16 agents are no crowd: all of them count.
     mixture : Mixture
         How the server weighs the agents.
     dtype : {"float64", "float32"}

@@ -38,7 +38,7 @@ struct PopulationSettings {
 /// Throws std::invalid_argument that names the setting at fault.
 void validate(const PopulationSettings& settings);
 
-/// Is anybody left out? Fewer than 8 agents are no crowd: their averages are means.
+/// Is anybody left out? Fewer than 16 agents are no crowd: their averages are means.
 bool judges(const PopulationSettings& settings);
 
 /// All that was learnt, independent of the layout in memory. The encoders' weights are not part
