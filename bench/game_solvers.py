@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 import memoa
-from memoa._measurements import repeated
+from memoa.verify.measure import repeated
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "python"))
 

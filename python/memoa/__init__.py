@@ -20,7 +20,6 @@ finally:
 from memoa import datasets  # noqa: E402
 from memoa._core import NumericalError  # noqa: E402
 from memoa.certificate import Certificate, certify  # noqa: E402
-from memoa.comparison import Comparison, compare  # noqa: E402
 from memoa.encoder import EchoState, Precomputed, RandomFeatures  # noqa: E402
 from memoa.ensemble import OnlineEnsemble  # noqa: E402
 from memoa.equilibrium import (  # noqa: E402
@@ -30,6 +29,7 @@ from memoa.equilibrium import (  # noqa: E402
     solve_nash,
     solve_social_optimum,
 )
+from memoa.forecasters import Comparison, compare  # noqa: E402
 from memoa.game import Game  # noqa: E402
 from memoa.mixture import Mixture, ServerMixture, mixture_weights  # noqa: E402
 from memoa.moments import FeatureMoments, feature_moments  # noqa: E402

@@ -15,7 +15,7 @@ def main() -> None:
         needs = ", ".join(missing)
         print(f'memoa: the command line needs {needs}: pip install "memoa[cli]"', file=sys.stderr)
         sys.exit(2)
-    from memoa.cli import app
+    from memoa.cli.app import app
 
     app(prog_name="memoa")
 

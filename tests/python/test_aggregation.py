@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers import assert_close, seeds
-from memoa.aggregation import GRID, BernsteinAggregation, ExponentialWeights, Rule
+from memoa.forecasters.aggregation import GRID, BernsteinAggregation, ExponentialWeights, Rule
 
 
 def problem(seed: int, n_steps: int = 40, n_experts: int = 5, d: int = 2) -> tuple:

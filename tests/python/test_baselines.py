@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import memoa
 from helpers import assert_close, assert_same_bits, ensemble, seeds, series
-from memoa.aggregation import BernsteinAggregation, ExponentialWeights
-from memoa.baselines import Aggregated, Forecaster, OnlineRidge, RepeatLast, Seasonal
+from memoa.forecasters import Aggregated, Forecaster, OnlineRidge, RepeatLast, Seasonal
+from memoa.forecasters.aggregation import BernsteinAggregation, ExponentialWeights
 
 
 def forecasts(
@@ -150,7 +150,7 @@ class TestRiver:
         pytest.importorskip("river", reason="the extra `experiments` is not installed")
 
     def test_each_output_has_its_own_model_of_the_change(self) -> None:
-        from memoa.baselines_river import RiverForecaster
+        from memoa.forecasters.river import RiverForecaster
 
         class Recorder:
             def __init__(self) -> None:
@@ -177,11 +177,11 @@ class TestRiver:
         "row", ["linear", "bayesian", "nearest", "adaptive_tree", "adaptive_forest"]
     )
     def test_every_row_forecasts(self, row: str) -> None:
-        from memoa import baselines_river
+        from memoa.forecasters import river
 
         x, y, start = series(30, n_outputs=2)
-        shown = forecasts(getattr(baselines_river, row)(), x, y, start)
+        shown = forecasts(getattr(river, row)(), x, y, start)
         assert shown.shape == y.shape
         assert np.isfinite(shown).all()
-        again = forecasts(getattr(baselines_river, row)(), x, y, start)
+        again = forecasts(getattr(river, row)(), x, y, start)
         assert_same_bits(shown, again)

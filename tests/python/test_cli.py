@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 import memoa
 from memoa import datasets
 from memoa.__main__ import main
-from memoa.cli import app
+from memoa.cli.app import app
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 ROWS = ("memoa", "greedy", "repeat the last value")
@@ -160,7 +160,7 @@ def test_two_outputs_have_their_own_columns() -> None:
 
 def test_large_runs_record_in_a_second_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     call("run", "logistic", *SMALL, "--out", "once")
-    monkeypatch.setattr("memoa.two_policies.MAX_RECORDED", 0)
+    monkeypatch.setattr("memoa.forecasters.two_policies.MAX_RECORDED", 0)
     call("run", "logistic", *SMALL, "--out", "twice")
     once, twice = (Path(folder, "predictions.csv").read_bytes() for folder in ("once", "twice"))
     assert once == twice

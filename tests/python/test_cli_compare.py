@@ -14,11 +14,12 @@ from matplotlib.image import imread
 from typer.testing import CliRunner, Result
 
 import memoa
-from memoa import cli_compare, datasets
-from memoa.cli import app
-from memoa.forecasters import GREEDY, MEMOA, REPEAT, standard_forecasters
-from memoa.plots import COLOURS
-from memoa.plots_compare import plot_comparison
+from memoa import datasets
+from memoa.cli import compare as command
+from memoa.cli.app import app
+from memoa.forecasters.standard import GREEDY, MEMOA, REPEAT, standard_forecasters
+from memoa.plots.comparison import plot_comparison
+from memoa.plots.style import COLOURS
 
 OWN = """
 class Zero:
@@ -45,7 +46,7 @@ def _few_rows_in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         rows = standard_forecasters(n_agents=5)
         return {name: rows[name] for name in (MEMOA, GREEDY, REPEAT)}
 
-    monkeypatch.setattr(cli_compare, "standard_forecasters", few)
+    monkeypatch.setattr(command, "standard_forecasters", few)
 
 
 def call(*args: str) -> Result:
@@ -106,7 +107,7 @@ def test_what_was_left_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ImportError("no such package: pip install it")
 
     monkeypatch.setattr(
-        cli_compare,
+        command,
         "standard_forecasters",
         lambda: {"absent": missing, REPEAT: standard_forecasters()[REPEAT]},
     )
@@ -119,7 +120,7 @@ def test_what_was_left_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("dated", [False, True])
 def test_the_picture_shows_every_forecaster(dated: bool, tmp_path: Path) -> None:
     series = datasets.load_csv("sales.csv", target="units") if dated else datasets.concept_drift(30)
-    rows = cli_compare.standard_forecasters()
+    rows = command.standard_forecasters()
     rows["off the scale"] = partial(_Constant, 1e6, series.Y.shape[1])
     found = memoa.compare(series, rows)
     figure = plot_comparison(found, path=tmp_path / "picture.png")

@@ -13,10 +13,10 @@ from matplotlib.image import imread
 from typer.testing import CliRunner, Result
 
 import memoa
-from memoa import _measurements, cli_verify
-from memoa.cli import app
-from memoa.plots_verify import POLICY_COLOURS, plot_verification
-from memoa.verify import random_game, verify
+from memoa.cli import verify as command
+from memoa.cli.app import app
+from memoa.plots.verification import POLICY_COLOURS, plot_verification
+from memoa.verify import measure, random_game, verify
 
 FILES = {"verify.csv", "centralized.csv", "checks.json", "game.json", "verify.png"}
 QUICK = {
@@ -29,10 +29,10 @@ QUICK = {
 @pytest.fixture(autouse=True)
 def _quick_in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(_measurements, "MONTE_CARLO_RUNS", 50)
+    monkeypatch.setattr(measure, "MONTE_CARLO_RUNS", 50)
     # Only time may differ by more than its bound on a busy machine: seconds count calls here.
-    monkeypatch.setattr(_measurements, "_timed", lambda solve: 1e-3)
-    monkeypatch.setattr(cli_verify, "verify", partial(verify, **QUICK))
+    monkeypatch.setattr(measure, "_timed", lambda solve: 1e-3)
+    monkeypatch.setattr(command, "verify", partial(verify, **QUICK))
 
 
 def call(*args: str) -> Result:
@@ -90,8 +90,8 @@ def test_a_game_from_a_file_without_coupling() -> None:
 
 
 def test_a_failed_check_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    solve = _measurements.solve_nash
-    monkeypatch.setattr(_measurements, "solve_nash", lambda game, n: solve(game, n + 1))
+    solve = measure.solve_nash
+    monkeypatch.setattr(measure, "solve_nash", lambda game, n: solve(game, n + 1))
     result = call("--out", "here")
     assert result.exit_code == 1
     assert "FAIL" in result.stdout

@@ -12,9 +12,10 @@ import pytest
 
 import memoa
 from helpers import assert_same_bits
-from memoa.baselines import RepeatLast, Seasonal
-from memoa.comparison import MEASURES, evaluate
-from memoa.forecasters import RIVER, load_factory, make, standard_forecasters, takes_seed
+from memoa.forecasters import RepeatLast, Seasonal
+from memoa.forecasters.comparison import MEASURES, evaluate
+from memoa.forecasters.protocol import load_factory, make, takes_seed
+from memoa.forecasters.standard import RIVER, standard_forecasters
 
 SERIES = memoa.datasets.concept_drift(40)
 
@@ -107,7 +108,7 @@ def test_csv_and_summary_hold_what_was_found(tmp_path: Path) -> None:
 
 def test_a_missing_package_leaves_a_row_out_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "river", None)
-    monkeypatch.delitem(sys.modules, "memoa.baselines_river", raising=False)
+    monkeypatch.delitem(sys.modules, "memoa.forecasters.river", raising=False)
     rows = {k: v for k, v in standard_forecasters().items() if k in RIVER or k.startswith("repeat")}
     found = memoa.compare(SERIES, rows)
     assert list(found.scores) == ["repeat the last value"]
@@ -179,14 +180,14 @@ def test_bad_arguments(rows: Any, seeds: Any, error: type, words: str) -> None:
 
 
 def test_factories_by_name() -> None:
-    name, factory = load_factory("memoa.baselines:Seasonal")
+    name, factory = load_factory("memoa.forecasters.baselines:Seasonal")
     assert name == "Seasonal"
     assert isinstance(make(name, factory, 0), Seasonal)
     for bad, words in (
-        ("memoa.baselines", "expected package.module:factory"),
+        ("memoa.forecasters.baselines", "expected package.module:factory"),
         ("no.such.module:thing", "No module named"),
-        ("memoa.baselines:Nothing", "has no attribute 'Nothing'"),
-        ("memoa.baselines:CLIP", "is of type float"),
+        ("memoa.forecasters.baselines:Nothing", "has no attribute 'Nothing'"),
+        ("memoa.forecasters.baselines:CLIP", "is of type float"),
     ):
         with pytest.raises(ValueError, match=words):
             load_factory(bad)

@@ -29,7 +29,7 @@ def blocks(page: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_docstrings(name: str) -> None:
-    if name == "memoa.baselines_river":
+    if name == "memoa.forecasters.river":
         pytest.importorskip("river", reason="the extra `experiments` is not installed")
     result = doctest.testmod(importlib.import_module(name), raise_on_error=False)
     assert result.failed == 0

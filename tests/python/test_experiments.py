@@ -13,8 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import memoa
-from memoa import _measurements
-from memoa.cli import app
+from memoa.cli.app import app
 from memoa.experiments import (
     Context,
     ablations,
@@ -29,8 +28,9 @@ from memoa.experiments import (
 )
 from memoa.experiments.pieces import Piece, Store, compute
 from memoa.experiments.section import Section, quartiles, spread
-from memoa.forecasters import BOA, EWA, GREEDY, MEMOA, REPEAT, RIVER
+from memoa.forecasters.standard import BOA, EWA, GREEDY, MEMOA, REPEAT, RIVER
 from memoa.study import COLUMNS, DefaultsStudy
+from memoa.verify import measure as verification_measure
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SYNTHETIC = ("periodic", "logistic", "drift", "drift-1d")
@@ -189,7 +189,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heterogeneity, "SERIES", ("logistic",))
     monkeypatch.setattr(heterogeneity, "N_AGENTS", 300)
     monkeypatch.setattr(heterogeneity, "FAMILIES", {"scale": (1, 2), "kind and both": (1,)})
-    monkeypatch.setattr(_measurements, "MONTE_CARLO_RUNS", 20)
+    monkeypatch.setattr(verification_measure, "MONTE_CARLO_RUNS", 20)
     quick = {"sizes": (2, 100, 1_000), "simulate_up_to": 100, "centralized_seconds": 0.0}
     monkeypatch.setattr(theory, "verify", partial(theory.verify, **quick))
 

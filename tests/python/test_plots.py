@@ -15,7 +15,8 @@ from matplotlib.image import imread
 
 import memoa
 from memoa.datasets import Series
-from memoa.plots import COLOURS, MAX_POINTS, best_and_worst, plot_run, repeat_cost
+from memoa.plots import best_and_worst, plot_run, repeat_cost
+from memoa.plots.style import COLOURS, MAX_POINTS
 
 
 def walk(n_steps: int, n_outputs: int = 1, *, dates: bool = False) -> Series:

@@ -11,8 +11,7 @@ import pytest
 
 import memoa
 from helpers import assert_same_bits
-from memoa import _measurements, _verdicts
-from memoa.verify import Verification, random_game, verify
+from memoa.verify import Verification, judge, measure, random_game, verify
 
 QUICK: dict[str, Any] = {
     "sizes": (2, 10, 100, 1_000, 10_000),
@@ -25,7 +24,7 @@ TIMED = "solve_nash costs the same"
 
 @pytest.fixture(autouse=True)
 def _few_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_measurements, "MONTE_CARLO_RUNS", 50)
+    monkeypatch.setattr(measure, "MONTE_CARLO_RUNS", 50)
 
 
 def failed(found: Verification) -> list[str]:
@@ -141,7 +140,7 @@ def with_gains(policy: memoa.Policy, *gains: np.ndarray) -> memoa.Policy:
 
 
 def test_a_wrong_equilibrium_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_measurements, "solve_nash", wrong_nash)
+    monkeypatch.setattr(measure, "solve_nash", wrong_nash)
     found = verify(random_game(0), **QUICK)
     wrong = " ".join(failed(found))
     for words in ("gap of the gains", "exact Nash cannot be exploited", "centralized Nash"):
@@ -154,9 +153,9 @@ def test_wrong_simulations_and_optima_fail(monkeypatch: pytest.MonkeyPatch) -> N
     def shifted(*args: Any, **options: Any) -> memoa.Simulation:
         return memoa.simulate(*args, **(options | {"mean": options["mean"] + 0.5}))
 
-    monkeypatch.setattr(_measurements, "MONTE_CARLO_RUNS", 400)
-    monkeypatch.setattr(_measurements, "simulate", shifted)
-    monkeypatch.setattr(_measurements, "solve_social_optimum", idle)
+    monkeypatch.setattr(measure, "MONTE_CARLO_RUNS", 400)
+    monkeypatch.setattr(measure, "simulate", shifted)
+    monkeypatch.setattr(measure, "solve_social_optimum", idle)
     wrong = " ".join(failed(verify(random_game(0), **QUICK)))
     assert "simulated mean costs" in wrong
     assert "social optimum" in wrong
@@ -170,7 +169,7 @@ def test_a_wrong_certificate_fails(monkeypatch: pytest.MonkeyPatch) -> None:
         other = memoa.certify(*args, **spread)
         return replace(found, best_response_cost=other.best_response_cost)
 
-    monkeypatch.setattr(_measurements, "certify", answering_others)
+    monkeypatch.setattr(measure, "certify", answering_others)
     wrong = " ".join(failed(verify(random_game(0), **QUICK)))
     assert "no law beats its best response" in wrong
     assert "exploitability is that difference" in wrong
@@ -185,7 +184,7 @@ def test_rates_are_judged_by_their_slopes() -> None:
         "limit_exploitability": 7.0 / agents**2,
         "cost_mean_field": np.ones(7),
     }
-    slopes = _verdicts.slopes_of(table, 0.0)
+    slopes = judge.slopes_of(table, 0.0)
     assert slopes["gain_gap"] == pytest.approx(-1.0)
     assert slopes["exploitability"] == pytest.approx(-1.8)
     assert slopes["limit_exploitability"] == pytest.approx(-2.0)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from memoa import OnlineEnsemble
-from memoa.comparison import evaluate
 from memoa.experiments import variants
 from memoa.experiments.benchmarks import load
 from memoa.experiments.pieces import Piece, Result
@@ -23,7 +22,8 @@ from memoa.experiments.section import (
     table,
     write_csv,
 )
-from memoa.forecasters import GREEDY, MEMOA, REPEAT, standard_forecasters
+from memoa.forecasters.comparison import evaluate
+from memoa.forecasters.standard import GREEDY, MEMOA, REPEAT, standard_forecasters
 
 NAME = "ablations"
 SERIES = ("logistic", "drift-1d", "boc", "ett")

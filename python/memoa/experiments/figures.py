@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoa.experiments.section import quartiles
-from memoa.forecasters import GREEDY, MEMOA, REPEAT
-from memoa.plots import COLOURS, finish_axes, new_figure
-from memoa.plots_verify import POLICY_COLOURS, POLICY_LABELS
+from memoa.forecasters.standard import GREEDY, MEMOA, REPEAT
+from memoa.plots.style import COLOURS, finish_axes, new_figure
+from memoa.plots.verification import POLICY_COLOURS, POLICY_LABELS
 
 try:
     from matplotlib.axes import Axes

@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from memoa.comparison import MEASURES, evaluate
 from memoa.experiments.benchmarks import PUBLISHED, load
 from memoa.experiments.pieces import Piece, Result
 from memoa.experiments.section import (
@@ -22,16 +21,16 @@ from memoa.experiments.section import (
     table,
     write_csv,
 )
-from memoa.forecasters import (
+from memoa.forecasters.comparison import MEASURES, evaluate
+from memoa.forecasters.protocol import make, takes_seed
+from memoa.forecasters.standard import (
     BOA,
     EWA,
     GREEDY,
     MEMOA,
     REPEAT,
     RIVER,
-    make,
     standard_forecasters,
-    takes_seed,
 )
 
 NAME = "forecasting"
@@ -219,7 +218,7 @@ def _missing_rows() -> list[str]:
 def _river_version() -> str | None:
     if find_spec("river") is None:
         return None
-    from memoa.baselines_river import VERSION
+    from memoa.forecasters.river import VERSION
 
     return VERSION
 

@@ -18,7 +18,6 @@ from memoa import (
     solve_nash,
     solve_social_optimum,
 )
-from memoa._verdicts import Check
 from memoa.experiments.pieces import Piece, Result
 from memoa.experiments.section import (
     Context,
@@ -30,6 +29,7 @@ from memoa.experiments.section import (
     write_csv,
 )
 from memoa.verify import Verification, random_game, verify
+from memoa.verify.judge import Check
 
 NAME = "theory"
 GAME = 0  # of random_game, which is that of `memoa verify`
@@ -107,7 +107,7 @@ def consensus_game() -> tuple[Game, Game]:
 def section(context: Context, results: Sequence[Result]) -> Section:
     """The pictures, the fitted slopes and the verification's checks."""
     from memoa.experiments.figures import PICTURE_DPI, plot_worst
-    from memoa.plots_verify import POLICY_LABELS, plot_verification
+    from memoa.plots.verification import POLICY_LABELS, plot_verification
 
     found, rest = rebuilt(results[0]), results[1:]
     costs: dict[tuple[str, str, str], dict[int, list[float]]] = {}

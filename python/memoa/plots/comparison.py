@@ -1,4 +1,4 @@
-"""The picture of a comparison. Needs matplotlib, from the extra ``memoa[cli]``."""
+"""The picture of a comparison."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from memoa.forecasters import GREEDY, MEMOA, REPEAT
-from memoa.plots import COLOURS, date_axis, finish_axes, legend_above, new_figure, outline
+from memoa.forecasters.standard import GREEDY, MEMOA, REPEAT
+from memoa.plots.style import COLOURS, date_axis, finish_axes, legend_above, new_figure, outline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from memoa.comparison import Comparison
+    from memoa.forecasters import Comparison
 
 MARKERS = {"server_rmse": ("server", "o"), "mean_agent_rmse": ("mean agent", "s"),
            "worst_agent_rmse": ("worst agent", "^")}  # fmt: skip

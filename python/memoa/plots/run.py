@@ -1,8 +1,4 @@
-"""The picture of a run: the forecasts above, what they cost below.
-
-Needs matplotlib, from the extra ``memoa[cli]``. Figures are built without pyplot, so nothing global
-changes and no display is needed.
-"""
+"""The picture of a run: the forecasts above, what they cost below."""
 
 from __future__ import annotations
 
@@ -12,23 +8,25 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-try:
-    from matplotlib.axes import Axes
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-    from matplotlib.figure import Figure
-except ImportError as error:
-    raise ImportError('memoa.plots needs matplotlib: pip install "memoa[cli]"') from error
+from memoa.plots.style import (
+    COLOURS,
+    blocks,
+    date_axis,
+    finish_axes,
+    legend_above,
+    new_figure,
+    outline,
+)
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from memoa.datasets import Series
     from memoa.run import Run
 
-# Okabe and Ito's palette: told apart by colour-blind readers, and in grey by their lightness.
-COLOURS = {"series": "#b5b5b5", "memoa": "#0072b2", "greedy": "#d55e00", "repeat": "#333333"}
 MAX_PANELS = 4
 ZOOM_FROM, ZOOM_STEPS = 600, 200
-MAX_POINTS = 4000
 
 
 def repeat_cost(run: Run) -> NDArray[np.float64]:
@@ -146,7 +144,7 @@ def _draw_forecasts(axes: Axes, axis: NDArray[Any], run: Run, output: int, steps
     best, worst = (agent[steps, output] for agent in best_and_worst(run))
     low, high = np.minimum(best, worst), np.maximum(best, worst)
     axis, colour = axis[steps], COLOURS[run.policy]
-    starts = _blocks(axis.size)
+    starts = blocks(axis.size)
     # A broad pale line under a thin one: where they differ, one sees it even at 2000 steps.
     axes.plot(*outline(axis, target), color=COLOURS["series"], lw=2.2, label="series", zorder=1)
     axes.plot(*outline(axis, server), color=colour, lw=0.9, label="server forecast", zorder=3)
@@ -178,30 +176,6 @@ def _draw_cost(axes: Axes, axis: NDArray[Any], memoa_run: Run, greedy_run: Run) 
     _finish(axes, axis)
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of that many inches, which belongs to nobody's display."""
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def finish_axes(axes: Axes) -> None:
-    """The look that all panels share."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#e4e4e4", lw=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=8)
-    axes.yaxis.label.set_fontsize(9)
-
-
-def date_axis(axes: Axes) -> None:
-    """Few and short dates along x."""
-    locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-    axes.xaxis.get_offset_text().set_fontsize(8)
-
-
 def _finish(axes: Axes, axis: NDArray[Any]) -> None:
     axes.margins(x=0.01)
     finish_axes(axes)
@@ -211,35 +185,8 @@ def _finish(axes: Axes, axis: NDArray[Any]) -> None:
         axes.set_xlabel("step", fontsize=9)
 
 
-def legend_above(axes: Axes) -> None:
-    axes.legend(
-        loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, fontsize=9,
-        borderaxespad=0.2, handlelength=1.6, columnspacing=1.6,
-    )  # fmt: skip
-
-
 def _four_digits(number: float) -> str:
     return f"{number:#.4g}".rstrip(".")
-
-
-def _blocks(n_steps: int) -> NDArray[np.intp]:
-    """First steps of the blocks that a long line is summarised by."""
-    n_blocks = min(n_steps, MAX_POINTS // 2)
-    return (np.arange(n_blocks) * n_steps) // n_blocks
-
-
-def outline(
-    axis: NDArray[Any], values: NDArray[np.float64]
-) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """The line itself where it is short, else the smallest and the largest value of each block.
-
-    A million points look the same so, peaks included, and are drawn in no time.
-    """
-    if values.size <= MAX_POINTS:
-        return axis, values
-    starts = _blocks(values.size)
-    low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
-    return np.repeat(axis[starts], 2), np.stack([low, high], axis=1).ravel()
 
 
 def _limits(target: NDArray[np.float64], forecasts: NDArray[np.float64]) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from memoa import Game, build_info
-from memoa.cli_progress import progress_bar
+from memoa.cli.terminal import progress_bar
 from memoa.verify import Verification, random_game, verify
 
 Columns = Mapping[str, NDArray[np.float64]]
@@ -82,7 +82,7 @@ def describe(game: Game) -> str:
 
 def write_files(folder: Path, found: Verification, source: str) -> None:
     """Write verify.csv, centralized.csv, checks.json, game.json and verify.png into a folder."""
-    from memoa.plots_verify import plot_verification
+    from memoa.plots.verification import plot_verification
 
     found.game.save(folder / "game.json")
     _write_csv(folder / "verify.csv", found.table)

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from memoa._validate import Float64, as_int
-from memoa.baselines import Forecaster
-from memoa.datasets import Series
+from memoa.datasets.series import Series
 from memoa.ensemble import OnlineEnsemble
-from memoa.forecasters import Factory, make, standard_forecasters, takes_seed
+from memoa.forecasters.protocol import Factory, Forecaster, make, takes_seed
+from memoa.forecasters.standard import standard_forecasters
 
 ProgressCallback = Callable[[int, int, str], object]
 
@@ -116,8 +116,9 @@ def compare(
     forecasters : dict of str to callable, optional
         Factories by name: called without arguments, or with ``seed=`` where they have such an
         argument, each returns a new object with ``predict_one(x)`` and ``learn_one(x, y)``
-        (see `memoa.baselines.Forecaster`; x has shape (dx,) and y has shape (d,)). A class is such
-        a factory. Default: `memoa.forecasters.standard_forecasters`, memoa and its baselines.
+        (see `memoa.forecasters.Forecaster`; x has shape (dx,) and y has shape (d,)). A class is
+        such a factory. Default: `memoa.forecasters.standard_forecasters`, memoa and its
+        baselines.
     seeds : sequence of int
         Forecasters that take a seed run once with each, the others once.
     progress : callable, optional
@@ -140,7 +141,7 @@ def compare(
     Examples
     --------
     >>> import memoa
-    >>> from memoa.baselines import RepeatLast, Seasonal
+    >>> from memoa.forecasters import RepeatLast, Seasonal
     >>> rows = {"memoa": lambda seed: memoa.OnlineEnsemble(random_state=seed),
     ...         "repeat": RepeatLast, "season of 4": lambda: Seasonal(4)}
     >>> found = memoa.compare(memoa.datasets.periodic(), rows, seeds=range(3))

@@ -1,7 +1,4 @@
-"""The picture of a verification: rates, costs and solve times against the number of agents.
-
-Needs matplotlib, from the extra ``memoa[cli]``.
-"""
+"""The picture of a verification: rates, costs and solve times against the number of agents."""
 
 from __future__ import annotations
 
@@ -9,18 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.ticker import FuncFormatter, LogLocator
 from numpy.typing import NDArray
 
-from memoa.plots import COLOURS, finish_axes, new_figure
-
-try:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, LogLocator
-except ImportError as error:
-    raise ImportError('memoa.plots_verify needs matplotlib: pip install "memoa[cli]"') from error
+from memoa.plots.style import COLOURS, finish_axes, new_figure
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from memoa.verify import Verification
 
 FloatArray = NDArray[np.float64]

@@ -23,11 +23,11 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from memoa import build_info
-from memoa.cli_compare import compare_command
-from memoa.cli_experiments import experiments_command
-from memoa.cli_series import Data, File, Lags, Start, Target, load_series
-from memoa.cli_verify import verify_command
-from memoa.two_policies import (
+from memoa.cli.compare import compare_command
+from memoa.cli.experiments import experiments_command
+from memoa.cli.series import Data, File, Lags, Start, Target, load_series
+from memoa.cli.verify import verify_command
+from memoa.forecasters.two_policies import (
     COLUMNS,
     Encoder,
     Policy,

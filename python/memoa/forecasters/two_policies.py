@@ -12,7 +12,7 @@ import numpy as np
 
 from memoa import EchoState, OnlineEnsemble, RandomFeatures, Run, build_info
 from memoa.datasets import Series
-from memoa.forecasters import REPEAT
+from memoa.forecasters.standard import REPEAT
 
 Policy = Literal["memoa", "greedy"]
 Encoder = Literal["relu", "tanh", "cos", "echo"]
@@ -90,7 +90,7 @@ def write_files(
     """Write predictions.csv, plot.png and settings.json into an existing folder."""
     import pandas as pd
 
-    from memoa.plots import best_and_worst, plot_run
+    from memoa.plots.run import best_and_worst, plot_run
 
     run = comparison.runs[comparison.policy]
     best, worst = best_and_worst(run)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memoa import Game
-from memoa._measurements import Measure
 from memoa._validate import Float64, as_int, as_number, with_shape
-from memoa._verdicts import FIT_FROM, FIT_TO, Check, judge, size_of, slopes_of
+from memoa.verify.judge import FIT_FROM, FIT_TO, Check, judge, size_of, slopes_of
+from memoa.verify.measure import Measure
 
 ProgressCallback = Callable[[int, int, str], None]
 

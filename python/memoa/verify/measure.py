@@ -23,7 +23,7 @@ from memoa import (
     solve_social_optimum,
 )
 from memoa._validate import Float64
-from memoa._verdicts import ROUNDING
+from memoa.verify.judge import ROUNDING
 
 POLICIES = ("mean_field", "nash", "social", "greedy")
 MONTE_CARLO_AGENTS, MONTE_CARLO_RUNS = 100, 400

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from memoa.aggregation import BernsteinAggregation, ExponentialWeights, Rule
-from memoa.baselines import Aggregated, Forecaster, OnlineRidge, RepeatLast, Seasonal
 from memoa.ensemble import OnlineEnsemble
+from memoa.forecasters.aggregation import BernsteinAggregation, ExponentialWeights, Rule
+from memoa.forecasters.baselines import Aggregated, OnlineRidge, RepeatLast, Seasonal
+from memoa.forecasters.protocol import Factory, Forecaster
 from memoa.mixture import Mixture
-
-Factory = Callable[..., Forecaster]
 
 MEMOA, GREEDY, REPEAT = "memoa", "greedy", "repeat the last value"
 EWA, BOA = "EWA of greedy agents", "BOA of greedy agents"
@@ -64,59 +62,15 @@ def standard_forecasters(**settings: Any) -> dict[str, Factory]:
     }
 
 
-def load_factory(name: str) -> tuple[str, Factory]:
-    """Import ``package.module:factory``; returns the row's name, which is the factory's, and it.
-
-    Raises
-    ------
-    ValueError
-        If it has another form, or there is no such module or attribute, or it cannot be called.
-    """
-    module, _, attribute = name.partition(":")
-    if not module or not attribute:
-        raise ValueError(f"forecaster is {name!r}; expected package.module:factory")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"forecaster {name!r} cannot be imported: {error}") from error
-    if not callable(found):
-        raise ValueError(
-            f"forecaster {name!r} is of type {type(found).__name__}; expected something that, "
-            "called without arguments or with seed=..., returns a forecaster"
-        )
-    return attribute, found
-
-
-def takes_seed(factory: Factory) -> bool:
-    """Whether it has an argument `seed` that is still free."""
-    try:
-        parameters: Mapping[str, Any] = inspect.signature(factory).parameters
-    except (TypeError, ValueError):  # some builtins have no signature
-        return False
-    return "seed" in parameters
-
-
-def make(name: str, factory: Factory, seed: int) -> Forecaster:
-    """A new forecaster, checked to be one."""
-    made = factory(seed=seed) if takes_seed(factory) else factory()
-    for method in ("predict_one", "learn_one"):
-        if not callable(getattr(made, method, None)):
-            raise TypeError(
-                f"forecaster {name!r} is of type {type(made).__name__}, which has no {method}; "
-                "expected an object with predict_one(x) and learn_one(x, y)"
-            )
-    return made
-
-
 def _river(function: str) -> Factory:
     """Imports river where it is used; only those that are seeded there have a seed here."""
 
     def plain() -> Forecaster:
-        made: Forecaster = getattr(importlib.import_module("memoa.baselines_river"), function)()
+        made: Forecaster = getattr(importlib.import_module("memoa.forecasters.river"), function)()
         return made
 
     def seeded(seed: int) -> Forecaster:
-        module = importlib.import_module("memoa.baselines_river")
+        module = importlib.import_module("memoa.forecasters.river")
         made: Forecaster = getattr(module, function)(seed=seed)
         return made
 

@@ -1,7 +1,7 @@
 """Online forecasters to compare with, each an object with ``predict_one`` and ``learn_one``.
 
 >>> import memoa
->>> from memoa.baselines import RepeatLast
+>>> from memoa.forecasters import RepeatLast
 >>> series = memoa.datasets.periodic()
 >>> found = memoa.compare(series, {"repeat": RepeatLast})
 >>> round(found.scores["repeat"][0].server_rmse, 3)
@@ -10,31 +10,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from memoa._validate import Float64, as_float64, as_int, as_number
-from memoa.aggregation import Rule
 from memoa.ensemble import OnlineEnsemble
+from memoa.forecasters.aggregation import Rule
 
 CLIP = 4.0  # standardised inputs beyond it are outliers, as in step 1 of theory section 6
-
-
-@runtime_checkable
-class Forecaster(Protocol):
-    """What `memoa.compare` accepts.
-
-    ``observe(y)``, where there is one, is called once with the value before the first step; and
-    ``agent_rmse``, shape (N,), where there is one, fills the columns of the agents.
-    """
-
-    def predict_one(self, x: Float64) -> Any:
-        """Forecast the y, shape (d,) or a number, that belongs to x, shape (dx,)."""
-
-    def learn_one(self, x: Float64, y: Float64) -> Any:
-        """Learn the y, shape (d,), that belongs to x."""
 
 
 class RepeatLast:

@@ -16,10 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from memoa import build_info
-from memoa.cli_progress import progress_bar
-from memoa.cli_series import Data, File, Lags, Start, Target, load_series
-from memoa.comparison import MEASURES, Comparison, compare
-from memoa.forecasters import Factory, load_factory, standard_forecasters
+from memoa.cli.series import Data, File, Lags, Start, Target, load_series
+from memoa.cli.terminal import progress_bar
+from memoa.forecasters.comparison import MEASURES, Comparison, compare
+from memoa.forecasters.protocol import Factory, load_factory
+from memoa.forecasters.standard import standard_forecasters
 
 COLUMNS = ("server", "mean agent", "worst agent", "regret", "seconds")
 
@@ -75,7 +76,7 @@ def rows(forecasters: list[str]) -> dict[str, Factory]:
 
 def write_files(folder: Path, found: Comparison, settings: Mapping[str, Any]) -> None:
     """Write comparison.csv, comparison.png and settings.json into an existing folder."""
-    from memoa.plots_compare import plot_comparison
+    from memoa.plots.comparison import plot_comparison
 
     found.to_csv(folder / "comparison.csv")
     plot_comparison(found, path=folder / "comparison.png")

@@ -1,0 +1,162 @@
+"""Series from files: the two real ones of the literature, and any table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from memoa._validate import as_int
+from memoa.datasets.series import Series, as_names
+from memoa.datasets.table import FilePath, FloatArray, Table
+
+
+def load_ett(path: FilePath, *, start: int = 0, n: int = 2000) -> Series:
+    """Read the oil temperature of ETTh1.csv, prepared as in the literature.
+
+    Inputs are HUFL, HULL, MUFL, MULL, LUFL, LULL of row k, then of row k - 1, then of row k - 2,
+    then OT of rows k and k - 1 (zeros before the file begins); the target is OT of row k + 1. The
+    n + 1 rows of inputs are divided by their one largest value, and those of OT by theirs: both
+    look ahead within the window, and are kept so that errors compare with published ones.
+
+    Parameters
+    ----------
+    path : path-like
+        ETTh1.csv of the ETDataset (Zhou et al., Informer, AAAI 2021).
+    start : int
+        First row k; 3500 is the validation window.
+    n : int
+        Number of predictions.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `load_csv`.
+    """
+    loads = ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL")
+    return _benchmark("ett", path, loads, 3, "OT", start, n, scaled=True)
+
+
+def load_boc(path: FilePath, *, start: int = 0, n: int = 2000) -> Series:
+    """Read the US dollar of the Bank of Canada's rates, prepared as in the literature.
+
+    Inputs are AUD, EUR, GBP, JPY of row k, then of row k - 1, then USD of rows k and k - 1 (zeros
+    before the file begins); the target is USD of row k + 1. Nothing is scaled: the unit is
+    Canadian dollars.
+
+    Parameters
+    ----------
+    path : path-like
+        Daily closing rates with the columns AUD_CLOSE, EUR_CLOSE, GBP_CLOSE, JPY_CLOSE, USD_CLOSE.
+    start : int
+        First row k; 1600 is the validation window.
+    n : int
+        Number of predictions.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `load_csv`.
+    """
+    currencies = ("AUD_CLOSE", "EUR_CLOSE", "GBP_CLOSE", "JPY_CLOSE")
+    return _benchmark("boc", path, currencies, 2, "USD_CLOSE", start, n, scaled=False)
+
+
+def load_csv(
+    path: FilePath, *, target: str | Sequence[str], lags: int = 2, date: str | None = None
+) -> Series:
+    """Read a table and predict the next row's target.
+
+    The inputs of a step are every other numeric column of row k and the target's values at rows
+    k, k - 1, ..., k - lags + 1; the target is its value at row k + 1. Rows without all their lags
+    are dropped. A column without a single number is text and is left out.
+
+    The first column of dates (typed as such, or text of which every cell is a date) becomes
+    `Series.index` and is no input. Dates are ISO 8601 or all of one format with a four-digit year;
+    where both readings of 01/02/2020 are possible, the one in which the dates increase is taken,
+    month first if both do. Time zones are converted to UTC.
+
+    Parameters
+    ----------
+    path : path-like
+        A Parquet file if it ends in .parquet or .pq, else CSV: UTF-8, commas, names in line 1.
+    target : str or sequence of str
+        The column or columns to predict.
+    lags : int
+        How many past values of the target are inputs, at least 1.
+    date : str, optional
+        The column that holds the dates, instead of looking for one.
+
+    Returns
+    -------
+    Series
+        Named after the file, with T = rows - lags steps.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file cannot be read, names are unknown or double, there are fewer than lags + 2
+        rows, a column of numbers has an empty, infinite or textual cell, or dates do not increase.
+    TypeError
+        If `target` or `lags` is of the wrong type.
+    ImportError
+        If pandas (for Parquet also pyarrow) is missing: ``pip install "memoa[cli]"``.
+    """
+    targets = as_names("target", (target,) if isinstance(target, str) else target)
+    lags = as_int("lags", lags, 1)
+    if len(set(targets)) < len(targets):
+        raise ValueError(f"target is {target!r}; expected different columns")
+    if date in targets:
+        raise ValueError(f"date is {date!r}; expected another column than target")
+    table = Table.read(path, min_rows=lags + 2)
+    past = np.column_stack([table.numbers(name) for name in targets])
+    index = table.find_dates() if date is None else table.dates(date)
+    columns = [name for name in table.numeric_columns() if name not in (*targets, date)]
+    inputs = np.column_stack([*(table.numbers(name) for name in columns), _lagged(past, lags)])
+    return Series(
+        Path(path).stem,
+        inputs[lags - 1 : -1],
+        past[lags:],
+        past[lags - 1],
+        (*columns, *_lag_names(targets, lags)),
+        targets,
+        None if index is None else index[lags:],
+    )
+
+
+def _benchmark(
+    name: str,
+    path: FilePath,
+    inputs: tuple[str, ...],
+    lags: int,
+    target: str,
+    start: int,
+    n: int,
+    *,
+    scaled: bool,
+) -> Series:
+    """Cut a window of n + 1 rows: `inputs` with `lags` lags, then the target with two."""
+    start, n = as_int("start", start, 0), as_int("n", n, 1)
+    table = Table.read(path, min_rows=start + n + 1)
+    now = np.column_stack([table.numbers(column) for column in inputs])
+    y = table.numbers(target)[:, None]
+    rows = slice(start, start + n + 1)
+    X, Y = np.hstack([_lagged(now, lags), _lagged(y, 2)])[rows], y[rows]
+    if scaled:
+        X, Y = X / X.max(), Y / Y.max()
+    columns = (*_lag_names(inputs, lags), *_lag_names((target,), 2))
+    return Series(name, X[:-1], Y[1:], Y[0], columns, (target,), table.dates("date")[rows][1:])
+
+
+def _lagged(values: FloatArray, lags: int) -> FloatArray:
+    """Stack rows k, k - 1, ..., k - lags + 1 side by side, zeros before the first row."""
+    n_rows, width = values.shape
+    padded = np.concatenate([np.zeros((lags - 1, width)), values])
+    return np.hstack([padded[lags - 1 - lag :][:n_rows] for lag in range(lags)])
+
+
+def _lag_names(names: Sequence[str], lags: int) -> tuple[str, ...]:
+    return tuple(f"{name} lag {lag}" if lag else name for lag in range(lags) for name in names)

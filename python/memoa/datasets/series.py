@@ -1,0 +1,114 @@
+"""A series to forecast: inputs, targets, and the value before the first target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from memoa import _core
+from memoa._validate import as_float64, require_shape
+from memoa.datasets.table import DateArray, FloatArray
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Series:
+    """Inputs and targets in the order in which a forecaster meets them.
+
+    The arrays are copied on construction and read-only. Two series are equal only if they are
+    the same object.
+
+    Parameters
+    ----------
+    name : str
+        Short name, used in tables and titles.
+    X : array_like, shape (T, dx)
+        Inputs. Row t is all that is known when ``Y[t]`` is to be predicted.
+    Y : array_like, shape (T, d)
+        Targets. ``Y[t]`` belongs to ``X[t]``.
+    initial : array_like, shape (d,)
+        The target's value just before ``Y[0]``; a forecaster observes it first.
+    columns : sequence of str, length dx
+        Names of the columns of X.
+    targets : sequence of str, length d
+        Names of the columns of Y.
+    index : array_like of datetime64, shape (T,), optional
+        Dates of the rows of Y; None where there are none.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, a dimension is empty, or a value is NaN, infinite or NaT.
+    TypeError
+        If an array does not hold real numbers, or `index` does not hold datetime64.
+    """
+
+    name: str
+    X: FloatArray
+    Y: FloatArray
+    initial: FloatArray
+    columns: tuple[str, ...]
+    targets: tuple[str, ...]
+    index: DateArray | None = None
+
+    def __post_init__(self) -> None:
+        as_names("name", (self.name,))
+        X = _frozen_floats("X", self.X, ("T", "dx"))
+        Y = _frozen_floats("Y", self.Y, ("T", "d"))
+        initial = _frozen_floats("initial", self.initial, ("d",))
+        columns, targets = as_names("columns", self.columns), as_names("targets", self.targets)
+        n_steps, n_outputs = Y.shape
+        if len(X) != n_steps:
+            raise ValueError(f"X has {len(X)} rows; expected one per row of Y: {n_steps}")
+        if len(initial) != n_outputs:
+            raise ValueError(f"initial has shape {initial.shape}; expected (d,) = ({n_outputs},)")
+        if len(columns) != X.shape[1]:
+            raise ValueError(f"columns has {len(columns)} names; X has {X.shape[1]} columns")
+        if len(targets) != n_outputs:
+            raise ValueError(f"targets has {len(targets)} names; Y has {n_outputs} columns")
+        index = None if self.index is None else _frozen_dates(self.index, n_steps)
+        fields = {"X": X, "Y": Y, "initial": initial, "index": index}
+        for field, value in (fields | {"columns": columns, "targets": targets}).items():
+            object.__setattr__(self, field, value)
+
+    def __repr__(self) -> str:
+        n_steps, n_inputs = self.X.shape
+        plural = "" if n_inputs == 1 else "s"
+        text = f"{n_steps} steps, {n_inputs} input{plural}, target {', '.join(self.targets)}"
+        if self.index is not None:
+            first, last = np.datetime_as_string(self.index[[0, -1]], unit="auto")
+            text += f", {first} to {last}"
+        return f"Series({self.name!r}: {text})"
+
+
+def as_names(name: str, value: Sequence[str]) -> tuple[str, ...]:
+    """The entries of `value`, checked to be str and at least one."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError(f"{name} is of type {type(value).__name__}; expected a sequence of str")
+    for entry in value:
+        if not isinstance(entry, str):
+            raise TypeError(f"{name} holds {entry!r}; expected str")
+    if not value:
+        raise ValueError(f"{name} is empty; expected at least one name")
+    return tuple(value)
+
+
+def _frozen_floats(name: str, value: ArrayLike, shape: tuple[str, ...]) -> FloatArray:
+    """Return a read-only float64 copy of finite real numbers with the named dimensions."""
+    array: FloatArray = as_float64(name, value).copy()
+    require_shape(name, array, f"({', '.join(shape)})", (None,) * len(shape))
+    _core.require_finite(name, array)
+    array.setflags(write=False)
+    return array
+
+
+def _frozen_dates(value: ArrayLike, n_steps: int) -> DateArray:
+    dates = np.array(value)
+    if dates.dtype.kind != "M":
+        raise TypeError(f"index has dtype {dates.dtype}; expected datetime64")
+    if dates.shape != (n_steps,) or np.isnat(dates).any():
+        raise ValueError(f"index has shape {dates.shape}; expected ({n_steps},) without NaT")
+    dates.setflags(write=False)
+    return dates

@@ -1,0 +1,25 @@
+"""Online forecasters to compare with memoa, and the comparison of any of them on one series.
+
+A forecaster is an object with ``predict_one(x)`` and ``learn_one(x, y)``; see `Forecaster`.
+"""
+
+from memoa.forecasters.aggregation import BernsteinAggregation, ExponentialWeights
+from memoa.forecasters.baselines import Aggregated, OnlineRidge, RepeatLast, Seasonal
+from memoa.forecasters.comparison import Comparison, Score, compare
+from memoa.forecasters.protocol import Factory, Forecaster
+from memoa.forecasters.standard import standard_forecasters
+
+__all__ = [
+    "Aggregated",
+    "BernsteinAggregation",
+    "Comparison",
+    "ExponentialWeights",
+    "Factory",
+    "Forecaster",
+    "OnlineRidge",
+    "RepeatLast",
+    "Score",
+    "Seasonal",
+    "compare",
+    "standard_forecasters",
+]
