@@ -7,7 +7,8 @@ for trimmed means, one client after the other for the inputs.
 from __future__ import annotations
 
 import numpy as np
-from reference import agent_normals, agent_uniforms
+
+from reference import ACTIVATIONS, agent_normals, agent_uniforms
 
 # ---------------------------------------------------------------- the game and its equilibrium
 
@@ -30,7 +31,7 @@ def equilibrium(gram, cross, ridge, pooling):
 
     gram (N, p, p), cross (N, p): a client's own, in its own units.
     """
-    n_clients, p = cross.shape
+    p = cross.shape[1]
     inverses = np.array([np.linalg.inv(h + (ridge + pooling) * np.eye(p)) for h in gram])
     own = np.mean([a @ q for a, q in zip(inverses, cross)], axis=0)
     mean_readout = np.linalg.solve(np.eye(p) - pooling * inverses.mean(axis=0), own)
@@ -130,8 +131,6 @@ class Linear:
 class RandomFeatures:
     """z = sqrt(2/p) act(scale V x + v), with the weights of agent 0."""
 
-    ACTIVATIONS = {"relu": lambda a: np.maximum(a, 0.0), "tanh": np.tanh, "cos": np.cos}
-
     def __init__(self, n_features=12, activation="relu", scale=1.0):
         self.p, self.activation, self.scale = n_features, activation, scale
 
@@ -143,7 +142,7 @@ class RandomFeatures:
 
     def encode(self, x):
         pre = self.scale * self.V @ x + self.v
-        return np.sqrt(2.0 / self.p) * self.ACTIVATIONS[self.activation](pre)
+        return np.sqrt(2.0 / self.p) * ACTIVATIONS[self.activation](pre)
 
 
 class Precomputed:
