@@ -6,8 +6,10 @@
 What is compared runs in turn, in rounds of short samples; shown are medians with quartiles, and
 ratios are those of the rounds. Every peer is first checked to give memoa's numbers. `--only` runs
 some of the sections (limits, step, run, small, mixture, memory, levels, peers) and merges their
-rows into population.json in --out, from which all tables and population.png are made again;
-`--markdown` measures nothing and prints the tables for docs/performance.md. Peers need
+rows into population.json in --out. The tables and population.png (population-quick.png) are made
+from all rows that this machine, these versions and this size (`--quick` or not) have made, and from
+no others; `--markdown` measures nothing and prints the tables for docs/performance.md, of the
+fullest such set. Peers need
 `pip install ".[bench]"`, and torch.compile a C++ compiler; those absent are left out with a line
 that says so.
 """
@@ -15,7 +17,6 @@ that says so.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -30,6 +31,7 @@ import population_sections as alone
 from population_levels import levels
 from population_memory import memory
 from population_peers import against_peers
+from population_record import Record
 from rich.console import Console
 
 import memoa
@@ -48,7 +50,7 @@ LIBRARIES = ("numpy", "numba", "jax", "torch")
 
 
 def machine() -> dict[str, str]:
-    """Processor, versions, threads and load."""
+    """Processor, versions and threads: what the numbers depend on."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -61,8 +63,7 @@ def machine() -> dict[str, str]:
             about[library] = version(library)
         except PackageNotFoundError:
             continue
-    about |= {f"memoa {key}": value for key, value in memoa.build_info().items()}
-    return about | {"load average": " ".join(f"{load:.1f}" for load in os.getloadavg())}
+    return about | {f"memoa {key}": value for key, value in memoa.build_info().items()}
 
 
 def busy_elsewhere() -> float:
@@ -73,18 +74,6 @@ def busy_elsewhere() -> float:
     user, nice, system, _, _, irq, softirq = map(int, stat.read_text().split()[1:8])
     ours = sum(os.times()[:4])
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK") - ours
-
-
-def key(row: dict[str, Any]) -> str:
-    """Rows of the same case replace each other."""
-    return json.dumps(row["case"], sort_keys=True)
-
-
-def merge(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows before, with those that were measured again in their places."""
-    rows = {key(row): row for row in before}
-    rows.update({key(row): row for row in after})
-    return list(rows.values())
 
 
 def available(names: list[str], console: Console) -> tuple[str, ...]:
@@ -128,25 +117,24 @@ def options() -> argparse.Namespace:
 
 
 def measure(
-    section: str, plan: alone.Plan, record: dict[str, Any], path: Path, console: Console
+    section: str, plan: alone.Plan, record: Record, origin: dict[str, Any], console: Console
 ) -> None:
     """Run a section; every row is kept as soon as it is there."""
     began, before, count = time.perf_counter(), busy_elsewhere(), 0
-    results = record["results"]
     with console.status(section) as status:
         for row in SECTIONS[section](plan):
             count += 1
-            results[section] = merge(results.get(section, []), [row])
+            record.add(section, row, origin)
             seconds = time.perf_counter() - began
             elsewhere = (busy_elsewhere() - before) / seconds
-            record["settings"][section] = {
+            record.settings[section] = {
                 "quick": plan.quick,
                 "rounds": plan.rounds(),
                 "seconds": round(seconds),
                 "processors busy elsewhere": round(elsewhere, 2),
                 "ensemble": peers.SETTINGS,
             }
-            path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            record.save()
             case = ", ".join(f"{k} {v}" for k, v in row["case"].items())
             status.update(f"{section}: {case}")
     console.print(f"{section}: {count} rows in {time.perf_counter() - began:.0f} s")
@@ -160,12 +148,10 @@ def main() -> None:
     """Measure, merge, print and draw."""
     chosen = options()
     console = Console() if sys.stdout.isatty() else Console(width=170)
-    path = chosen.out / "population.json"
-    record: dict[str, Any] = {"settings": {}, "results": {}}
-    if path.exists():
-        record = json.loads(path.read_text(encoding="utf-8"))
+    record = Record(chosen.out / "population.json")
     if chosen.markdown:
-        print(population_report.markdown(record["results"], record["machine"]), end="")
+        origin = record.fullest()
+        print(population_report.markdown(record.rows_of(origin), origin), end="")
         return
     plan = alone.Plan(
         quick=chosen.quick,
@@ -174,12 +160,14 @@ def main() -> None:
         say=lambda text: console.print(f"  {text}", style="dim"),
     )
     chosen.out.mkdir(parents=True, exist_ok=True)
-    record["machine"] = machine()
+    origin = machine() | {"quick": chosen.quick}
     for section in chosen.only:
-        measure(section, plan, record, path, console)
-    population_report.show(record["results"], console)
-    population_report.plot(record["results"], chosen.out / "population.png")
-    console.print(", ".join(f"{key} {value}" for key, value in record["machine"].items()))
+        measure(section, plan, record, origin, console)
+    results = record.rows_of(origin)
+    population_report.show(results, console)
+    picture = "population-quick.png" if chosen.quick else "population.png"
+    population_report.plot(results, chosen.out / picture)
+    console.print(population_report.describe(origin))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ N = 2 against N = 10^9; the centralized solve against its slow twin and against 
 its growth in N; simulated agent-stages per second against NumPy vectorised over agents. What is
 compared runs in turn, so that a disturbance meets both sides; shown are medians with the smallest
 and the largest, and the median of the rounds' ratios. The results also go to game_solvers.json and
-game_solvers.md in --out.
+game_solvers.md in --out (game_solvers-quick.json and .md with --quick).
 """
 
 from __future__ import annotations
@@ -234,8 +234,9 @@ def main() -> None:
         text += ["", f"## {title}", "", markdown(rows)]
         print(f"\n## {title}\n\n{markdown(rows)}", flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "game_solvers.json").write_text(json.dumps(results, indent=2) + "\n")
-    (options.out / "game_solvers.md").write_text("\n".join(text) + "\n")
+    name = "game_solvers-quick" if options.quick else "game_solvers"
+    (options.out / f"{name}.json").write_text(json.dumps(results, indent=2) + "\n")
+    (options.out / f"{name}.md").write_text("\n".join(text) + "\n")
 
 
 if __name__ == "__main__":

@@ -160,9 +160,15 @@ def show(results: Results, console: Console) -> None:
         console.print(table)
 
 
-def markdown(results: Results, machine: dict[str, str]) -> str:
+def describe(origin: dict[str, Any]) -> str:
+    """A line on the machine, the versions and the size."""
+    about = [f"{key} {value}" for key, value in origin.items() if key != "quick"]
+    return ", ".join([*about, "quick sizes"] if origin["quick"] else about)
+
+
+def markdown(results: Results, origin: dict[str, Any]) -> str:
     """The tables for docs/performance.md."""
-    text = [", ".join(f"{key} {value}" for key, value in machine.items())]
+    text = [describe(origin)]
     for sheet in sheets(results):
         text += ["", f"### {sheet.title}", "", "| " + " | ".join(sheet.columns) + " |"]
         text += ["|" + "---|" * len(sheet.columns)]

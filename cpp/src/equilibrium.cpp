@@ -177,12 +177,6 @@ std::vector<Policy> solve(const std::vector<const Game*>& games,
   return policies;
 }
 
-void require_size(const char* name, const std::vector<double>& values, Index expected) {
-  if (static_cast<Index>(values.size()) != expected)
-    throw std::invalid_argument(std::string(name) + " has " + std::to_string(values.size()) +
-                                " numbers; expected " + std::to_string(expected));
-}
-
 }  // namespace
 
 Policy solve_mean_field(const Game& game) { return std::move(solve({&game}, {1.0}).front()); }
@@ -216,11 +210,11 @@ void Policy::act(Index t, const double* prediction, Index n_agents, const double
 
 void Policy::validate() const {
   const Index T = horizon, d = n_outputs, p = n_features, m = mean_size;
-  require_size("gain", gain, T * p * d);
-  require_size("mean_gain", mean_gain, T * p * m);
-  require_size("offset", offset, T * p);
-  require_size("mean_map", mean_map, T * m * m);
-  require_size("mean_shift", mean_shift, T * m);
+  detail::require_size("gain", gain.size(), T * p * d);
+  detail::require_size("mean_gain", mean_gain.size(), T * p * m);
+  detail::require_size("offset", offset.size(), T * p);
+  detail::require_size("mean_map", mean_map.size(), T * m * m);
+  detail::require_size("mean_shift", mean_shift.size(), T * m);
   require_finite("gain", gain.data(), {T, p, d});
   require_finite("mean_gain", mean_gain.data(), {T, p, m});
   require_finite("offset", offset.data(), {T, p});

@@ -7,16 +7,16 @@
 namespace memoa {
 namespace {
 
-[[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
+using detail::require;
 
 /// Repeats one stage over the horizon where one stage was given, and checks the size.
 void complete(const char* name, std::vector<double>& values, Index stages, Index stage_size) {
   const auto size = static_cast<Index>(values.size());
   if (size == stages * stage_size) return;
   if (size != stage_size)
-    refuse(std::string(name) + " has " + std::to_string(size) + " numbers; expected " +
-           std::to_string(stages * stage_size) + ", or " + std::to_string(stage_size) +
-           " for one stage");
+    throw std::invalid_argument(std::string(name) + " has " + std::to_string(size) +
+                                " numbers; expected " + std::to_string(stages * stage_size) +
+                                ", or " + std::to_string(stage_size) + " for one stage");
   std::vector<double> all;
   all.reserve(static_cast<std::size_t>(stages * stage_size));
   for (Index t = 0; t < stages; ++t) all.insert(all.end(), values.begin(), values.end());
@@ -29,17 +29,16 @@ std::vector<double> identity(Index d, double scale) {
   return values;
 }
 
-void require_positive(const char* name, double value) {
-  if (!(value > 0.0) || !std::isfinite(value))
-    refuse(std::string(name) + " is " + std::to_string(value) +
-           "; expected a positive finite number");
+void require_positive(std::string_view name, double value) {
+  require(value > 0.0 && std::isfinite(value), name, value, "a positive finite number");
 }
 
 }  // namespace
 
 std::vector<double> discount_weights(double rate, Index horizon) {
   if (!(rate >= 0.0) || !std::isfinite(rate))
-    refuse("discount is a rate of " + std::to_string(rate) + "; expected a finite rate >= 0");
+    throw std::invalid_argument("discount is a rate of " + detail::to_text(rate) +
+                                "; expected a finite rate >= 0");
   std::vector<double> weights(static_cast<std::size_t>(horizon));
   for (Index t = 0; t < horizon; ++t)
     weights[t] = std::exp(-rate * static_cast<double>(horizon - 1 - t));
@@ -48,9 +47,9 @@ std::vector<double> discount_weights(double rate, Index horizon) {
 
 Game::Game(GameData data) : data_(std::move(data)) {
   const Index T = data_.horizon, d = data_.n_outputs, p = data_.n_features;
-  if (T < 1) refuse("horizon is " + std::to_string(T) + "; expected at least one stage");
-  if (d < 1) refuse("n_outputs is " + std::to_string(d) + "; expected at least one output");
-  if (p < 1) refuse("n_features is " + std::to_string(p) + "; expected at least one feature");
+  require(T >= 1, "horizon", T, "at least one stage");
+  require(d >= 1, "n_outputs", d, "at least one output");
+  require(p >= 1, "n_features", p, "at least one feature");
   if (data_.tracking.empty()) data_.tracking = identity(d, 1.0);
   if (data_.coupling.empty()) data_.coupling = identity(d, 0.0);
   if (data_.discount.empty()) data_.discount.assign(1, 1.0);
@@ -78,7 +77,7 @@ Game::Game(GameData data) : data_(std::move(data)) {
   require_finite("drift", data_.drift.data(), {T, d});
   require_positive("effort", data_.effort);
   for (Index t = 0; t < T; ++t)
-    require_positive(("discount[" + std::to_string(t) + "]").c_str(), data_.discount[t]);
+    require_positive("discount[" + std::to_string(t) + "]", data_.discount[t]);
   detail::require_psd("tracking", tracking());
   for (Index t = 0; t < T; ++t)
     for (Index k = 0; k < p; ++k)

@@ -256,18 +256,16 @@ NPlayerGame::NPlayerGame(NPlayerData data) : data_(std::move(data)) {
       refuse("player " + std::to_string(i) +
              " differs from player 0 in horizon, n_outputs or n_features");
   }
-  if (!(data_.server_tracking >= 0.0) || !std::isfinite(data_.server_tracking))
-    refuse("server_tracking is " + to_text(data_.server_tracking) +
-           "; expected a finite number >= 0");
+  require(data_.server_tracking >= 0.0 && std::isfinite(data_.server_tracking), "server_tracking",
+          data_.server_tracking, "a finite number >= 0");
   if (!has_server()) return;
-  const auto require = [](const char* name, const std::vector<double>& values, Index T, Index n) {
-    if (static_cast<Index>(values.size()) != T * n)
-      refuse(std::string(name) + " has " + std::to_string(values.size()) + " numbers; expected " +
-             std::to_string(T * n));
+  const auto require_array = [](const char* name, const std::vector<double>& values, Index T,
+                                Index n) {
+    require_size(name, values.size(), T * n);
     require_finite(name, values.data(), {T, n});
   };
-  require("server_weights", data_.server_weights, horizon(), n_players());
-  require("server_target", data_.server_target, horizon(), n_outputs());
+  require_array("server_weights", data_.server_weights, horizon(), n_players());
+  require_array("server_target", data_.server_target, horizon(), n_outputs());
 }
 
 CentralizedPolicy solve_centralized_nash(const NPlayerGame& game, int n_threads) {

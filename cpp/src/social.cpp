@@ -109,9 +109,7 @@ Policy myopic(const Game& game) {
 }  // namespace
 
 Policy solve_social_optimum(const Game& game, double n_agents) {
-  if (!(n_agents >= 1.0))
-    throw std::invalid_argument("n_agents is " + to_text(n_agents) +
-                                "; expected at least one agent, or infinity for the limit");
+  require(n_agents >= 1.0, "n_agents", n_agents, "at least one agent, or infinity for the limit");
   return with_fixed_size(game.n_outputs(), [&](auto size) {
     return SocialRecursion<decltype(size)::value>(game, n_agents).run();
   });

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "detail/parallel.hpp"
+#include "detail/validate.hpp"
 
 namespace memoa {
 namespace {
@@ -21,7 +22,7 @@ void check_finite(const char* name, const double* values, const Index* first, co
       place = std::to_string(rest % *n) + (place.empty() ? "" : ", ") + place;
       rest /= *n;
     }
-    throw std::invalid_argument(std::string(name) + " holds " + std::to_string(values[i]) +
+    throw std::invalid_argument(std::string(name) + " holds " + detail::to_text(values[i]) +
                                 " at [" + place + "]; expected finite numbers");
   }
 }
@@ -56,7 +57,7 @@ int threads_for(int requested, double work) {
 }
 
 int resolve_threads(int requested) {
-  if (requested < 0) throw std::invalid_argument("n_threads must not be negative");
+  require(requested >= 0, "n_threads", static_cast<Index>(requested), "0 (all of them) or more");
   return requested == 0 ? available_threads() : requested;
 }
 

@@ -3,22 +3,54 @@
 #include <Eigen/Cholesky>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 namespace memoa::detail {
 namespace {
 
 [[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
 
+[[noreturn]] void refuse(std::string_view name, const std::string& value,
+                         std::string_view expected) {
+  refuse(std::string(name) + " is " + value + "; expected " + std::string(expected));
+}
+
 std::string triple(Index a, Index b, Index c) {
-  return "(" + std::to_string(a) + ", " + std::to_string(b) + ", " + std::to_string(c) + ")";
+  return "(" + to_text(a) + ", " + to_text(b) + ", " + to_text(c) + ")";
 }
 
 }  // namespace
 
 std::string to_text(double value, int digits) {
+  if (std::isnan(value)) return "nan";  // printf may give it a sign
   char text[32];
   std::snprintf(text, sizeof text, "%.*g", digits, value);
   return text;
+}
+
+std::string to_text(double value) {
+  constexpr int kEnough = 17;  // digits that tell every double from its neighbours
+  for (int digits = 15; digits < kEnough; ++digits) {
+    std::string text = to_text(value, digits);
+    if (std::strtod(text.c_str(), nullptr) == value) return text;
+  }
+  return to_text(value, kEnough);
+}
+
+std::string to_text(Index value) { return std::to_string(value); }
+
+void require(bool holds, std::string_view name, double value, std::string_view expected) {
+  if (!holds) refuse(name, to_text(value), expected);
+}
+
+void require(bool holds, std::string_view name, Index value, std::string_view expected) {
+  if (!holds) refuse(name, to_text(value), expected);
+}
+
+void require_size(std::string_view name, std::size_t size, Index expected) {
+  if (static_cast<Index>(size) != expected)
+    refuse(std::string(name) + " has " + std::to_string(size) + " numbers; expected " +
+           to_text(expected));
 }
 
 void require_psd(const std::string& name, const MatrixMap& matrix) {
@@ -42,9 +74,10 @@ void require_types(const std::vector<Game>& games, const std::vector<double>& sh
     if (!(share > 0.0)) refuse("shares holds " + to_text(share) + "; expected positive numbers");
     total += share;
   }
-  if (!(std::abs(total - 1.0) <= 1e-9)) refuse("shares sum to " + to_text(total) + "; expected 1");
+  if (!(std::abs(total - 1.0) <= 1e-9))
+    refuse("shares sum to " + to_text(total, 12) + "; expected 1");
   const auto sizes = [](const Game& game) {
-    return "(" + std::to_string(game.horizon()) + ", " + std::to_string(game.n_outputs()) + ")";
+    return "(" + to_text(game.horizon()) + ", " + to_text(game.n_outputs()) + ")";
   };
   for (std::size_t k = 1; k < games.size(); ++k)
     if (games[k].horizon() != games[0].horizon() || games[k].n_outputs() != games[0].n_outputs())
@@ -53,9 +86,7 @@ void require_types(const std::vector<Game>& games, const std::vector<double>& sh
 }
 
 void require_agents(Index n_agents, Index least) {
-  if (n_agents < least)
-    refuse("n_agents is " + std::to_string(n_agents) + "; expected at least " +
-           std::to_string(least));
+  require(n_agents >= least, "n_agents", n_agents, "at least " + to_text(least));
 }
 
 void require_policy(const std::string& name, const Policy& policy, const Game& game,
@@ -67,17 +98,12 @@ void require_policy(const std::string& name, const Policy& policy, const Game& g
            "; expected those of its game, " +
            triple(game.horizon(), game.n_outputs(), game.n_features()));
   if (policy.mean_size != mean_size)
-    refuse(name + " acts on a mean field of " + std::to_string(policy.mean_size) +
-           " numbers; expected " + std::to_string(mean_size));
+    refuse(name + " acts on a mean field of " + to_text(policy.mean_size) + " numbers; expected " +
+           to_text(mean_size));
 }
 
 void require_law(const std::string& mean_name, const std::vector<double>& mean,
                  const std::string& cov_name, const std::vector<double>& cov, Index d) {
-  const auto require_size = [](const std::string& name, std::size_t size, Index expected) {
-    if (static_cast<Index>(size) != expected)
-      refuse(name + " has " + std::to_string(size) + " numbers; expected " +
-             std::to_string(expected));
-  };
   require_size(mean_name, mean.size(), d);
   require_size(cov_name, cov.size(), d * d);
   require_finite(mean_name.c_str(), mean.data(), {d});

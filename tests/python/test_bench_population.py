@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +22,7 @@ import population_goals  # noqa: E402
 import population_report  # noqa: E402
 import step_bytes  # noqa: E402
 from peers import Case  # noqa: E402
+from population_record import Record  # noqa: E402
 
 DTYPES = ("float64", "float32")
 CASES = [Case(n, p, d, dtype) for dtype in DTYPES for n, p, d in ((70, 3, 2), (5, 4, 1))]
@@ -54,7 +54,7 @@ for case in {cases!r}:
 def test_libraries_compute_memoas_numbers(library: str, names: list[str]) -> None:
     """In a process of their own: they bring threads that a later test's fork would not survive."""
     if importlib.util.find_spec(library) is None:
-        pytest.skip(f"{library} is not installed; it is of the extra `bench`")
+        pytest.skip(f"{library} is of the extra `bench`, which .ci/nightly installs")
     code = CHILD.format(cases=CASES, names=names)
     done = subprocess.run(
         [sys.executable, "-c", code, str(BENCH)], capture_output=True, text=True, check=False
@@ -75,7 +75,7 @@ def test_a_wrong_peer_is_found() -> None:
 
 def test_generated_kernel_agrees() -> None:
     """Its text is run as plain Python, which needs no compiler."""
-    pytest.importorskip("numba", reason="numba is of the extra `bench`")
+    pytest.importorskip("numba", reason="numba is of the extra `bench`, which .ci/nightly installs")
     import peers_numba_unrolled as unrolled
 
     case = Case(3, 3, 2)
@@ -129,16 +129,50 @@ def test_goals_take_the_worst_case() -> None:
     assert "0.6" in measured and "p = 16" in measured
 
 
+ORIGIN = {"processor": "a", "memoa version": "1", "quick": False}
+
+
+def row(n_agents: int, ns: float) -> dict:
+    return {"case": {"n_agents": n_agents}, "ns": ns}
+
+
+def test_a_row_replaces_only_that_of_its_case_and_origin(tmp_path: Path) -> None:
+    path = tmp_path / "population.json"
+    record = Record(path)
+    for ns, n_agents in ((1.0, 10), (2.0, 20), (3.0, 10)):
+        record.add("step", row(n_agents, ns), ORIGIN)
+    for other in (
+        ORIGIN | {"processor": "b"},
+        ORIGIN | {"memoa version": "2"},
+        ORIGIN | {"quick": True},
+    ):
+        record.add("step", row(10, 9.0), other)
+    record.save()
+    again = Record(path)
+    assert [one["ns"] for one in again.rows_of(ORIGIN)["step"]] == [3.0, 2.0]
+    assert [one["ns"] for one in again.rows_of(ORIGIN | {"quick": True})["step"]] == [9.0]
+    assert again.rows_of(ORIGIN | {"processor": "c"}) == {"step": []}
+    assert again.fullest() == ORIGIN
+
+
+def test_an_empty_record_has_no_tables(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"population\.json holds no measurement; run bench_pop"):
+        Record(tmp_path / "population.json").fullest()
+
+
 def test_reports_of_every_section() -> None:
     """The kept results fill every table, and every goal has a verdict."""
     path = BENCH / "results" / "population.json"
     if not path.exists():
         pytest.skip("bench/results/population.json is not there; bench_population.py makes it")
-    record = json.loads(path.read_text(encoding="utf-8"))
-    made = population_report.sheets(record["results"])
+    record = Record(path)
+    origin = record.fullest()
+    results = record.rows_of(origin)
+    made = population_report.sheets(results)
     assert len(made[0].rows) == len(population_goals.GOALS)
     assert {row[-1] for row in made[0].rows} <= {"met", "NOT MET", "not measured"}
-    text = population_report.markdown(record["results"], record["machine"])
+    text = population_report.markdown(results, origin)
+    assert text.splitlines()[0] in (BENCH.parent / "docs" / "performance.md").read_text("utf-8")
     for sheet in made:
         assert sheet.rows, sheet.title
         assert all(len(row) == len(sheet.columns) for row in sheet.rows)

@@ -20,6 +20,7 @@ MODULES = ["memoa"] + [
     for module in pkgutil.walk_packages(memoa.__path__, "memoa.", onerror=lambda name: None)
     if module.name not in ("memoa._core", "memoa.__main__")
 ]
+PICTURED = ("README.md", "experiments.md", "performance.md", "theory-checked.md")
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -54,8 +55,14 @@ def test_pages(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_pictures_of_a_page_are_there_and_light(page: Path) -> None:
-    for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
-        assert (page.parent / picture).stat().st_size < 250_000, picture
+    text = page.read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", text)
+    assert len(pictures) == text.count("![")  # all of them were found
+    assert pictures or page.name not in PICTURED
+    for picture in pictures:
+        path = page.parent / picture
+        assert path.read_bytes().startswith(b"\x89PNG"), picture
+        assert path.stat().st_size < 250_000, picture
 
 
 def test_the_table_of_the_readme_is_the_reports() -> None:

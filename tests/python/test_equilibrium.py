@@ -65,6 +65,7 @@ def test_the_mean_value_is_a_parallel_sum(seed: int, d: int, horizon: int, coupl
     (slow,) = slow_solve([data], np.ones(1))
     policy = memoa.solve_mean_field(to_game(data))
     later = [*slow.values[1:], (np.zeros((d, d)), np.zeros((d, d)), np.zeros(d))]
+    rcond = 1.0
     for t, (l1, l2, _) in enumerate(later):
         w, mean, a = data.weights[t], data.feature_mean[t], data.transition[t]
         big_k, big_l = l1 + w * data.tracking, l2 - w * data.tracking @ data.coupling
@@ -79,7 +80,8 @@ def test_the_mean_value_is_a_parallel_sum(seed: int, d: int, horizon: int, coupl
         np.testing.assert_allclose(l1_now + l2_now, parallel, rtol=0.0, atol=1e-8 * scale)
         assert np.linalg.eigvals(l1_now + l2_now).real.min() > -1e-9
         assert_close(policy.mean_map[t], np.linalg.solve(joint, u @ a), 1e-7)
-    assert policy.rcond > 0.0
+        rcond = min(rcond, 1.0 / np.linalg.cond(np.eye(d) + f @ big_l, 1))
+    assert policy.rcond == pytest.approx(rcond, rel=1e-5)
 
 
 # ---------------------------------------------------------------- limits and symmetries

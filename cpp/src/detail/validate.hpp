@@ -1,12 +1,24 @@
 #pragma once
 
+#include <string_view>
+
 #include "memoa/equilibrium.hpp"
 
 // Checks of arguments that several topics share; all that fail throw std::invalid_argument.
 namespace memoa::detail {
 
-/// A number of any size as messages tell it.
-std::string to_text(double value, int digits = 12);
+/// A number as messages tell it: a short text that reads back as the same number.
+std::string to_text(double value);
+std::string to_text(Index value);
+/// The same, rounded.
+std::string to_text(double value, int digits);
+
+/// Throws "NAME is VALUE; expected EXPECTED" unless `holds`. No heap where it holds.
+void require(bool holds, std::string_view name, double value, std::string_view expected);
+void require(bool holds, std::string_view name, Index value, std::string_view expected);
+
+/// Throws "NAME has SIZE numbers; expected EXPECTED" unless the two are equal.
+void require_size(std::string_view name, std::size_t size, Index expected);
 
 /// Symmetric and without a negative eigenvalue, to a relative 1e-10.
 void require_psd(const std::string& name, const MatrixMap& matrix);
