@@ -83,7 +83,7 @@ class PanelSeries:
         """Whether a client's series goes on, shape (T, N): from its first value to its last."""
         seen = ~np.isnan(self.Y).all(axis=2)
         began = np.maximum.accumulate(seen, axis=0) | ~np.isnan(self.initial).all(axis=1)
-        goes_on = np.maximum.accumulate(seen[::-1], axis=0)[::-1]
+        goes_on = np.flip(np.maximum.accumulate(np.flip(seen, axis=0), axis=0), axis=0)
         return np.logical_and(began, goes_on)
 
     def to_frame(self, **columns: FloatArray) -> Any:
