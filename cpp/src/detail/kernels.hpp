@@ -24,7 +24,7 @@ constexpr Size kChunkAgents = 256;
 /// Steps of a series that a block of agents takes while it sits in the cache.
 constexpr Size kTile = 16;
 
-enum class Features { relu, tanh, cos, echo, given };
+enum class Features { relu, tanh, cos, echo, given, linear };
 
 /// Entry (row, column <= row) of a packed lower triangle.
 constexpr Size packed(Size row, Size column) { return row * (row + 1) / 2 + column; }
