@@ -54,6 +54,11 @@ class RandomFeatures:
 
 
 @dataclass(frozen=True)
+class Linear:
+    """The standardised input itself: ``z = (1, x) / sqrt(dx + 1)``, for :class:`memoa.Panel`."""
+
+
+@dataclass(frozen=True)
 class EchoState:
     """Echo state: a leaky tanh reservoir ``r <- (1 - leak) r + leak tanh(W r + V x + v)``.
 

@@ -6,6 +6,8 @@ for trimmed means, one client after the other for the inputs.
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 
 from reference import ACTIVATIONS, agent_normals, agent_uniforms
@@ -201,6 +203,8 @@ class Panel:
         self.awake = np.ones(n, bool)
         self.of_readouts = [Aggregate(self.aggregate) for _ in range(d)]
         self.of_forecasts = [Aggregate(self.aggregate) for _ in range(d)]
+        self.agreed = list(self.of_forecasts)
+        self.due = False
         self.mean_readout = np.zeros((d, p))
         self.known = np.zeros((n, d, p))  # the mean readout that a client has last been sent
         self.readouts = np.zeros((n, d, p))
@@ -240,11 +244,12 @@ class Panel:
         given = isinstance(self.encoder, Precomputed)
         s = self.scale()
         present = self.awake[:, None] & (s > 0.0)  # (N, d): who counts in the averages
-        # step 1, with the readouts of the step before
+        # step 1, with the readouts of the step before; once per step
         for o in range(self.d):
-            if present[:, o].any():
+            if self.due and present[:, o].any():
                 sent = self.tamper(self.readouts[:, o], self.steps)
                 self.mean_readout[o] = self.of_readouts[o](sent[present[:, o]])
+        self.due = False
         self.known[self.awake] = self.mean_readout
         # step 2
         self.moments, self.z = [], np.zeros((self.n, self.encoder.p))
@@ -267,7 +272,8 @@ class Panel:
         for o in range(self.d):
             here = present[:, o]
             if here.any():
-                cbar = self.of_forecasts[o](sent[here, o])
+                self.agreed[o] = copy(self.of_forecasts[o])
+                cbar = self.agreed[o](sent[here, o])
                 self.apart[here, o] = cbar - self.c[here, o]
         self.present = present
         forecast = self.base + s * (self.c + self.consensus_weights() * self.apart)
@@ -301,7 +307,8 @@ class Panel:
                 self.learn_client(i, change)
             self.base[i, seen] = y[i, seen]
         self.awake = np.ones(self.n, bool) if awake is None else np.array(awake, bool)
-        self.steps += 1
+        self.of_forecasts = list(self.agreed)
+        self.steps, self.due = self.steps + 1, True
 
     def learn_client(self, i, change):
         for o in range(self.d):

@@ -52,7 +52,6 @@ class Agents : Ridge<Real> {
   }
 
  private:
-  using Base::ask_ahead;
   using Base::each_lane;
   using Base::factor_;
   using Base::first_;
@@ -80,11 +79,11 @@ class Agents : Ridge<Real> {
     for (int i = 0; i < count; ++i) sum[i] = Two{};
     for (Size j = 0; j < r_.dx; ++j) {
       const Size row = r_.input + k * r_.dx + j;
-      if (Ahead) ask_ahead<0>(row);
+      if (Ahead) this->template ask_ahead<0>(row);
       const Two weight = get(row);
       for (int i = 0; i < count; ++i) sum[i] = sum[i] + weight * splat(x[i][j]);
     }
-    if (Ahead) ask_ahead<0>(r_.bias + k);
+    if (Ahead) this->template ask_ahead<0>(r_.bias + k);
     for (int i = 0; i < count; ++i) sum[i] = sum[i] + get(r_.bias + k);
   }
 
@@ -109,7 +108,7 @@ class Agents : Ridge<Real> {
       project<1, Ahead>(k, {x}, sum);
       for (Size j = 0; j < p; ++j) {
         const Size row = r_.recurrent + k * p + j;
-        if (Ahead) ask_ahead<0>(row);
+        if (Ahead) this->template ask_ahead<0>(row);
         recurrence = recurrence + get(row) * get(r_.reservoir + j);
       }
       Two a = sum[0] + recurrence;

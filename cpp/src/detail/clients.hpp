@@ -15,8 +15,8 @@ template <class Real>
 class Clients : Ridge<Real> {
  public:
   using Base = Ridge<Real>;
-  using typename Base::Two;
   using Base::kWidth;
+  using typename Base::Two;
   static constexpr int kSides = 2;  // outputs whose readouts are found at once
 
   Clients(const ClientPass<Real>& pass, Two* work)
@@ -46,7 +46,6 @@ class Clients : Ridge<Real> {
   }
 
  private:
-  using Base::ask_ahead;
   using Base::each_lane;
   using Base::factor_;
   using Base::first_;
@@ -76,7 +75,8 @@ class Clients : Ridge<Real> {
       each_lane(value, [&](Size l, Real) MEMOA_LAMBDA { return x[l * width]; });
     } else {
       const Size here = pass_.n_clients - first_;
-      each_lane(value, [&](Size l, Real) MEMOA_LAMBDA { return l < here ? x[l * width] : Real(0); });
+      each_lane(value,
+                [&](Size l, Real) MEMOA_LAMBDA { return l < here ? x[l * width] : Real(0); });
     }
     return value;
   }
@@ -107,7 +107,9 @@ class Clients : Ridge<Real> {
     const Two old_share = one / (before + one), new_share = one / (now + one);
     for (Size j = 0; j < r_.dx; ++j) {
       if (Ahead) {
-        ask_ahead<1>(r_.mean + j), ask_ahead<1>(r_.deviations + j), ask_ahead<1>(r_.pending + j);
+        this->template ask_ahead<1>(r_.mean + j);
+        this->template ask_ahead<1>(r_.deviations + j);
+        this->template ask_ahead<1>(r_.pending + j);
       }
       Moments m{get(r_.mean + j), get(r_.deviations + j)};
       const Two past = get(r_.pending + j);
@@ -205,7 +207,8 @@ class Clients : Ridge<Real> {
   void step() {
     const Two mark = row(pass_.mark);
     const PairMask<Real> known = splat(Real(kKnown)) <= mark;
-    const Two left = select(known, mark - splat(Real(kKnown)), mark);
+    Two left = select(known, mark - splat(Real(kKnown)), mark);
+    if (!pass_.learn) left = Two{};
     const PairMask<Real> counts = splat(Real(kCount)) <= left, learns = splat(Real(kLearn)) <= left;
     if (r_.features == Features::given) {
       take_given(learns, known);

@@ -10,11 +10,11 @@ namespace memoa::detail {
 struct ClientRecord {
   Size p, d, dx;
   Features features;
-  Size gram, cross;          // H and q, theory section 8
-  Size mean, deviations;     // running moments of x (dx each)
-  Size counted;              // steps in them
-  Size learnt, squares;      // steps learnt; sums of squared increments (d)
-  Size pending;              // the last x (dx), or features (p) where the caller hands them in
+  Size gram, cross;       // H and q, theory section 8
+  Size mean, deviations;  // running moments of x (dx each)
+  Size counted;           // steps in them
+  Size learnt, squares;   // steps learnt; sums of squared increments (d)
+  Size pending;           // the last x (dx), or features (p) where the caller hands them in
   Size rows;
 };
 
@@ -29,14 +29,15 @@ struct ClientPass {
   Real* records;
   Size n_clients, padded;
   Real forgetting, ridge, pooling;
-  double norm;                // of a feature
+  bool learn;                  // is there a step before this one to be learnt?
+  double norm;                 // of a feature
   const Real *weights, *bias;  // of random features, (p, dx) and (p): one encoder for all
-  const Real* x;              // (N, dx), or (N, p) features
-  const Real* mark;           // (padded)
-  const Real* change;         // (d, padded): y - base of the step before, 0 where nothing is learnt
-  const Real* mean_readout;   // (d, p)
-  const Real* asleep;         // (padded), 1 where a client goes by `held`; null: nobody does
-  const Real* held;           // (d p, padded): mean readouts last sent to those
+  const Real* x;               // (N, dx), or (N, p) features
+  const Real* mark;            // (padded)
+  const Real* change;        // (d, padded): y - base of the step before, 0 where nothing is learnt
+  const Real* mean_readout;  // (d, p)
+  const Real* asleep;        // (padded), 1 where a client goes by `held`; null: nobody does
+  const Real* held;          // (d p, padded): mean readouts last sent to those
   // results
   Real* readout;   // (d p, padded)
   Real* forecast;  // (d, padded), in units of the scale
@@ -49,14 +50,14 @@ template <class Real>
 struct Agreement {
   Size d, padded;
   bool learned;
-  Real fixed;              // the consensus weight where it is not learned
-  const double* crowd;     // (d), the crowd's consensus weight
-  const double* agreed;    // (d), the crowd's forecast
-  const Real* forecast;    // (d, padded)
-  const Real* scale;       // (d, padded)
+  Real fixed;               // the consensus weight where it is not learned
+  const double* crowd;      // (d), the crowd's consensus weight
+  const double* agreed;     // (d), the crowd's forecast
+  const Real* forecast;     // (d, padded)
+  const Real* scale;        // (d, padded)
   Real *agree_a, *agree_b;  // (d, padded)
-  Real* present;           // (d, padded), 1 where a client counts in the crowd's averages
-  double* base;            // (d, padded), NaN where no value was seen
+  Real* present;            // (d, padded), 1 where a client counts in the crowd's averages
+  double* base;             // (d, padded), NaN where no value was seen
 };
 
 /// What becomes known at the end of a step.
@@ -75,10 +76,10 @@ struct Outcome {
 template <class Real>
 struct Split {
   Real low_from, low_to, high_from, high_to;
-  Real *low, *high;             // candidates, in order
-  Size n_low, n_high;           // how many
-  Size below_low, below_high;   // values below low_from, and below high_from
-  double between;               // sum of the values above low_to and below high_from
+  Real *low, *high;            // candidates, in order
+  Size n_low, n_high;          // how many
+  Size below_low, below_high;  // values below low_from, and below high_from
+  double between;              // sum of the values above low_to and below high_from
 };
 
 template <class Real>

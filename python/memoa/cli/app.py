@@ -25,6 +25,7 @@ from typer.core import TyperGroup
 from memoa import build_info
 from memoa.cli.compare import compare_command
 from memoa.cli.experiments import experiments_command
+from memoa.cli.panel import panel_command
 from memoa.cli.series import Data, File, Lags, Start, Target, load_series
 from memoa.cli.verify import verify_command
 from memoa.forecasters.two_policies import (
@@ -147,6 +148,7 @@ def info_command() -> None:
 app.command("verify")(verify_command)
 app.command("compare")(compare_command)
 app.command("experiments")(experiments_command)
+app.command("panel")(panel_command)
 
 
 def _rmse_table(rmse: Mapping[str, Mapping[str, float]]) -> Table:

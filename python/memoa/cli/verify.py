@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +19,7 @@ from rich.text import Text
 
 from memoa import Game, build_info
 from memoa.cli.terminal import progress_bar
-from memoa.verify import Verification, random_game, verify
+from memoa.verify import Check, Verification, random_game, verify, verify_panel
 
 Columns = Mapping[str, NDArray[np.float64]]
 
@@ -46,6 +46,9 @@ def verify_command(
     random: Annotated[
         int | None, typer.Option(metavar="SEED", min=0, help="A random game.", show_default="0")
     ] = None,
+    panel: Annotated[
+        bool, typer.Option("--panel", help="The panel's theorems, on random clients.")
+    ] = False,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads.", show_default="all that may be used")
     ] = None,
@@ -56,8 +59,12 @@ def verify_command(
     """Check the theorems on a game: gap and exploitability against N, costs and solve times.
 
     Writes verify.csv, centralized.csv, checks.json, game.json and verify.png. Exit code 1:
-    a check failed.
+    a check failed. With --panel only the checks are printed.
     """
+    if panel:
+        if game is not None or threads is not None:
+            raise ValueError("--panel takes no --game and no --threads")
+        return _verify_panel(random or 0)
     if game is not None and random is not None:
         raise ValueError("--game and --random exclude each other")
     played = random_game(random or 0) if game is None else Game.load(game)
@@ -70,6 +77,16 @@ def verify_command(
     _print_report(found)
     typer.echo(f"verify.csv, centralized.csv, checks.json, game.json and verify.png are in {out}")
     if not found.passed:
+        raise typer.Exit(1)
+
+
+def _verify_panel(seed: int) -> None:
+    typer.echo(f"random clients {seed}")
+    checks = verify_panel(seed)
+    console = Console(highlight=False)
+    console.width = max(console.width, 100)
+    _print_checks(console, checks)
+    if not all(check.passed for check in checks):
         raise typer.Exit(1)
 
 
@@ -140,11 +157,15 @@ def _print_report(found: Verification) -> None:
         console.print(_table(title, names, columns))
         if columns is table and names is costs:
             console.print(ANARCHY_NOTE + "\n", style="dim")
-    checks = Table(box=None, show_header=False, pad_edge=False)
-    for check in found.checks:
+    _print_checks(console, found.checks)
+
+
+def _print_checks(console: Console, checks: Sequence[Check]) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for check in checks:
         mark = Text("pass", style="green") if check.passed else Text("FAIL", style="bold red")
-        checks.add_row(mark, check.name, _number(check.measured), check.expected)
-    console.print(checks)
+        table.add_row(mark, check.name, _number(check.measured), check.expected)
+    console.print(table)
 
 
 def _table(title: str, names: Mapping[str, str], columns: Columns) -> Table:

@@ -1,0 +1,459 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <variant>
+#include <vector>
+
+#include "detail/aggregate.hpp"
+#include "detail/buffer.hpp"
+#include "detail/panel_kernels.hpp"
+#include "detail/team.hpp"
+#include "detail/validate.hpp"
+#include "memoa/panel.hpp"
+
+namespace memoa {
+
+/// All clients in blocks of lanes, and the passes of a step over them.
+///
+/// A block's numbers lie together in one record, so that a pass streams the records once. What was
+/// learnt from a step is taken into them by the next pass (`unlearnt`).
+template <class Real>
+struct BasicPanel<Real>::State {
+  PanelSettings s;
+  Index N, d, dx, p, width, padded, chunks;  // width of what a client hands in
+  int n_threads;
+  const detail::PanelKernels<Real>& kernels;
+  detail::ClientRecord record;
+  std::vector<Real> weights, bias;  // of random features
+  Real fixed;                       // consensus weight where it is not learned
+
+  detail::Buffer<Real> records;
+  detail::Buffer<Real> readout;                  // (d p, padded)
+  detail::Buffer<Real> forecast, scale, change;  // (d, padded)
+  detail::Buffer<Real> agree_a, agree_b, present, moved;
+  detail::Buffer<Real> mark;                       // (padded)
+  detail::Buffer<double> base;                     // (d, padded), NaN where no value was seen
+  detail::Buffer<double> cost, scored;             // (padded)
+  detail::Buffer<Real> asleep, held;               // (padded), (d p, padded); empty: nobody sleeps
+  std::vector<detail::Buffer<std::byte>> work;     // per thread
+  std::vector<detail::TrimmedMean<Real>> trimmed;  // per thread
+  std::vector<double> partial;                     // (chunks, 3 d): present, a, b
+  std::vector<double> counts, sum_a, sum_b;        // (d), over the crowd
+  std::vector<double> mean_readout;                // (d p)
+  std::vector<Real> sent;                          // the same, as clients are sent it
+  std::vector<double> agreed, crowd;               // (d): forecast and consensus weight
+  struct Clip {
+    double center = 0.0, spread = 0.0;
+  };
+  std::vector<Clip> of_readouts, of_forecasts, next;  // (d p), (d), (d): once y is learnt
+  std::vector<Index> bad;                             // (chunks), first bad number of a chunk
+  Index steps = 0;
+  bool pending = false, unlearnt = false, due = false, any_asleep = false;
+
+  explicit State(PanelSettings settings)
+      : s(std::move(settings)),
+        N(s.n_clients),
+        d(s.n_outputs),
+        dx(std::holds_alternative<Precomputed>(s.encoder) ? 0 : s.n_inputs),
+        p(width_of_features()),
+        width(dx > 0 ? dx : p),
+        padded((N + 2 * kLanes - 1) / (2 * kLanes) * 2 * kLanes),
+        chunks((N + detail::kChunkAgents - 1) / detail::kChunkAgents),
+        n_threads(detail::resolve_threads(s.n_threads)),
+        kernels(detail::panel_kernels<Real>()),
+        record(layout()),
+        fixed(static_cast<Real>(s.consensus / (1.0 + s.consensus))),
+        records(padded / kLanes * record.rows * kLanes),
+        readout(d * p * padded),
+        mark(padded),
+        base(d * padded),
+        cost(padded),
+        scored(padded) {
+    for (auto* rows : of_outputs()) *rows = detail::Buffer<Real>(d * padded);
+    for (int thread = 0; thread < n_threads; ++thread) work.emplace_back(kernels.work_size(record));
+    if (s.aggregate == Aggregate::trimmed)
+      for (Index row = 0; row < std::min<Index>(n_threads, d * p); ++row)
+        trimmed.emplace_back(kernels, N);
+    const auto resize = [](auto& values, Index size) {
+      values.resize(static_cast<std::size_t>(size));
+    };
+    resize(partial, chunks * 3 * d);
+    for (auto* v : {&counts, &sum_a, &sum_b, &agreed, &crowd}) resize(*v, d);
+    resize(mean_readout, d * p), resize(sent, d * p);
+    resize(of_readouts, d * p), resize(of_forecasts, d), resize(next, d);
+    resize(bad, chunks);
+    if (const auto* random = std::get_if<RandomFeatures>(&s.encoder)) {
+      const EncoderWeights drawn = draw_weights(*random, s.seed, 0, dx);
+      const double gain = norm() * random->scale;  // of relu; the others are scaled afterwards
+      const bool relu = random->activation == Activation::relu;
+      for (const double v : drawn.input)
+        weights.push_back(static_cast<Real>(v * (relu ? gain : random->scale)));
+      for (const double v : drawn.bias) bias.push_back(static_cast<Real>(v * (relu ? norm() : 1)));
+    }
+    clear();
+  }
+
+  // ------------------------------------------------------------------ layout
+
+  static constexpr Index kLanes = detail::kLanes<Real>;
+
+  std::vector<detail::Buffer<Real>*> of_outputs() {
+    return {&forecast, &scale, &change, &agree_a, &agree_b, &present, &moved};
+  }
+
+  Index width_of_features() const {
+    if (std::holds_alternative<Linear>(s.encoder)) return s.n_inputs + 1;
+    if (const auto* random = std::get_if<RandomFeatures>(&s.encoder)) return random->n_features;
+    return std::get<Precomputed>(s.encoder).n_features;
+  }
+  double norm() const {
+    const bool linear = std::holds_alternative<Linear>(s.encoder);
+    return std::sqrt((linear ? 1.0 : 2.0) / static_cast<double>(p));
+  }
+
+  detail::ClientRecord layout() const {
+    detail::ClientRecord r{};
+    r.p = p, r.d = d, r.dx = dx;
+    r.features = dx > 0 ? detail::Features::linear : detail::Features::given;
+    if (const auto* random = std::get_if<RandomFeatures>(&s.encoder))
+      r.features = random->activation == Activation::relu   ? detail::Features::relu
+                   : random->activation == Activation::tanh ? detail::Features::tanh
+                                                            : detail::Features::cos;
+    const auto place = [&](Index& first, Index rows) { first = r.rows, r.rows += rows; };
+    place(r.gram, detail::packed_size(p));
+    place(r.cross, d * p);
+    place(r.mean, dx);
+    place(r.deviations, dx);
+    place(r.counted, dx > 0 ? 1 : 0);
+    place(r.learnt, 1);
+    place(r.squares, d);
+    place(r.pending, width);
+    return r;
+  }
+
+  /// Number `row` of a client's record.
+  Real& at(Index row, Index client) const {
+    return records.data()[(client / kLanes * record.rows + row) * kLanes + client % kLanes];
+  }
+
+  /// body(first client, last client) of a chunk; the last chunk ends with the padding.
+  template <class Body>
+  void of_chunk(Index chunk, const Body& body) const {
+    const Index first = chunk * detail::kChunkAgents;
+    body(first, std::min(first + detail::kChunkAgents, padded));
+  }
+  template <class Body>
+  void on_threads(double work_per_client, const Body& body) const {
+    detail::in_parallel(detail::threads_for(n_threads, work_per_client * static_cast<double>(N)),
+                        body);
+  }
+  double step_work() const { return static_cast<double>(p * (p * p / 3 + 4 * p + 2 * dx)); }
+
+  /// Clears all state: each thread is the first to touch its part.
+  void clear() {
+    on_threads(static_cast<double>(record.rows + d * (p + 10)), [&](const detail::Worker& worker) {
+      worker.chunks(chunks, [&](Index chunk) {
+        of_chunk(chunk, [&](Index first, Index last) {
+          std::fill(&at(0, first), &at(0, first) + (last - first) * record.rows, Real(0));
+          const auto fill = [&](auto& rows, Index n, auto value) {
+            for (Index row = 0; row < n; ++row)
+              std::fill(rows.data() + row * padded + first, rows.data() + row * padded + last,
+                        value);
+          };
+          fill(readout, d * p, Real(0));
+          for (auto* rows : of_outputs()) fill(*rows, d, Real(0));
+          fill(mark, 1, Real(0));
+          fill(base, d, std::numeric_limits<double>::quiet_NaN());
+          fill(cost, 1, 0.0), fill(scored, 1, 0.0);
+        });
+      });
+    });
+  }
+
+  // ------------------------------------------------------------------ sums over the crowd
+
+  /// The aggregate of a row of values over those who are present, theory (8.6).
+  double aggregate(const Real* values, Index output, Clip& clip, int thread) {
+    const auto count = static_cast<Index>(counts[output]);
+    const Real* here = present.data() + output * padded;
+    if (s.aggregate == Aggregate::trimmed)
+      return trimmed[thread](values, count == N ? nullptr : here, count, N);
+    const bool mean = s.aggregate == Aggregate::mean;
+    const double limit =
+        !mean && clip.spread > 0.0 ? 3.0 * clip.spread : std::numeric_limits<double>::infinity();
+    double sum = 0.0, size = 0.0;
+    for (Index first = 0; first < N; first += detail::kChunkAgents) {
+      double sums[2];
+      kernels.clipped(values, here, mean ? 0.0 : clip.center, limit, first,
+                      std::min(first + detail::kChunkAgents, N), sums);
+      sum += sums[0], size += sums[1];
+    }
+    clip.center = (mean ? 0.0 : clip.center) + sum / counts[output];
+    clip.spread = size / counts[output];
+    return clip.center;
+  }
+
+  /// Step 1: the crowd's readout, one coordinate per task, if a step was learnt since the last one.
+  void exchange(const detail::Worker& worker) {
+    if (!due) return;
+    const int team = std::min<int>(worker.threads, static_cast<int>(d * p));
+    if (worker.thread < team)
+      detail::Worker{worker.thread, team, nullptr}.chunks(d * p, [&](Index row) {
+        if (counts[row / p] == 0.0) return;
+        mean_readout[row] =
+            aggregate(readout.data() + row * padded, row / p, of_readouts[row], worker.thread);
+        sent[row] = static_cast<Real>(mean_readout[row]);
+      });
+    worker.meet();
+  }
+
+  /// Step 3: what the crowd forecasts, and how much weight it gets.
+  void agree(const detail::Worker& worker) {
+    if (worker.thread == 0)
+      for (Index o = 0; o < d; ++o) {
+        next[o] = of_forecasts[o];
+        agreed[o] = counts[o] > 0.0 ? aggregate(forecast.data() + o * padded, o, next[o], 0) : 0.0;
+        crowd[o] = crowd_weight(o);
+      }
+    worker.meet();
+  }
+
+  double crowd_weight(Index output) const {
+    return std::clamp(sum_b[output] / (sum_a[output] + 5.0), 0.0, 1.0);
+  }
+
+  /// Adds the chunks' sums in order: the same bits for any number of threads.
+  void add_partials() {
+    for (Index o = 0; o < d; ++o) {
+      counts[o] = sum_a[o] = sum_b[o] = 0.0;
+      for (Index chunk = 0; chunk < chunks; ++chunk) {
+        const double* sums = &partial[chunk * 3 * d];
+        counts[o] += sums[o], sum_a[o] += sums[d + o], sum_b[o] += sums[2 * d + o];
+      }
+    }
+  }
+  /// The sums of `settle` from what was restored.
+  void sum_again() {
+    std::fill(partial.begin(), partial.end(), 0.0);
+    for (Index i = 0; i < N; ++i)
+      for (Index o = 0; o < d; ++o) {
+        double* sums = &partial[i / detail::kChunkAgents * 3 * d];
+        const Real here = present.data()[o * padded + i];
+        sums[o] += static_cast<double>(here);
+        sums[d + o] += static_cast<double>(here * agree_a.data()[o * padded + i]);
+        sums[2 * d + o] += static_cast<double>(here * agree_b.data()[o * padded + i]);
+      }
+    add_partials();
+  }
+
+  // ------------------------------------------------------------------ a step
+
+  detail::Agreement<Real> agreement() {
+    return {d,
+            padded,
+            s.learned,
+            fixed,
+            crowd.data(),
+            agreed.data(),
+            forecast.data(),
+            scale.data(),
+            agree_a.data(),
+            agree_b.data(),
+            present.data(),
+            base.data()};
+  }
+
+  void advance_chunk(const Real* x, Index chunk, int thread) {
+    const detail::ClientPass<Real> pass{&record,
+                                        records.data(),
+                                        N,
+                                        padded,
+                                        static_cast<Real>(s.forgetting),
+                                        static_cast<Real>(s.ridge),
+                                        static_cast<Real>(s.pooling),
+                                        unlearnt,
+                                        norm(),
+                                        weights.data(),
+                                        bias.data(),
+                                        x,
+                                        mark.data(),
+                                        change.data(),
+                                        sent.data(),
+                                        any_asleep ? asleep.data() : nullptr,
+                                        held.data(),
+                                        readout.data(),
+                                        forecast.data(),
+                                        scale.data(),
+                                        work[thread].data()};
+    of_chunk(chunk, [&](Index first, Index last) { kernels.advance(pass, first, last); });
+  }
+
+  /// Forecasts (N, d) from inputs x (N, width).
+  void predict(const Real* x, double* out) {
+    const auto crowd_of = agreement();
+    on_threads(step_work(), [&](const detail::Worker& worker) {
+      exchange(worker);
+      worker.chunks(chunks, [&](Index chunk) { advance_chunk(x, chunk, worker.thread); });
+      worker.meet();
+      agree(worker);
+      worker.chunks(chunks, [&](Index chunk) {
+        const Index first = chunk * detail::kChunkAgents;
+        kernels.forecast(crowd_of, out, first, std::min(first + detail::kChunkAgents, N));
+      });
+    });
+    unlearnt = due = false;
+    pending = true;
+  }
+
+  void learn(const double* y, const unsigned char* awake) {
+    const auto crowd_of = agreement();
+    const detail::Outcome<Real> outcome{
+        y, awake, change.data(), mark.data(), moved.data(), cost.data(), scored.data()};
+    on_threads(static_cast<double>(20 * d), [&](const detail::Worker& worker) {
+      worker.chunks(chunks, [&](Index chunk) {
+        const Index first = chunk * detail::kChunkAgents;
+        kernels.settle(crowd_of, outcome, &partial[chunk * 3 * d], first,
+                       std::min(first + detail::kChunkAgents, N));
+      });
+    });
+    add_partials();
+    of_forecasts.swap(next);
+    send_to_bed(awake);
+    ++steps;
+    unlearnt = due = true;
+    pending = false;
+  }
+
+  /// A client that falls asleep keeps the mean readout that it was last sent.
+  void send_to_bed(const unsigned char* awake) {
+    const bool all = awake == nullptr || std::all_of(awake, awake + N, [](auto a) { return a; });
+    if (all && !any_asleep) return;
+    make_beds();
+    any_asleep = !all;
+    for (Index i = 0; i < N; ++i) {
+      const bool sleeps = awake != nullptr && !awake[i];
+      if (sleeps && asleep.data()[i] == 0)
+        for (Index row = 0; row < d * p; ++row) held.data()[row * padded + i] = sent[row];
+      asleep.data()[i] = Real(sleeps);
+    }
+  }
+
+  void make_beds() {
+    if (held.size() > 0) return;
+    asleep = detail::Buffer<Real>(padded), held = detail::Buffer<Real>(d * p * padded);
+    std::fill_n(asleep.data(), padded, Real(0)), std::fill_n(held.data(), held.size(), Real(0));
+  }
+
+  // ------------------------------------------------------------------ checks
+
+  double largest() const {
+    const bool single = sizeof(Real) == 4;
+    return single ? 1e15 : dx > 0 ? 1e150 : 1e75;  // squares of features add up in H
+  }
+
+  bool knows(Index client) const {
+    for (Index o = 0; o < d; ++o)
+      if (!std::isnan(base.data()[o * padded + client])) return true;
+    return false;
+  }
+
+  double largest_target() const { return sizeof(Real) == 4 ? 1e15 : 1e150; }
+
+  void require_targets(const char* name, const double* y) const {
+    const double most = largest_target();
+    for (Index k = 0; k < N * d; ++k)
+      if (std::abs(y[k]) > most) refuse(name, y, k / d, d, false, most, true);
+  }
+
+  /// Inputs (n_steps, N, width) of clients that have a value by then, and targets (n_steps, N, d),
+  /// or null for the inputs of a single step.
+  void require_series(const Real* x, const double* y, Index n_steps) {
+    const double most = largest(), most_y = largest_target();
+    on_threads(static_cast<double>(n_steps * width), [&](const detail::Worker& worker) {
+      worker.chunks(chunks, [&](Index chunk) {
+        const Index first = chunk * detail::kChunkAgents;
+        const Index last = std::min(first + detail::kChunkAgents, N);
+        bool known[detail::kChunkAgents];
+        for (Index i = first; i < last; ++i) known[i - first] = knows(i);
+        Index& found = bad[chunk] = -1;  // 2 (t N + i) for X, and 1 more for Y
+        for (Index t = 0; t < n_steps && found < 0; ++t)
+          for (Index i = first; i < last && found < 0; ++i) {
+            const Real* row = x + (t * N + i) * width;
+            bool fine = true, seen = false;
+            for (Index j = 0; j < width; ++j)
+              fine = fine && std::abs(static_cast<double>(row[j])) <= most;
+            if (known[i - first] && !fine) found = 2 * (t * N + i);
+            for (Index o = 0; o < d && y != nullptr; ++o) {
+              const double v = y[(t * N + i) * d + o];
+              if (std::abs(v) > most_y && found < 0) found = 2 * (t * N + i) + 1;
+              seen = seen || !std::isnan(v);
+            }
+            known[i - first] = known[i - first] || seen;
+          }
+      });
+    });
+    const bool series = y != nullptr;
+    for (const Index found : bad) {
+      if (found >= 0 && found % 2 == 0) refuse("X", x, found / 2, width, series, most, false);
+      if (found >= 0) refuse("Y", y, found / 2, d, series, most_y, true);
+    }
+  }
+
+  template <class Value>
+  [[noreturn]] void refuse(const char* name, const Value* values, Index row, Index columns,
+                           bool series, double most, bool may_miss) const {
+    Index j = 0;
+    const auto fine = [&](double v) { return std::abs(v) <= most || (may_miss && std::isnan(v)); };
+    while (fine(static_cast<double>(values[row * columns + j]))) ++j;
+    const std::string step = series ? detail::to_text(row / N) + ", " : std::string();
+    throw std::invalid_argument(std::string(name) + " holds " +
+                                detail::to_text(static_cast<double>(values[row * columns + j])) +
+                                " at [" + step + detail::to_text(row % N) + ", " +
+                                detail::to_text(j) + "]; expected numbers of at most " +
+                                detail::to_text(most, 3));
+  }
+
+  // ------------------------------------------------------------------ copies
+
+  /// `size` rows from `row` on, of every client: (N, size).
+  std::vector<double> gather(Index row, Index size) const {
+    std::vector<double> values(static_cast<std::size_t>(N * size));
+    for (Index i = 0; i < N; ++i)
+      for (Index k = 0; k < size; ++k) values[i * size + k] = at(row + k, i);
+    return values;
+  }
+  void spread(const std::vector<double>& values, Index row) {
+    const Index size = static_cast<Index>(values.size()) / N;
+    for (Index i = 0; i < N; ++i)
+      for (Index k = 0; k < size; ++k) at(row + k, i) = static_cast<Real>(values[i * size + k]);
+  }
+  /// The same of arrays (size, padded).
+  template <class Rows>
+  std::vector<double> gather_rows(const Rows& rows, Index size) const {
+    std::vector<double> values(static_cast<std::size_t>(N * size));
+    for (Index i = 0; i < N; ++i)
+      for (Index k = 0; k < size; ++k) values[i * size + k] = rows.data()[k * padded + i];
+    return values;
+  }
+  template <class Rows>
+  void spread_rows(const std::vector<double>& values, Rows& rows) {
+    using Value = std::remove_reference_t<decltype(*rows.data())>;
+    const Index size = static_cast<Index>(values.size()) / N;
+    for (Index i = 0; i < N; ++i)
+      for (Index k = 0; k < size; ++k)
+        rows.data()[k * padded + i] = static_cast<Value>(values[i * size + k]);
+  }
+
+  std::size_t bytes() const {
+    const auto of = [](const auto& buffer) {
+      return static_cast<std::size_t>(buffer.size()) * sizeof(*buffer.data());
+    };
+    std::size_t selection = trimmed.size() * 3 * static_cast<std::size_t>(N) * sizeof(Real);
+    return of(records) + of(readout) + 7 * of(forecast) + of(mark) + of(base) + of(cost) +
+           of(scored) + of(asleep) + of(held) + selection + partial.size() * sizeof(double);
+  }
+};
+
+}  // namespace memoa
