@@ -370,8 +370,9 @@ class Panel(Estimator):
         single = self._settings["single"]
         whole = isinstance(X, np.ndarray) and X.dtype == np.float32 and X.flags.c_contiguous
         inputs: NDArray[Any] = X if single and whole else as_float64("X", X)  # type: ignore[assignment]
-        given = isinstance(self.encoder, Precomputed)
-        width = self.encoder.n_features if given else getattr(self, "n_features_in_", None)
+        width = getattr(self, "n_features_in_", None)
+        if isinstance(self.encoder, Precomputed):
+            width = self.encoder.n_features
         require_shape("X", inputs, labels, (*sizes, width))
         if not single or inputs.dtype == np.float32:
             return inputs

@@ -62,7 +62,7 @@ class PanelRun:
         last : int, optional
             Only the run's last steps are compared, and `skip` has no meaning.
         """
-        scored = ~np.isnan(self.predictions - self.targets).all(axis=2)
+        scored: NDArray[np.bool_] = np.any(~np.isnan(self.predictions - self.targets), axis=2)
         if last is None:
             counts = scored & (np.cumsum(scored, axis=0) > skip)
         else:
@@ -118,8 +118,9 @@ class PanelRun:
         values = np.concatenate([self.initial[None], self.targets])
         rows = np.where(np.isnan(values), -1, np.arange(len(values))[:, None, None])
         latest: NDArray[np.intp] = np.maximum.accumulate(rows, axis=0)[:-1]
-        base = np.take_along_axis(values, np.maximum(latest, 0), axis=0)
-        return self.targets - np.where(latest >= 0, base, np.nan)
+        base: Float64 = np.take_along_axis(values, np.maximum(latest, 0), axis=0)
+        changes: Float64 = self.targets - np.where(latest >= 0, base, np.nan)
+        return changes
 
 
 def _rmse(errors: Float64) -> Float64:

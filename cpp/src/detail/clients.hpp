@@ -152,10 +152,10 @@ class Clients : Ridge<Real> {
 
   /// s of the outputs from `first` on, with what is learnt counted, and 1/s (0 where s is 0).
   template <int S>
-  MEMOA_INLINE void scales(Size first, const Two& learnt, Two (&unit)[S]) const {
+  MEMOA_INLINE void scales(Size first, const Two& learnt, const Two (&change)[S],
+                           Two (&unit)[S]) const {
     for (int j = 0; j < S; ++j) {
-      const Two change = row(pass_.change + (first + j) * pass_.padded);
-      const Two squares = get(r_.squares + first + j) + change * change;
+      const Two squares = get(r_.squares + first + j) + change[j] * change[j];
       put(r_.squares + first + j, squares);
       const PairMask<Real> none = squares <= Two{};
       const Two scale = select(none, Two{}, root(squares / learnt));
@@ -176,8 +176,9 @@ class Clients : Ridge<Real> {
   MEMOA_INLINE void solve(Size first, const Two& learnt) const {
     const Size p = r_.p;
     Two unit[S], change[S];
-    scales<S>(first, learnt, unit);
-    for (int j = 0; j < S; ++j) change[j] = row(pass_.change + (first + j) * pass_.padded);
+    for (int j = 0; j < S; ++j)
+      change[j] = pass_.learn ? row(pass_.change + (first + j) * pass_.padded) : Two{};
+    scales<S>(first, learnt, change, unit);
     this->template sweep<S>(
         p,
         [&](int j, Size c) MEMOA_LAMBDA {

@@ -40,10 +40,11 @@ def plot_panel(found: PanelComparison, *, path: str | Path) -> Figure:
     matplotlib.figure.Figure
     """
     figure = new_figure(12.0, 4.0)
-    left, middle, right = figure.subfigures(1, 3, width_ratios=[3, 4, 3])
-    _draw_clients(left.subplots(), found)
-    _draw_worst(list(np.atleast_1d(middle.subplots(_n_worst(found), 1, sharex=True))), found)
-    _draw_history(right.subplots(), found)
+    rows = _n_worst(found)
+    grid = figure.add_gridspec(rows, 3, width_ratios=[3, 4, 3])
+    _draw_clients(figure.add_subplot(grid[:, 0]), found)
+    _draw_worst([figure.add_subplot(grid[row, 1]) for row in range(rows)], found)
+    _draw_history(figure.add_subplot(grid[:, 2]), found)
     figure.suptitle(found.series.name, x=0.01, ha="left", fontsize=11, parse_math=False)
     figure.savefig(path, format="png")
     return figure
