@@ -19,7 +19,6 @@ namespace memoa::python {
 namespace py = pybind11;
 using Array = py::array_t<double, py::array::c_style>;
 using IndexArray = py::array_t<Index, py::array::c_style>;
-using Shape = std::vector<py::ssize_t>;
 
 inline void require_shape(const char* name, const Array& array, const Shape& expected) {
   bool same = array.ndim() == static_cast<py::ssize_t>(expected.size());

@@ -2,32 +2,11 @@
 
 #include <pybind11/stl.h>
 
+#include "bind_memory.hpp"
 #include "bind_mixture.hpp"
 
 namespace memoa::python {
 namespace {
-
-py::dict memory_to_dict(const MixtureMemory& m) {
-  const auto array = [](const std::vector<double>& v) {
-    return copy(v.data(), {static_cast<py::ssize_t>(v.size())});
-  };
-  py::dict d;
-  d["steps"] = m.steps;
-  d["newest"] = m.newest;
-  d["errors"] = array(m.errors);
-  d["targets"] = array(m.targets);
-  d["gram"] = array(m.gram);
-  d["row_sums"] = array(m.row_sums);
-  d["last"] = array(m.last);
-  d["losses"] = array(m.losses);
-  return d;
-}
-
-MixtureMemory memory_from_dict(const py::dict& d) {
-  const auto vector = [&](const char* name) { return to_vector(d[name].cast<Array>()); };
-  return {d["steps"].cast<Index>(), d["newest"].cast<Index>(), vector("errors"), vector("targets"),
-          vector("gram"),           vector("row_sums"),        vector("last"),   vector("losses")};
-}
 
 std::pair<Index, Index> sizes(const LockedMixture& server) {
   return server.look([](const auto& e) { return std::make_pair(e.n_agents(), e.n_outputs()); });
@@ -40,7 +19,13 @@ void bind_mixture(py::module_& module) {
   py::class_<Mixture>(module, "Mixture")
       .def(py::init([](Index window, double decay, double ridge, double total, bool absolute,
                        bool fallback) {
-             const Mixture mixture{window, decay, ridge, total, absolute, fallback};
+             Mixture mixture;
+             mixture.window = window;
+             mixture.decay = decay;
+             mixture.ridge = ridge;
+             mixture.total = total;
+             mixture.absolute = absolute;
+             mixture.fallback = fallback;
              validate(mixture);
              return mixture;
            }),
@@ -107,13 +92,9 @@ void bind_mixture(py::module_& module) {
              self.compute([&](auto& m) { m.mixture_weight(out); });
              return weight;
            })
-      .def("memory",
-           [](LockedMixture& self) {
-             return memory_to_dict(self.compute([](auto& m) { return m.memory(); }));
-           })
+      .def("memory", [](LockedMixture& self) { return memory_to_dict(self); })
       .def("restore", [](LockedMixture& self, const py::dict& memory) {
-        const MixtureMemory m = memory_from_dict(memory);
-        self.compute([&](auto& engine) { engine.restore(m); });
+        memory_from_dict<MixtureMemory>(self, memory);
       });
 }
 

@@ -2,7 +2,11 @@
 
 #include <pybind11/stl.h>
 
+#include <chrono>
+
+#include "bind_memory.hpp"
 #include "bind_mixture.hpp"
+#include "memoa/run.hpp"
 
 namespace memoa::python {
 namespace {
@@ -14,18 +18,27 @@ const PopulationSettings& settings_of(const LockedPopulation& population) {
       [](const auto& engine) -> const PopulationSettings& { return engine.settings(); });
 }
 
-/// body(population, server) of one precision, without the GIL and with both locks.
+/// body(population, server, both) of one precision, without the GIL; `both` holds the two locks.
 template <class Body>
 void compute(LockedPopulation& self, LockedMixture& mixture, const Body& body) {
-  self.compute([&](auto& population) {
-    using Server = std::conditional_t<std::is_same_v<decltype(population), Population&>,
-                                      ServerMixture, ServerMixtureF32>;
-    const std::lock_guard<std::mutex> guard(mixture.mutex);
-    auto* server = std::get_if<Server>(&mixture.engine);
-    if (server == nullptr)
-      throw std::invalid_argument("mixture and population are of different precision");
-    body(population, *server);
-  });
+  py::gil_scoped_release release;  // safe: as in Locked::compute
+  std::unique_lock first(self.mutex, std::defer_lock), second(mixture.mutex, std::defer_lock);
+  struct {
+    std::unique_lock<std::mutex>&a, &b;
+    void lock() { std::lock(a, b); }
+    void unlock() { a.unlock(), b.unlock(); }
+  } both{first, second};
+  both.lock();
+  std::visit(
+      [&](auto& population) {
+        using Server = std::conditional_t<std::is_same_v<decltype(population), Population&>,
+                                          ServerMixture, ServerMixtureF32>;
+        auto* server = std::get_if<Server>(&mixture.engine);
+        if (server == nullptr)
+          throw std::invalid_argument("mixture and population are of different precision");
+        body(population, *server, both);
+      },
+      self.engine);
 }
 
 /// pybind11 would convert the bare variant by its alternatives.
@@ -51,82 +64,120 @@ Shape input_shape(const PopulationSettings& s) {
   return {s.n_inputs};
 }
 
-py::dict memory_to_dict(const PopulationMemory& m) {
-  const auto array = [](const std::vector<double>& v) {
-    return copy(v.data(), {static_cast<py::ssize_t>(v.size())});
-  };
-  py::dict d;
-  d["steps"] = m.steps;
-  d["counted"] = m.standardiser.steps;
-  d["input_mean"] = array(m.standardiser.mean);
-  d["input_squares"] = array(m.standardiser.squares);
-  d["base"] = array(m.base);
-  d["shown_base"] = array(m.shown_base);
-  d["mean_field"] = array(m.mean_field);
-  d["costs"] = array(m.costs);
-  d["gram"] = array(m.gram);
-  d["cross"] = array(m.cross);
-  d["reservoir"] = array(m.reservoir);
-  d["increments"] = array(m.increments);
-  return d;
+PopulationSettings make_settings(Index n_agents, const EncoderHandle& handle, bool greedy,
+                                 double consensus, double effort, Index horizon, double discount,
+                                 const std::vector<double>& forgetting,
+                                 const std::vector<double>& ridge, int n_threads, Index n_inputs,
+                                 Index n_outputs, std::uint64_t seed) {
+  PopulationSettings s;
+  s.n_agents = n_agents;
+  s.n_inputs = n_inputs;
+  s.n_outputs = n_outputs;
+  s.encoder = handle.encoder;
+  s.policy = greedy ? PolicyKind::greedy : PolicyKind::memoa;
+  s.consensus = consensus;
+  s.effort = effort;
+  s.horizon = horizon;
+  s.discount = discount;
+  s.forgetting = forgetting;
+  s.ridge = ridge;
+  s.seed = seed;
+  s.n_threads = n_threads;
+  validate(s);
+  return s;
 }
 
-PopulationMemory memory_from_dict(const py::dict& d) {
-  const auto vector = [&](const char* name) { return to_vector(d[name].cast<Array>()); };
-  PopulationMemory m;
-  m.steps = d["steps"].cast<Index>();
-  m.standardiser.steps = d["counted"].cast<double>();
-  m.standardiser.mean = vector("input_mean");
-  m.standardiser.squares = vector("input_squares");
-  m.base = vector("base");
-  m.shown_base = vector("shown_base");
-  m.mean_field = vector("mean_field");
-  m.costs = vector("costs");
-  m.gram = vector("gram");
-  m.cross = vector("cross");
-  m.reservoir = vector("reservoir");
-  m.increments = vector("increments");
-  return m;
-}
+/// Slices of a run, each a tenth of a second's work, so that progress and Ctrl-C come through.
+/// A slice is at least a tile long, unless that would last more than half a second.
+class Slices {
+ public:
+  /// Steps of the next slice.
+  Index next() {
+    const auto now = std::chrono::steady_clock::now();
+    if (size_ == 0) {
+      size_ = 1;
+    } else {
+      const double seconds = std::chrono::duration<double>(now - began_).count();
+      const double per_step = std::max(seconds / static_cast<double>(size_), 1e-9);
+      const Index longest = 8 * std::max(size_, kRunTile);
+      size_ = std::min(longest, static_cast<Index>(0.1 / per_step));
+      if (size_ < kRunTile)
+        size_ = kRunTile * per_step < 0.5 ? kRunTile : std::max<Index>(1, size_);
+    }
+    began_ = std::chrono::steady_clock::now();
+    return size_;
+  }
 
-/// The whole series; outputs are (T, d), (T, d), (T,) and (T, n_record, d).
-py::tuple run_series(LockedPopulation& self, LockedMixture& mixture, const Array& inputs,
-                     const Array& targets, const IndexArray& record) {
+ private:
+  Index size_ = 0;
+  std::chrono::steady_clock::time_point began_;
+};
+
+/// The whole series, as memoa.Run tells it; `costs` are those of the run alone.
+py::dict run_series(LockedPopulation& self, LockedMixture& mixture, const Array& inputs,
+                    const Array& targets, const std::optional<Array>& initial,
+                    const IndexArray& record, const py::object& progress) {
   const PopulationSettings& s = settings_of(self);
   const Index T = targets.ndim() == 2 ? targets.shape(0) : 0, d = s.n_outputs, R = record.size();
   Shape shape = input_shape(s);
   shape.insert(shape.begin(), T);
   require_shape("Y", targets, {T, d});
   require_shape("X", inputs, shape);
+  if (initial) require_shape("initial", *initial, {d});
   Array predictions({T, d}), mean_field({T, d}), worst_cost(T), recorded({T, R, d});
-  const RunOutput output{predictions.mutable_data(),
-                         mean_field.mutable_data(),
-                         worst_cost.mutable_data(),
-                         recorded.mutable_data(),
-                         record.data(),
-                         R};
-  compute(self, mixture, [&](auto& population, auto& server) {
-    run(population, server, inputs.data(), targets.data(), T, output);
+  Array costs(s.n_agents), base(d);
+  RunOutput output;
+  output.predictions = predictions.mutable_data();
+  output.mean_field = mean_field.mutable_data();
+  output.worst_cost = worst_cost.mutable_data();
+  output.recorded = recorded.mutable_data();
+  output.record = record.data();
+  output.n_record = R;
+  double *of_run = costs.mutable_data(), *before = base.mutable_data();
+  bool knows = false;
+  Slices slices;
+  compute(self, mixture, [&](auto& population, auto& server, auto& both) {
+    const Pace pace = [&](Index done) {
+      if (done == 0) {  // all is checked, nothing is learnt
+        population.mark_costs();
+        knows = population.has_seen();
+        std::copy_n(population.base(), d, before);
+        return slices.next();
+      }
+      both.unlock();  // the callback may look at the engines
+      {
+        py::gil_scoped_acquire gil;
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        if (!progress.is_none()) progress(done, T);
+      }
+      both.lock();
+      return slices.next();
+    };
+    run(population, server, inputs.data(), targets.data(), T, output,
+        initial ? initial->data() : nullptr, pace);
+    population.costs_since_mark(of_run);
   });
-  return py::make_tuple(predictions, mean_field, worst_cost, recorded);
+  py::dict result;
+  result["predictions"] = predictions;
+  result["mean_field"] = mean_field;
+  result["worst_cost"] = worst_cost;
+  result["recorded"] = recorded;
+  result["costs"] = costs;
+  result["base"] = base;
+  result["unscored"] = knows ? 0 : 1;
+  return result;
 }
 
 /// Each row as the next input, none of them learnt: (T, d).
-Array predict_rows(LockedPopulation& self, LockedMixture& mixture, const Array& inputs) {
+Array forecast_rows(LockedPopulation& self, LockedMixture& mixture, const Array& inputs) {
   Shape shape = input_shape(settings_of(self));
   const Index T = inputs.ndim() > 0 ? inputs.shape(0) : 0, d = settings_of(self).n_outputs;
   shape.insert(shape.begin(), T);
   require_shape("X", inputs, shape);
-  require_finite("X", inputs.data(), {T, T > 0 ? inputs.size() / T : 0});
-  const Index width = T > 0 ? inputs.size() / T : 0;
   Array mixed({T, d});
   double* out = mixed.mutable_data();
-  compute(self, mixture, [&](auto& population, auto& server) {
-    for (Index t = 0; t < T; ++t) {
-      population.predict(inputs.data() + t * width);
-      server.predict_increments(population.increments(), population.stride(), population.base(),
-                                out + t * d);
-    }
+  compute(self, mixture, [&](auto& population, auto& server, auto&) {
+    predict_rows(population, server, inputs.data(), T, out);
   });
   return mixed;
 }
@@ -153,50 +204,20 @@ void bind_population(py::module_& module) {
     return py::make_tuple(array(w.input), array(w.bias), array(w.reservoir));
   });
 
-  module.def(
-      "check_settings",
-      [](Index n_agents, bool greedy, double consensus, double effort, Index horizon,
-         double discount, const std::vector<double>& forgetting, const std::vector<double>& ridge,
-         int n_threads) {
-        PopulationSettings settings;
-        settings.n_agents = n_agents;
-        settings.policy = greedy ? PolicyKind::greedy : PolicyKind::memoa;
-        settings.consensus = consensus;
-        settings.effort = effort;
-        settings.horizon = horizon;
-        settings.discount = discount;
-        settings.forgetting = forgetting;
-        settings.ridge = ridge;
-        settings.n_threads = n_threads;
-        validate(settings);
-      },
-      py::kw_only(), arg("n_agents"), arg("greedy"), arg("consensus"), arg("effort"),
-      arg("horizon"), arg("discount"), arg("forgetting"), arg("ridge"), arg("n_threads"));
+  py::class_<PopulationSettings>(module, "PopulationSettings")
+      .def(py::init(&make_settings), py::kw_only(), arg("n_agents"), arg("encoder"), arg("greedy"),
+           arg("consensus"), arg("effort"), arg("horizon"), arg("discount"), arg("forgetting"),
+           arg("ridge"), arg("n_threads"), arg("n_inputs") = 1, arg("n_outputs") = 1,
+           arg("seed") = 0)
+      .def_readonly("n_agents", &PopulationSettings::n_agents)
+      .def_readonly("n_threads", &PopulationSettings::n_threads);
 
   py::class_<LockedPopulation>(module, "Population")
-      .def(py::init([](Index n_agents, Index n_inputs, Index n_outputs, const EncoderHandle& handle,
-                       bool greedy, double consensus, double effort, Index horizon, double discount,
-                       const std::vector<double>& forgetting, const std::vector<double>& ridge,
-                       std::uint64_t seed, int n_threads, bool single) {
-             const PopulationSettings settings{n_agents,
-                                               n_inputs,
-                                               n_outputs,
-                                               handle.encoder,
-                                               greedy ? PolicyKind::greedy : PolicyKind::memoa,
-                                               consensus,
-                                               effort,
-                                               horizon,
-                                               discount,
-                                               forgetting,
-                                               ridge,
-                                               seed,
-                                               n_threads};
+      .def(py::init([](const PopulationSettings& settings, bool single) {
              py::gil_scoped_release release;  // safe: drawing the weights touches no Python object
              return std::make_unique<LockedPopulation>(single, settings);
            }),
-           py::kw_only(), arg("n_agents"), arg("n_inputs"), arg("n_outputs"), arg("encoder"),
-           arg("greedy"), arg("consensus"), arg("effort"), arg("horizon"), arg("discount"),
-           arg("forgetting"), arg("ridge"), arg("seed"), arg("n_threads"), arg("single"))
+           arg("settings"), arg("single") = false)
       .def(
           "observe",
           [](LockedPopulation& self, const Array& y) {
@@ -210,10 +231,8 @@ void bind_population(py::module_& module) {
             require_shape("x", x, input_shape(settings_of(self)));
             Array mixed(settings_of(self).n_outputs);
             double* out = mixed.mutable_data();
-            compute(self, mixture, [&](auto& population, auto& server) {
-              population.predict(x.data());
-              server.predict_increments(population.increments(), population.stride(),
-                                        population.base(), out);
+            compute(self, mixture, [&](auto& population, auto& server, auto&) {
+              predict(population, server, x.data(), out);
             });
             return mixed;
           },
@@ -222,17 +241,19 @@ void bind_population(py::module_& module) {
           "learn",
           [](LockedPopulation& self, LockedMixture& mixture, const Array& y) {
             require_shape("y", y, {settings_of(self).n_outputs});
-            compute(self, mixture, [&](auto& population, auto& server) {
-              population.learn(y.data());
-              server.settle(y.data());
+            compute(self, mixture, [&](auto& population, auto& server, auto&) {
+              learn(population, server, y.data());
             });
           },
           arg("mixture"), arg("y").noconvert())
       .def("run", &run_series, arg("mixture"), arg("inputs").noconvert(),
-           arg("targets").noconvert(), arg("record").noconvert())
-      .def("predict_rows", &predict_rows, arg("mixture"), arg("inputs").noconvert())
-      .def("mark_costs",
-           [](LockedPopulation& self) { self.compute([](auto& p) { p.mark_costs(); }); })
+           arg("targets").noconvert(), py::kw_only(), arg("initial").noconvert().none(true),
+           arg("record").noconvert(), arg("progress").none(true))
+      .def("predict_rows", &forecast_rows, arg("mixture"), arg("inputs").noconvert())
+      .def_property_readonly("has_seen",
+                             [](const LockedPopulation& p) {
+                               return p.look([](const auto& e) { return e.has_seen(); });
+                             })
       .def_property_readonly("is_pending",
                              [](const LockedPopulation& p) {
                                return p.look([](const auto& e) { return e.is_pending(); });
@@ -248,10 +269,6 @@ void bind_population(py::module_& module) {
              const Overflow last = p.look([](const auto& e) { return e.overflow(); });
              return py::make_tuple(last.step, last.agent);
            })
-      .def("base",
-           [](const LockedPopulation& p) {
-             return p.look([](const auto& e) { return copy(e.base(), {e.settings().n_outputs}); });
-           })
       .def("mean_field",
            [](const LockedPopulation& p) {
              return p.look(
@@ -264,13 +281,6 @@ void bind_population(py::module_& module) {
              self.compute([&](auto& population) { population.predictions(data); });
              return out;
            })
-      .def("energies",
-           [](LockedPopulation& self) {
-             Array out(settings_of(self).n_agents);
-             double* data = out.mutable_data();
-             self.compute([&](auto& population) { population.energies(data); });
-             return out;
-           })
       .def("costs",
            [](LockedPopulation& self) {
              Array out(settings_of(self).n_agents);
@@ -278,13 +288,9 @@ void bind_population(py::module_& module) {
              self.compute([&](auto& population) { population.costs(data); });
              return out;
            })
-      .def("memory",
-           [](LockedPopulation& self) {
-             return memory_to_dict(self.compute([](auto& p) { return p.memory(); }));
-           })
+      .def("memory", [](LockedPopulation& self) { return memory_to_dict(self); })
       .def("restore", [](LockedPopulation& self, const py::dict& memory) {
-        const PopulationMemory m = memory_from_dict(memory);
-        self.compute([&](auto& population) { population.restore(m); });
+        memory_from_dict<PopulationMemory>(self, memory);
       });
 }
 

@@ -1,7 +1,3 @@
-#include <Eigen/Core>
-#include <algorithm>
-#include <cmath>
-
 #include "arrays.hpp"
 
 namespace py = pybind11;
@@ -11,24 +7,6 @@ namespace {
 
 std::vector<Index> shape_of(const Array& array) {
   return {array.shape(), array.shape() + array.ndim()};
-}
-
-/// Finite, and of a size up to `largest`, so that sums of squares are finite too: beyond, a series
-/// would be learnt as infinities.
-void require_moderate(const char* name, const Array& array, double largest) {
-  const double *first = array.data(), *last = first + array.size();
-  const double* bad =
-      std::find_if(first, last, [=](double v) { return !(std::abs(v) <= largest); });
-  if (bad == last) return;
-  require_finite(name, first, shape_of(array));
-  py::ssize_t rest = bad - first;
-  std::string place;
-  for (py::ssize_t axis = array.ndim(); axis-- > 0; rest /= array.shape(axis))
-    place = std::to_string(rest % array.shape(axis)) + (place.empty() ? "" : ", ") + place;
-  throw std::invalid_argument(
-      std::string(name) + " holds " + py::cast<std::string>(py::repr(py::float_(*bad))) + " at [" +
-      place + "]; expected numbers of at most " + (largest > 1e100 ? "1e+150" : "1e+15") +
-      ", whose squares are finite");
 }
 
 }  // namespace
@@ -51,8 +29,13 @@ PYBIND11_MODULE(_core, module) {
         require_finite(name, array.data(), shape_of(array));
       },
       py::arg("name"), py::arg("array").noconvert());
-  module.def("require_moderate", &require_moderate, py::arg("name"), py::arg("array").noconvert(),
-             py::arg("largest"));
+  module.def(
+      "require_moderate",
+      [](const char* name, const Array& array, bool single) {
+        const double largest = single ? kLargest<float> : kLargest<double>;
+        require_moderate(name, array.data(), shape_of(array), largest);
+      },
+      py::arg("name"), py::arg("array").noconvert(), py::arg("single") = false);
   module.def("build", [] {
     py::dict build;
 #if defined(__clang__)
@@ -64,9 +47,7 @@ PYBIND11_MODULE(_core, module) {
 #else
     build["compiler"] = "unknown";
 #endif
-    build["eigen"] = std::to_string(EIGEN_WORLD_VERSION) + "." +
-                     std::to_string(EIGEN_MAJOR_VERSION) + "." +
-                     std::to_string(EIGEN_MINOR_VERSION);
+    build["eigen"] = MEMOA_EIGEN_VERSION;
 #ifdef _OPENMP
     build["openmp"] = std::to_string(_OPENMP / 100) + "-" + std::to_string(_OPENMP % 100);
 #else

@@ -1,5 +1,5 @@
 # Finds Eigen >= 3.4: where CMake looks by itself, else the headers that the package cmeel-eigen
-# carries inside a Python environment. Installed beside memoaConfig.cmake, which uses it too.
+# carries inside a Python environment.
 include(FindPackageHandleStandardArgs)
 
 # A macro, because find_package must set its results where this file is included. Two version
@@ -13,10 +13,6 @@ macro(_memoa_find_eigen)
 endmacro()
 
 _memoa_find_eigen()
-if(NOT Eigen3_FOUND)
-  # in a wheel memoa/share/cmake/memoa and cmeel.prefix lie in one site-packages
-  _memoa_find_eigen(HINTS "${CMAKE_CURRENT_LIST_DIR}/../../../../cmeel.prefix")
-endif()
 if(NOT Eigen3_FOUND)
   if(Python_EXECUTABLE)
     set(_memoa_python "${Python_EXECUTABLE}")

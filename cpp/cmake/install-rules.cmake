@@ -11,5 +11,4 @@ write_basic_package_version_file(memoaConfigVersion.cmake COMPATIBILITY SameMino
 install(FILES
   ${CMAKE_CURRENT_BINARY_DIR}/memoaConfig.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/memoaConfigVersion.cmake
-  ${CMAKE_CURRENT_SOURCE_DIR}/cpp/cmake/FindMemoaEigen.cmake
   DESTINATION ${_config_dir})

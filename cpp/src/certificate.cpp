@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "detail/symmetric_value.hpp"
-#include "detail/validate.hpp"
 
 namespace memoa {
 namespace {
@@ -20,6 +19,7 @@ constexpr double kRounding = 1e-14;  // of a cost, theory section 5
 /// more than the best response, so the exploitability is the expected sum of these along the law's
 /// own path (theory (5.3)). No two large costs are subtracted: it keeps its digits for any N. The
 /// costs share nothing with it, so that their difference (5.2) checks it.
+template <int D>
 class CertificateRecursion {
  public:
   CertificateRecursion(const Game& game, const Policy& policy, Index n_agents)
@@ -28,24 +28,26 @@ class CertificateRecursion {
         played_(game, n_agents),
         best_(game, n_agents),
         loss_(game, n_agents),
+        response_(game.n_outputs(), game.n_features()),
         law_(game.n_features(), game.n_outputs()),
         reply_(game.n_features(), 2 * game.n_outputs() + 1) {}
 
-  Certificate run(const VectorMap& mean, const MatrixMap& cov, MeanField mean_field) {
+  Certificate run(const View<D, 1>& mean, const View<D, D>& cov, MeanField mean_field) {
     std::vector<double> path;
-    if (mean_field == MeanField::limit) path = policy_.mean_path(mean.data());
+    if (mean_field == MeanField::limit) path = policy_.mean_path(mean.data);
     for (Index t = game_.horizon() - 1; t >= 0; --t) {
-      set_law(t, path);
-      played_.add_stage_cost(t);
-      played_.price_noise(t, game_.discount(t) * game_.effort());
-      played_.step_back(t, law_.own, law_.gain, law_.shared);
-      best_.add_stage_cost(t);
-      best_.price_noise(t, game_.discount(t) * game_.effort());
-      respond(t);
-      loss_.price_noise(t, 0.0);
-      loss_.step_back(t, law_.own, law_.gain, law_.shared);
-      add_stage_loss(t);
-      best_.step_back(t, reply_, law_.gain, law_.shared);
+      const Stage<D> stage(game_, t);
+      set_law(stage, path);
+      played_.add_stage_cost(stage);
+      played_.price_noise(stage, stage.effort);
+      played_.step_back(stage, law_.own, law_.gain, law_.shared);
+      best_.add_stage_cost(stage);
+      best_.price_noise(stage, stage.effort);
+      respond(stage);
+      loss_.price_noise(stage, 0.0);
+      loss_.step_back(stage, law_.own, law_.gain, law_.shared);
+      add_stage_loss(stage);
+      best_.step_back(stage, reply_, law_.gain, law_.shared);
     }
     const double cost = played_.expectation(mean, cov);
     double loss = loss_.expectation(mean, cov);
@@ -55,41 +57,42 @@ class CertificateRecursion {
   }
 
  private:
-  using Value = SymmetricValue<Eigen::Dynamic>;
+  using Value = SymmetricValue<D>;
 
-  void set_law(Index t, const std::vector<double>& path) {
-    const Index p = game_.n_features(), d = game_.n_outputs();
+  void set_law(const Stage<D>& stage, const std::vector<double>& path) {
+    const View<kDynamic, D> gain(policy_.gain_at(stage.t)),
+        mean_gain(policy_.mean_gain_at(stage.t));
+    const View<kDynamic, 1> offset(policy_.offset_at(stage.t));
     if (path.empty()) {
-      law_.set(policy_.gain_at(t), policy_.mean_gain_at(t), policy_.offset_at(t), best_.N);
+      law_.set(gain, mean_gain, offset, best_.N);
       return;
     }
-    const VectorMap flow(path.data() + t * d, d);
-    law_.set(policy_.gain_at(t), RowMatrix::Zero(p, d),
-             policy_.offset_at(t) + policy_.mean_gain_at(t) * flow, best_.N);
+    const View<D, 1> flow(path.data() + stage.t * stage.d, stage.d, 1);
+    law_.set(gain, Matrix<kDynamic, D>(stage.p, stage.d), offset + mean_gain * flow, best_.N);
   }
 
   /// The best response to the others' law: b = -R^-1 M' (K1 x + K2 S+ + k1), theory section 5.
-  void respond(Index t) {
-    response_.compute(game_, t, best_.P1(), best_.own_price);
-    Value::OnState pull = best_.P1() * best_.free_motion(t) +
-                          best_.P2() * best_.motion_of_sum(t, law_.gain, law_.shared);
-    pull.col(2 * game_.n_outputs()) += best_.s1();
-    reply_.noalias() = -response_.factor.transpose() * pull;
+  void respond(const Stage<D>& stage) {
+    response_.compute(stage, best_.P1(), best_.own_price);
+    typename Value::OnState pull = best_.P1() * best_.free_motion(stage) +
+                                   best_.P2() * best_.motion_of_sum(stage, law_.gain, law_.shared);
+    pull.template block<D, 1>(0, 2 * stage.d, stage.d, 1) += best_.s1();
+    multiply<false>(transposed(response_.factor), -1.0 * pull, reply_.view());
   }
 
-  void add_stage_loss(Index t) {
-    const Value::Control apart = law_.own - reply_;
-    const Value::OnState moved = game_.feature_mean(t) * apart;
-    loss_.form += moved.transpose() * (best_.P1() * moved) +
-                  apart.transpose() * (best_.own_price.asDiagonal() * apart).eval();
+  void add_stage_loss(const Stage<D>& stage) {
+    const typename Value::Control apart = law_.own - reply_;
+    const typename Value::OnState moved = stage.M * apart;
+    loss_.form += transposed(moved) * (best_.P1() * moved);
+    loss_.add_control_cost(apart, best_.own_price);
   }
 
   const Game& game_;
   const Policy& policy_;
   Value played_, best_, loss_;
-  Response<Eigen::Dynamic> response_;
-  SymmetricLaw<Eigen::Dynamic> law_;
-  Value::Control reply_;
+  ControlResponse<D> response_;
+  SymmetricLaw<D> law_;
+  typename Value::Control reply_;
 };
 
 }  // namespace
@@ -101,8 +104,11 @@ Certificate certify(const Game& game, const Policy& policy, Index n_agents,
   require_agents(n_agents, 1);
   require_policy("policy", policy, game, d);
   require_law("mean", mean, "cov", cov, d);
-  return CertificateRecursion(game, policy, n_agents)
-      .run(VectorMap(mean.data(), d), MatrixMap(cov.data(), d, d), mean_field);
+  return with_fixed_size(d, [&](auto size) {
+    constexpr int D = decltype(size)::value;
+    return CertificateRecursion<D>(game, policy, n_agents)
+        .run({mean.data(), d, 1}, {cov.data(), d, d}, mean_field);
+  });
 }
 
 }  // namespace memoa

@@ -1,5 +1,7 @@
 #include "memoa/encoder.hpp"
 
+#include "memoa/eigen.hpp"
+
 #include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>

@@ -5,6 +5,9 @@
 
 #include "detail/panel_kernels.hpp"
 #include "memoa/types.hpp"
+#ifdef MEMOA_HAS_LEVELS
+#include <cpuid.h>
+#endif
 
 namespace memoa {
 namespace {
@@ -13,12 +16,30 @@ enum Level { kBaseline, kV3, kV4 };
 
 const char* const kNames[] = {"baseline", "x86-64-v3", "x86-64-v4"};
 
+#ifdef MEMOA_HAS_LEVELS
+/// What x86-64-v3 has beyond the instructions that every compiler can ask for by name.
+bool has_small_instructions() {
+  constexpr unsigned kMovbe = 1U << 22, kF16c = 1U << 29, kLzcnt = 1U << 5;
+  unsigned a, b, c, d;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & kMovbe) || !(c & kF16c)) return false;
+  return __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & kLzcnt);
+}
+#endif
+
+/// Feature by feature: compilers before GCC 12 and Clang 17 do not know the levels' names here.
 Level best_level() {
 #ifdef MEMOA_HAS_LEVELS
-  if (__builtin_cpu_supports("x86-64-v4")) return kV4;
-  if (__builtin_cpu_supports("x86-64-v3")) return kV3;
-#endif
+  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                  __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+                  has_small_instructions();
+  if (!v3) return kBaseline;
+  const bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                  __builtin_cpu_supports("avx512vl");
+  return v4 ? kV4 : kV3;
+#else
   return kBaseline;
+#endif
 }
 
 Level chosen_level() {

@@ -1,50 +1,40 @@
 #include "memoa/nplayer.hpp"
 
-#include <Eigen/LU>
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "detail/parallel.hpp"
+#include "detail/team.hpp"
 #include "detail/stage.hpp"
-#include "detail/validate.hpp"
 
 namespace memoa {
 namespace {
 
 using namespace detail;
-using Matrix = Eigen::MatrixXd;
-using Vector = Eigen::VectorXd;
+using Large = Matrix<kDynamic, kDynamic>;
+using LargeView = View<kDynamic, kDynamic, double>;
 
 [[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
-
-/// Adds left * right, in slices of the inner dimension. Eigen packs copies of both factors; where
-/// these are too large for its share of the stack they come from the heap, and pages that the
-/// system clears anew for every product cost as much as the product itself.
-template <class Out, class Left, class Right>
-void add_product(Out&& out, const Left& left, const Right& right) {
-  constexpr Index kSlice = 64;
-  for (Index k = 0; k < left.cols(); k += kSlice) {
-    const Index width = std::min(kSlice, left.cols() - k);
-    out += left.middleCols(k, width) * right.middleRows(k, width);
-  }
-}
 
 /// One player between the backward steps.
 template <int D>
 struct Player {
-  Matrix P;              // (N d, N d): P^i, then K^i
-  Vector s;              // (N d): s^i, then k^i
-  Response<D> response;  // R_i^-1 M_i' and F_i
+  Large P;                      // (N d, N d): P^i, then K^i
+  Column<kDynamic> s;           // (N d): s^i, then k^i
+  ControlResponse<D> response;  // R_i^-1 M_i' and F_i
+
+  Player(Index size, Index d, Index p) : P(size, size), s(size, 1), response(d, p) {}
 };
 
 /// Room of one thread for the value of one player.
 template <int D>
 struct Workspace {
-  Matrix right;                                      // (2 N d, N d + 1): (K Phi; E a)
-  Vector price;                                      // (p)
-  typename Response<D>::Features priced;             // (d, p)
-  Eigen::Matrix<double, Eigen::Dynamic, D> error;    // (N d, d): a cost's error, transposed
-  Eigen::Matrix<double, D, Eigen::Dynamic> weighed;  // (d, N d)
+  Large right;                // (2 N d, N d + 1): (K Phi; E a)
+  Column<kDynamic> price;     // (p)
+  Matrix<D, kDynamic> error;  // (d, N d): a cost's error
+
+  Workspace(Index size, Index d, Index p)
+      : right(2 * size, size + 1), price(p, 1), error(d, size) {}
 };
 
 /// D: the outputs, where known at compile time. Everything large is a product of whole matrices;
@@ -60,21 +50,10 @@ class CentralizedRecursion {
         size_(N_ * d_),
         threads_(threads_for(resolve_threads(n_threads),
                              static_cast<double>(size_ * size_) * static_cast<double>(size_ * N_))),
-        players_(N_),
-        workspaces_(threads_),
         system_(size_, size_),
         stacked_(2 * size_, size_ + 1) {
-    for (Player<D>& player : players_) {
-      player.P.setZero(size_, size_);
-      player.s.setZero(size_);
-    }
-    for (Workspace<D>& workspace : workspaces_) {
-      workspace.right.resize(2 * size_, size_ + 1);
-      workspace.price.resize(p_);
-      workspace.priced.resize(d_, p_);
-      workspace.error.resize(size_, d_);
-      workspace.weighed.resize(d_, size_);
-    }
+    for (Index i = 0; i < N_; ++i) players_.emplace_back(size_, d_, p_);
+    for (int thread = 0; thread < threads_; ++thread) workspaces_.emplace_back(size_, d_, p_);
     policy_.horizon = game.horizon();
     policy_.n_players = N_;
     policy_.n_features = p_;
@@ -99,13 +78,13 @@ class CentralizedRecursion {
   }
 
  private:
-  using Square = Eigen::Matrix<double, D, D>;
-  using Rows = Eigen::Matrix<double, D, Eigen::Dynamic>;  // d rows of a matrix on Y
+  using Square = Matrix<D, D>;
+  using Rows = Matrix<D, kDynamic>;  // d rows of a matrix on Y
 
   /// Nothing may throw out of the parallel region: the first player to fail is told afterwards.
   void for_each_player(Index t, int threads,
                        void (CentralizedRecursion::*step)(Index, Index, Workspace<D>&)) {
-    std::vector<std::string> errors(N_);
+    std::vector<std::string> errors(static_cast<std::size_t>(N_));
     for_each_chunk(N_, threads, [&](Index i, int thread) {
       try {
         (this->*step)(t, i, workspaces_[thread]);
@@ -117,121 +96,132 @@ class CentralizedRecursion {
       if (!error.empty()) throw NumericalError(error);
   }
 
-  auto block(Matrix& matrix, Index row, Index column) const {
-    return matrix.template block<D, D>(row * d_, column * d_, d_, d_);
+  Square own_block(const Player<D>& player, Index j) const {
+    return player.P.template block<D, D>(j * d_, j * d_, d_, d_);
+  }
+  /// Rows of player j among those that begin at `first`.
+  View<D, kDynamic, double> rows_of(Large& matrix, Index first, Index j) const {
+    return matrix.block<D, kDynamic>(first + j * d_, 0, d_, matrix.cols());
   }
 
   /// K^i and k^i: the stage cost of player i joins its value; then its response.
   void prepare(Index t, Index i, Workspace<D>& workspace) {
-    const Game& own = game_.player(i);
+    const Stage<D> own(game_.player(i), t);
     Player<D>& player = players_[i];
-    const double w = own.discount(t), share = 1.0 / static_cast<double>(N_);
-    const Square shared = -share * own.coupling().transpose();
-    for (Index j = 0; j < N_; ++j)  // E_i'
-      workspace.error.template middleRows<D>(j * d_, d_) = shared;
-    workspace.error.template middleRows<D>(i * d_, d_) += Square::Identity(d_, d_);
-    add_cost(player, workspace, w * own.tracking(), own.target(t));
+    const Square shared = (-1.0 / static_cast<double>(N_)) * own.G, one = Square::identity(d_);
+    for (Index j = 0; j < N_; ++j) error_on(workspace, j).set(shared);
+    error_on(workspace, i) += one;
+    add_cost(player, workspace, own.w * own.Q, own.e);
     if (game_.has_server()) {
-      const VectorMap u = game_.server_weights(t);
-      for (Index j = 0; j < N_; ++j)
-        workspace.error.template middleRows<D>(j * d_, d_) = u[j] * Square::Identity(d_, d_);
-      const double sigma = w * game_.data().server_tracking;
-      add_cost(player, workspace, sigma * Square::Identity(d_, d_), game_.server_target(t));
+      const VectorView u = game_.server_weights(t);
+      for (Index j = 0; j < N_; ++j) error_on(workspace, j).set(u[j] * one);
+      add_cost(player, workspace, (own.w * game_.data().server_tracking) * one,
+               game_.server_target(t));
     }
-
-    const Square own_block = block(player.P, i, i);
-    noise_price(own, t, own_block, workspace.price);
-    workspace.price.array() += w * own.effort();
-    player.response.compute(own, t, own_block, workspace.price);
+    const Square K = own_block(player, i);
+    own.price_noise(K, own.effort, workspace.price);
+    player.response.compute(own, K, workspace.price);
   }
 
-  /// The value of the player and |error' Y - target|^2 in this weight.
-  template <class Weight>
-  void add_cost(Player<D>& player, Workspace<D>& workspace, const Weight& weight,
-                const VectorMap& target) const {
-    workspace.weighed.noalias() = weight * workspace.error.transpose();
-    player.P.noalias() += workspace.error.lazyProduct(workspace.weighed);
-    player.s.noalias() -= workspace.weighed.transpose() * target;
+  View<D, D, double> error_on(Workspace<D>& workspace, Index j) const {
+    return workspace.error.template block<D, D>(0, j * d_, d_, d_);
+  }
+
+  /// The value of the player and |error Y - target|^2 in this weight.
+  void add_cost(Player<D>& player, const Workspace<D>& workspace, const Square& weight,
+                const View<D, 1>& target) const {
+    const Rows weighed = weight * workspace.error;
+    multiply<true>(transposed(workspace.error), weighed, player.P.view());
+    player.s -= transposed(weighed) * target;
   }
 
   /// Rows of player i of (2.1), (2.2) in the unknowns a: a^i + sum_{j != i} K^i_ij F_j a^j.
   void assemble(Index t, Index i, Workspace<D>&) {
     const Player<D>& player = players_[i];
-    const Rows K = player.P.template middleRows<D>(i * d_, d_);
-    Rows system(d_, size_), pull(d_, size_ + 1), common = Rows::Zero(d_, d_);
-    pull.col(size_) = player.s.template segment<D>(i * d_, d_);
+    const auto system = rows_of(system_, 0, i), pull = rows_of(stacked_, size_, i);
+    Square common(d_, d_);
+    Matrix<D, 1> constant = player.s.template block<D, 1>(i * d_, 0, d_, 1);
     for (Index j = 0; j < N_; ++j) {
-      const Game& other = game_.player(j);
-      const Square K_ij = K.template middleCols<D>(j * d_, d_);
-      system.template middleCols<D>(j * d_, d_) = K_ij * players_[j].response.F;
+      const Stage<D> other(game_.player(j), t);
+      const Square K_ij = player.P.template block<D, D>(i * d_, j * d_, d_, d_);
+      system.template block<D, D>(0, j * d_, d_, d_).set(K_ij * players_[j].response.F);
       // K Astack: Astack holds A_j on the diagonal plus Abar_j / N in every block of row j
-      pull.template middleCols<D>(j * d_, d_) = K_ij * other.transition(t);
-      common.noalias() += K_ij * other.mean_transition(t);
-      pull.col(size_) += K_ij * other.drift(t);
+      pull.template block<D, D>(0, j * d_, d_, d_).set(K_ij * other.A);
+      common += K_ij * other.Abar;
+      constant += K_ij * other.f;
     }
-    common /= static_cast<double>(N_);
-    for (Index j = 0; j < N_; ++j) pull.template middleCols<D>(j * d_, d_) += common;
-    system.template middleCols<D>(i * d_, d_).setIdentity();
-    system_.template middleRows<D>(i * d_, d_) = system;
-    stacked_.template middleRows<D>(size_ + i * d_, d_) = pull;
+    common = (1.0 / static_cast<double>(N_)) * common;
+    for (Index j = 0; j < N_; ++j) pull.template block<D, D>(0, j * d_, d_, d_) += common;
+    pull.template block<D, 1>(0, size_, d_, 1).set(constant);
+    system.template block<D, D>(0, i * d_, d_, d_).set(Square::identity(d_));
   }
 
   /// a = (on predictions, constant), below the closed loop in `stacked_`.
   void solve_stage(Index t) {
-    const Eigen::PartialPivLU<Matrix> lu(system_);
-    const double rcond = lu.rcond();
+    const LargeView pulls = stacked_.block<kDynamic, kDynamic>(size_, 0, size_, size_ + 1);
+    const double rcond = solve_large(system_, pulls.data, pulls.cols());
     if (!(rcond >= static_cast<double>(size_) * std::numeric_limits<double>::epsilon()))
       fail(t,
            "the linear system of the players' controls is singular; the game has no unique "
            "centralized equilibrium");
     policy_.rcond = std::min(policy_.rcond, rcond);
-    stacked_.bottomRows(size_) = lu.solve(stacked_.bottomRows(size_)).eval();
-    if (!stacked_.bottomRows(size_).allFinite()) fail(t, "the value recursion overflowed");
+    if (!all_finite(pulls)) fail(t, "the value recursion overflowed");
   }
 
   /// The policy of player j, and its rows of the closed loop of the means.
   void act(Index t, Index j, Workspace<D>&) {
-    const Game& own = game_.player(j);
-    const Response<D>& response = players_[j].response;
-    const Rows pull = stacked_.template middleRows<D>(size_ + j * d_, d_);
-    Rows closed = -response.F * pull;
-    const Square common = own.mean_transition(t) / static_cast<double>(N_);
-    for (Index l = 0; l < N_; ++l) closed.template middleCols<D>(l * d_, d_) += common;
-    closed.template middleCols<D>(j * d_, d_) += own.transition(t);
-    closed.col(size_) += own.drift(t);
-    stacked_.template middleRows<D>(j * d_, d_) = closed;
+    const Stage<D> own(game_.player(j), t);
+    const ControlResponse<D>& response = players_[j].response;
+    const Rows pull = rows_of(stacked_, size_, j);
+    const auto closed = rows_of(stacked_, 0, j);
+    multiply<false>(-1.0 * response.F, pull, closed);
+    const Square common = (1.0 / static_cast<double>(N_)) * own.Abar;
+    for (Index l = 0; l < N_; ++l) closed.template block<D, D>(0, l * d_, d_, d_) += common;
+    closed.template block<D, D>(0, j * d_, d_, d_) += own.A;
+    closed.template block<D, 1>(0, size_, d_, 1) += own.f;
 
     const Index row = t * N_ + j;
-    Eigen::Map<RowMatrix>(policy_.gain.data() + row * p_ * size_, p_, size_).noalias() =
-        -response.factor.transpose() * pull.leftCols(size_);
-    Eigen::Map<Vector>(policy_.offset.data() + row * p_, p_).noalias() =
-        -response.factor.transpose() * pull.col(size_);
+    const auto factor = transposed(response.factor);
+    const Rows minus = -1.0 * pull;
+    multiply<false>(factor, minus.template block<D, kDynamic>(0, 0, d_, size_),
+                    LargeView(policy_.gain.data() + row * p_ * size_, p_, size_));
+    multiply<false>(factor, minus.template block<D, 1>(0, size_, d_, 1),
+                    View<kDynamic, 1, double>(policy_.offset.data() + row * p_, p_, 1));
   }
 
   /// (2.3): P^i = Phi' K Phi + a' E a, where E_j = (R_j^-1 M_j')' V^i_j (R_j^-1 M_j') is d x d, and
   /// s^i likewise. Both products are one: (Phi; a)' (K Phi; E a), its lower triangle is enough.
   void step_back(Index t, Index i, Workspace<D>& workspace) {
     Player<D>& player = players_[i];
-    auto moved = workspace.right.topRows(size_);
-    moved.setZero();
-    moved.col(size_) = player.s;
-    add_product(moved.noalias(), player.P, stacked_.topRows(size_));
+    Large& right = workspace.right;
+    right.set_zero();
+    right.block<kDynamic, 1>(0, size_, size_, 1).set(player.s);
+    add_large_product(operand(player.P),
+                      operand(stacked_.block<kDynamic, kDynamic>(0, 0, size_, size_ + 1)),
+                      right.data(), right.cols());
     for (Index j = 0; j < N_; ++j) {
-      noise_price(game_.player(j), t, Square(block(player.P, j, j)), workspace.price);
-      if (j == i) workspace.price.array() += game_.player(i).discount(t) * game_.player(i).effort();
-      const auto& factor = players_[j].response.factor;
-      workspace.priced = factor * workspace.price.asDiagonal();
-      const Square E = workspace.priced.lazyProduct(factor.transpose());
-      workspace.right.template middleRows<D>(size_ + j * d_, d_) =
-          E.lazyProduct(stacked_.template middleRows<D>(size_ + j * d_, d_));
+      const Stage<D> other(game_.player(j), t);
+      other.price_noise(own_block(player, j), j == i ? other.effort : 0.0, workspace.price);
+      const Rows& factor = players_[j].response.factor;
+      Rows priced = factor;
+      for (Index row = 0; row < d_; ++row)
+        for (Index k = 0; k < p_; ++k) priced(row, k) *= workspace.price[k];
+      const Square E = times_transposed(priced, factor);
+      multiply<false>(E, rows_of(stacked_, size_, j), rows_of(right, size_, j));
     }
-    const auto on_predictions = stacked_.leftCols(size_).transpose();
-    player.s.noalias() = on_predictions * workspace.right.col(size_);
-    player.P.setZero();
-    add_product(player.P.template triangularView<Eigen::Lower>(), on_predictions,
-                workspace.right.leftCols(size_));
-    player.P.template triangularView<Eigen::StrictlyUpper>() = player.P.transpose();
-    if (!player.P.allFinite() || !player.s.allFinite())
+    const auto on_predictions =
+        transposed(stacked_.block<kDynamic, kDynamic>(0, 0, 2 * size_, size_));
+    player.s.set_zero();
+    for (Index k = 0; k < 2 * size_; ++k)
+      for (Index row = 0; row < size_; ++row) player.s[row] += stacked_(k, row) * right(k, size_);
+    player.P.set_zero();
+    add_large_product(operand(on_predictions),
+                      operand(right.block<kDynamic, kDynamic>(0, 0, 2 * size_, size_)),
+                      player.P.data(), size_, true);
+    for (Index row = 0; row < size_; ++row)
+      for (Index column = row + 1; column < size_; ++column)
+        player.P(row, column) = player.P(column, row);
+    if (!all_finite(player.P) || !all_finite(player.s))
       fail(t, "the value recursion of player " + std::to_string(i) + " overflowed");
   }
 
@@ -240,8 +230,8 @@ class CentralizedRecursion {
   const int threads_;
   std::vector<Player<D>> players_;
   std::vector<Workspace<D>> workspaces_;
-  Matrix system_;
-  Matrix stacked_;  // (2 N d, N d + 1): the closed loop (Phi, phi) above the pulls a
+  Large system_;
+  Large stacked_;  // (2 N d, N d + 1): the closed loop (Phi, phi) above the pulls a
   CentralizedPolicy policy_;
 };
 

@@ -177,9 +177,10 @@ PanelMemory BasicPanel<Real>::memory() const {
   m.squares = s.gather(s.record.squares, s.d);
   m.pending = s.gather(s.record.pending, s.width);
   m.mark = s.gather_rows(s.mark, 1);
-  if (!s.unlearnt)  // taken into the records by now
+  if (!s.unlearnt)  // the last step is in the records by now
     for (double& mark : m.mark) mark = mark >= detail::kKnown ? detail::kKnown : detail::kNothing;
   m.change = s.gather_rows(s.change, s.d);
+  if (!s.unlearnt) std::fill(m.change.begin(), m.change.end(), 0.0);
   m.moved = s.gather_rows(s.moved, s.d);
   m.present = s.gather_rows(s.present, s.d);
   m.agree_a = s.gather_rows(s.agree_a, s.d);

@@ -16,7 +16,7 @@ MEMOA_EVERY_LEVEL void expand(const double* y, Index stride, const double* centr
     for (Index i = 0; i < n; ++i) x[i] = from[i] - middle;
     for (Index k = 0; k <= j; ++k) {
       const double* other = out + k * kPlane;
-      double* __restrict product = out + (d + packed(j, k)) * kPlane;
+      double* __restrict product = out + (d + plane_of(j, k)) * kPlane;
       for (Index i = 0; i < n; ++i) product[i] = x[i] * other[i];
     }
   }
@@ -53,10 +53,10 @@ MEMOA_EVERY_LEVEL void factorise_planes(double* lower, Index d, Index n) {
   const double tiny = 4.0 * static_cast<double>(d) * std::numeric_limits<double>::epsilon();
   alignas(64) double least[kPlane], reciprocal[kPlane];
   for (Index b = 0; b < d; ++b) {
-    double* __restrict pivot = lower + packed(b, b) * kPlane;
+    double* __restrict pivot = lower + plane_of(b, b) * kPlane;
     for (Index i = 0; i < n; ++i) least[i] = tiny * pivot[i];
     for (Index k = 0; k < b; ++k) {
-      const double* before = lower + packed(b, k) * kPlane;
+      const double* before = lower + plane_of(b, k) * kPlane;
       for (Index i = 0; i < n; ++i) pivot[i] -= before[i] * before[i];
     }
     for (Index i = 0; i < n; ++i)  // adding infinity makes a reciprocal 0
@@ -65,10 +65,10 @@ MEMOA_EVERY_LEVEL void factorise_planes(double* lower, Index d, Index n) {
     if (b + 1 == d) return;
     for (Index i = 0; i < n; ++i) reciprocal[i] = 1.0 / (pivot[i] + least[i]);
     for (Index a = b + 1; a < d; ++a) {
-      double* __restrict entry = lower + packed(a, b) * kPlane;
+      double* __restrict entry = lower + plane_of(a, b) * kPlane;
       for (Index k = 0; k < b; ++k) {
-        const double* left = lower + packed(a, k) * kPlane;
-        const double* right = lower + packed(b, k) * kPlane;
+        const double* left = lower + plane_of(a, k) * kPlane;
+        const double* right = lower + plane_of(b, k) * kPlane;
         for (Index i = 0; i < n; ++i) entry[i] -= left[i] * right[i];
       }
       for (Index i = 0; i < n; ++i) entry[i] *= reciprocal[i];

@@ -120,8 +120,16 @@ double worst(const double* cost, const double* before, Size first, Size last) {
 
 template <class Real>
 constexpr Kernels<Real> make() {
-  return {work_size<Real>, advance<Real>, respond<Real>, act<Real>,
-          charge<Real>,    dot<Real>,     sum<Real>,     worst};
+  Kernels<Real> made{};
+  made.work_size = work_size<Real>;
+  made.advance = advance<Real>;
+  made.respond = respond<Real>;
+  made.act = act<Real>;
+  made.charge = charge<Real>;
+  made.dot = dot<Real>;
+  made.sum = sum<Real>;
+  made.worst = worst;
+  return made;
 }
 
 }  // namespace

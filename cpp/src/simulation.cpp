@@ -6,17 +6,17 @@
 #include <numeric>
 
 #include "detail/normals.hpp"
-#include "detail/parallel.hpp"
+#include "detail/team.hpp"
 #include "detail/planes.hpp"
 #include "detail/stage.hpp"
-#include "detail/validate.hpp"
 
 namespace memoa {
 namespace {
 
 using namespace detail;
-using Eigen::MatrixXd;
-using Eigen::VectorXd;
+using Rows = View<kDynamic, kDynamic>;
+using Square = Matrix<kDynamic, kDynamic>;
+using Vector = Column<kDynamic>;
 
 enum Stream : std::uint64_t { kInitial = 0, kFeatures = 1 };
 
@@ -24,22 +24,21 @@ enum Stream : std::uint64_t { kInitial = 0, kFeatures = 1 };
 /// does, reduced to d outputs. The control is (gain, common) (x, 1). Forms in (x, 1) are the
 /// coefficients of 1 and of the monomials of x.
 struct StagePlan {
-  VectorXd centre;  // d, G m + e: what the stage before wanted to be predicted, or zero
-  std::vector<VectorXd>
-      move;       // of output a: (shift, row a of the move), y+ = move x + shift + noise
-  VectorXd cost;  // w g |b|^2, and what the prediction of the stage before costs
-  std::vector<VectorXd> noise;  // covariance entry (a, b <= a) of Z b, packed
+  Vector centre;             // d, G m + e: what the stage before wanted to be predicted, or zero
+  std::vector<Vector> move;  // of output a: (shift, row a of the move), y+ = move x + shift + noise
+  Vector cost;               // w g |b|^2, and what the prediction of the stage before costs
+  std::vector<Vector> noise;  // covariance entry (a, b <= a) of Z b, packed
 };
 
 /// Coefficients of (x, 1)' q (x, 1) with a symmetric q, in the order of `expand`.
-VectorXd form(const MatrixXd& q) {
+Vector form(const Square& q) {
   const Index d = q.rows() - 1;
-  VectorXd coefficients(1 + monomials(d));
+  Vector coefficients(1 + monomials(d), 1);
   coefficients[0] = q(d, d);
   for (Index j = 0; j < d; ++j) {
     coefficients[1 + j] = 2.0 * q(j, d);
     for (Index k = 0; k <= j; ++k)
-      coefficients[1 + d + packed(j, k)] = (j == k ? 1.0 : 2.0) * q(j, k);
+      coefficients[1 + d + plane_of(j, k)] = (j == k ? 1.0 : 2.0) * q(j, k);
   }
   return coefficients;
 }
@@ -57,13 +56,13 @@ class Workspace {
   std::vector<const double*> normals;  // d planes within draws
 
   explicit Workspace(Index d) : normals(d) {
-    const Index planes = (monomials(d) + packed_size(d)) * kPlane;
+    const Index planes = (monomials(d) + n_entries(d)) * kPlane;
     storage_.resize(planes + d * kDraws + 2 * kLine);
     void* start = storage_.data();
     std::size_t space = storage_.size() * sizeof(double);
     terms = static_cast<double*>(std::align(kLine * sizeof(double), sizeof(double), start, space));
     noise = terms + monomials(d) * kPlane;
-    draws = noise + packed_size(d) * kPlane;
+    draws = noise + n_entries(d) * kPlane;
   }
 
  private:
@@ -106,7 +105,7 @@ class Rollout {
     start(mean, cov);
     for (Index t = 0; t < T; ++t) {
       const double* seen = limit_ ? flow.data() + t * K_ * d_ : mean_at(t);
-      for (Index k = 0; k < K_; ++k) plan(k, t, VectorMap(seen, K_ * d_));
+      for (Index k = 0; k < K_; ++k) plan(k, t, {seen, K_ * d_, 1});
       for_each_chunk([&](Chunk chunk, double* sum, Workspace& room) { move(chunk, t, sum, room); });
       store_means(t + 1);
     }
@@ -130,11 +129,11 @@ class Rollout {
   const double* mean_at(Index t) const { return result_.mean_path.data() + t * K_ * d_; }
 
   /// The mean over all types' agents after t stages.
-  VectorXd overall_mean(Index t) const {
-    VectorXd mean = VectorXd::Zero(d_);
+  Vector overall_mean(Index t) const {
+    Vector mean(d_, 1);
     for (Index k = 0; k < K_; ++k)
       mean += static_cast<double>(result_.type_sizes[k]) / static_cast<double>(N_) *
-              VectorMap(mean_at(t) + k * d_, d_);
+              View<kDynamic, 1>(mean_at(t) + k * d_, d_, 1);
     return mean;
   }
 
@@ -152,22 +151,22 @@ class Rollout {
   }
 
   void start(const std::vector<double>& mean, const std::vector<double>& cov) {
-    std::vector<double> roots(K_ * packed_size(d_) * kPlane);  // as planes of one agent per type
+    std::vector<double> roots(K_ * n_entries(d_) * kPlane);  // as planes of one agent per type
     for (Index k = 0; k < K_; ++k) {
-      double* root = roots.data() + k * packed_size(d_) * kPlane;
+      double* root = roots.data() + k * n_entries(d_) * kPlane;
       for (Index a = 0; a < d_; ++a)
-        for (Index b = 0; b <= a; ++b) root[packed(a, b) * kPlane] = cov[(k * d_ + a) * d_ + b];
+        for (Index b = 0; b <= a; ++b) root[plane_of(a, b) * kPlane] = cov[(k * d_ + a) * d_ + b];
       factorise_planes(root, d_, 1);
     }
     for_each_chunk([&](Chunk chunk, double* sum, Workspace& room) {
       draw(chunk, kInitial, 0, room);
-      const double* root = roots.data() + chunk.type * packed_size(d_) * kPlane;
+      const double* root = roots.data() + chunk.type * n_entries(d_) * kPlane;
       for (Index a = 0; a < d_; ++a) {
         double* y = state_.data() + a * N_ + chunk.first;
         std::fill_n(y, chunk.size, mean[chunk.type * d_ + a]);
         for (Index b = 0; b <= a; ++b)
           for (Index i = 0; i < chunk.size; ++i)
-            y[i] += root[packed(a, b) * kPlane] * room.normals[b][i];
+            y[i] += root[plane_of(a, b) * kPlane] * room.normals[b][i];
         sum[a] = ordered_sum(y, chunk.size);
       }
     });
@@ -181,45 +180,49 @@ class Rollout {
                         static_cast<std::uint64_t>(o), room.draws + o * Workspace::kDraws);
   }
 
-  void plan(Index k, Index t, const VectorMap& seen) {
-    const Game& game = games_[k];
+  void plan(Index k, Index t, const View<kDynamic, 1>& seen) {
+    const Stage<kDynamic> stage(games_[k], t);
     const Policy& policy = policies_[k];
+    const Rows gain(policy.gain_at(t));
     StagePlan& plan = plans_[k];
-    const Index p = game.n_features();
-    MatrixXd cost = plan_tracking(k, t);
-    MatrixXd control(p, d_ + 1);
-    control.leftCols(d_) = policy.gain_at(t);
-    control.col(d_) =
-        policy.mean_gain_at(t) * seen + policy.offset_at(t) + policy.gain_at(t) * plan.centre;
-    cost += game.discount(t) * game.effort() * (control.transpose() * control);
+    Square cost = plan_tracking(k, t);
+    Square control(stage.p, d_ + 1);
+    control.block<kDynamic, kDynamic>(0, 0, stage.p, d_).set(gain);
+    control.block<kDynamic, 1>(0, d_, stage.p, 1)
+        .set(Rows(policy.mean_gain_at(t)) * seen + View<kDynamic, 1>(policy.offset_at(t)) +
+             gain * plan.centre);
+    cost += stage.effort * (transposed(control) * control);
     plan.cost = form(cost);
 
-    MatrixXd move(d_, d_ + 1);
-    move.leftCols(d_) = game.transition(t);
-    move.col(d_) = game.transition(t) * plan.centre + game.drift(t) +
-                   game.mean_transition(t) * overall_mean(t);
-    move += game.feature_mean(t) * control;
-    plan.move.assign(d_, VectorXd(d_ + 1));
-    for (Index a = 0; a < d_; ++a) plan.move[a] << move(a, d_), move.row(a).head(d_).transpose();
+    Square move = stage.M * control;
+    move.block<kDynamic, kDynamic>(0, 0, d_, d_) += stage.A;
+    move.block<kDynamic, 1>(0, d_, d_, 1) +=
+        stage.A * plan.centre + stage.f + stage.Abar * overall_mean(t);
+    plan.move.assign(d_, Vector(d_ + 1, 1));
+    for (Index a = 0; a < d_; ++a) {
+      plan.move[a][0] = move(a, d_);
+      for (Index b = 0; b < d_; ++b) plan.move[a][1 + b] = move(a, b);
+    }
 
-    plan.noise.resize(packed_size(d_));
+    plan.noise.resize(n_entries(d_));
     for (Index a = 0; a < d_; ++a)
       for (Index b = 0; b <= a; ++b) {
-        VectorXd entry(p);
-        for (Index c = 0; c < p; ++c) entry[c] = game.feature_cov(t, c)(a, b);
-        plan.noise[packed(a, b)] = form(control.transpose() * (entry.asDiagonal() * control));
+        Square weighted = control;
+        for (Index c = 0; c < stage.p; ++c)
+          for (Index j = 0; j <= d_; ++j) weighted(c, j) *= games_[k].feature_cov(t, c)(a, b);
+        plan.noise[plane_of(a, b)] = form(transposed(control) * weighted);
       }
   }
 
   /// What the predictions that stage t - 1 made are judged by: sets the centre to what was wanted
   /// and returns the cost of the distance to it as a form in (x, 1). Stage 0 judges nothing.
-  MatrixXd plan_tracking(Index k, Index t) {
-    const Game& game = games_[k];
-    MatrixXd cost = MatrixXd::Zero(d_ + 1, d_ + 1);
-    plans_[k].centre = VectorXd::Zero(d_);
+  Square plan_tracking(Index k, Index t) {
+    Square cost(d_ + 1, d_ + 1);
+    plans_[k].centre = Vector(d_, 1);
     if (t == 0) return cost;
-    cost.topLeftCorner(d_, d_) = game.discount(t - 1) * game.tracking();
-    plans_[k].centre = game.coupling() * overall_mean(t) + game.target(t - 1);
+    const Stage<kDynamic> judge(games_[k], t - 1);
+    cost.block<kDynamic, kDynamic>(0, 0, d_, d_).set(judge.w * judge.Q);
+    plans_[k].centre = judge.G * overall_mean(t) + judge.e;
     return cost;
   }
 
@@ -233,8 +236,8 @@ class Rollout {
   void move(Chunk chunk, Index t, double* sum, Workspace& room) {
     const StagePlan& plan = plans_[chunk.type];
     add_cost(chunk, room);
-    std::fill_n(room.noise, packed_size(d_) * kPlane, 0.0);
-    for (Index entry = 0; entry < packed_size(d_); ++entry)
+    std::fill_n(room.noise, n_entries(d_) * kPlane, 0.0);
+    for (Index entry = 0; entry < n_entries(d_); ++entry)
       add_combination(plan.noise[entry].data(), room.terms, monomials(d_), chunk.size,
                       room.noise + entry * kPlane);
     factorise_planes(room.noise, d_, chunk.size);
@@ -244,7 +247,7 @@ class Rollout {
       std::fill_n(next, chunk.size, 0.0);
       add_combination(plan.move[a].data(), room.terms, d_, chunk.size, next);
       for (Index b = 0; b <= a; ++b)
-        add_product(room.noise + packed(a, b) * kPlane, room.normals[b], chunk.size, next);
+        add_product(room.noise + plane_of(a, b) * kPlane, room.normals[b], chunk.size, next);
       sum[a] = ordered_sum(next, chunk.size);
     }
   }

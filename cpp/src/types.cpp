@@ -1,7 +1,9 @@
 #include "memoa/types.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
 
 #include "detail/parallel.hpp"
 #include "detail/validate.hpp"
@@ -9,22 +11,29 @@
 namespace memoa {
 namespace {
 std::atomic<bool> one_thread_only{false};
+constexpr double kFinite = std::numeric_limits<double>::max();
+
+std::string place_of(Index entry, const Index* first, const Index* last) {
+  std::string place;
+  for (const Index* n = last; n-- != first; entry /= *n)
+    place = std::to_string(entry % *n) + (place.empty() ? "" : ", ") + place;
+  return place;
+}
 
 /// The shape is [first, last).
-void check_finite(const char* name, const double* values, const Index* first, const Index* last) {
+void check_size(const char* name, const double* values, const Index* first, const Index* last,
+                double largest) {
   Index size = 1;
   for (const Index* n = first; n != last; ++n) size *= *n;
-  for (Index i = 0; i < size; ++i) {
-    if (std::isfinite(values[i])) continue;
-    std::string place;
-    Index rest = i;
-    for (const Index* n = last; n-- != first;) {
-      place = std::to_string(rest % *n) + (place.empty() ? "" : ", ") + place;
-      rest /= *n;
-    }
-    throw std::invalid_argument(std::string(name) + " holds " + detail::to_text(values[i]) +
-                                " at [" + place + "]; expected finite numbers");
-  }
+  const double* bad =
+      std::find_if(values, values + size, [=](double v) { return !(std::abs(v) <= largest); });
+  if (bad == values + size) return;
+  throw std::invalid_argument(
+      std::string(name) + " holds " + detail::to_text(*bad) + " at [" +
+      place_of(bad - values, first, last) + "]; expected " +
+      (std::isfinite(*bad)
+           ? "numbers of at most " + detail::to_text(largest) + ", whose squares are finite"
+           : "finite numbers, not NaN or infinity"));
 }
 
 }  // namespace
@@ -39,12 +48,21 @@ int available_threads() {
 
 void use_one_thread_only() { one_thread_only = true; }
 
-void require_finite(const char* name, const double* values, const std::vector<Index>& shape) {
-  check_finite(name, values, shape.data(), shape.data() + shape.size());
+void require_finite(const char* name, const double* values, const Shape& shape) {
+  check_size(name, values, shape.data(), shape.data() + shape.size(), kFinite);
 }
 
 void require_finite(const char* name, const double* values, std::initializer_list<Index> shape) {
-  check_finite(name, values, shape.begin(), shape.end());
+  check_size(name, values, shape.begin(), shape.end(), kFinite);
+}
+
+void require_moderate(const char* name, const double* values, const Shape& shape, double largest) {
+  check_size(name, values, shape.data(), shape.data() + shape.size(), largest);
+}
+
+void require_moderate(const char* name, const double* values, std::initializer_list<Index> shape,
+                      double largest) {
+  check_size(name, values, shape.begin(), shape.end(), largest);
 }
 
 namespace detail {

@@ -1,6 +1,6 @@
 #include "detail/validate.hpp"
 
-#include <Eigen/Cholesky>
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +13,25 @@ namespace {
 [[noreturn]] void refuse(std::string_view name, const std::string& value,
                          std::string_view expected) {
   refuse(std::string(name) + " is " + value + "; expected " + std::string(expected));
+}
+
+/// Of the matrix with `shift` added to its diagonal.
+bool has_cholesky_factor(const MatrixView& matrix, double shift) {
+  const Index d = matrix.rows;
+  std::vector<double> lower(matrix.data, matrix.data + d * d);
+  for (Index i = 0; i < d; ++i) {
+    double* row = lower.data() + i * d;
+    for (Index j = 0; j < i; ++j) {
+      const double* above = lower.data() + j * d;
+      for (Index k = 0; k < j; ++k) row[j] -= row[k] * above[k];
+      row[j] /= above[j];
+    }
+    double pivot = row[i] + shift;
+    for (Index k = 0; k < i; ++k) pivot -= row[k] * row[k];
+    if (!(pivot > 0.0)) return false;
+    row[i] = std::sqrt(pivot);
+  }
+  return true;
 }
 
 std::string triple(Index a, Index b, Index c) {
@@ -53,15 +72,22 @@ void require_size(std::string_view name, std::size_t size, Index expected) {
            to_text(expected));
 }
 
-void require_psd(const std::string& name, const MatrixMap& matrix) {
-  const double scale = matrix.cwiseAbs().maxCoeff(), tolerance = 1e-10 * scale;
+void require_psd(std::string_view name, const MatrixView& matrix) {
+  const Index d = matrix.rows;
+  double scale = 0.0, skew = 0.0;
+  for (Index i = 0; i < d; ++i)
+    for (Index j = 0; j < d; ++j) {
+      scale = std::max(scale, std::abs(matrix(i, j)));
+      skew = std::max(skew, std::abs(matrix(i, j) - matrix(j, i)));
+    }
   if (scale == 0.0) return;
-  if ((matrix - matrix.transpose()).cwiseAbs().maxCoeff() > tolerance)
-    refuse(name + " is not symmetric; expected a symmetric positive semi-definite matrix");
-  Eigen::MatrixXd shifted = matrix;
-  shifted.diagonal().array() += tolerance * static_cast<double>(matrix.rows());
-  if (Eigen::LLT<Eigen::MatrixXd>(shifted).info() != Eigen::Success)
-    refuse(name + " has a negative eigenvalue; expected a positive semi-definite matrix");
+  const double tolerance = 1e-10 * scale;
+  if (skew > tolerance)
+    refuse(std::string(name) +
+           " is not symmetric; expected a symmetric positive semi-definite matrix");
+  if (!has_cholesky_factor(matrix, tolerance * static_cast<double>(d)))
+    refuse(std::string(name) +
+           " has a negative eigenvalue; expected a positive semi-definite matrix");
 }
 
 void require_types(const std::vector<Game>& games, const std::vector<double>& shares) {
@@ -108,7 +134,7 @@ void require_law(const std::string& mean_name, const std::vector<double>& mean,
   require_size(cov_name, cov.size(), d * d);
   require_finite(mean_name.c_str(), mean.data(), {d});
   require_finite(cov_name.c_str(), cov.data(), {d, d});
-  require_psd(cov_name, MatrixMap(cov.data(), d, d));
+  require_psd(cov_name, {cov.data(), d, d});
 }
 
 }  // namespace memoa::detail

@@ -24,19 +24,24 @@ def as_float64(name: str, value: Any) -> Float64:
         and value.dtype.isnative
     ):
         return value
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise ValueError(f"{name} is a masked array with masked entries; expected plain numbers")
-    if hasattr(value, "tocsr"):
-        raise TypeError(f"{name} is a sparse array; expected a dense one, {name}.toarray()")
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} is ragged; expected a rectangular array of numbers") from error
+    array = as_array(name, value)
     if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         raise TypeError(
             f"{name} has dtype {array.dtype}; expected float64, or real numbers that widen to it"
         )
     return np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
+
+
+def as_array(name: str, value: Any) -> NDArray[Any]:
+    """A dense rectangular array of any dtype, nothing in it masked."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"{name} is a masked array with masked entries; expected plain numbers")
+    if hasattr(value, "tocsr"):
+        raise TypeError(f"{name} is a sparse array; expected a dense one, {name}.toarray()")
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is ragged; expected a rectangular array of numbers") from error
 
 
 def with_shape(name: str, value: Any, labels: str, expected: Sequence[int | None]) -> Float64:

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from memoa import _core
-from memoa._estimator import Estimator, not_fitted
-from memoa._validate import (
-    Float64,
-    as_choice,
-    as_float64,
-    as_int,
-    as_number,
-    as_numbers,
-    require_shape,
-)
-from memoa.encoder import Encoder, Precomputed, RandomFeatures
+from memoa._engines import Progress
+from memoa._estimator import not_fitted
+from memoa._frames import with_column
+from memoa._inputs import one_target, recorded_agents, targets_of
+from memoa._online import Online
+from memoa._validate import Float64
+from memoa.encoder import Encoder, RandomFeatures
 from memoa.mixture import Mixture
 from memoa.run import Run
 
-Progress = Callable[[int, int], object]
-TILE = 16  # steps; the core's kTile
-LARGEST = {"float64": 1e150, "float32": 1e15}  # of y; inputs are standardised in float64
 
-
-class OnlineEnsemble(Estimator):
+class OnlineEnsemble(Online):
     """A population of online forecasters that play the mean-field Nash policy.
 
     Time: an input x arrives, every agent predicts the y that belongs to it, the server mixes the
@@ -79,11 +68,18 @@ class OnlineEnsemble(Estimator):
         Width of an input, once one was seen.
     n_outputs_ : int
         Width of y, once one was seen.
+    feature_names_in_ : ndarray of object, shape (dx,)
+        Names of the inputs, where they came in a frame with string names or in a dict. From then on
+        a frame must have these columns in this order, and a dict these keys in any order. An array
+        is taken by position.
 
     Notes
     -----
+    The agents are drawn at the first prediction or run. They keep the parameters of that moment
+    until the next `fit`, whatever is set meanwhile, threads and policy included.
+
     Theory section 6, docs/theory.md; arXiv:2605.05492. Shifting or scaling y shifts or scales every
-    prediction (with ``mixture.total=1`` and the first value observed), and an increasing affine
+    prediction but the very first (with ``mixture.total=1``), and an increasing affine
     change of an input coordinate changes nothing. Numbers beyond 1e150 (for y, 1e15 in float32) are
     refused, for their squares would not be finite; features given to Precomputed may be of any
     size.
@@ -97,12 +93,6 @@ class OnlineEnsemble(Estimator):
     >>> run.server_rmse < 0.1 < run.repeat_last_rmse
     True
     """
-
-    n_features_in_: int
-    n_outputs_: int
-    _engines: tuple[_core.Population, _core.ServerMixture] | None
-    _base: Float64 | None
-    _pending: bytes | None
 
     def __init__(
         self,
@@ -134,81 +124,63 @@ class OnlineEnsemble(Estimator):
         self.dtype = dtype
         self.n_threads = n_threads
         self.random_state = random_state
-        self._settings()
-        self._forget()
+        self._begin()
 
     # ------------------------------------------------------------------ one step at a time
 
-    def predict_one(self, x: ArrayLike) -> Float64:
+    @overload
+    def predict_one(self, x: Mapping[Any, Any]) -> float | Float64: ...
+    @overload
+    def predict_one(self, x: ArrayLike) -> Float64: ...
+    def predict_one(self, x: Any) -> float | Float64:
         """Forecast the y that belongs to `x`; leaves no trace until `learn_one`.
 
         Parameters
         ----------
-        x : array_like, shape (dx,), or (N, p) with Precomputed, float64
+        x : array_like, shape (dx,), or (N, p) with Precomputed, float64; or dict of name to number
+            The first dict fixes the names; in those that follow their order does not matter.
 
         Returns
         -------
         ndarray, shape (d,)
-            Before any y was seen its width is not known, and the forecast is a single 0.
-        """
-        inputs = self._check_input(x)
-        self._require_usable("x", inputs)  # nothing is drawn for an x that will be refused
-        if self._engines is None:
-            base = np.zeros(1) if self._base is None else self._base
-            self._provisional = self._base is None
-            engines = self._start(inputs, base)
-        else:
-            engines = self._engines
-        mixed = engines[0].predict(engines[1], inputs)
-        self._pending = inputs.tobytes()
-        self._warn_of_overflow(engines[0])
-        return mixed
-
-    def learn_one(self, x: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
-        """Learn the `y` that belongs to the `x` last given to `predict_one`.
-
-        Parameters
-        ----------
-        x : array_like, shape (dx,), or (N, p) with Precomputed, float64
-        y : array_like, shape (d,), or a number where d = 1, float64
+            For a dict and d = 1 a float, as river has it. Before any y was seen its width is not
+            known, and the forecast is a single 0.
 
         Raises
         ------
         ValueError
-            Where `x` was not the last one predicted. Nothing is learnt then.
+            Where numbers are not finite, or the shape or the names are not those seen before.
+        TypeError
+            Where something is not a number.
         """
-        inputs = self._check_input(x)
-        if self._engines is None or self._pending is None:
-            raise ValueError(
-                f"x = {_short(inputs)} was not predicted; expected predict_one(x) before "
-                "learn_one(x, y)"
-            )
-        if inputs.tobytes() != self._pending:
-            raise ValueError(
-                f"x = {_short(inputs)} is not the x last given to predict_one; expected that one"
-            )
-        target = self._check_target("y", y)
-        population, server = self._engines
-        if self._provisional:  # only now is the width of y known
-            self._provisional = False
-            if target.size != 1:
-                population, server = self._start(inputs, np.zeros(target.size))
-                population.predict(server, inputs)
-        population.learn(server, target)
-        self._pending = None
+        inputs, names = self._inputs().row(x)
+        mixed = self._predict(inputs, names)
+        return float(mixed[0]) if isinstance(x, Mapping) and mixed.size == 1 else mixed
+
+    def learn_one(self, x: ArrayLike | Mapping[Any, Any], y: ArrayLike) -> OnlineEnsemble:
+        """Learn the `y` that belongs to `x`.
+
+        Where `x` is not the one last given to `predict_one`, it is predicted first: agents learn
+        from what they forecast. A forecast that is never learnt leaves no trace. The first y ever
+        seen is observed, not learnt: nothing was known of its level.
+
+        Parameters
+        ----------
+        x : array_like, shape (dx,), or (N, p) with Precomputed, float64; or dict of name to number
+        y : array_like, shape (d,), or a number where d = 1, float64
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in `predict_one`. Nothing is learnt then, and what was predicted can be learnt still.
+        """
+        inputs, names = self._inputs().row(x)
+        self._learn(inputs, names, one_target("y", y, self._width()))
         return self
 
     def observe(self, y: ArrayLike) -> OnlineEnsemble:
-        """Take `y` as the last value seen, without learning; before it, the base is 0."""
-        target = self._check_target("y", y)
-        if self._engines is None or self._provisional:
-            self._engines = None
-            self._provisional = False
-            self._base = target.copy()
-            self.n_outputs_ = target.size
-        else:
-            self._engines[0].observe(target)
-        self._pending = None
+        """Take `y` as the last value seen, without learning."""
+        self._observe(one_target("y", y, self._width()))
         return self
 
     # ------------------------------------------------------------------ many steps
@@ -226,103 +198,97 @@ class OnlineEnsemble(Estimator):
 
         Parameters
         ----------
-        X : array_like, shape (T, dx), or (T, N, p) with Precomputed, float64
-        Y : array_like, shape (T, d), or (T,) where d = 1, float64
+        X : array_like or data frame, shape (T, dx), or (T, N, p) with Precomputed, float64
+            Columns of pandas or polars frames may be of any numeric or boolean dtype.
+        Y : array_like or data frame, shape (T, d), or (T,) where d = 1, float64
             Y[t] belongs to X[t].
         initial : array_like, shape (d,), optional
-            Observed first: the value just before Y[0].
+            Observed first: the value just before Y[0]. Where no y was ever seen, and none is given
+            here, Y[0] is observed, not learnt, and no error of the run counts it.
         record : sequence of int, optional
             Agents whose every prediction is kept, in ``Run.recorded``.
         progress : callable(done, total), optional
             Called some ten times a second, or after every step where one takes longer. Ctrl-C is
             heard as often and leaves a usable ensemble that has learnt the steps done.
 
+        Raises
+        ------
+        ValueError
+            Where numbers are missing or not finite, or the shape or the names of the columns are
+            not those seen before. Nothing is learnt then.
+        TypeError
+            Where something is not a number.
+
         Warns
         -----
         RuntimeWarning
             Where the numbers of an agent overflow. It repeats the last value then, and leaves no
             mark on the others.
+        UserWarning
+            Where only one of `X` and what was seen before has names.
 
         Returns
         -------
         Run
         """
-        targets = as_float64("Y", Y)
-        targets = targets[:, None] if targets.ndim == 1 else targets
-        require_shape("Y", targets, "(n_steps, n_outputs)", (None, None))
-        inputs = as_float64("X", X)
-        self._check_series(inputs, targets)
-        agents = _agents(record, self._settings()["n_agents"])
-        if initial is not None:
-            start = self._check_target("initial", initial)
-            if start.size != targets.shape[1]:
-                raise ValueError(
-                    f"initial has shape {start.shape}; expected (n_outputs,) = "
-                    f"({targets.shape[1]},)"
-                )
-            self.observe(start)
-        if self._engines is None or self._provisional:
-            self._provisional = False
-            base = np.zeros(targets.shape[1]) if self._base is None else self._base
-            self._engines = self._start(inputs[0], base)
-        return self._run(*self._engines, inputs, targets, agents, progress)
-
-    def _run(
-        self,
-        population: _core.Population,
-        server: _core.ServerMixture,
-        X: Float64,
-        Y: Float64,
-        agents: NDArray[np.intp],
-        progress: Progress | None,
-    ) -> Run:
-        self._pending = None
-        start, before = population.base(), population.costs()
-        population.mark_costs()
-        parts = []
-        for first, last in _slices(len(Y)):
-            parts.append(population.run(server, X[first:last], Y[first:last], agents))
-            if progress is not None:
-                progress(last, len(Y))
-        self._warn_of_overflow(population)
-        predictions, mean_field, worst_cost, recorded = (
-            np.concatenate(arrays) for arrays in zip(*parts)
-        )
-        return Run(
-            predictions=predictions,
-            targets=Y.copy(),
-            initial=start,
-            mean_field=mean_field,
-            agent_rmse=np.sqrt((population.costs() - before) / Y.size),
-            worst_cost=worst_cost,
-            recorded=recorded,
-            record=agents,
-            policy=self.policy,
-        )
+        inputs, names = self._inputs().rows(X)
+        targets, _ = targets_of(Y, len(inputs), self._width())
+        start = None if initial is None else one_target("initial", initial, targets.shape[1])
+        return self._run(inputs, targets, names, start, recorded_agents(record), progress)
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
-        """Forget everything, then learn the series (X, y) in its order."""
-        self._settings()
+        """Forget everything, then learn the series (X, y) in its order.
+
+        Where that is refused, fails or is interrupted, what was learnt before is there again, and
+        it takes its memory until then.
+
+        Parameters
+        ----------
+        X, y
+            As in `run`.
+
+        Returns
+        -------
+        OnlineEnsemble
+            This one.
+        """
         before = self.__dict__.copy()
-        self._forget()
         try:
+            self._forget()
             return self.partial_fit(X, y)
-        except (TypeError, ValueError):
-            self.__dict__.clear()
-            self.__dict__.update(before)
+        except BaseException:  # Ctrl-C too
+            self.__dict__ = before
             raise
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
-        """Learn the series (X, y) in its order, on top of what was learnt."""
+        """Learn the series (X, y) in its order, on top of what was learnt: `run`, for pipelines.
+
+        Parameters
+        ----------
+        X, y
+            As in `run`.
+
+        Returns
+        -------
+        OnlineEnsemble
+            This one.
+        """
         if y is None:
-            raise ValueError("OnlineEnsemble requires y to be passed, but the target y is None")
-        targets = as_float64("Y", y)
-        self.run(X, targets)
-        self._flat = targets.ndim == 1
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
+        inputs, names = self._inputs().rows(X)
+        targets, flat = targets_of(y, len(inputs), self._width())
+        self._run(inputs, targets, names, None, recorded_agents(None), None)
+        self._flat = flat
         return self
 
     def predict(self, X: ArrayLike) -> Float64:
-        """Forecast for every row of `X` as if it were the next input; none of them is learnt.
+        """Forecast for every row of `X` as if it were the next input; leaves no trace.
+
+        Parameters
+        ----------
+        X : array_like or data frame, shape (T, dx), or (T, N, p) with Precomputed, float64
 
         Returns
         -------
@@ -330,13 +296,11 @@ class OnlineEnsemble(Estimator):
         """
         if self._engines is None:
             raise not_fitted("predict was called before anything was learnt; expected fit first")
-        inputs = as_float64("X", X)
-        self._check_rows(inputs)
-        population, server = self._engines
-        mixed = population.predict_rows(server, inputs)
-        if self._pending is not None:  # a predicted step can still be learnt
-            pending = np.frombuffer(self._pending).reshape(inputs.shape[1:])
-            population.predict(server, pending)
+        inputs, names = self._inputs().rows(X)
+        try:
+            mixed = self._engines.predict_rows(inputs)
+        except ValueError as error:
+            raise with_column(error, names) from None
         return mixed[:, 0] if self._flat else mixed
 
     # ------------------------------------------------------------------ what was learnt
@@ -344,244 +308,37 @@ class OnlineEnsemble(Estimator):
     @property
     def agent_predictions(self) -> Float64:
         """The agents' last predictions, shape (N, d), a new array."""
-        return self._learnt("agent_predictions").predictions()
+        return self._learnt("agent_predictions").population.predictions()
 
     @property
     def mean_field(self) -> Float64:
         """Mean of the agents' last predictions, shape (d,)."""
-        return self._learnt("mean_field").mean_field()
+        return self._learnt("mean_field").population.mean_field()
 
     @property
     def weights(self) -> Float64:
         """The server's present weights, shape (N,), a new array."""
         if self._engines is None:
             return np.full(self.n_agents, self.mixture.total / self.n_agents)
-        return self._engines[1].weights()
+        return self._engines.server.weights()
 
     @property
     def mixture_weight(self) -> Float64:
         """Weight of the mixture against the last value, shape (d,): see `Mixture.fallback`."""
         if self._engines is None:
             return np.ones(1 if self._base is None else self._base.size)
-        return self._engines[1].mixture_weight()
+        return self._engines.server.mixture_weight()
 
     @property
     def agent_rmse(self) -> Float64:
         """Root-mean-square error of every agent over all that was learnt, shape (N,)."""
-        population = self._learnt("agent_rmse")
-        return np.sqrt(population.costs() / (max(population.steps, 1) * self.n_outputs_))
+        engines = self._learnt("agent_rmse")
+        count = max(engines.population.steps, 1) * engines.n_outputs
+        return np.sqrt(engines.population.costs() / count)
 
     @property
     def under_performer(self) -> tuple[int, float]:
         """The agent with the largest sum of squared errors, and that sum: the regret."""
-        costs = self._learnt("under_performer").costs()
+        costs = self._learnt("under_performer").population.costs()
         worst = int(np.argmax(costs))
         return worst, float(costs[worst])
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Whether something was learnt."""
-        return self._engines is not None and self._engines[0].steps > 0
-
-    # ------------------------------------------------------------------ saving
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Parameters and all that was learnt; a forecast not yet learnt is predicted again."""
-        state = {k: v for k, v in self.__dict__.items() if k != "_engines"}
-        if self._engines is not None:
-            state["_memory"] = tuple(engine.memory() for engine in self._engines)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Go on with the same bits."""
-        memory = state.pop("_memory", None)
-        self.__dict__.update(state)
-        self._engines = None
-        if memory is None:
-            return
-        population, server = self._engines = self._build()
-        population.restore(memory[0])
-        server.restore(memory[1])
-        if self._pending is not None:
-            population.predict(server, np.frombuffer(self._pending).reshape(self._input_shape))
-
-    # ------------------------------------------------------------------ inside
-
-    def _settings(self) -> dict[str, Any]:
-        """The core's settings, checked."""
-        if not isinstance(self.encoder, Encoder):
-            raise TypeError(
-                f"encoder is {self.encoder!r}; expected RandomFeatures, EchoState or Precomputed"
-            )
-        if not isinstance(self.mixture, Mixture):
-            raise TypeError(f"mixture is {self.mixture!r}; expected a memoa.Mixture")
-        numbers = ("consensus", "effort", "discount")
-        settings: dict[str, Any] = {k: as_number(k, getattr(self, k)) for k in numbers}
-        settings |= {
-            "forgetting": as_numbers("forgetting", self.forgetting),
-            "ridge": as_numbers("ridge", self.ridge),
-            "n_agents": as_int("n_agents", self.n_agents, 1),
-            "horizon": as_int("horizon", self.horizon, 1),
-            "greedy": as_choice("policy", self.policy, ("memoa", "greedy")) == "greedy",
-            "n_threads": 0 if self.n_threads is None else as_int("n_threads", self.n_threads, 1),
-        }
-        single = as_choice("dtype", str(self.dtype), ("float64", "float32")) == "float32"
-        _core.check_settings(**settings)
-        return settings | {"single": single}
-
-    def _forget(self) -> None:
-        self._engines = self._base = self._pending = None
-        self._provisional = self._flat = False
-        self._overflow_told = -1
-        self._built: dict[str, Any] = {}
-        self._drawn_seed: int | None = None
-        self._input_shape: tuple[int, ...] = ()
-        self.__dict__.pop("n_outputs_", None)
-        self.__dict__.pop("n_features_in_", None)
-
-    def _start(
-        self, inputs: Float64, base: Float64
-    ) -> tuple[_core.Population, _core.ServerMixture]:
-        """Draw the agents, now that the widths of x and y are known; always the same ones."""
-        if self._drawn_seed is None:
-            self._drawn_seed = _seed(self.random_state)
-        self._built = self._settings() | {
-            "n_inputs": inputs.size if not isinstance(self.encoder, Precomputed) else 0,
-            "n_outputs": base.size,
-            "encoder": self.encoder,
-            "mixture": self.mixture,
-            "seed": self._drawn_seed,
-        }
-        self._input_shape = inputs.shape
-        self.n_features_in_ = int(inputs.shape[-1])
-        self.n_outputs_ = int(base.size)
-        self._engines = self._build()
-        self._engines[0].observe(base)
-        return self._engines
-
-    def _build(self) -> tuple[_core.Population, _core.ServerMixture]:
-        settings = dict(self._built)
-        mixture, encoder = settings.pop("mixture"), settings.pop("encoder")
-        sizes = (settings["n_agents"], settings["n_outputs"])
-        return (
-            _core.Population(encoder=encoder._to_core(), **settings),
-            _core.ServerMixture(
-                *sizes, mixture._to_core(), settings["n_threads"], settings["single"]
-            ),
-        )
-
-    def _expected_input(self) -> tuple[str, tuple[int | None, ...]]:
-        encoder = self._built.get("encoder", self.encoder)
-        if isinstance(encoder, Precomputed):
-            shape = (self._built.get("n_agents", self.n_agents), encoder.n_features)
-            return "n_agents, n_features", shape
-        return "n_inputs", (self._built.get("n_inputs"),)
-
-    def _check_input(self, x: ArrayLike) -> Float64:
-        inputs = as_float64("x", x)
-        labels, shape = self._expected_input()
-        if self._engines is None or inputs.shape != shape:
-            require_shape("x", inputs, f"({labels}{',' if len(shape) == 1 else ''})", shape)
-        return inputs
-
-    def _require_usable(self, name: str, inputs: Float64) -> None:
-        """Finite; and what is standardised must have squares. Features given may be of any size."""
-        if isinstance(self._built.get("encoder", self.encoder), Precomputed):
-            _core.require_finite(name, inputs)
-        else:
-            _core.require_moderate(name, inputs, LARGEST["float64"])
-
-    def _check_target(self, name: str, y: ArrayLike) -> Float64:
-        target = as_float64(name, y)
-        target = target.reshape(1) if target.ndim == 0 else target
-        known = None if self._provisional else getattr(self, "n_outputs_", None)
-        require_shape(name, target, "(n_outputs,)", (known,))
-        _core.require_moderate(name, target, LARGEST[str(self.dtype)])
-        return target
-
-    def _check_rows(self, inputs: Float64) -> None:
-        labels, shape = self._expected_input()
-        if inputs.ndim == 1 and len(shape) == 1:
-            raise ValueError(
-                f"X has shape {inputs.shape}. Reshape your data: expected (n_steps, n_inputs), "
-                "X.reshape(-1, 1) for a single input"
-            )
-        if inputs.ndim == 2 and inputs.shape[1] == 0:
-            raise ValueError(
-                f"X has 0 feature(s) (shape={inputs.shape}) while a minimum of 1 is required."
-            )
-        if inputs.ndim == 2 and len(shape) == 1 and shape[0] not in (None, inputs.shape[1]):
-            raise ValueError(
-                f"X has {inputs.shape[1]} features, but OnlineEnsemble is expecting {shape[0]} "
-                "features as input: its shape is (n_steps, n_inputs)"
-            )
-        require_shape("X", inputs, f"(n_steps, {labels})", (None, *shape))
-        self._require_usable("X", inputs)
-
-    def _check_series(self, inputs: Float64, targets: Float64) -> None:
-        """All of a series is checked before any of it is learnt."""
-        self._check_rows(inputs)
-        known = None if self._provisional else getattr(self, "n_outputs_", None)
-        require_shape("Y", targets, "(n_steps, n_outputs)", (len(inputs), known))
-        _core.require_moderate("Y", targets, LARGEST[str(self.dtype)])
-
-    def _warn_of_overflow(self, population: _core.Population) -> None:
-        step, agent = population.overflow()
-        if step > self._overflow_told:
-            self._overflow_told = step
-            warnings.warn(
-                f"the numbers of agent {agent} overflowed at step {step}; it repeats the last "
-                "value there, and no sum over agents counts it",
-                RuntimeWarning,
-                stacklevel=3,
-            )
-
-    def _learnt(self, name: str) -> _core.Population:
-        if self._engines is None:
-            raise not_fitted(f"{name} was asked for before the first prediction")
-        return self._engines[0]
-
-
-def _seed(random_state: Any) -> int:
-    if random_state is None:
-        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
-    if isinstance(random_state, np.random.Generator):
-        return int(random_state.integers(2**63))
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**31 - 1))
-    return as_int("random_state", random_state, 0, below=2**64)
-
-
-def _agents(record: Any, n_agents: int) -> NDArray[np.intp]:
-    agents = np.asarray([] if record is None else record)
-    if agents.size == 0:
-        return np.zeros(0, dtype=np.intp)
-    if agents.ndim != 1 or agents.dtype.kind not in "iu":
-        raise TypeError(
-            f"record has dtype {agents.dtype} and shape {agents.shape}; expected a sequence of "
-            "agents' numbers"
-        )
-    if agents.min() < 0 or agents.max() >= n_agents:
-        raise ValueError(f"record holds {agents}; expected agents from 0 to {n_agents - 1}")
-    return np.array(agents, dtype=np.intp)  # a copy: a Run makes its arrays read-only
-
-
-def _slices(n_steps: int) -> Iterator[tuple[int, int]]:
-    """Slices of a tenth of a second's work each, so that progress and Ctrl-C come through.
-
-    Agents take a tile of steps at once while they are in the cache, so that a slice is at least
-    that long, unless it would then last more than half a second.
-    """
-    first, size = 0, 1
-    while first < n_steps:
-        began = time.perf_counter()
-        last = min(first + size, n_steps)
-        yield first, last
-        per_step = max((time.perf_counter() - began) / (last - first), 1e-9)
-        size = min(8 * max(size, TILE), int(0.1 / per_step))
-        if size < TILE:
-            size = TILE if TILE * per_step < 0.5 else max(1, size)
-        first = last
-
-
-def _short(values: Float64) -> str:
-    return np.array2string(values, threshold=6, edgeitems=2, precision=6)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from memoa import _core
@@ -205,7 +204,4 @@ class ServerMixture:
         self._core = _core.ServerMixture(
             self.n_agents, self.n_outputs, self.settings._to_core(), self.n_threads or 0
         )
-        self._core.restore({k: np.asarray(v) if k not in _COUNTS else v for k, v in memory.items()})
-
-
-_COUNTS = ("steps", "newest")
+        self._core.restore(memory)

@@ -15,7 +15,9 @@ from memoa._validate import Float64
 class Run:
     """What a population did over T steps of a series, an immutable value.
 
-    Errors are root-mean-square over steps and outputs, in units of the target.
+    Errors are root-mean-square over steps and outputs, in units of the target. The first step is
+    left out of all of them where its y was the first ever seen: it could not be predicted, and was
+    observed, not learnt (``unscored=1``). Where no other step is left they are nan.
 
     Attributes
     ----------
@@ -23,7 +25,7 @@ class Run:
         The server's forecasts.
     targets : ndarray, shape (T, d)
     initial : ndarray, shape (d,)
-        The last value seen before the run.
+        The last value seen before the run; 0 where none was.
     mean_field : ndarray, shape (T, d)
         Mean of the agents' predictions.
     agent_rmse : ndarray, shape (N,)
@@ -34,6 +36,8 @@ class Run:
         Predictions of the agents in `record`.
     record : ndarray of int
     policy : str
+    unscored : int
+        Steps at the start that no error counts: 0 or 1.
     """
 
     predictions: Float64
@@ -45,6 +49,7 @@ class Run:
     recorded: Float64
     record: NDArray[np.intp]
     policy: str
+    unscored: int = 0
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -59,12 +64,12 @@ class Run:
     @property
     def server_rmse(self) -> float:
         """Error of the server's forecasts."""
-        return _rmse(self.predictions - self.targets)
+        return self._rmse(self.predictions - self.targets)
 
     @property
     def repeat_last_rmse(self) -> float:
         """Error of repeating the last value: the baseline that hurts."""
-        return _rmse(np.diff(self.targets, axis=0, prepend=self.initial[None]))
+        return self._rmse(np.diff(self.targets, axis=0, prepend=self.initial[None]))
 
     @property
     def mean_agent_rmse(self) -> float:
@@ -99,6 +104,7 @@ class Run:
     def summary(self) -> str:
         """A few lines to print."""
         steps, outputs = self.targets.shape
+        counted = f"{steps} steps" + (f" ({steps - 1} scored)" if self.unscored else "")
         rows = [
             ("server", self.server_rmse, ""),
             ("mean agent", self.mean_agent_rmse, ""),
@@ -108,7 +114,7 @@ class Run:
         ]
         return "\n".join(
             [
-                f"{self.policy}: {len(self.agent_rmse)} agents, {steps} steps, {outputs} outputs",
+                f"{self.policy}: {len(self.agent_rmse)} agents, {counted}, {outputs} outputs",
                 "root-mean-square error of",
                 *(f"  {name:<18} {value:>12.6g}  {note}".rstrip() for name, value, note in rows),
                 f"under-performer regret {self.regret:>10.6g}",
@@ -125,6 +131,6 @@ class Run:
             f"worst_agent_rmse={self.worst_agent_rmse:.4g})"
         )
 
-
-def _rmse(errors: Float64) -> float:
-    return float(np.sqrt(np.mean(errors**2)))
+    def _rmse(self, errors: Float64) -> float:
+        scored = errors[self.unscored :]
+        return float(np.sqrt(np.mean(scored**2))) if scored.size else float("nan")

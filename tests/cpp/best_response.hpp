@@ -52,8 +52,8 @@ class AgentProblem {
     for (Index t = T - 1; t >= 0; --t) {
       const Stage stage = make_stage(t, value);
       const Eigen::LDLT<Eigen::MatrixXd> R(stage.R);
-      const auto M = game_.feature_mean(t);
-      law.gain[t] = -R.solve(M.transpose() * stage.K * game_.transition(t));
+      const auto M = map(game_.feature_mean(t));
+      law.gain[t] = -R.solve(M.transpose() * stage.K * map(game_.transition(t)));
       law.shift[t] = -R.solve(M.transpose() * (stage.K * stage.common + stage.k));
       value = back(t, value, law.gain[t], law.shift[t]);
     }
@@ -74,18 +74,18 @@ class AgentProblem {
 
   Stage make_stage(Index t, const Value& next) const {
     const double w = game_.discount(t);
-    const Eigen::VectorXd aim = game_.coupling() * mean_[t + 1] + game_.target(t);
-    const RowMatrix Q = game_.tracking();
+    const Eigen::VectorXd aim = map(game_.coupling()) * mean_[t + 1] + map(game_.target(t));
+    const RowMatrix Q = map(game_.tracking());
     Stage stage;
     stage.K = next.P + w * Q;
     stage.k = next.s - w * Q * aim;
     stage.r = next.r + w * aim.dot(Q * aim);
-    stage.common = game_.mean_transition(t) * mean_[t] + game_.drift(t);
-    const auto M = game_.feature_mean(t);
+    stage.common = map(game_.mean_transition(t)) * mean_[t] + map(game_.drift(t));
+    const auto M = map(game_.feature_mean(t));
     stage.R = M.transpose() * stage.K * M;
     for (Index column = 0; column < game_.n_features(); ++column)
       stage.R(column, column) +=
-          (stage.K * game_.feature_cov(t, column)).trace() + w * game_.effort();
+          (stage.K * map(game_.feature_cov(t, column))).trace() + w * game_.effort();
     return stage;
   }
 
@@ -93,7 +93,7 @@ class AgentProblem {
   /// x'Kx + 2 x'K M b + b'R b + 2 k'(x + M b) + r,  x = A y + common.
   Value back(Index t, const Value& next, const RowMatrix& G, const Eigen::VectorXd& h) const {
     const Stage s = make_stage(t, next);
-    const RowMatrix A = game_.transition(t), M = game_.feature_mean(t);
+    const RowMatrix A = map(game_.transition(t)), M = map(game_.feature_mean(t));
     const RowMatrix cross = A.transpose() * s.K * M * G;
     const Eigen::VectorXd& a = s.common;
     const Eigen::VectorXd Ka = s.K * a + s.k;
@@ -114,8 +114,8 @@ inline Law along(const Policy& policy, const std::vector<double>& path) {
   Law law;
   for (Index t = 0; t < policy.horizon; ++t) {
     const VectorMap mean(path.data() + t * policy.mean_size, policy.mean_size);
-    law.gain.push_back(policy.gain_at(t));
-    law.shift.push_back(policy.mean_gain_at(t) * mean + policy.offset_at(t));
+    law.gain.push_back(map(policy.gain_at(t)));
+    law.shift.push_back(map(policy.mean_gain_at(t)) * mean + map(policy.offset_at(t)));
   }
   return law;
 }

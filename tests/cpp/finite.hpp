@@ -41,11 +41,13 @@ inline GameData one_stage(double coupling) {
 inline double distance_from_own_flow(const Game& game, const Policy& policy) {
   double largest = 0.0;
   for (Index t = 0; t < game.horizon(); ++t) {
-    const RowMatrix map = game.transition(t) + game.mean_transition(t) +
-                          game.feature_mean(t) * (policy.gain_at(t) + policy.mean_gain_at(t));
-    const Eigen::VectorXd shift = game.drift(t) + game.feature_mean(t) * policy.offset_at(t);
-    largest = std::max({largest, (map - policy.mean_map_at(t)).cwiseAbs().maxCoeff(),
-                        (shift - policy.mean_shift_at(t)).cwiseAbs().maxCoeff()});
+    const RowMatrix closed =
+        map(game.transition(t)) + map(game.mean_transition(t)) +
+        map(game.feature_mean(t)) * (map(policy.gain_at(t)) + map(policy.mean_gain_at(t)));
+    const Eigen::VectorXd shift =
+        map(game.drift(t)) + map(game.feature_mean(t)) * map(policy.offset_at(t));
+    largest = std::max({largest, (closed - map(policy.mean_map_at(t))).cwiseAbs().maxCoeff(),
+                        (shift - map(policy.mean_shift_at(t))).cwiseAbs().maxCoeff()});
   }
   return largest;
 }

@@ -49,6 +49,15 @@ Seen see(const BasicPopulation<Real>& population) {
   return seen;
 }
 
+/// A population that has seen a y of zeros, so that every step of a stream is learnt.
+template <class Real = double>
+BasicPopulation<Real> started(const PopulationSettings& settings) {
+  BasicPopulation<Real> population(settings);
+  const std::vector<double> zero(static_cast<std::size_t>(settings.n_outputs), 0.0);
+  population.observe(zero.data());
+  return population;
+}
+
 template <class Real>
 void follow(BasicPopulation<Real>& population, const Stream& stream, Index first, Index last) {
   for (Index t = first; t < last; ++t) {

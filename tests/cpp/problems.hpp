@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memoa/eigen.hpp>
 #include <memoa/memoa.hpp>
 #include <random>
 

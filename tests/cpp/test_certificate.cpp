@@ -72,10 +72,12 @@ TEST_CASE("with a billion agents the costs are those of one agent along the flow
     const Start start = random_start(4, size.d);
     Policy law = other_law(game);
     for (Index t = 0; t < size.T; ++t) {  // its own flow, by (1.1)
-      const RowMatrix map = game.transition(t) + game.mean_transition(t) +
-                            game.feature_mean(t) * (law.gain_at(t) + law.mean_gain_at(t));
-      const Eigen::VectorXd shift = game.drift(t) + game.feature_mean(t) * law.offset_at(t);
-      std::copy_n(map.data(), map.size(), law.mean_map.begin() + t * map.size());
+      const RowMatrix closed =
+          map(game.transition(t)) + map(game.mean_transition(t)) +
+          map(game.feature_mean(t)) * (map(law.gain_at(t)) + map(law.mean_gain_at(t)));
+      const Eigen::VectorXd shift =
+          map(game.drift(t)) + map(game.feature_mean(t)) * map(law.offset_at(t));
+      std::copy_n(closed.data(), closed.size(), law.mean_map.begin() + t * closed.size());
       std::copy_n(shift.data(), shift.size(), law.mean_shift.begin() + t * shift.size());
     }
     const std::vector<double> path = law.mean_path(start.mean.data());

@@ -94,10 +94,11 @@ TEST_CASE("the mean field's flow is the mean of the agents that play the policy"
     Random random(9);
     for (Index t = 0; t < size.T; ++t) {
       const Eigen::VectorXd m = random.vector(size.d);
-      const Eigen::VectorXd b = (policy.gain_at(t) + policy.mean_gain_at(t)) * m;
-      const Eigen::VectorXd next = (game.transition(t) + game.mean_transition(t)) * m +
-                                   game.drift(t) + game.feature_mean(t) * (b + policy.offset_at(t));
-      const Eigen::VectorXd flow = policy.mean_map_at(t) * m + policy.mean_shift_at(t);
+      const Eigen::VectorXd b = (map(policy.gain_at(t)) + map(policy.mean_gain_at(t))) * m;
+      const Eigen::VectorXd next = (map(game.transition(t)) + map(game.mean_transition(t))) * m +
+                                   map(game.drift(t)) +
+                                   map(game.feature_mean(t)) * (b + map(policy.offset_at(t)));
+      const Eigen::VectorXd flow = map(policy.mean_map_at(t)) * m + map(policy.mean_shift_at(t));
       CHECK((next - flow).cwiseAbs().maxCoeff() < 1e-12);
     }
   }
@@ -112,8 +113,8 @@ TEST_CASE("act is gain y + mean_gain m + offset for every agent") {
   RowMatrix control(5, 4);
   policy.act(1, y.data(), 5, m.data(), control.data());
   for (Index i = 0; i < 5; ++i) {
-    const Eigen::VectorXd expected =
-        policy.gain_at(1) * y.row(i).transpose() + policy.mean_gain_at(1) * m + policy.offset_at(1);
+    const Eigen::VectorXd expected = map(policy.gain_at(1)) * y.row(i).transpose() +
+                                     map(policy.mean_gain_at(1)) * m + map(policy.offset_at(1));
     CHECK((control.row(i).transpose() - expected).cwiseAbs().maxCoeff() < 1e-14);
   }
 }
@@ -128,15 +129,16 @@ TEST_CASE("types that are alike are one type") {
     CHECK(distance(of_type.gain, one.gain) < 1e-13);
     CHECK(distance(of_type.offset, one.offset) < 1e-13);
     for (Index t = 0; t < 4; ++t) {
-      RowMatrix on_mean = RowMatrix::Zero(3, d), map = RowMatrix::Zero(d, d);
+      RowMatrix on_mean = RowMatrix::Zero(3, d), closed = RowMatrix::Zero(d, d);
       for (Index j = 0; j < K; ++j) {
-        on_mean += of_type.mean_gain_at(t).middleCols(j * d, d);
-        map += of_type.mean_map_at(t).block(d, j * d, d, d);
+        on_mean += map(of_type.mean_gain_at(t)).middleCols(j * d, d);
+        closed += map(of_type.mean_map_at(t)).block(d, j * d, d, d);
       }
-      CHECK((on_mean - one.mean_gain_at(t)).cwiseAbs().maxCoeff() < 1e-13);
-      CHECK((map - one.mean_map_at(t)).cwiseAbs().maxCoeff() < 1e-13);
-      CHECK((of_type.mean_shift_at(t).tail(d) - one.mean_shift_at(t)).cwiseAbs().maxCoeff() <
-            1e-13);
+      CHECK((on_mean - map(one.mean_gain_at(t))).cwiseAbs().maxCoeff() < 1e-13);
+      CHECK((closed - map(one.mean_map_at(t))).cwiseAbs().maxCoeff() < 1e-13);
+      CHECK((map(of_type.mean_shift_at(t)).tail(d) - map(one.mean_shift_at(t)))
+                .cwiseAbs()
+                .maxCoeff() < 1e-13);
     }
   }
 }
@@ -158,9 +160,9 @@ TEST_CASE("every type's policy is its best response to the joint flow") {
         CHECK((played.shift[t] - best.shift[t]).cwiseAbs().maxCoeff() < 1e-11);
         Eigen::VectorXd average = Eigen::VectorXd::Zero(d);
         for (Index j = 0; j < 3; ++j) average += shares[j] * VectorMap(&path[(t * 3 + j) * d], d);
-        mean = (games[k].transition(t) * mean + games[k].mean_transition(t) * average +
-                games[k].drift(t) +
-                games[k].feature_mean(t) * (played.gain[t] * mean + played.shift[t]))
+        mean = (map(games[k].transition(t)) * mean + map(games[k].mean_transition(t)) * average +
+                map(games[k].drift(t)) +
+                map(games[k].feature_mean(t)) * (played.gain[t] * mean + played.shift[t]))
                    .eval();
         const VectorMap flow(&path[((t + 1) * 3 + static_cast<Index>(k)) * d], d);
         CHECK((mean - flow).cwiseAbs().maxCoeff() < 1e-12);

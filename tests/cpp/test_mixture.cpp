@@ -203,7 +203,20 @@ TEST_CASE("a restored server goes on with the same bits") {
   ServerMixture server(40, 2, Mixture{4});
   follow(server, before);
   ServerMixture other(40, 2, Mixture{5});
-  CHECK(contains(refusal([&] { other.restore(server.memory()); }), "memory"));
+  CHECK(names(refusal([&] { other.restore(server.memory()); }), "memory.errors has 320 numbers"));
+  const auto refused = [&](auto change) {
+    MixtureMemory memory = server.memory();
+    change(memory);
+    return refusal([&] { server.restore(memory); });
+  };
+  const std::vector<double> weights = weights_of(server);
+  using M = MixtureMemory;
+  CHECK(names(refused([](M& m) { m.newest = 4; }), "memory.newest is 4"));
+  CHECK(names(refused([](M& m) { m.newest = -1; }), "memory.newest is -1"));
+  CHECK(names(refused([](M& m) { m.steps = -1; }), "memory.steps is -1"));
+  CHECK(names(refused([](M& m) { m.losses.pop_back(); }), "memory.losses has 5 numbers"));
+  CHECK(names(refused([](M& m) { m.gram[9] = NAN; }), "memory.gram holds nan at [1, 1]"));
+  CHECK(weights_of(server) == weights);
 }
 
 TEST_CASE("bad input is named and changes nothing") {
@@ -213,11 +226,16 @@ TEST_CASE("bad input is named and changes nothing") {
   const std::vector<double> weights = weights_of(server);
   std::vector<double> bad(6, 0.0);
   bad[4] = NAN;
-  const double y = 0.0, infinite = INFINITY;
+  const double y = 0.0, infinite = INFINITY, large = -2e150, for_float = 2e15;
   double mixed = 0.0;
   CHECK(names(refusal([&] { server.predict(bad.data(), &mixed); }), "predictions"));
   CHECK(contains(refusal([&] { server.update(bad.data(), &y); }), "[4, 0]"));
   CHECK(names(refusal([&] { server.update(window.yhat(0), &infinite); }), "target"));
+  CHECK(names(refusal([&] { server.update(window.yhat(0), &large); }), "target holds -2e+150"));
+  bad[4] = large;
+  CHECK(names(refusal([&] { server.predict(bad.data(), &mixed); }), "predictions holds -2e+150"));
+  ServerMixtureF32 narrow(6, 1);
+  CHECK(names(refusal([&] { narrow.update(window.yhat(0), &for_float); }), "target holds 2e+15"));
   CHECK(server.steps() == 5);
   CHECK(weights_of(server) == weights);
   CHECK_THROWS_AS(server.settle(&y), std::logic_error);

@@ -39,8 +39,9 @@ TEST_CASE("one agent has nobody to play against: its optimum is the social one")
     const Game game(random_game(120 + size.d, size.T, size.d, size.p));
     const Policy alone = solve_nash(game, 1), optimum = solve_social_optimum(game, 1.0);
     for (Index t = 0; t < size.T; ++t) {  // its own prediction is the mean
-      const RowMatrix one = alone.gain_at(t) + alone.mean_gain_at(t);
-      CHECK((one - optimum.gain_at(t) - optimum.mean_gain_at(t)).cwiseAbs().maxCoeff() < 1e-12);
+      const RowMatrix one = map(alone.gain_at(t)) + map(alone.mean_gain_at(t));
+      CHECK((one - map(optimum.gain_at(t)) - map(optimum.mean_gain_at(t))).cwiseAbs().maxCoeff() <
+            1e-12);
     }
     CHECK(distance(alone.offset, optimum.offset) < 1e-12);
   }

@@ -37,21 +37,21 @@ TEST_CASE("factors of covariances, singular ones too, give the covariances back"
   problems::Random random(4);
   constexpr Index kAgents = 37;
   for (Index d = 1; d <= 5; ++d) {
-    std::vector<double> planes(detail::packed_size(d) * detail::kPlane);
+    std::vector<double> planes(detail::n_entries(d) * detail::kPlane);
     std::vector<RowMatrix> wanted;
     for (Index i = 0; i < kAgents; ++i) {
       const RowMatrix root = random.matrix(d, 1 + i % d);  // of any rank
       wanted.push_back(root * root.transpose());
       for (Index a = 0; a < d; ++a)
         for (Index b = 0; b <= a; ++b)
-          planes[detail::packed(a, b) * detail::kPlane + i] = wanted.back()(a, b);
+          planes[detail::plane_of(a, b) * detail::kPlane + i] = wanted.back()(a, b);
     }
     detail::factorise_planes(planes.data(), d, kAgents);
     for (Index i = 0; i < kAgents; ++i) {
       RowMatrix lower = RowMatrix::Zero(d, d);
       for (Index a = 0; a < d; ++a)
         for (Index b = 0; b <= a; ++b)
-          lower(a, b) = planes[detail::packed(a, b) * detail::kPlane + i];
+          lower(a, b) = planes[detail::plane_of(a, b) * detail::kPlane + i];
       const RowMatrix& cov = wanted[static_cast<std::size_t>(i)];
       CHECK((lower * lower.transpose() - cov).cwiseAbs().maxCoeff() < 1e-7);
     }

@@ -35,14 +35,14 @@ TEST_CASE("players who are alike play the exact Nash policy") {
         for (Index i = 0; i < n; ++i) {
           const Index row = t * n + i;
           const MatrixMap gain(&stacked.gain[row * p * n * d], p, n * d);
-          const RowMatrix other = exact.mean_gain_at(t) / static_cast<double>(n);
+          const RowMatrix other = map(exact.mean_gain_at(t)) / static_cast<double>(n);
           for (Index j = 0; j < n; ++j) {
             RowMatrix expected = other;
-            if (j == i) expected += exact.gain_at(t);
+            if (j == i) expected += map(exact.gain_at(t));
             CHECK((gain.middleCols(j * d, d) - expected).cwiseAbs().maxCoeff() < 1e-12);
           }
           const VectorMap offset(&stacked.offset[row * p], p);
-          CHECK((offset - exact.offset_at(t)).cwiseAbs().maxCoeff() < 1e-12);
+          CHECK((offset - map(exact.offset_at(t))).cwiseAbs().maxCoeff() < 1e-12);
         }
     }
 }
@@ -64,7 +64,8 @@ TEST_CASE("one player with the server's cost tracks the server's target") {
   const Policy same = solve_nash(Game(alone), 1);
   std::vector<double> gain;
   for (Index t = 0; t < T; ++t)
-    problems::append(gain, same.gain_at(t) + same.mean_gain_at(t));  // the mean is its own
+    problems::append(gain,
+                     map(same.gain_at(t)) + map(same.mean_gain_at(t)));  // the mean is its own
   CHECK(distance(found.gain, gain) < 1e-12);
   CHECK(distance(found.offset, same.offset) < 1e-12);
 }

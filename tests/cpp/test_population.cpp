@@ -5,6 +5,7 @@
 using namespace memoa;
 using problems::random_stream;
 using problems::Stream;
+using tests::contains;
 using tests::distance;
 using tests::follow;
 using tests::kEncoders;
@@ -13,6 +14,7 @@ using tests::refusal;
 using tests::see;
 using tests::Seen;
 using tests::settings_of;
+using tests::started;
 
 namespace {
 
@@ -55,10 +57,10 @@ TEST_CASE("the encoders encode what their documentation says") {
   const Stream stream = random_stream(1, 25, 3, 2);
   for (const Encoder& encoder : kEncoders) {
     PopulationSettings settings = settings_of(N, stream, encoder);
-    Population inside(settings);
+    Population inside = started(settings);
     const Index p = n_features(encoder);
     settings.encoder = Precomputed{p};
-    Population outside(settings);
+    Population outside = started(settings);
     const std::vector<double> features = encode(encoder, stream, N, settings.seed);
     for (Index t = 0; t < stream.n_steps; ++t) {
       inside.predict(stream.x(t));
@@ -110,13 +112,13 @@ TEST_CASE("an agent of a type forecasts as in a population of that type alone") 
   PopulationSettings settings = settings_of(N, stream, {}, PolicyKind::greedy);
   settings.forgetting = forgetting;
   settings.ridge = ridge;
-  Population mixed(settings);
+  Population mixed = started(settings);
   follow(mixed, stream, 0, stream.n_steps);
   const Seen seen = see(mixed);
   for (Index k = 0; k < 3; ++k) {
     settings.forgetting = {forgetting[k]};
     settings.ridge = {ridge[k]};
-    Population pure(settings);
+    Population pure = started(settings);
     follow(pure, stream, 0, stream.n_steps);
     const Seen alone = see(pure);
     for (Index i = k; i < N; i += 3) {
@@ -135,9 +137,9 @@ TEST_CASE("over one stage an agent's prediction is stationary for its cost") {
   settings.horizon = 1;
   settings.consensus = 0.7;
   settings.effort = 0.2;
-  Population nash(settings);
+  Population nash = started(settings);
   settings.policy = PolicyKind::greedy;
-  Population greedy(settings);  // learns the same, and shows the forecasts c
+  Population greedy = started(settings);  // learns the same, and shows the forecasts c
   for (Index t = 0; t < stream.n_steps; ++t) {
     nash.predict(stream.x(t));
     greedy.predict(stream.x(t));
@@ -185,7 +187,7 @@ TEST_CASE("without consensus and effort the policy is greedy") {
 
 TEST_CASE("costs are sums of squared errors, and the worst one counts from the mark") {
   const Stream stream = random_stream(6, 12, 2, 2);
-  Population population(settings_of(10, stream));
+  Population population = started(settings_of(10, stream));
   std::vector<double> costs(10, 0.0), at_mark(10, 0.0);
   for (Index t = 0; t < stream.n_steps; ++t) {
     if (t == 6) {
@@ -201,6 +203,9 @@ TEST_CASE("costs are sums of squared errors, and the worst one counts from the m
     double worst = 0.0;
     for (Index i = 0; i < 10; ++i) worst = std::max(worst, costs[i] - at_mark[i]);
     CHECK(population.worst_cost() == doctest::Approx(worst));
+    std::vector<double> since(10);
+    population.costs_since_mark(since.data());
+    for (Index i = 0; i < 10; ++i) CHECK(std::abs(since[i] - (costs[i] - at_mark[i])) < 1e-10);
   }
   CHECK(distance(see(population).costs, costs) < 1e-10);
 }
@@ -228,21 +233,25 @@ TEST_CASE("a prediction leaves no trace until it is learnt") {
       follow(b, stream, t, t + 1);
     }
     CHECK(see(a) == see(b));
-    CHECK(a.steps() == 9);
+    CHECK(a.steps() == 8);  // the first y was observed
   }
 }
 
 TEST_CASE("refused input changes nothing") {
   const Stream stream = random_stream(9, 10, 2, 2);
   Population a(settings_of(10, stream)), b(settings_of(10, stream));
-  const std::vector<double> bad{0.0, NAN};
+  const std::vector<double> bad{0.0, NAN}, large{0.0, -2e150};
   for (Index t = 0; t < stream.n_steps; ++t) {
     CHECK(names(refusal([&] { b.learn(stream.y(t)); }), "x was not predicted"));
     CHECK(names(refusal([&] { b.observe(bad.data()); }), "y holds nan at [1]"));
     CHECK(names(refusal([&] { b.predict(bad.data()); }), "x holds nan at [1]"));
+    for (const std::string& message :
+         {refusal([&] { b.observe(large.data()); }), refusal([&] { b.predict(large.data()); })})
+      CHECK(contains(message, " holds -2e+150 at [1]; expected numbers of at most 1e+150"));
     b.predict(stream.x(t));
     CHECK(names(refusal([&] { b.predict(bad.data()); }), "x"));
     CHECK(names(refusal([&] { b.learn(bad.data()); }), "y"));
+    CHECK(names(refusal([&] { b.learn(large.data()); }), "y holds -2e+150"));
     CHECK(b.is_pending());
     b.learn(stream.y(t));
     follow(a, stream, t, t + 1);
@@ -261,6 +270,43 @@ TEST_CASE("observe replaces the base and drops what was predicted") {
   CHECK_FALSE(population.is_pending());
   population.predict(stream.x(0));
   CHECK(see(population).predictions == std::vector<double>(4, 7.0));  // nothing learnt yet
+}
+
+TEST_CASE("float32 refuses what it cannot square, features of any size are taken") {
+  PopulationSettings settings;
+  settings.n_agents = 2;
+  PopulationF32 narrow(settings);
+  const double y = 2e15, x = 1e149, far = 1e300;
+  CHECK(names(refusal([&] { narrow.observe(&y); }), "y holds 2e+15 at [0]; expected numbers of"));
+  CHECK(refusal([&] { narrow.predict(&x); }).empty());  // standardised in double
+  CHECK(names(refusal([&] { narrow.predict(&far); }), "x holds 1e+300"));
+  settings.encoder = Precomputed{1};
+  PopulationF32 given(settings);
+  const double features[] = {1e300, 1.0};
+  CHECK(refusal([&] { given.predict(features); }).empty());
+}
+
+TEST_CASE("the first y ever seen is observed, not learnt") {
+  const Stream stream = random_stream(11, 8, 2, 2);
+  for (const Encoder& encoder : kEncoders) {
+    Population learning(settings_of(10, stream, encoder)),
+        observing(settings_of(10, stream, encoder));
+    CHECK_FALSE(learning.has_seen());
+    learning.predict(stream.x(0));
+    CHECK(see(learning).predictions == std::vector<double>(20, 0.0));
+    CHECK(see(learning).mean_field == std::vector<double>(2, 0.0));
+    learning.learn(stream.y(0));
+    observing.observe(stream.y(0));
+    CHECK(learning.has_seen());
+    CHECK(learning.steps() == 0);
+    CHECK(see(learning).costs == std::vector<double>(10, 0.0));
+    follow(learning, stream, 1, 8);
+    follow(observing, stream, 1, 8);
+    CHECK(see(learning) == see(observing));
+    CHECK(learning.memory().gram == observing.memory().gram);
+    CHECK(learning.memory().reservoir == observing.memory().reservoir);
+    CHECK(learning.memory().standardiser.squares == observing.memory().standardiser.squares);
+  }
 }
 
 TEST_CASE("an agent without features repeats the base, at any discount") {

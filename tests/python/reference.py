@@ -334,11 +334,12 @@ class Ensemble:
         self.weights = None
         self.history: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def start(self, n_inputs, base):
-        p, d = self.encoder.p, len(base)
+    def start(self, n_inputs, d, base=None):
+        """The base is the value seen before the first step; None where none was."""
+        p = self.encoder.p
         self.weights = [self.encoder.start(self.seed, i, n_inputs) for i in range(self.n)]
         self.gram, self.cross = np.zeros((self.n, p, p)), np.zeros((self.n, p, d))
-        self.base, self.cost = np.array(base, float), np.zeros(self.n)
+        self.base, self.cost = base, np.zeros(self.n)
         self.fallback = Fallback(d)
         self.steps, self.count, self.mean, self.m2 = 0, 0, np.zeros(n_inputs), np.zeros(n_inputs)
 
@@ -353,6 +354,10 @@ class Ensemble:
 
     def predict(self, x):
         p = self.encoder.p
+        if self.base is None:  # nothing is known, nothing is counted
+            self.forecast = np.zeros((self.n, self.cross.shape[2]))
+            self.mean_field = self.forecast.mean(axis=0)
+            return self.mean_field
         x = x if isinstance(self.encoder, Precomputed) else self.standardise(x)
         self.z = np.array([self.encoder.encode(w, x) for w in self.weights])
         c = np.array(
@@ -389,6 +394,9 @@ class Ensemble:
         return mixture_weights(errors, offsets, **settings)
 
     def learn(self, y):
+        if self.base is None:  # observed, not learnt
+            self.base = y
+            return
         for i in range(self.n):
             self.encoder.commit(self.weights[i], self.z[i])
             keep = self.forgetting[i]
@@ -397,18 +405,18 @@ class Ensemble:
         self.cost += ((y - self.forecast) ** 2).sum(axis=1)  # step 6
         self.fallback.compare(y - self.base, y - self.mixed)
         self.history = [*self.history, (self.forecast - y, y)][-max(self.window, 1) :]
-        self.base = np.array(y, float)
+        self.base = y
         self.steps += 1
 
-    def run(self, xs, ys, initial):
-        """Predict, learn, repeat; returns server forecasts, agents' RMSE and the mean field."""
+    def run(self, xs, ys, initial=None):
+        """Predict, learn, repeat; returns server forecasts, agents' RMSE, mean field, agents."""
         n_inputs = 0 if isinstance(self.encoder, Precomputed) else xs.shape[1]
-        self.start(n_inputs, initial)
+        self.start(n_inputs, ys.shape[1], initial)
         server, means, agents = [], [], []
         for x, y in zip(xs, ys):
             server.append(self.predict(x))
             means.append(self.mean_field)
             agents.append(self.forecast)
             self.learn(y)
-        rmse = np.sqrt(self.cost / ys.size)
+        rmse = np.sqrt(self.cost / (self.steps * ys.shape[1]))
         return np.array(server), rmse, np.array(means), np.array(agents)

@@ -23,13 +23,13 @@ QUICK = {
     "sizes": (2, 10, 100, 1_000, 10_000),
     "simulate_up_to": 100,
     "centralized_seconds": 0.0,  # N = 2 alone: how far a patience reaches depends on the machine
+    "monte_carlo_runs": 50,
 }
 
 
 @pytest.fixture(autouse=True)
 def _quick_in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(measure, "MONTE_CARLO_RUNS", 50)
     # Only time may differ by more than its bound on a busy machine: seconds count calls here.
     monkeypatch.setattr(measure, "_timed", lambda solve: 1e-3)
     monkeypatch.setattr(command, "verify", partial(verify, **QUICK))

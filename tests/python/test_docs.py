@@ -66,7 +66,7 @@ def test_pictures_of_a_page_are_there_and_light(page: Path) -> None:
 
 
 def test_the_table_of_the_readme_is_the_reports() -> None:
-    """Made by `memoa experiments --only forecasting --out docs`, and copied."""
+    """Made by `python bench/experiments --only forecasting --out docs`, and copied."""
     readme, report = (
         (ROOT / name).read_text(encoding="utf-8").splitlines()
         for name in ("README.md", "docs/experiments.md")

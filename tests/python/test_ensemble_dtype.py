@@ -100,7 +100,7 @@ def test_it_takes_half_the_memory() -> None:
     for dtype in ("float64", "float32"):
         model = memoa.OnlineEnsemble(10_000, memoa.RandomFeatures(8), dtype=dtype)
         steps(model, x, y)
-        engine = model._engines[0]
+        engine = model._learnt("bytes").population
         assert isinstance(engine, _core.Population)
         sizes.append(engine.bytes)
     assert 0.45 < sizes[1] / sizes[0] < 0.55

@@ -33,8 +33,11 @@ BAD_X: list[tuple[Any, type[Exception], str]] = [
     (1.0, ValueError, r"x has shape \(\); expected \(n_inputs,\)"),
     ([[1.0, 2.0]], ValueError, r"x has shape \(1, 2\); expected \(n_inputs,\)"),
     (["1", "2"], TypeError, "x has dtype <U1; expected float64"),
-    ([1j, 0], TypeError, "x has dtype complex128; expected float64"),
-    ([None, 1.0], TypeError, "x has dtype object; expected float64"),
+    ([1j, 0], ValueError, "Complex data not supported: x has dtype complex128; expected real"),
+    ([None, 1.0], TypeError, r"x\[0\] is None: float\(\) argument must be"),
+    (["warm", 1.0, 2], TypeError, "x has dtype <U32; expected float64"),
+    (np.array(["1", 2.0], object), TypeError, r"x\[0\] is '1' of type str; expected a number"),
+    ([10**400, 0], ValueError, r"x\[0\] is too large for a float64"),
     ([[1.0], [1.0, 2.0]], ValueError, "x is ragged; expected a rectangular array"),
 ]
 BAD_Y: list[tuple[Any, type[Exception], str]] = [
@@ -44,7 +47,7 @@ BAD_Y: list[tuple[Any, type[Exception], str]] = [
     ([], ValueError, r"y has shape \(0,\); expected \(n_outputs,\)"),
     ([[1.0, 2.0]], ValueError, r"y has shape \(1, 2\); expected \(n_outputs,\)"),
     ("1", TypeError, "y has dtype <U1; expected float64"),
-    ([1j, 0], TypeError, "y has dtype complex128; expected float64"),
+    ([1j, 0], ValueError, "Complex data not supported: y has dtype complex128; expected real"),
     (None, TypeError, "y has dtype object; expected float64"),
 ]
 BAD_RUN: list[tuple[dict[str, Any], type[Exception], str]] = [
@@ -58,16 +61,17 @@ BAD_RUN: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"initial": "ab"}, TypeError, "initial has dtype <U2; expected float64"),
     ({"X": X[:-1]}, ValueError, r"[XY] has shape .*; expected .*"),
     ({"X": X[0]}, ValueError, r"X has shape \(2,\)\. Reshape your data"),
-    ({"X": X[:0], "Y": Y[:0]}, ValueError, r"Y has shape \(0, 2\); expected \(n_steps, "),
+    ({"X": X[:0], "Y": Y[:0]}, ValueError, r"X has shape \(0, 2\); expected \(n_steps, "),
     ({"X": X[:, :0]}, ValueError, r"X has 0 feature\(s\) \(shape=\(14, 0\)\)"),
     ({"X": X[:, None]}, ValueError, r"X has shape \(14, 1, 2\)"),
     ({"Y": Y[:, :0]}, ValueError, r"Y has shape \(14, 0\); expected"),
     ({"Y": Y[..., None]}, ValueError, r"Y has shape \(14, 2, 1\); expected"),
     ({"Y": 1.0}, ValueError, r"Y has shape \(\); expected"),
-    ({"X": X.astype(object)}, TypeError, "X has dtype object; expected float64"),
-    ({"Y": Y.astype(complex)}, TypeError, "Y has dtype complex128; expected float64"),
-    ({"record": [0, 6]}, ValueError, r"record holds \[0 6\]; expected agents from 0 to 5"),
-    ({"record": [-1]}, ValueError, r"record holds \[-1\]; expected agents from 0 to 5"),
+    ({"X": X.astype(str)}, TypeError, "X has dtype <U32; expected float64"),
+    ({"X": X.astype(object) + 1j}, TypeError, r"X\[0, 0\] is .*: float\(\) argument must be"),
+    ({"Y": Y.astype(complex)}, ValueError, "Complex data not supported: Y has dtype complex128"),
+    ({"record": [0, 6]}, ValueError, "record holds agent 6; expected agents from 0 to 5"),
+    ({"record": [-1]}, ValueError, "record holds agent -1; expected agents from 0 to 5"),
     ({"record": [0.5]}, TypeError, "record has dtype float64 .*; expected a sequence of"),
     ({"record": 3}, TypeError, r"record has dtype int64 and shape \(\); expected a sequence"),
 ]  # fmt: skip
@@ -79,8 +83,12 @@ def attempts() -> list[Any]:
     """Calls that every ensemble refuses, whatever it has learnt."""
     cases: list[tuple[str, Attempt, type[Exception], str]] = []
     for x, error, message in BAD_X:
-        cases.append((f"predict_one {x}", lambda m, x=x: m.predict_one(x), error, message))
-        cases.append((f"learn_one {x}", lambda m, x=x: m.learn_one(x, OK), error, "x "))
+        cases.append(
+            (f"predict_one {str(x)[:20]}", lambda m, x=x: m.predict_one(x), error, message)
+        )
+        cases.append(
+            (f"learn_one {str(x)[:20]}", lambda m, x=x: m.learn_one(x, OK), error, message)
+        )
     for y, error, message in BAD_Y:
         cases.append((f"observe {y}", lambda m, y=y: m.observe(y), error, message))
     for change, error, message in BAD_RUN:
@@ -208,9 +216,9 @@ def test_precomputed_features_of_another_shape_are_refused() -> None:
         ({"encoder": "relu"}, TypeError, "encoder is 'relu'; expected RandomFeatures, EchoState"),
         ({"encoder": None}, TypeError, "encoder is None; expected RandomFeatures, EchoState"),
         ({"policy": "nash"}, ValueError, "policy is 'nash'; expected one of 'memoa', 'greedy'"),
-        ({"consensus": -1.0}, ValueError, "consensus is -1.0.*; expected a number from 0 to 1e12"),
-        ({"effort": -0.5}, ValueError, "effort is -0.5.*; expected a positive finite number"),
-        ({"effort": 0}, ValueError, "effort is 0.0.*; expected a positive finite number"),
+        ({"consensus": -1.0}, ValueError, "consensus is -1; expected a number from 0 to 1e12"),
+        ({"effort": -0.5}, ValueError, "effort is -0.5; expected a positive finite number"),
+        ({"effort": 0}, ValueError, "effort is 0; expected a positive finite number"),
         ({"effort": "1"}, TypeError, "effort is '1' of type str; expected a number"),
         ({"effort": 1j}, TypeError, "effort is 1j of type complex; expected a number"),
         (
@@ -220,14 +228,14 @@ def test_precomputed_features_of_another_shape_are_refused() -> None:
         ),
         ({"horizon": 0}, ValueError, "horizon is 0; expected an integer of at least 1"),
         ({"horizon": 8.0}, TypeError, "horizon is 8.0 of type float; expected an integer"),
-        ({"discount": -0.1}, ValueError, "discount is -0.1.*; expected a finite rate >= 0"),
+        ({"discount": -0.1}, ValueError, "discount is -0.1; expected a finite rate >= 0"),
         ({"discount": np.inf}, ValueError, "discount is inf; expected a finite rate >= 0"),
-        ({"forgetting": 0.0}, ValueError, r"forgetting is 0.0.*; expected a number in \(0, 1\]"),
-        ({"forgetting": 1.1}, ValueError, r"forgetting is 1.1.*; expected a number in \(0, 1\]"),
+        ({"forgetting": 0.0}, ValueError, r"forgetting is 0; expected a number in \(0, 1\]"),
+        ({"forgetting": 1.1}, ValueError, r"forgetting is 1.1; expected a number in \(0, 1\]"),
         ({"ridge": np.nan}, ValueError, "ridge is nan; expected a positive finite number"),
-        ({"ridge": 0.0}, ValueError, "ridge is 0.0.*; expected a positive finite number"),
-        ({"ridge": [1.0, -2.0]}, ValueError, r"ridge\[1\] is -2.0.*; expected a positive finite"),
-        ({"forgetting": (0.9, 1, 2)}, ValueError, r"forgetting\[2\] is 2.0.*; expected a number"),
+        ({"ridge": 0.0}, ValueError, "ridge is 0; expected a positive finite number"),
+        ({"ridge": [1.0, -2.0]}, ValueError, r"ridge\[1\] is -2; expected a positive finite"),
+        ({"forgetting": (0.9, 1, 2)}, ValueError, r"forgetting\[2\] is 2; expected a number"),
         ({"forgetting": ()}, ValueError, "forgetting is empty; expected a number, or one per type"),
         ({"ridge": np.zeros(0)}, ValueError, "ridge is empty; expected a number, or one per type"),
         ({"forgetting": "98"}, TypeError, "forgetting is '98' of type str; expected a number"),
@@ -247,9 +255,17 @@ def test_precomputed_features_of_another_shape_are_refused() -> None:
 def test_bad_settings(change: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         memoa.OnlineEnsemble(**change)
-    model = memoa.OnlineEnsemble(4).set_params(**change)
+    model = memoa.OnlineEnsemble(4).fit(X, Y)
+    before = model.get_params()
+    with pytest.raises(error, match=message):
+        model.set_params(**({"effort": 7.0, "horizon": 7} | change))
+    assert model.get_params() == before
+    for name, value in change.items():
+        setattr(model, name, value)
     with pytest.raises(error, match=message):
         model.fit(X, Y)
+    setattr(model, name, before[name])
+    assert_same_bits(model.predict(X), memoa.OnlineEnsemble(4).fit(X, Y).predict(X))
 
 
 @pytest.mark.parametrize(
@@ -257,6 +273,5 @@ def test_bad_settings(change: dict[str, Any], error: type[Exception], message: s
     [(-1, ValueError), (2**64, ValueError), (1.5, TypeError), ("0", TypeError)],
 )
 def test_bad_random_states(random_state: Any, error: type[Exception]) -> None:
-    model = memoa.OnlineEnsemble(4, random_state=random_state)
     with pytest.raises(error, match="random_state is .*; expected an integer"):
-        model.predict_one([1.0])
+        memoa.OnlineEnsemble(4, random_state=random_state)

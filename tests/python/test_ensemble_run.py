@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import memoa
-from helpers import assert_close, assert_same_bits, ensemble, series
+from helpers import assert_close, assert_same_bits, ensemble, series, steps
+from memoa._engines import Engines
 
 
 @pytest.fixture
@@ -53,6 +54,21 @@ def test_the_ensemble_counts_all_runs_and_a_run_its_own() -> None:
     agent, regret = model.under_performer
     assert agent == total.argmax()
     assert regret == pytest.approx(total.max(), rel=1e-12)
+
+
+def test_without_an_initial_value_the_first_step_is_not_scored() -> None:
+    x, y, _ = series(30, 2, 2)
+    run = ensemble(9).run(x, y, record=range(9))
+    scored = slice(1, None)
+    costs = ((run.recorded - y[:, None])[scored] ** 2).sum(axis=2).cumsum(axis=0)
+    assert_close(run.agent_rmse, np.sqrt(costs[-1] / y[scored].size), 1e-12)
+    assert_close(run.worst_cost[scored], costs.max(axis=1), 1e-12)
+    assert run.worst_cost[0] == 0.0
+    expected = np.sqrt(np.mean((run.predictions - y)[scored] ** 2))
+    assert run.server_rmse == pytest.approx(expected, rel=1e-15)
+    expected = np.sqrt(np.mean(np.diff(y, axis=0) ** 2))
+    assert run.repeat_last_rmse == pytest.approx(expected, rel=1e-15)
+    assert run.summary().splitlines()[0] == "memoa: 9 agents, 30 steps (29 scored), 2 outputs"
 
 
 @pytest.mark.parametrize("record", [[4], [2, 0, 2], (8,), np.array([1, 3], np.int8), range(9)])
@@ -146,6 +162,74 @@ def test_an_interrupted_run_has_learnt_the_steps_done(error: type[BaseException]
     expected = twin.run(x[done:], y[done:])
     assert_same_bits(rest.predictions, expected.predictions)
     assert_same_bits(rest.worst_cost, expected.worst_cost)
+
+
+def test_progress_may_look_at_the_ensemble() -> None:
+    x, y, initial = series(300)
+    model, seen = ensemble().observe(initial), []
+    steps(model, x[:9], y[:9])
+
+    def look(done: int, total: int) -> None:
+        seen.append((done, model.agent_rmse.shape, model.predict(x[:1]).shape))
+
+    run = model.run(x[9:], y[9:], progress=look)
+    assert seen[-1] == (291, (6,), (1, 1))
+    assert_same_bits(run.predictions, ensemble().run(x, y, initial=initial).predictions[9:])
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, RuntimeError])
+@pytest.mark.parametrize("where", ["draw", "run"])
+def test_a_fit_that_fails_restores_what_was_learnt(
+    error: type[BaseException], where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y, _ = series(40)
+    model, twin = ensemble().fit(x, y), ensemble().fit(x, y)
+    for one in (model, twin):
+        one.predict_one(x[0])
+
+    whole = Engines.run
+
+    def half(self: Engines, X: Any, Y: Any, *rest: Any) -> None:
+        whole(self, X[:20], Y[:20], *rest)
+        raise error
+
+    def build(self: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        if where == "draw":
+            patch.setattr(Engines, "_build", build)
+        else:
+            patch.setattr(Engines, "run", half)
+        with pytest.raises(error):
+            model.fit(x[:, :1], np.column_stack([y, y]))
+    assert model.n_features_in_ == 2
+    for one in (model, twin):
+        one.learn_one(x[0], y[0])
+    assert_same_bits(model.predict(x), twin.predict(x))
+    assert_same_bits(model.agent_rmse, twin.agent_rmse)
+
+
+def test_an_ensemble_that_cannot_be_drawn_has_seen_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say, for want of memory."""
+    x, y, initial = series(10, 2, 2)
+
+    def build(self: Any) -> None:
+        raise MemoryError
+
+    model = ensemble()
+    with monkeypatch.context() as patch:
+        patch.setattr(Engines, "_build", build)
+        for attempt in (
+            lambda: model.predict_one(x[0]),
+            lambda: model.learn_one(x[0], y[0]),
+            lambda: model.run(x, y, initial=initial),
+        ):
+            with pytest.raises(MemoryError):
+                attempt()
+    assert not hasattr(model, "n_features_in_")
+    assert not hasattr(model, "n_outputs_")
+    assert_same_bits(model.run(x[:, :1], y[:, 0]).predictions[:1], np.zeros((1, 1)))
 
 
 # ---------------------------------------------------------------- against plain baselines

@@ -37,19 +37,28 @@ def test_predict_one_leaves_no_trace(policy: str) -> None:
     assert_same_bits(model.agent_rmse, twin.agent_rmse)
 
 
-def test_predict_leaves_no_trace_either() -> None:
-    x, y, _ = series(15)
-    model, twin = ensemble(), ensemble()
-    for one_x, one_y in zip(x[:10], y[:10]):
-        model.predict_one(one_x)
-        twin.predict_one(one_x)
-        rows = model.predict(x)
-        assert_same_bits(model.predict(x), rows)
-        assert_same_bits(model.agent_predictions, twin.agent_predictions)
-        model.learn_one(one_x, one_y)
-        twin.learn_one(one_x, one_y)
-        assert_same_bits(model.predict(x[3:4])[0], twin.predict_one(x[3]))
-    assert_same_bits(steps(model, x[10:], y[10:]), steps(twin, x[10:], y[10:]))
+@pytest.mark.parametrize("encoder", [memoa.RandomFeatures(4), memoa.EchoState(4)], ids=str)
+@pytest.mark.parametrize("pending", [False, True])
+@pytest.mark.parametrize("learnt", [0, 1, 9])
+def test_predict_leaves_no_trace_either(encoder: Any, pending: bool, learnt: int) -> None:
+    x, y, initial = series(15, 2, 2)
+    model, twin = ensemble(encoder=encoder), ensemble(encoder=encoder)
+    for one in (model, twin):
+        one.observe(initial)
+        one.predict_one(x[0])
+        steps(one, x[:learnt], y[:learnt])
+        if pending:
+            one.predict_one(x[learnt])
+    rows = model.predict(x)
+    assert_same_bits(model.predict(x), rows)
+    for name in ("agent_predictions", "mean_field", "weights", "mixture_weight", "agent_rmse"):
+        assert_same_bits(getattr(model, name), getattr(twin, name))
+    model.score(x, y)
+    assert pickle.dumps(model) == pickle.dumps(twin)
+    assert_same_bits(rows[3], copy.deepcopy(model).predict_one(x[3]))
+    for one in (model, twin):
+        one.learn_one(x[learnt], y[learnt])
+    assert_same_bits(steps(model, x[learnt:], y[learnt:]), steps(twin, x[learnt:], y[learnt:]))
 
 
 def test_the_server_mixes_the_agents_predictions(policy: str) -> None:
@@ -69,19 +78,39 @@ def test_the_server_mixes_the_agents_predictions(policy: str) -> None:
     assert model.weights.sum() == pytest.approx(0.8, rel=1e-12)
 
 
-def test_learning_needs_a_prediction_of_the_same_x() -> None:
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("skip", ["every", "some"])
+def test_learning_predicts_first_what_was_not_predicted(d: int, skip: str, policy: str) -> None:
+    x, y, initial = series(12, 2, d)
+    for observed in (False, True):
+        model, twin = ensemble(policy=policy), ensemble(policy=policy)
+        for one in (model, twin):
+            if observed:
+                one.observe(initial)
+        for k, (one_x, one_y) in enumerate(zip(x, y)):
+            if skip == "some" and k % 3 == 1:
+                model.predict_one(one_x)
+            if skip == "some" and k % 3 == 2:
+                model.predict_one(one_x + 1.0)  # never learnt
+            assert model.learn_one(one_x, one_y) is model
+            twin.predict_one(one_x)
+            twin.learn_one(one_x, one_y)
+            assert_same_bits(model.agent_predictions, twin.agent_predictions)
+        assert_same_bits(model.agent_rmse, twin.agent_rmse)
+        assert_same_bits(model.predict_one(x[0]), twin.predict_one(x[0]))
+
+
+def test_an_x_that_was_changed_in_place_is_predicted_again() -> None:
     x, y, _ = series(6)
     model, twin = ensemble(), ensemble()
-    with pytest.raises(ValueError, match=r"x = \[.*was not predicted; expected predict_one"):
-        model.learn_one(x[0], y[0])
+    steps(twin, x, y)
+    buffer = np.empty(2)
     for one_x, one_y in zip(x, y):
-        model.predict_one(one_x)
-        with pytest.raises(ValueError, match="not the x last given to predict_one; expected that"):
-            model.learn_one(one_x + 1.0, one_y)
-        model.learn_one(one_x, one_y)
-        with pytest.raises(ValueError, match="was not predicted"):
-            model.learn_one(one_x, one_y)
-    assert_same_bits(model.predict_one(x[0]), (steps(twin, x, y), twin.predict_one(x[0]))[1])
+        buffer[:] = one_x + 1.0
+        model.predict_one(buffer)
+        buffer[:] = one_x
+        model.learn_one(buffer, one_y)
+    assert_same_bits(model.agent_rmse, twin.agent_rmse)
 
 
 def test_observe_is_the_base_of_the_first_step() -> None:
@@ -99,13 +128,16 @@ def test_observe_is_the_base_of_the_first_step() -> None:
     assert_same_bits(model.predict_one(x[0]), twin.predict_one(x[0]))
 
 
-def test_what_was_predicted_before_observe_cannot_be_learnt() -> None:
-    x, y, _ = series(2)
-    model = ensemble()
-    model.predict_one(x[0])
-    model.observe(1.0)
-    with pytest.raises(ValueError, match="was not predicted"):
-        model.learn_one(x[0], y[0])
+def test_what_was_predicted_before_observe_is_predicted_again() -> None:
+    x, y, _ = series(4)
+    model, twin = ensemble(), ensemble()
+    for one in (model, twin):
+        steps(one, x[:2], y[:2])
+    model.predict_one(x[2])
+    for one in (model, twin):
+        one.observe(1.0)
+        one.learn_one(x[2], y[2])
+    assert_same_bits(model.agent_rmse, twin.agent_rmse)
 
 
 def test_the_width_of_y_may_be_learnt_late() -> None:
@@ -220,7 +252,7 @@ def test_the_agents_are_drawn_once(make: Callable[[], Any], observed: bool) -> N
     x, y, initial = series(4, 2, 3)
     model = ensemble(random_state=make())
     model.predict_one(x[0])
-    twin = ensemble(random_state=model._built["seed"])
+    twin = ensemble(random_state=model._learnt("seed").seed)
     for one in (model, twin):
         if observed:
             one.observe(initial)

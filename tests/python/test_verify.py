@@ -17,14 +17,10 @@ QUICK: dict[str, Any] = {
     "sizes": (2, 10, 100, 1_000, 10_000),
     "simulate_up_to": 100,
     "centralized_seconds": 0.001,
+    "monte_carlo_runs": 50,
 }
 # Two solves of some microseconds may differ by more than a factor of two on a busy machine.
 TIMED = "solve_nash costs the same"
-
-
-@pytest.fixture(autouse=True)
-def _few_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "MONTE_CARLO_RUNS", 50)
 
 
 def failed(found: Verification) -> list[str]:
@@ -153,10 +149,9 @@ def test_wrong_simulations_and_optima_fail(monkeypatch: pytest.MonkeyPatch) -> N
     def shifted(*args: Any, **options: Any) -> memoa.Simulation:
         return memoa.simulate(*args, **(options | {"mean": options["mean"] + 0.5}))
 
-    monkeypatch.setattr(measure, "MONTE_CARLO_RUNS", 400)
     monkeypatch.setattr(measure, "simulate", shifted)
     monkeypatch.setattr(measure, "solve_social_optimum", idle)
-    wrong = " ".join(failed(verify(random_game(0), **QUICK)))
+    wrong = " ".join(failed(verify(random_game(0), **(QUICK | {"monte_carlo_runs": 400}))))
     assert "simulated mean costs" in wrong
     assert "social optimum" in wrong
 

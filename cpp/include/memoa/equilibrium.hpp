@@ -22,17 +22,17 @@ struct Policy {
   /// Smallest reciprocal condition number (1-norm) of the stages' linear systems.
   double rcond = 0.0;
 
-  MatrixMap gain_at(Index t) const {
+  MatrixView gain_at(Index t) const {
     return {at(gain, t, n_features * n_outputs), n_features, n_outputs};
   }
-  MatrixMap mean_gain_at(Index t) const {
+  MatrixView mean_gain_at(Index t) const {
     return {at(mean_gain, t, n_features * mean_size), n_features, mean_size};
   }
-  VectorMap offset_at(Index t) const { return {at(offset, t, n_features), n_features}; }
-  MatrixMap mean_map_at(Index t) const {
+  VectorView offset_at(Index t) const { return {at(offset, t, n_features), n_features}; }
+  MatrixView mean_map_at(Index t) const {
     return {at(mean_map, t, mean_size * mean_size), mean_size, mean_size};
   }
-  VectorMap mean_shift_at(Index t) const { return {at(mean_shift, t, mean_size), mean_size}; }
+  VectorView mean_shift_at(Index t) const { return {at(mean_shift, t, mean_size), mean_size}; }
 
   /// The mean field's path from m0 (K d): (T+1, K d) row-major.
   std::vector<double> mean_path(const double* m0) const;

@@ -42,23 +42,23 @@ class Game {
   Index n_features() const { return data_.n_features; }
   double effort() const { return data_.effort; }
   double discount(Index t) const { return data_.discount[t]; }
-  MatrixMap tracking() const { return square(data_.tracking, 0); }
-  MatrixMap coupling() const { return square(data_.coupling, 0); }
-  MatrixMap transition(Index t) const { return square(data_.transition, t); }
-  MatrixMap mean_transition(Index t) const { return square(data_.mean_transition, t); }
-  VectorMap drift(Index t) const { return {data_.drift.data() + t * n_outputs(), n_outputs()}; }
-  VectorMap target(Index t) const { return {data_.target.data() + t * n_outputs(), n_outputs()}; }
-  MatrixMap feature_mean(Index t) const {
+  MatrixView tracking() const { return square(data_.tracking, 0); }
+  MatrixView coupling() const { return square(data_.coupling, 0); }
+  MatrixView transition(Index t) const { return square(data_.transition, t); }
+  MatrixView mean_transition(Index t) const { return square(data_.mean_transition, t); }
+  VectorView drift(Index t) const { return {data_.drift.data() + t * n_outputs(), n_outputs()}; }
+  VectorView target(Index t) const { return {data_.target.data() + t * n_outputs(), n_outputs()}; }
+  MatrixView feature_mean(Index t) const {
     return {data_.feature_mean.data() + t * n_outputs() * n_features(), n_outputs(), n_features()};
   }
   /// Covariance of column k of the features at stage t.
-  MatrixMap feature_cov(Index t, Index k) const {
+  MatrixView feature_cov(Index t, Index k) const {
     return square(data_.feature_cov, t * n_features() + k);
   }
   const GameData& data() const { return data_; }
 
  private:
-  MatrixMap square(const std::vector<double>& values, Index which) const {
+  MatrixView square(const std::vector<double>& values, Index which) const {
     return {values.data() + which * n_outputs() * n_outputs(), n_outputs(), n_outputs()};
   }
   GameData data_;

@@ -9,5 +9,6 @@
 #include "memoa/nplayer.hpp"
 #include "memoa/panel.hpp"
 #include "memoa/population.hpp"
+#include "memoa/run.hpp"
 #include "memoa/simulation.hpp"
 #include "memoa/types.hpp"

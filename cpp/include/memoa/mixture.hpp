@@ -6,6 +6,10 @@
 
 namespace memoa {
 
+namespace detail {
+struct Inside;
+}
+
 /// How the server weighs the agents, theory (6.3):
 ///
 ///     u = argmin_{sum u = total} sum_s decay^(age of s) |y_s - sum_i u_i yhat^i_s|^2 + kappa |u|^2
@@ -46,7 +50,7 @@ struct MixtureMemory {
 /// The server's online weights: an engine that owns the window. The argmin is solved in the dual
 /// (window x d unknowns, never N), and a step reads the window once. Fewer than three steps of
 /// history (one where `absolute`) mean equal weights. `Real` is the type of the window's numbers;
-/// all sums of them are double.
+/// all sums of them are double. Input must be finite and not too large (std::invalid_argument).
 template <class Real>
 class BasicServerMixture {
  public:
@@ -57,6 +61,7 @@ class BasicServerMixture {
 
   Index n_agents() const;
   Index n_outputs() const;
+  const Mixture& settings() const;
   Index steps() const;  ///< learnt so far
 
   /// The server's forecast (d) from predictions (N, d). The base is the last target here.
@@ -79,11 +84,26 @@ class BasicServerMixture {
   void restore(const Memory& memory);
 
  private:
-  friend std::vector<double> mixture_weights(const double*, const double*, Index, Index, Index,
-                                             const Mixture&);
+  friend struct detail::Inside;
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// Calls visit(name, field, shape) for every field of the memory of such a server: a number, of
+/// shape
+/// {}, or an array. Whatever copies, checks or stores a memory goes by this list.
+template <class Memory, class Real, class Visit>
+void visit_fields(Memory& memory, const BasicServerMixture<Real>& server, const Visit& visit) {
+  const Index window = server.settings().window, N = server.n_agents(), d = server.n_outputs();
+  visit("steps", memory.steps, Shape{});
+  visit("newest", memory.newest, Shape{});
+  visit("errors", memory.errors, Shape{window, d, N});
+  visit("targets", memory.targets, Shape{window, d});
+  visit("gram", memory.gram, Shape{window * d, window * d});
+  visit("row_sums", memory.row_sums, Shape{window * d});
+  visit("last", memory.last, Shape{d});
+  visit("losses", memory.losses, Shape{3, d});
+}
 
 using ServerMixture = BasicServerMixture<double>;
 using ServerMixtureF32 = BasicServerMixture<float>;

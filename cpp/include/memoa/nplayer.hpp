@@ -30,10 +30,10 @@ class NPlayerGame {
   Index n_features() const { return data_.players[0].n_features(); }
   const Game& player(Index i) const { return data_.players[i]; }
   bool has_server() const { return !data_.server_weights.empty(); }
-  VectorMap server_weights(Index t) const {
+  VectorView server_weights(Index t) const {
     return {data_.server_weights.data() + t * n_players(), n_players()};
   }
-  VectorMap server_target(Index t) const {
+  VectorView server_target(Index t) const {
     return {data_.server_target.data() + t * n_outputs(), n_outputs()};
   }
   const NPlayerData& data() const { return data_; }

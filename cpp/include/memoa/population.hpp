@@ -3,9 +3,12 @@
 #include <memory>
 
 #include "memoa/encoder.hpp"
-#include "memoa/mixture.hpp"
 
 namespace memoa {
+
+namespace detail {
+struct Inside;
+}
 
 /// greedy: every agent plays its local forecast. memoa: the mean-field Nash policy, theory (6.2).
 enum class PolicyKind { memoa, greedy };
@@ -30,20 +33,11 @@ struct PopulationSettings {
 /// Throws std::invalid_argument that names the setting at fault.
 void validate(const PopulationSettings& settings);
 
-/// Where `run` writes; every pointer but `predictions` may be null.
-struct RunOutput {
-  double* predictions = nullptr;  ///< (T, d), the server's
-  double* mean_field = nullptr;   ///< (T, d)
-  double* worst_cost = nullptr;   ///< (T,), the largest cost of an agent since the last mark
-  double* recorded = nullptr;     ///< (T, n_record, d), predictions of the agents in `record`
-  const Index* record = nullptr;
-  Index n_record = 0;
-};
-
 /// All that was learnt, independent of the layout in memory. The encoders' weights are not part
 /// of it: they follow from the seed.
 struct PopulationMemory {
-  Index steps = 0;
+  Index steps = 0;                 ///< learnt
+  Index has_seen = 0;              ///< 1 where any y was seen
   std::vector<double> base;        ///< (d)
   std::vector<double> shown_base;  ///< (d), the base of the last predictions
   std::vector<double> mean_field;  ///< (d)
@@ -78,8 +72,10 @@ class BasicPopulation {
 
   const PopulationSettings& settings() const;
 
-  /// Takes y (d) as the last value seen, without learning. Before it the base is 0.
+  /// Takes y (d) as the last value seen, without learning.
   void observe(const double* y);
+  /// Was any y seen? Before, the base and all predictions are 0, and the first `learn` observes.
+  bool has_seen() const;
   /// Predicts from the inputs x (dx), or from the agents' features (N, p) with Precomputed.
   void predict(const double* x);
   /// Learns the y (d) that belongs to the x last predicted. The agents do so when they next encode,
@@ -93,11 +89,12 @@ class BasicPopulation {
   /// The last predictions relative to the base, one row per output: (d, stride), stride >= N.
   const Real* increments() const;
   Index stride() const;
-  void predictions(double* out) const;  ///< (N, d)
-  void energies(double* out) const;     ///< (N,), |z|^2 of the last predictions
-  void costs(double* out) const;        ///< (N,), sums of squared errors, theory (6.6)
-  void mark_costs();                    ///< worst_cost counts from here on
-  double worst_cost() const;            ///< the largest cost since the last mark
+  void predictions(double* out) const;       ///< (N, d)
+  void energies(double* out) const;          ///< (N,), |z|^2 of the last predictions
+  void costs(double* out) const;             ///< (N,), sums of squared errors, theory (6.6)
+  void mark_costs();                         ///< worst_cost counts from here on
+  double worst_cost() const;                 ///< the largest cost since the last mark
+  void costs_since_mark(double* out) const;  ///< (N,)
 
   Overflow overflow() const;
 
@@ -109,21 +106,36 @@ class BasicPopulation {
   void restore(const Memory& memory);
 
  private:
-  template <class R>
-  friend void run(BasicPopulation<R>&, BasicServerMixture<R>&, const double*, const double*, Index,
-                  const RunOutput&);
+  friend struct detail::Inside;
   struct State;
   std::unique_ptr<State> state_;
 };
 
+/// Calls visit(name, field, shape) for every field of the memory of such a population: a number, of
+/// shape {}, or an array. Whatever copies, checks or stores a memory goes by this list.
+template <class Memory, class Real, class Visit>
+void visit_fields(Memory& memory, const BasicPopulation<Real>& population, const Visit& visit) {
+  const PopulationSettings& s = population.settings();
+  const bool given = std::holds_alternative<Precomputed>(s.encoder);
+  const bool echo = std::holds_alternative<EchoState>(s.encoder);
+  const Index N = s.n_agents, d = s.n_outputs, p = n_features(s.encoder),
+              dx = given ? 0 : s.n_inputs;
+  visit("steps", memory.steps, Shape{});
+  visit("has_seen", memory.has_seen, Shape{});
+  visit("base", memory.base, Shape{d});
+  visit("shown_base", memory.shown_base, Shape{d});
+  visit("mean_field", memory.mean_field, Shape{d});
+  visit("costs", memory.costs, Shape{N});
+  visit("gram", memory.gram, Shape{N, p * (p + 1) / 2});
+  visit("cross", memory.cross, Shape{N, d, p});
+  visit("reservoir", memory.reservoir, Shape{echo ? N : 0, p});
+  visit("increments", memory.increments, Shape{N, d});
+  visit("standardiser.steps", memory.standardiser.steps, Shape{});
+  visit("standardiser.mean", memory.standardiser.mean, Shape{dx});
+  visit("standardiser.squares", memory.standardiser.squares, Shape{dx});
+}
+
 using Population = BasicPopulation<double>;
 using PopulationF32 = BasicPopulation<float>;  ///< half the memory and its traffic
-
-/// A whole series: predict, mix, learn, for every step. `inputs` is (T, dx), or (T, N, p) with
-/// Precomputed; `targets` is (T, d) and targets[t] belongs to inputs[t]. The same bits as step by
-/// step, and faster: agents take several steps while their state is in the cache.
-template <class Real>
-void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, const double* inputs,
-         const double* targets, Index n_steps, const RunOutput& output);
 
 }  // namespace memoa

@@ -1,18 +1,30 @@
 #pragma once
 
-#include <Eigen/Core>
+#include <cstddef>
 #include <initializer_list>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace memoa {
 
-using Index = Eigen::Index;
-using RowMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using MatrixMap = Eigen::Map<const RowMatrix>;
-using VectorMap = Eigen::Map<const Eigen::VectorXd>;
+using Index = std::ptrdiff_t;
+using Shape = std::vector<Index>;
+
+/// A look at the numbers of a matrix, row by row, or of a vector, that somebody else owns.
+/// A program that computes with Eigen maps them by `memoa/eigen.hpp`.
+struct MatrixView {
+  const double* data;
+  Index rows, cols;
+  double operator()(Index i, Index j) const { return data[i * cols + j]; }
+};
+struct VectorView {
+  const double* data;
+  Index size;
+  double operator[](Index i) const { return data[i]; }
+};
 
 /// A computation met a number it cannot go on from (a singular stage, an overflow).
 /// Bad input is std::invalid_argument instead, and is found before anything is computed.
@@ -23,9 +35,18 @@ class NumericalError : public std::runtime_error {
 
 /// Throws std::invalid_argument that names the first entry of `values` that is not finite.
 /// `shape` is the row-major shape in which the entry's position is told.
-void require_finite(const char* name, const double* values, const std::vector<Index>& shape);
+void require_finite(const char* name, const double* values, const Shape& shape);
 /// The same for a shape written out, which needs no heap: a warm step of an engine has none.
 void require_finite(const char* name, const double* values, std::initializer_list<Index> shape);
+
+/// The largest size of a number that an engine learns in `Real`: sums of squares stay finite.
+template <class Real>
+constexpr double kLargest = std::is_same_v<Real, float> ? 1e15 : 1e150;
+
+/// The same for numbers that must be finite and of a size up to `largest`.
+void require_moderate(const char* name, const double* values, const Shape& shape, double largest);
+void require_moderate(const char* name, const double* values, std::initializer_list<Index> shape,
+                      double largest);
 
 /// Threads that this process may use: its CPU affinity and OMP_NUM_THREADS decide.
 int available_threads();

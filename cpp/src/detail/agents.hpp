@@ -47,7 +47,7 @@ class Agents : Ridge<Real> {
         learn ? step<true, false>(s, totals) : step<false, false>(s, totals);
       }
     }
-    if (r_.features == Features::echo || r_.features == Features::given)
+    if (pass_.keep_last && (r_.features == Features::echo || r_.features == Features::given))
       for (Size k = 0; k < r_.p; ++k) put(r_.pending + k, learnt_[k]);
   }
 

@@ -42,43 +42,44 @@ struct Record {
 /// blocks against the types.
 template <class Real>
 struct Types {
-  const Real* forgetting;
-  const Real* ridge;
-  Size phases;
+  const Real* forgetting = nullptr;
+  const Real* ridge = nullptr;
+  Size phases = 1;
 };
 
 /// A pass over a range of blocks for `steps` steps in a row: learn the step before, factorise,
 /// encode, forecast, add up (theory section 6, steps 1 and 2).
 template <class Real>
 struct Advance {
-  const Record* record;
-  Real* records;
-  Size n_agents;
+  const Record* record = nullptr;
+  Real* records = nullptr;
+  Size n_agents = 0;
   Types<Real> types;
-  double norm;  // sqrt(2 / p)
-  double leak;  // of an echo state
-  Size steps;
-  bool learn_first;     // is there a step before the first one to be learnt?
-  const Real* learn_x;  // (dx), its standardised input
-  const Real* change;   // (steps, d): what is learnt before each step, y - base
-  const Real* x;        // (steps, dx), standardised
-  const double* given;  // (steps, N, p) where the caller hands in the features
+  double norm = 0.0;  // sqrt(2 / p)
+  double leak = 0.0;  // of an echo state
+  Size steps = 0;
+  bool learn_first = false;       // is there a step before the first one to be learnt?
+  bool keep_last = true;          // will the last step be learnt?
+  const Real* learn_x = nullptr;  // (dx), the standardised input of the step before
+  const Real* change = nullptr;   // (steps, d): what is learnt before each step, y - base
+  const Real* x = nullptr;        // (steps, dx), standardised
+  const double* given = nullptr;  // (steps, N, p) where the caller hands in the features
   // results; those of step s begin s strides further on
-  Real* forecast;  // (d, padded) of the first step
-  Real* energy;    // (padded)
-  Size padded, forecast_stride, energy_stride;
-  double* sums;  // of a chunk: (steps, d + 1), the forecasts' and the energies'
-  Size* bad;     // (steps), first agent whose numbers are no longer finite, or n_agents
-  void* work;    // this thread's, work_size() bytes
+  Real* forecast = nullptr;  // (d, padded) of the first step
+  Real* energy = nullptr;    // (padded)
+  Size padded = 0, forecast_stride = 0, energy_stride = 0;
+  double* sums = nullptr;  // of a chunk: (steps, d + 1), the forecasts' and the energies'
+  Size* bad = nullptr;     // (steps), first agent whose numbers are no longer finite, or n_agents
+  void* work = nullptr;    // this thread's, work_size() bytes
 };
 
 /// The policy's numbers for one step, theory (6.2).
 template <class Real>
 struct Response {
-  Size d, padded;
-  Real K, price;     // F = e / (K e + price)
-  Real ko;           // on the agent's own forecast
-  const Real* pull;  // (d), L m+ + km cbar
+  Size d = 0, padded = 0;
+  Real K = 0, price = 0;       // F = e / (K e + price)
+  Real ko = 0;                 // on the agent's own forecast
+  const Real* pull = nullptr;  // (d), L m+ + km cbar
 };
 
 template <class Real>

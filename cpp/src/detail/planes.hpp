@@ -8,12 +8,12 @@ namespace memoa::detail {
 
 constexpr Index kPlane = 256;  // agents of a chunk, whatever the threads
 
-/// Entry (row, column <= row) of a packed lower triangle.
-inline Index packed(Index row, Index column) { return row * (row + 1) / 2 + column; }
-inline Index packed_size(Index p) { return p * (p + 1) / 2; }
+/// Plane of entry (row, column <= row) of a lower triangle, and how many planes it has.
+inline Index plane_of(Index row, Index column) { return row * (row + 1) / 2 + column; }
+inline Index n_entries(Index d) { return d * (d + 1) / 2; }
 
 /// Monomials of x up to degree two but for the constant: x_j, then x_j x_k packed.
-inline Index monomials(Index d) { return d + packed_size(d); }
+inline Index monomials(Index d) { return d + n_entries(d); }
 
 /// Writes the monomials of x = y - centre; the planes of y are `stride` apart.
 void expand(const double* y, Index stride, const double* centre, Index d, Index n, double* out);

@@ -1,39 +1,20 @@
 #pragma once
 
-#include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <type_traits>
 
+#include "detail/matrix.hpp"
 #include "detail/validate.hpp"
 
-// What the backward recursions of hidden features share: one stage's response and its errors.
+// What the backward recursions of hidden features share: one stage's data, response and errors.
 namespace memoa::detail {
 
-[[noreturn]] inline void fail(Index stage, const std::string& what) {
-  throw NumericalError("stage " + std::to_string(stage) + ": " + what);
-}
+[[noreturn]] void fail(Index stage, const std::string& what);
 
-/// A policy of the game's size whose mean field has `mean_size` numbers; nothing is filled in.
-inline Policy allocate_policy(const Game& game, Index mean_size) {
-  Policy policy;
-  const Index T = game.horizon(), d = game.n_outputs(), p = game.n_features();
-  policy.horizon = T;
-  policy.n_outputs = d;
-  policy.n_features = p;
-  policy.mean_size = mean_size;
-  policy.gain.resize(T * p * d);
-  policy.mean_gain.resize(T * p * mean_size);
-  policy.offset.resize(T * p);
-  policy.mean_map.resize(T * mean_size * mean_size);
-  policy.mean_shift.resize(T * mean_size);
-  return policy;
-}
-
-/// Calls body with d as a compile-time number where it is 1 or 2, which spares the heap and the
-/// loops of dynamic sizes. For 3 and 4 that gains a factor of two or three, milliseconds in a
-/// thousand stages, and is not worth compiling every file for twice as long.
+/// Calls body with d as a compile-time number where it is small, which spares the heap and the
+/// loops of dynamic sizes.
 template <class Body>
 auto with_fixed_size(Index d, const Body& body) {
   switch (d) {
@@ -41,15 +22,49 @@ auto with_fixed_size(Index d, const Body& body) {
       return body(std::integral_constant<int, 1>{});
     case 2:
       return body(std::integral_constant<int, 2>{});
+    case 3:
+      return body(std::integral_constant<int, 3>{});
+    case 4:
+      return body(std::integral_constant<int, 4>{});
     default:
-      return body(std::integral_constant<int, Eigen::Dynamic>{});
+      return body(std::integral_constant<int, kDynamic>{});
   }
 }
 
-template <class Matrix>
-double one_norm(const Matrix& matrix) {
-  return matrix.cwiseAbs().colwise().sum().maxCoeff();
-}
+/// One stage of a game in the letters of the theory.
+template <int D>
+struct Stage {
+  View<D, D> A, Abar, Q, G;
+  View<D, 1> f, e;
+  View<D, kDynamic> M;
+  const double* C;  ///< (p, d, d)
+  double w, effort;
+  Index t, d, p;
+
+  Stage(const Game& game, Index stage)
+      : A(game.transition(stage)),
+        Abar(game.mean_transition(stage)),
+        Q(game.tracking()),
+        G(game.coupling()),
+        f(game.drift(stage)),
+        e(game.target(stage)),
+        M(game.feature_mean(stage)),
+        C(game.feature_cov(stage, 0).data),
+        w(game.discount(stage)),
+        effort(w * game.effort()),
+        t(stage),
+        d(game.n_outputs()),
+        p(game.n_features()) {}
+
+  /// tr(K C[k]) + effort of every column k of the features, theory (1.4).
+  void price_noise(const Matrix<D, D>& K, double with_effort, Column<kDynamic>& price) const {
+    if constexpr (D == kDynamic)
+      for (Index k = 0; k < p; ++k) price[k] = dot(K.data(), C + k * d * d, d * d) + with_effort;
+    else
+      for (Index k = 0; k < p; ++k)
+        price[k] = inner(K, View<D, D>(C + k * D * D, D, D)) + with_effort;
+  }
+};
 
 /// Reciprocal condition number in the 1-norm, exact, of a stage's `matrix` J, the identity plus a
 /// product. It is an error that names the stage, `what` is singular and which `kind` of equilibrium
@@ -59,48 +74,70 @@ double one_norm(const Matrix& matrix) {
 ///
 /// the relative distance from a singular matrix, is as small as the rounding of J's own entries
 /// (theory section 3). The condition number alone is blind to that: it is 1 for every scalar.
-template <class Matrix>
-double require_regular(const Matrix& matrix, const Eigen::PartialPivLU<Matrix>& lu, Index stage,
-                       const char* what, const char* kind) {
-  const double epsilon = std::numeric_limits<double>::epsilon();
-  const double norm = one_norm(matrix), of_inverse = one_norm(Matrix(lu.inverse()));
-  const double distance = 1.0 / (std::max(1.0, norm) * of_inverse);
-  if (!(distance > 10.0 * static_cast<double>(matrix.rows()) * epsilon))
-    fail(stage, std::string(what) + " is singular to working precision (relative distance from a " +
-                    "singular one: " + to_text(std::isfinite(distance) ? distance : 0.0, 3) +
-                    "); the game has no unique " + kind);
-  return 1.0 / (norm * of_inverse);
-}
-
-/// tr(K C[k]) of every column k of the features, theory (1.4).
-template <class Square>
-void noise_price(const Game& game, Index t, const Square& K, Eigen::VectorXd& price) {
-  for (Index k = 0; k < game.n_features(); ++k)
-    price[k] = K.cwiseProduct(game.feature_cov(t, k)).sum();
+double require_regular(double norm, double norm_of_inverse, Index rows, Index stage,
+                       const char* what, const char* kind);
+template <int N>
+double require_regular(const Matrix<N, N>& matrix, const Lu<N>& lu, Index stage, const char* what,
+                       const char* kind) {
+  return require_regular(one_norm(matrix), one_norm(lu.inverse()), matrix.rows(), stage, what,
+                         kind);
 }
 
 /// How a hidden-feature control answers a pull a: b = -R^-1 M' a with R = M'KM + diag(price).
 template <int D>
-struct Response {
-  using Square = Eigen::Matrix<double, D, D>;
-  using Features = Eigen::Matrix<double, D, Eigen::Dynamic, Eigen::RowMajor>;
+struct ControlResponse {
+  Matrix<D, kDynamic> factor;  ///< (R^-1 M')', d x p
+  Matrix<D, D> F;              ///< M R^-1 M'
+  Matrix<D, D> W;              ///< I - K F
 
-  Features factor;  ///< (R^-1 M')', d x p
-  Square F;         ///< M R^-1 M'
+  ControlResponse(Index d, Index p) : factor(d, p), F(d, d), W(d, d), priced_(d, p) {}
 
   /// Theory (1.6): F = S (I + K S)^-1 with S = M diag(price)^-1 M'.
-  void compute(const Game& game, Index t, const Square& K, const Eigen::VectorXd& price) {
-    const Index d = game.n_outputs();
-    const Eigen::Map<const Features> mean(game.feature_mean(t).data(), d, game.n_features());
-    factor = mean;
-    for (Index k = 0; k < game.n_features(); ++k) factor.col(k) /= price[k];
-    const Square S = factor * mean.transpose();
-    const Square system = Square::Identity(d, d) + K * S;
-    const Square W = system.partialPivLu().inverse();  // d x d, and wanted itself: I - K F
+  void compute(const Stage<D>& stage, const Matrix<D, D>& K, const Column<kDynamic>& price) {
+    for (Index i = 0; i < stage.d; ++i)
+      for (Index k = 0; k < stage.p; ++k) priced_(i, k) = stage.M(i, k) / price[k];
+    const Matrix<D, D> S = times_transposed(priced_, stage.M);
+    W = Lu<D>(Matrix<D, D>::identity(stage.d) + K * S).inverse();  // d x d, and wanted itself
     F = S * W;
-    factor = (W.transpose() * factor).eval();
-    if (!F.allFinite() || !factor.allFinite()) fail(t, "the value recursion overflowed");
+    multiply<false>(transposed(W), priced_, factor.view());
+    if (!all_finite(F) || !all_finite(factor)) fail(stage.t, "the value recursion overflowed");
   }
+
+ private:
+  Matrix<D, kDynamic> priced_;
+};
+
+/// A policy of the game's size whose mean field has `mean_size` numbers; nothing is filled in.
+Policy allocate_policy(const Game& game, Index mean_size);
+
+/// One stage of a policy, to be written. M: the numbers of the mean field.
+template <int D, int M>
+struct PolicyStage {
+  View<kDynamic, D, double> gain;
+  View<kDynamic, M, double> mean_gain;
+  View<kDynamic, 1, double> offset;
+  View<M, M, double> mean_map;
+  View<M, 1, double> mean_shift;
+
+  PolicyStage(Policy& policy, Index t)
+      : PolicyStage(policy, t, policy.n_outputs, policy.n_features, policy.mean_size) {}
+
+  /// (3.4): the response to the pull on_own y + on_mean m + affine.
+  void answer(const ControlResponse<D>& response, const Matrix<D, D>& on_own,
+              const Matrix<D, M>& on_mean, const Matrix<D, 1>& affine) const {
+    const auto factor = transposed(response.factor);
+    multiply<false>(factor, -1.0 * on_own, gain);
+    multiply<false>(factor, -1.0 * on_mean, mean_gain);
+    multiply<false>(factor, -1.0 * affine, offset);
+  }
+
+ private:
+  PolicyStage(Policy& policy, Index t, Index d, Index p, Index m)
+      : gain(policy.gain.data() + t * p * d, p, d),
+        mean_gain(policy.mean_gain.data() + t * p * m, p, m),
+        offset(policy.offset.data() + t * p, p, 1),
+        mean_map(policy.mean_map.data() + t * m * m, m, m),
+        mean_shift(policy.mean_shift.data() + t * m, m, 1) {}
 };
 
 }  // namespace memoa::detail

@@ -15,128 +15,131 @@ namespace memoa::detail {
 /// whose columns on y and on S are equal.
 template <int D>
 struct SymmetricValue {
-  static constexpr int Z = D == Eigen::Dynamic ? D : 2 * D + 1;
-  using Square = Eigen::Matrix<double, D, D>;
-  using Form = Eigen::Matrix<double, Z, Z>;
-  using OnState = Eigen::Matrix<double, D, Z, D == 1 ? Eigen::RowMajor : 0>;  // d x (2d+1)
-  using Control = Eigen::Matrix<double, Eigen::Dynamic, Z>;                   // p x (2d+1)
-  using Gain = Eigen::Matrix<double, Eigen::Dynamic, D>;                      // p x d
+  static constexpr int Z = D == kDynamic ? D : 2 * D + 1;
+  using Square = Matrix<D, D>;
+  using Form = Matrix<Z, Z>;
+  using OnState = Matrix<D, Z>;         // d x (2d+1)
+  using Control = Matrix<kDynamic, Z>;  // p x (2d+1)
+  using Gain = Matrix<kDynamic, D>;     // p x d
 
-  const Game& game;
   const Index d;
   const double N, n;
   Form form;
   Square spread;
-  Eigen::VectorXd own_price, other_price;  // (p): what own noise and effort, others' noise cost
+  Column<kDynamic> own_price, other_price;  // (p): what own noise and effort, others' noise cost
 
-  SymmetricValue(const Game& the_game, Index n_agents)
-      : game(the_game),
-        d(game.n_outputs()),
+  SymmetricValue(const Game& game, Index n_agents)
+      : d(game.n_outputs()),
         N(static_cast<double>(n_agents)),
         n(N - 1.0),
-        form(Form::Zero(2 * d + 1, 2 * d + 1)),
-        spread(Square::Zero(d, d)),
-        own_price(game.n_features()),
-        other_price(game.n_features()),
-        weighted_(game.n_features(), 2 * d + 1) {}
+        form(2 * d + 1, 2 * d + 1),
+        spread(d, d),
+        own_price(game.n_features(), 1),
+        other_price(own_price),
+        weighted_(game.n_features(), 2 * d + 1),
+        weighted_gain_(game.n_features(), d) {}
 
-  auto P1() const { return form.template topLeftCorner<D, D>(d, d); }
-  auto P2() const { return form.template block<D, D>(0, d, d, d); }
-  auto P4() const { return form.template block<D, D>(d, d, d, d); }
-  auto s1() const { return form.col(2 * d).template head<D>(d); }
+  Square P1() const { return form.template block<D, D>(0, 0, d, d); }
+  Square P2() const { return form.template block<D, D>(0, d, d, d); }
+  Square P4() const { return form.template block<D, D>(d, d, d, d); }
+  Matrix<D, 1> s1() const { return form.template block<D, 1>(0, 2 * d, d, 1); }
 
   /// K* = P* + w Q*, k* = s* + w q*: the cost of y_{t+1} joins the value that follows it.
-  void add_stage_cost(Index t) {
+  void add_stage_cost(const Stage<D>& stage) {
     OnState error(d, 2 * d + 1);  // E1 y + E2 S - e
-    error.template leftCols<D>(d) = game.coupling() * (-1.0 / N);
-    error.template middleCols<D>(d, d) = error.template leftCols<D>(d);
-    error.template leftCols<D>(d).diagonal().array() += 1.0;
-    error.col(2 * d) = -game.target(t);
-    const OnState weighted = game.discount(t) * (game.tracking() * error);
-    form += error.transpose() * weighted;
+    const Square share = (-1.0 / N) * stage.G;
+    error.template block<D, D>(0, 0, d, d).set(Square::identity(d) + share);
+    error.template block<D, D>(0, d, d, d).set(share);
+    error.template block<D, 1>(0, 2 * d, d, 1).set(-1.0 * stage.e);
+    const OnState weighted = stage.w * (stage.Q * error);
+    multiply<true>(transposed(error), weighted, form.view());
   }
 
   /// The prices of noise under this value; effort joins the own one where it is `w g`.
-  void price_noise(Index t, double effort) {
-    noise_price(game, t, Square(P1()), own_price);
-    own_price.array() += effort;
-    noise_price(game, t, Square(spread + P4()), other_price);
+  void price_noise(const Stage<D>& stage, double effort) {
+    stage.price_noise(P1(), effort, own_price);
+    stage.price_noise(spread + P4(), 0.0, other_price);
   }
 
   /// A y + Abar m + f as a matrix on z.
-  OnState free_motion(Index t) const {
-    OnState motion = common_motion(t);
-    motion.template leftCols<D>(d) += game.transition(t);
+  OnState free_motion(const Stage<D>& stage) const {
+    OnState motion = common_motion(stage);
+    motion.template block<D, D>(0, 0, d, d) += stage.A;
     return motion;
   }
 
   /// (Si, So, S0) of theory section 5: where the others' law takes their sum.
-  OnState motion_of_sum(Index t, const Gain& gain, const Control& shared) const {
-    OnState motion = n * (common_motion(t) + game.feature_mean(t) * shared);
-    motion.template middleCols<D>(d, d) += game.transition(t) + game.feature_mean(t) * gain;
+  OnState motion_of_sum(const Stage<D>& stage, const Gain& gain, const Control& shared) const {
+    OnState motion = n * (common_motion(stage) + stage.M * shared);
+    motion.template block<D, D>(0, d, d, d) += stage.A + stage.M * gain;
     return motion;
+  }
+
+  /// b' diag(price) b for a control b on z.
+  void add_control_cost(const Control& control, const Column<kDynamic>& price) {
+    weigh(control, price, weighted_);
+    multiply<true>(transposed(control), weighted_, form.view());
   }
 
   /// The value one stage earlier, when agent i plays `own` and the others (gain, shared).
   /// The prices must be those of this value.
-  void step_back(Index t, const Control& own, const Gain& gain, const Control& shared) {
-    const auto M = game.feature_mean(t);
-    Form moved = Form::Zero(2 * d + 1, 2 * d + 1);
-    moved.template topRows<D>(d) = free_motion(t) + M * own;
-    moved.template middleRows<D>(d, d) = motion_of_sum(t, gain, shared);
+  void step_back(const Stage<D>& stage, const Control& own, const Gain& gain,
+                 const Control& shared) {
+    Form moved(2 * d + 1, 2 * d + 1);
+    moved.template block<D, Z>(0, 0, d, 2 * d + 1).set(free_motion(stage) + stage.M * own);
+    moved.template block<D, Z>(d, 0, d, 2 * d + 1).set(motion_of_sum(stage, gain, shared));
     moved(2 * d, 2 * d) = 1.0;
-    const Square alone = game.transition(t) + M * gain;  // y_j+ = alone y_j + common z + noise
-    const OnState common = common_motion(t) + M * shared;
+    const Square alone = stage.A + stage.M * gain;  // y_j+ = alone y_j + common z + noise
+    const OnState common = common_motion(stage) + stage.M * shared;
 
-    // `part` keeps the products to one kind, which spares the compiler
-    const Form after = form * moved;
-    form.noalias() = moved.transpose() * after;
-    weighted_.noalias() = own_price.asDiagonal() * own;
-    Form part = own.transpose() * weighted_;
-    form += part;
-    weighted_.noalias() = other_price.asDiagonal() * shared;
-    part.noalias() = shared.transpose() * weighted_;
-    form += n * part;
+    form = transposed(moved) * (form * moved);
+    add_control_cost(own, own_price);
+    weigh(shared, other_price, weighted_);
     const OnState pulled = spread * common;
-    part.noalias() = common.transpose() * pulled;
-    form += n * part;
-    const OnState cross = alone.transpose() * pulled + gain.transpose() * weighted_;
-    form.template middleRows<D>(d, d) += cross;
-    form.template middleCols<D>(d, d) += cross.transpose();
+    form += n * (transposed(shared) * weighted_ + transposed(common) * pulled);
+    const OnState cross = transposed(alone) * pulled + transposed(gain) * weighted_;
+    form.template block<D, Z>(d, 0, d, 2 * d + 1) += cross;
+    form.template block<Z, D>(0, d, 2 * d + 1, d) += transposed(cross);
 
-    weighted_.template leftCols<D>(d).noalias() = other_price.asDiagonal() * gain;
-    spread = (alone.transpose() * (spread * alone) +
-              gain.transpose() * weighted_.template leftCols<D>(d))
-                 .eval();
-    symmetrise(form);
-    symmetrise(spread);
-    if (!form.allFinite() || !spread.allFinite()) fail(t, "the value recursion overflowed");
+    weigh(gain, other_price, weighted_gain_);
+    spread =
+        symmetric_part(transposed(alone) * (spread * alone) + transposed(gain) * weighted_gain_);
+    form = symmetric_part(form);
+    if (!all_finite(form) || !all_finite(spread)) fail(stage.t, "the value recursion overflowed");
   }
 
   /// (5.1): the expected value for initial states i.i.d. with this mean and covariance.
-  double expectation(const VectorMap& mean, const MatrixMap& cov) const {
-    Eigen::Matrix<double, Z, 1> z(2 * d + 1);
-    z << mean, n * mean, 1.0;
+  double expectation(const View<D, 1>& mean, const View<D, D>& cov) const {
+    Matrix<Z, 1> z(2 * d + 1, 1);
+    for (Index i = 0; i < d; ++i) {
+      z[i] = mean(i, 0);
+      z[d + i] = n * mean(i, 0);
+    }
+    z[2 * d] = 1.0;
     const Square own_and_others = P1() + n * (spread + P4());
-    return z.dot(form * z) + n * mean.dot(spread * mean) + own_and_others.cwiseProduct(cov).sum();
+    return inner(z, form * z) + n * inner(mean, spread * mean) + inner(own_and_others, cov);
   }
 
  private:
-  template <class Matrix>
-  static void symmetrise(Matrix& matrix) {
-    matrix = (0.5 * (matrix + matrix.transpose())).eval();
-  }
-
   /// Abar m + f as a matrix on z.
-  OnState common_motion(Index t) const {
+  OnState common_motion(const Stage<D>& stage) const {
     OnState motion(d, 2 * d + 1);
-    motion.template leftCols<D>(d) = game.mean_transition(t) / N;
-    motion.template middleCols<D>(d, d) = motion.template leftCols<D>(d);
-    motion.col(2 * d) = game.drift(t);
+    const Square share = (1.0 / N) * stage.Abar;
+    motion.template block<D, D>(0, 0, d, d).set(share);
+    motion.template block<D, D>(0, d, d, d).set(share);
+    motion.template block<D, 1>(0, 2 * d, d, 1).set(stage.f);
     return motion;
   }
 
+  /// The rows of a control times their prices.
+  template <class Rows>
+  static void weigh(const Rows& control, const Column<kDynamic>& price, Rows& out) {
+    for (Index k = 0; k < control.rows(); ++k)
+      for (Index j = 0; j < control.cols(); ++j) out(k, j) = price[k] * control(k, j);
+  }
+
   Control weighted_;
+  Gain weighted_gain_;
 };
 
 /// An affine symmetric law b = gain y + mean_gain m + offset of one stage, as the blocks above.
@@ -149,13 +152,16 @@ struct SymmetricLaw {
 
   template <class G, class Gm, class H>
   void set(const G& on_own, const Gm& on_mean, const H& offset, double n_agents) {
-    const Index d = gain.cols();
-    gain = on_own;
-    shared.template leftCols<D>(d) = on_mean / n_agents;
-    shared.template middleCols<D>(d, d) = shared.template leftCols<D>(d);
-    shared.col(2 * d) = offset;
-    own = shared;
-    own.template leftCols<D>(d) += gain;
+    const Index p = gain.rows(), d = gain.cols();
+    for (Index k = 0; k < p; ++k) {
+      for (Index i = 0; i < d; ++i) {
+        gain(k, i) = on_own(k, i);
+        shared(k, i) = shared(k, d + i) = on_mean(k, i) / n_agents;
+        own(k, i) = shared(k, i) + gain(k, i);
+        own(k, d + i) = shared(k, d + i);
+      }
+      own(k, 2 * d) = shared(k, 2 * d) = offset(k, 0);
+    }
   }
 };
 

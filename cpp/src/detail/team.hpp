@@ -63,7 +63,7 @@ struct Worker {
 
 /// Calls body(worker) on every thread. The body must not throw.
 template <class Body>
-void in_parallel(int n_threads, const Body& body) {
+void in_parallel([[maybe_unused]] int n_threads, const Body& body) {
   Meeting meeting;
 #ifdef _OPENMP
   if (n_threads > 1) {
@@ -73,6 +73,15 @@ void in_parallel(int n_threads, const Body& body) {
   }
 #endif
   body(Worker{0, 1, &meeting});
+}
+
+/// Calls body(chunk, thread) for every chunk. The body must not throw. Which thread takes a chunk
+/// never shows in a result: chunks are of fixed size and their partial sums are added in order.
+template <class Body>
+void for_each_chunk(Index n_chunks, int n_threads, const Body& body) {
+  in_parallel(n_threads, [&](const Worker& worker) {
+    worker.chunks(n_chunks, [&](Index chunk) { body(chunk, worker.thread); });
+  });
 }
 
 }  // namespace memoa::detail

@@ -21,7 +21,7 @@ void require(bool holds, std::string_view name, Index value, std::string_view ex
 void require_size(std::string_view name, std::size_t size, Index expected);
 
 /// Symmetric and without a negative eigenvalue, to a relative 1e-10.
-void require_psd(const std::string& name, const MatrixMap& matrix);
+void require_psd(std::string_view name, const MatrixView& matrix);
 
 /// Types of agents: games of one horizon and n_outputs, with positive shares that sum to one.
 void require_types(const std::vector<Game>& games, const std::vector<double>& shares);

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from memoa import build_info
 from memoa.cli.series import Data, File, Lags, Start, Target, load_series
-from memoa.cli.terminal import progress_bar
+from memoa.cli.terminal import lowest_in_bold, progress_bar, wide_console
 from memoa.forecasters.comparison import MEASURES, Comparison, compare
 from memoa.forecasters.protocol import Factory, load_factory
 from memoa.forecasters.standard import standard_forecasters
@@ -87,26 +82,11 @@ def write_files(folder: Path, found: Comparison, settings: Mapping[str, Any]) ->
 
 def print_table(found: Comparison) -> None:
     """Medians over the seeds, the best of each column in bold green; what was left out and why."""
-    console = Console(highlight=False)
-    console.width = max(console.width, 100)
     medians = {
         name: [found.quantile(name, measure) for measure in MEASURES] for name in found.scores
     }
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
-    table.add_column("RMSE", no_wrap=True)
-    for title in COLUMNS:
-        table.add_column(title, justify="right", no_wrap=True)
-    best = [
-        min((row[k] for row in medians.values() if not math.isnan(row[k])), default=math.nan)
-        for k in range(len(COLUMNS))
-    ]
-    for name, row in medians.items():
-        cells = (
-            Text("-" if math.isnan(x) else f"{x:#.4g}", style="bold green" if x == low else "")
-            for x, low in zip(row, best, strict=True)
-        )
-        table.add_row(name, *cells)
-    console.print(table)
+    console = wide_console(100)
+    console.print(lowest_in_bold("RMSE", COLUMNS, medians, lambda x: f"{x:#.4g}"))
     lowest = min(medians, key=lambda name: medians[name][0])
     console.print(f"lowest server error: {lowest}", highlight=False)
     for name, why in found.skipped.items():

@@ -13,12 +13,11 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from memoa import Game, build_info
-from memoa.cli.terminal import progress_bar
+from memoa.cli.terminal import progress_bar, wide_console
 from memoa.verify import Check, Verification, random_game, verify, verify_panel
 
 Columns = Mapping[str, NDArray[np.float64]]
@@ -83,9 +82,7 @@ def verify_command(
 def _verify_panel(seed: int) -> None:
     typer.echo(f"random clients {seed}")
     checks = verify_panel(seed)
-    console = Console(highlight=False)
-    console.width = max(console.width, 100)
-    _print_checks(console, checks)
+    _print_checks(wide_console(100), checks)
     if not all(check.passed for check in checks):
         raise typer.Exit(1)
 
@@ -139,8 +136,7 @@ def _write_csv(path: Path, columns: Columns) -> None:
 
 def _print_report(found: Verification) -> None:
     """Three tables and the checks; wide enough wherever the output goes."""
-    console = Console(highlight=False)
-    console.width = max(console.width, 100)
+    console = wide_console(100)
     table = found.table
     costs = {f"cost_{key}": name for key, name in POLICY_NAMES.items()}
     costs["price_of_anarchy"] = "Nash/social"

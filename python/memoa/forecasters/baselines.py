@@ -13,25 +13,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from memoa._validate import Float64, as_float64, as_int, as_number
+from memoa._validate import Float64, as_int, as_number
 from memoa.ensemble import OnlineEnsemble
 from memoa.forecasters.aggregation import Rule
+from memoa.forecasters.last_value import LastValue
 
 CLIP = 4.0  # standardised inputs beyond it are outliers, as in step 1 of theory section 6
 
 
-class RepeatLast:
+class RepeatLast(LastValue):
     """Repeat the last value: exact on a constant, unbeaten on a random walk.
 
     Before any value was seen the forecast is a single 0.
     """
-
-    def __init__(self) -> None:
-        self._last = np.zeros(1)
-
-    def observe(self, y: ArrayLike) -> None:
-        """Take y, shape (d,), as the last value."""
-        self._last = np.array(y, dtype=np.float64, ndmin=1)
 
     def predict_one(self, x: ArrayLike) -> Float64:
         """Return the last value, shape (d,)."""
@@ -42,7 +36,7 @@ class RepeatLast:
         self.observe(y)
 
 
-class Seasonal:
+class Seasonal(LastValue):
     """Repeat the value of one period ago; the period is known, or found online.
 
     It is found by trying every lag from 1 to `longest` at every step: the lag is used whose
@@ -63,6 +57,7 @@ class Seasonal:
     def __init__(
         self, period: int | None = None, *, longest: int = 60, decay: float = 0.99
     ) -> None:
+        super().__init__()
         self.longest = as_int("longest", longest, 1)
         self.decay = as_number("decay", decay)
         if not 0.0 < self.decay <= 1.0:
@@ -86,7 +81,8 @@ class Seasonal:
 
     def observe(self, y: ArrayLike) -> None:
         """Take y, shape (d,), as the last value."""
-        value = np.array(y, dtype=np.float64, ndmin=1)[None]
+        super().observe(y)
+        value = self._last[None]
         past = value[:0] if self._past is None else self._past
         self._past = np.concatenate([value, past[: self._length - 1]])
 
@@ -99,17 +95,18 @@ class Seasonal:
 
     def learn_one(self, x: ArrayLike, y: ArrayLike) -> None:
         """See how well every lag would have done, then take y, shape (d,), as the last value."""
+        target = self._check_y(y)
         if self._past is not None:
             seen = len(self._past)
             self._errors *= self.decay
             self._weights *= self.decay
-            errors = np.square(self._past - np.asarray(y, dtype=np.float64)).sum(axis=1)
+            errors = np.square(self._past - target).sum(axis=1)
             self._errors[:seen] += errors
             self._weights[:seen] += 1.0
-        self.observe(y)
+        self.observe(target)
 
 
-class OnlineRidge:
+class OnlineRidge(LastValue):
     """Exponentially weighted ridge regression of ``y - (the last y)`` on the inputs themselves.
 
     The inputs are standardised and clipped as the ensemble's are, with an intercept beside them.
@@ -126,21 +123,17 @@ class OnlineRidge:
     """
 
     def __init__(self, *, forgetting: float = 0.99, ridge: float = 1.0) -> None:
+        super().__init__()
         self.forgetting, self.ridge = as_number("forgetting", forgetting), as_number("ridge", ridge)
         if not 0.0 < self.forgetting <= 1.0:
             raise ValueError(f"forgetting is {self.forgetting}; expected a number in (0, 1]")
         if not self.ridge > 0.0:
             raise ValueError(f"ridge is {self.ridge}; expected a positive number")
-        self._last = np.zeros(1)
         self._gram: Float64 | None = None
-
-    def observe(self, y: ArrayLike) -> None:
-        """Take y, shape (d,), as the last value."""
-        self._last = np.array(y, dtype=np.float64, ndmin=1)
 
     def predict_one(self, x: ArrayLike) -> Float64:
         """Forecast the y, shape (d,), that belongs to x, shape (dx,); leaves no trace."""
-        inputs = as_float64("x", x)
+        inputs = self._check_x(x)
         if self._gram is None:
             return np.array(self._last)
         z = self._encode(inputs, *self._count(inputs))
@@ -148,7 +141,7 @@ class OnlineRidge:
 
     def learn_one(self, x: ArrayLike, y: ArrayLike) -> None:
         """Learn the y, shape (d,), that belongs to x, shape (dx,)."""
-        inputs, target = as_float64("x", x), np.array(y, dtype=np.float64, ndmin=1)
+        inputs, target = self._check(x, y)
         if self._gram is None:
             width = inputs.size + 1
             self._steps, self._mean = 0, np.zeros(inputs.size)
@@ -178,7 +171,7 @@ class OnlineRidge:
         return np.append(np.clip(scaled, -CLIP, CLIP), 1.0)
 
 
-class Aggregated:
+class Aggregated(LastValue):
     """The agents of an ensemble as experts, and a rule of online learning in the server's place.
 
     Parameters
@@ -192,12 +185,12 @@ class Aggregated:
     """
 
     def __init__(self, ensemble: OnlineEnsemble, rule: Rule, *, with_last: bool = False) -> None:
+        super().__init__()
         self.ensemble, self.rule, self.with_last = ensemble, rule, with_last
-        self._last = np.zeros(1)
 
     def observe(self, y: ArrayLike) -> None:
         """Take y, shape (d,), as the last value."""
-        self._last = np.array(y, dtype=np.float64, ndmin=1)
+        super().observe(y)
         self.ensemble.observe(self._last)
 
     def predict_one(self, x: ArrayLike) -> Float64:
@@ -209,8 +202,9 @@ class Aggregated:
 
     def learn_one(self, x: ArrayLike, y: ArrayLike) -> None:
         """Learn the y, shape (d,), that belongs to the x last given to `predict_one`."""
-        self._last = np.array(y, dtype=np.float64, ndmin=1)
-        self.ensemble.learn_one(x, self._last)
+        inputs, target = self._check(x, y)
+        self.ensemble.learn_one(inputs, target)
+        self._last = target
         self.rule.update(self._experts, self._last)
 
     @property

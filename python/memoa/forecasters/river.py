@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memoa._validate import Float64
+from memoa.forecasters.last_value import LastValue
 
 try:
     from river import forest, linear_model, neighbors, preprocessing, tree
@@ -23,7 +24,7 @@ except ImportError as error:
 VERSION = version("river")
 
 
-class RiverForecaster:
+class RiverForecaster(LastValue):
     """One river regressor per output.
 
     Parameters
@@ -33,26 +34,22 @@ class RiverForecaster:
     """
 
     def __init__(self, model: Callable[[], Any]) -> None:
+        super().__init__()
         self._model = model
         self._models: list[Any] = []
-        self._last = np.zeros(1)
-
-    def observe(self, y: ArrayLike) -> None:
-        """Take y, shape (d,), as the last value."""
-        self._last = np.array(y, dtype=np.float64, ndmin=1)
 
     def predict_one(self, x: ArrayLike) -> Float64:
         """Forecast the y, shape (d,), that belongs to x, shape (dx,)."""
-        inputs = _named(x)
+        inputs = _named(self._check_x(x))
         changes = [model.predict_one(inputs) for model in self._per_output(self._last.size)]
         # Some of them start from NaN, and gradient descent may diverge: no forecast of a change.
         return self._last + np.nan_to_num(np.array(changes, dtype=np.float64), posinf=0, neginf=0)
 
     def learn_one(self, x: ArrayLike, y: ArrayLike) -> None:
         """Learn the y, shape (d,), that belongs to x, shape (dx,)."""
-        inputs, target = _named(x), np.array(y, dtype=np.float64, ndmin=1)
+        inputs, target = self._check(x, y)
         for model, change in zip(self._per_output(target.size), target - self._last, strict=False):
-            model.learn_one(inputs, float(change))
+            model.learn_one(_named(inputs), float(change))
         self._last = target
 
     def _per_output(self, n_outputs: int) -> list[Any]:
@@ -91,5 +88,5 @@ def adaptive_forest(seed: int = 0) -> RiverForecaster:
     return RiverForecaster(lambda: forest.ARFRegressor(seed=seed))
 
 
-def _named(x: ArrayLike) -> dict[str, float]:
-    return {f"x{k}": float(value) for k, value in enumerate(np.asarray(x))}
+def _named(x: Float64) -> dict[str, float]:
+    return {f"x{k}": float(value) for k, value in enumerate(x)}

@@ -1,18 +1,16 @@
-"""memoa against greedy on one series: both runs, their table, and the files that keep them."""
+"""memoa against greedy on one series: both runs, and their table."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from memoa import EchoState, OnlineEnsemble, RandomFeatures, Run, build_info
-from memoa.datasets import Series
+from memoa.datasets.series import Series
+from memoa.encoder import EchoState, RandomFeatures
+from memoa.ensemble import OnlineEnsemble
 from memoa.forecasters.standard import REPEAT
+from memoa.run import Run
 
 Policy = Literal["memoa", "greedy"]
 Encoder = Literal["relu", "tanh", "cos", "echo"]
@@ -82,50 +80,3 @@ def run_and_compare(
     # Agents that repeat the last value all make the same error, and so does any server over them.
     rmse[REPEAT] = dict.fromkeys(COLUMNS, shown.repeat_last_rmse)
     return PolicyRuns(policy, runs, rmse, ensemble(policy).get_params(deep=False))
-
-
-def write_files(
-    folder: Path, series: Series, comparison: PolicyRuns, source: Mapping[str, Any]
-) -> None:
-    """Write predictions.csv, plot.png and settings.json into an existing folder."""
-    import pandas as pd
-
-    from memoa.plots.run import best_and_worst, plot_run
-
-    run = comparison.runs[comparison.policy]
-    best, worst = best_and_worst(run)
-    parts = {"": run.targets, "_server": run.predictions, "_mean_field": run.mean_field,
-             "_best_agent": best, "_worst_agent": worst}  # fmt: skip
-    # Not from a dict: a column of the user's may well be called like one of ours.
-    pd.DataFrame(
-        np.stack(list(parts.values()), axis=2).reshape(len(series.Y), -1),
-        columns=[name + part for name in series.targets for part in parts],
-        index=series.index,
-    ).to_csv(folder / "predictions.csv", index_label="step" if series.index is None else "date")
-    plot_run(
-        series, comparison.runs["memoa"], comparison.runs["greedy"],
-        path=folder / "plot.png", policy=comparison.policy,
-    )  # fmt: skip
-    settings = {
-        "memoa": build_info()["version"],
-        "series": {
-            "name": series.name,
-            **source,
-            "n_steps": len(series.Y),
-            "inputs": series.columns,
-            "targets": series.targets,
-        },
-        "ensemble": comparison.ensemble,
-        "rmse": comparison.rmse,
-        "best_agent": run.best_agent,
-        "worst_agent": run.worst_agent,
-    }
-    text = json.dumps(settings, indent=2, default=_plain, ensure_ascii=False)
-    (folder / "settings.json").write_text(text + "\n", encoding="utf-8")
-
-
-def _plain(value: Any) -> Any:
-    """Encoder and mixture settings as JSON objects, paths as text."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {"type": type(value).__name__, **dataclasses.asdict(value)}
-    return str(value)

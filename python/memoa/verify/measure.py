@@ -26,7 +26,7 @@ from memoa._validate import Float64
 from memoa.verify.judge import ROUNDING
 
 POLICIES = ("mean_field", "nash", "social", "greedy")
-MONTE_CARLO_AGENTS, MONTE_CARLO_RUNS = 100, 400
+MONTE_CARLO_AGENTS = 100
 # The values of N players are N matrices of size N d, before and after a stage.
 MAX_CENTRALIZED_BYTES = 2e9
 
@@ -112,7 +112,7 @@ class Measure:
             "seconds_nash": found[1:],
         }
 
-    def monte_carlo(self) -> float:
+    def monte_carlo(self, runs: int) -> float:
         """Largest deviation of simulated mean costs from the certified ones, in standard errors.
 
         Agents of one run share its mean field, so the runs are the independent samples.
@@ -122,7 +122,7 @@ class Measure:
         policies = self.policies(n_agents)
         laws = [(policy, "empirical") for policy in policies.values()]
         # A stream of its own, apart from the runs that the table's worst agents come from.
-        seeds = np.random.default_rng([self.seed, 1]).integers(2**32, size=MONTE_CARLO_RUNS)
+        seeds = np.random.default_rng([self.seed, 1]).integers(2**32, size=runs)
         for policy, known in [*laws, (policies["mean_field"], "limit")]:
             expected = certify(self.game, policy, n_agents, mean_field=known, **start).cost
             costs = [

@@ -87,6 +87,7 @@ def verify(
     sizes: Sequence[int] = SIZES,
     simulate_up_to: int = 10**6,
     centralized_seconds: float = 10.0,
+    monte_carlo_runs: int = 400,
     n_threads: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Verification:
@@ -109,6 +110,9 @@ def verify(
     centralized_seconds : float
         The centralized game is solved for N = 2, 3, 4, 6, 8, 12, ... until a solve takes longer
         than this, or the next would need more than 2 GB.
+    monte_carlo_runs : int
+        Simulations of a hundred agents, at least 2, whose mean costs are held against the
+        certificates.
     n_threads : int, optional
         Threads of the simulations. Default: all that the process may use.
     progress : callable, optional
@@ -145,6 +149,7 @@ def verify(
     agents = _sizes(sizes)
     limit = as_int("simulate_up_to", simulate_up_to, 0)
     patience = as_number("centralized_seconds", centralized_seconds)
+    runs = as_int("monte_carlo_runs", monte_carlo_runs, 2)
     size = size_of(game, start, spread)
     measure = Measure(game, start, spread, size, as_int("seed", seed, 0), n_threads)
     total, tell = len(agents) + 3, progress or (lambda done, total, what: None)
@@ -157,7 +162,7 @@ def verify(
     tell(total - 3, total, "solve times")
     table |= measure.seconds(agents)
     tell(total - 2, total, "simulation against certificate")
-    deviation = measure.monte_carlo()
+    deviation = measure.monte_carlo(runs)
     tell(total - 1, total, "centralized solves")
     centralized = measure.centralized(patience)
     tell(total, total, "done")

@@ -2,7 +2,7 @@
 
 None of these series is among those on which memoa is measured.
 
->>> from memoa import study
+>>> from experiments import study
 >>> sorted(study.SERIES)[:3]
 ['ar2 1000', 'ar2 200', 'lorenz 800']
 >>> study.random_walk(500, seed=1)
@@ -12,15 +12,14 @@ Series('random walk': 500 steps, 2 inputs, target y)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from memoa import Mixture, OnlineEnsemble, RandomFeatures, _core
-from memoa._study_series import (
+from experiments.study_series import (
     SERIES,
     ar2,
     lorenz,
@@ -31,6 +30,7 @@ from memoa._study_series import (
     sine_with_drift,
     walk_among_walks,
 )
+from memoa import Mixture, OnlineEnsemble, RandomFeatures, build_info
 from memoa._validate import as_int
 from memoa.datasets import Series
 
@@ -39,7 +39,9 @@ __all__ = [
     "HOW",
     "SERIES",
     "SETTINGS",
+    "WALKS",
     "DefaultsStudy",
+    "Study",
     "ar2",
     "lorenz",
     "mackey_glass",
@@ -121,7 +123,27 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "no fallback": _mixture(fallback=False),
 }
 
-WALKS = tuple(name for name in SERIES if name.startswith(("random walk", "walk among")))
+#: Series on which no forecast is better than the last value.
+WALKS = ("random walk 500", "random walk 2000", "walk among walks 2000")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is compared on what.
+
+    Attributes
+    ----------
+    series : dict of str to callable
+        Each makes the series of a seed.
+    walks : tuple of str
+        Those of them of the table's column "walks".
+    settings : dict of str to dict
+        Arguments of `OnlineEnsemble`; one is called "default" and has none.
+    """
+
+    series: Mapping[str, Callable[[int], Series]] = field(default_factory=lambda: SERIES)
+    walks: Sequence[str] = WALKS
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: SETTINGS)
 
 
 @dataclass(frozen=True)
@@ -155,11 +177,12 @@ def study_defaults(
     seeds: Sequence[int] = (0, 1, 2),
     progress: Callable[[int, int], object] | None = None,
     *,
+    study: Study | None = None,
     n_threads: int | None = None,
 ) -> DefaultsStudy:
     """Compare the defaults with what lies beside them, on the series of the study alone.
 
-    How they were chosen stands in `memoa.study.HOW`, and in the `how` of what is returned. All
+    How they were chosen stands in `HOW`, and in the `how` of what is returned. All
     errors are root-mean-square ones of whole runs, the first step included.
 
     Parameters
@@ -168,6 +191,8 @@ def study_defaults(
         Each draws the series and the agents anew; ratios are geometric means over them.
     progress : callable(done, total), optional
         Called after every run of a series, from the calling thread.
+    study : Study, optional
+        What is compared on what. Default: the whole study.
     n_threads : int, optional
         Runs at a time. Default: all that the process may use. The numbers do not depend on it.
 
@@ -179,13 +204,17 @@ def study_defaults(
     drawn = tuple(as_int("seeds", seed, 0) for seed in seeds)
     if not drawn:
         raise ValueError("seeds is empty; expected at least one seed")
-    workers = _core.available_threads() if n_threads is None else as_int("n_threads", n_threads, 1)
-    data = {(name, seed): SERIES[name](seed) for name in SERIES for seed in drawn}
-    jobs = [(setting, *key) for setting in SETTINGS for key in data]
+    workers = (
+        int(build_info()["threads"]) if n_threads is None else as_int("n_threads", n_threads, 1)
+    )
+    study = study or Study()
+    data = {(name, seed): make(seed) for name, make in study.series.items() for seed in drawn}
+    jobs = [(setting, *key) for setting in study.settings for key in data]
     found: dict[tuple[str, str, int], np.ndarray] = {}
     with ThreadPoolExecutor(workers) as pool:  # the core computes without Python's lock
         futures = {
-            pool.submit(_measure, data[job[1:]], SETTINGS[job[0]], job[2]): job for job in jobs
+            pool.submit(_measure, data[job[1:]], study.settings[job[0]], job[2]): job
+            for job in jobs
         }
         try:
             for done, future in enumerate(as_completed(futures), 1):
@@ -198,14 +227,15 @@ def study_defaults(
     logs = {
         setting: {
             name: np.mean([np.log(found[setting, name, seed]) for seed in drawn], axis=0)
-            for name in SERIES
+            for name in study.series
         }
-        for setting in SETTINGS
+        for setting in study.settings
     }
-    return DefaultsStudy(tuple(_row(setting, logs) for setting in SETTINGS), drawn)
+    rows = (_row(setting, logs, study.walks) for setting in study.settings)
+    return DefaultsStudy(tuple(rows), drawn)
 
 
-def _measure(series: Series, setting: dict[str, Any], seed: int) -> np.ndarray:
+def _measure(series: Series, setting: Mapping[str, Any], seed: int) -> np.ndarray:
     """Errors of the last value, of memoa and greedy (server, mean, worst), of greedy's average."""
     errors: list[float] = []
     for policy in ("memoa", "greedy"):
@@ -216,11 +246,13 @@ def _measure(series: Series, setting: dict[str, Any], seed: int) -> np.ndarray:
     return np.array([run.repeat_last_rmse, *errors, plain])
 
 
-def _row(setting: str, logs: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:
+def _row(
+    setting: str, logs: dict[str, dict[str, np.ndarray]], names_of_walks: Sequence[str]
+) -> dict[str, Any]:
     """One line of the table from logarithms of errors, in the order of `_measure`."""
     own, default = (np.array(list(logs[key].values())).T for key in (setting, "default"))
     yardstick = np.minimum(default[0], default[-1])
-    walks = [logs[setting][name] for name in WALKS]
+    walks = [logs[setting][name] for name in names_of_walks]
     values = (
         np.mean(own[1] - yardstick),
         np.max(own[1] - yardstick),

@@ -1,4 +1,4 @@
-"""What the experiments share: their context, tables of medians, verdicts and files."""
+"""What the experiments share: what one is, its context, tables of medians, verdicts, files."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from experiments import benchmarks
+from experiments.pieces import Method, Piece, Result
 from memoa import OnlineEnsemble
-from memoa.experiments import benchmarks
-from memoa.experiments.pieces import Piece, Result, fingerprint
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,13 @@ class Context:
     ----------
     folder : Path
         Of the CSV, PNG and JSON files; the report stands beside it and is called like it.
-    data : Path
+    data : Path or None
+        None where the real series are to be left out.
     seeds : tuple of int
     """
 
     folder: Path
-    data: Path
+    data: Path | None
     seeds: tuple[int, ...]
 
     def series(self, names: Iterable[str]) -> list[str]:
@@ -42,11 +43,17 @@ class Context:
         reasons = {name: benchmarks.why_absent(name, self.data) for name in names}
         return [f"{name}: left out, {why}" for name, why in reasons.items() if why is not None]
 
-    def piece(self, function: str, series: str, **settings: Any) -> Piece:
-        """A piece over one of the eight series."""
-        source = benchmarks.identity(series, self.data)
-        data = str(self.data) if series in benchmarks.FILES else None
-        return Piece(function, {**source, **settings}, data)
+    def piece(
+        self,
+        method: Method,
+        series: str,
+        versions: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> Piece:
+        """A piece over one of the eight series, and over packages of these versions."""
+        identity = benchmarks.identity(series, self.data) | dict(versions or {})
+        data = self.data if series in benchmarks.FILES else None
+        return Piece(method, {"series": series, **settings}, identity, data)
 
 
 class Verdict(NamedTuple):
@@ -83,12 +90,16 @@ class Section:
             blocks.append("\n".join(f"- {line}" for line in self.left_out))
         return "\n\n".join(blocks) + "\n"
 
-    def write_settings(self, context: Context) -> None:
+    def made_by(self, context: Context) -> str:
+        """The command that makes the section."""
+        return f"python bench/experiments --only {self.name} --seeds {len(context.seeds)}"
+
+    def write_settings(self, context: Context, versions: Sequence[Mapping[str, str]]) -> None:
         """NAME.json: the settings and versions that made the section's files."""
         described = {
-            "made by": f"memoa experiments --only {self.name} --seeds {len(context.seeds)}",
+            "made by": self.made_by(context),
             "seeds": list(context.seeds),
-            "versions": fingerprint(),
+            "versions": versions,
             "ensemble": {k: plain(v) for k, v in OnlineEnsemble().get_params().items()},
             **self.settings,
             "verdicts": [one._asdict() for one in self.verdicts],
@@ -96,6 +107,30 @@ class Section:
         }
         text = json.dumps(described, indent=1, ensure_ascii=False, default=str)
         (context.folder / f"{self.name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+class Experiment:
+    """One section's work. The fields of a subclass, a dataclass, are its configuration.
+
+    Attributes
+    ----------
+    name : str
+        On the command line and of the section's files.
+    alone : bool
+        Whether its pieces run one at a time: they are parallel by themselves, or take times, which
+        nothing else may disturb.
+    """
+
+    name: ClassVar[str]
+    alone: ClassVar[bool] = False
+
+    def pieces(self, context: Context) -> list[Piece]:
+        """What is to be computed."""
+        raise NotImplementedError
+
+    def section(self, context: Context, results: Sequence[Result]) -> Section:
+        """Write the files and the section, from the results of the pieces in their order."""
+        raise NotImplementedError
 
 
 def plain(value: Any) -> Any:

@@ -1,27 +1,21 @@
-"""The pictures of the experiments, in the colours of `memoa.plots`. Needs matplotlib."""
+"""The pictures of the experiments, in the colours of `memoa.plots`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from memoa.experiments.section import quartiles
+from experiments.knobs import Knob
+from experiments.section import quartiles
 from memoa.forecasters.standard import GREEDY, MEMOA, REPEAT
 from memoa.plots.style import COLOURS, finish_axes, new_figure
 from memoa.plots.verification import POLICY_COLOURS, POLICY_LABELS
-
-try:
-    from matplotlib.axes import Axes
-    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-except ImportError as error:
-    raise ImportError('the pictures need matplotlib: pip install "memoa[cli]"') from error
-
-if TYPE_CHECKING:
-    from memoa.experiments.ablations import Knob
 
 MEASURE_STYLES: dict[str, tuple[str, str]] = {
     "server_rmse": ("server", "o"),
@@ -79,16 +73,17 @@ def plot_forecasting(
 
 
 def plot_knob(
-    name: str,
     knob: Knob,
     curves: Mapping[tuple[str, str, str, str], Mapping[float, Sequence[float]]],
     unit: Mapping[str, float],
     *,
     path: Path,
+    silence: str | None = None,
 ) -> None:
-    """One panel per series: server, mean and worst agent against a setting's values."""
-    from memoa.experiments.ablations import default_value
+    """One panel per series: server, mean and worst agent against a setting's values.
 
+    `silence` names the curve of agents that hear nothing in between.
+    """
     figure = new_figure(0.8 + 2.9 * len(unit), 3.3)
     panels = figure.subplots(1, len(unit), squeeze=False).ravel()
     for axes, series in zip(panels, unit):
@@ -107,15 +102,15 @@ def plot_knob(
                     axes.axhline(level, color=COLOURS[GREEDY], lw=1.0, ls=ls, alpha=0.8,
                                  label=f"{label}, greedy")  # fmt: skip
                     continue
-                _band(axes, curves[series, name, policy, measure], unit[series],
+                _band(axes, curves[series, knob.name, policy, measure], unit[series],
                       label=f"{label}, {policy}", **style)  # fmt: skip
-        if name == "communication":
-            silent = curves[series, "silence", MEMOA, "worst_agent_rmse"]
+        if silence is not None:
+            silent = curves[series, silence, MEMOA, "worst_agent_rmse"]
             _band(axes, silent, unit[series], color="#009e73", marker="v", ms=4, lw=1.2,
                   mfc="none", label="worst agent, silence in between")  # fmt: skip
-        default = _position(default_value(name), knob.values)
+        default = _position(knob.default, knob.values)
         axes.axvline(default, color="#999999", lw=0.9, ls=":", zorder=0)
-        _value_axis(axes, sorted(curves[series, name, MEMOA, "server_rmse"]))
+        _value_axis(axes, sorted(curves[series, knob.name, MEMOA, "server_rmse"]))
         axes.set_title(series, fontsize=9, loc="left")
         axes.set_xlabel(knob.axis, fontsize=9)
         axes.set_yscale("log")
@@ -128,14 +123,15 @@ def plot_knob(
 
 
 def plot_worst(
-    costs: Mapping[tuple[str, str, str], Mapping[int, Sequence[float]]], *, path: Path
+    costs: Mapping[tuple[str, str, str], Mapping[int, Sequence[float]]],
+    titles: Mapping[str, str],
+    *,
+    path: Path,
 ) -> None:
-    """Expected cost of an agent, and the worst simulated one's, under four policies."""
-    from memoa.experiments.theory import GAMES
-
-    figure = new_figure(10.0, 3.3 * len(GAMES))
-    panels = figure.subplots(len(GAMES), 2, sharex=True)
-    for (game, title), pair in zip(GAMES.items(), panels):
+    """Expected cost of an agent, and the worst simulated one's, under four policies; by game."""
+    figure = new_figure(10.0, 3.3 * len(titles))
+    panels = figure.subplots(len(titles), 2, sharex=True)
+    for (game, title), pair in zip(titles.items(), panels):
         for axes, kind, words in zip(
             pair, ("expected", "worst"), ("expected cost", "worst agent's cost, by seeds")
         ):
@@ -159,17 +155,19 @@ def plot_worst(
 
 
 def plot_heterogeneity(
-    ratios: Mapping[tuple[str, str], Mapping[int, Mapping[str, Sequence[float]]]], *, path: Path
+    ratios: Mapping[tuple[str, str], Mapping[int, Mapping[str, Sequence[float]]]],
+    labels: Mapping[str, str],
+    *,
+    path: Path,
 ) -> None:
-    """The worst agent relative to greedy's, against how much the agents differ."""
-    from memoa.experiments.heterogeneity import FAMILIES, POLICIES
-
+    """The worst agent relative to greedy's, against how much the agents differ; by policy."""
+    families = list(dict.fromkeys(family for _, family in ratios))
     places = list(dict.fromkeys(place for place, _ in ratios))
     figure = new_figure(1.0 + 2.7 * len(places), 3.8)
     panels = figure.subplots(1, len(places), squeeze=False).ravel()
     styles = {"one": ("o", "-"), "alike": ("s", ":"), "types": ("^", "--")}
-    colours = dict(zip(FAMILIES, SERIES_COLOURS))
-    factors = sorted({factor for values in FAMILIES.values() for factor in values})
+    colours = dict(zip(families, SERIES_COLOURS))
+    factors = sorted({factor for cells in ratios.values() for factor in cells})
     for axes, place in zip(panels, places):
         for family, colour in colours.items():
             cells = ratios[place, family]
@@ -191,7 +189,7 @@ def plot_heterogeneity(
         panels[0].plot([], [], color=colour, lw=2.5, label=f"agents differ in {family}")
     for policy, (marker, line) in styles.items():
         panels[0].plot([], [], line, marker=marker, mfc="none", color="#555555",
-                       label=POLICIES[policy])  # fmt: skip
+                       label=labels[policy])  # fmt: skip
     panels[0].plot([], [], color=COLOURS["greedy"], lw=1.0, label="greedy")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4,
                   frameon=False, fontsize=9)  # fmt: skip

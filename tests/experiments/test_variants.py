@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import memoa
+from experiments import mixed, variants
+from experiments.variants import Locals, Play, Summary
 from helpers import assert_close, seeds
-from memoa.experiments import heterogeneity, variants
-from memoa.experiments.variants import Locals, Play, Summary
 
 SERIES = memoa.datasets.concept_drift(60)
 ENCODERS = (
@@ -135,29 +135,25 @@ def test_encoders_of_several_types_are_padded_and_scaled() -> None:
 class TestPlayedTypes:
     """The half of the heterogeneity experiment that is the game of the theory."""
 
-    @pytest.fixture(autouse=True)
-    def _few_agents(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(heterogeneity, "N_AGENTS", 3_000)
-
     def test_without_differences_all_policies_but_greedy_are_one(self) -> None:
-        found = heterogeneity.play("scale", 1, seed=0)
+        found = mixed.play(mixed.FAMILIES[0].sorts(1), seed=0, n_agents=3_000)
         for policy in ("one", "alike"):
             assert found[policy]["worst_type"] == pytest.approx(
                 found["types"]["worst_type"], rel=1e-9
             )
         assert found["greedy"]["worst_type"] != pytest.approx(found["types"]["worst_type"])
 
-    @pytest.mark.parametrize("family", heterogeneity.FAMILIES)
-    def test_the_right_types_are_an_equilibrium(self, family: str) -> None:
+    @pytest.mark.parametrize("family", mixed.FAMILIES, ids=lambda one: one.name)
+    def test_the_right_types_are_an_equilibrium(self, family: mixed.Family) -> None:
         """Whoever plays another of the policies against their flow does no better."""
-        laws = [heterogeneity._law(*one) for one in heterogeneity.mixed(family, 2)]
-        games, shares = [heterogeneity._game(law) for law in laws], np.full(3, 1.0 / 3.0)
+        laws = [mixed._law(*one) for one in family.sorts(2)]
+        games, shares = [mixed._game(law) for law in laws], np.full(3, 1.0 / 3.0)
         policies = memoa.solve_mean_field(games)
         start = {"mean": [0.0], "cov": [[0.25]], "seed": 1, "shares": [0.333, 0.333, 0.333, 0.001]}
         for kind, game in enumerate(games):
-            rest = (policies[kind], *(heterogeneity._of_mean(p, shares) for p in (
+            rest = (policies[kind], *(mixed._of_mean(p, shares) for p in (
                 memoa.solve_mean_field(game),
-                memoa.solve_myopic(heterogeneity._game(laws[kind], consensus=0.0)),
+                memoa.solve_myopic(mixed._game(laws[kind], consensus=0.0)),
             )))  # fmt: skip
             costs = []
             for other in rest:
@@ -171,7 +167,7 @@ class TestPlayedTypes:
         draws = rng.normal(size=400_000)
         for kind, act, shift in (("relu", lambda a: np.maximum(a, 0.0), 0.0), ("cos", np.cos, 0.0),
                                  ("tanh", np.tanh, 0.5)):  # fmt: skip
-            law = heterogeneity._law(kind, 4, 3.0)
+            law = mixed._law(kind, 4, 3.0)
             sample = 3.0 * np.sqrt(0.5) * act(draws + shift)
             assert law.mean[0, :4] == pytest.approx(sample.mean(), abs=0.01)
             assert law.cov[:4, 0, 0] == pytest.approx(sample.var(), rel=0.02)

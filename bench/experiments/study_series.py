@@ -1,6 +1,6 @@
-"""The series of `memoa.study`: every one has its equation and its source in its docstring.
+"""The series of `experiments.study`: every one has its equation and its source in its docstring.
 
->>> from memoa import study
+>>> from experiments import study
 >>> study.mackey_glass(300)
 Series('mackey-glass': 300 steps, 4 inputs, target y)
 """

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import doctest
 from typing import Any
 
 import numpy as np
 import pytest
 
 import memoa
+from experiments import study, study_series
+from experiments.study import Study
 from helpers import assert_close, assert_same_bits
-from memoa import datasets, study
+from memoa import datasets
 
 GENERATORS = [
     study.sine_with_drift,
@@ -142,15 +145,15 @@ def test_bad_momentum() -> None:
 # ---------------------------------------------------------------- the study
 
 
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = {"random walk 500": 40, "sine 200": 50}
-    makers = {"random walk 500": study.random_walk, "sine 200": study.sine_with_drift}
-    series = {k: lambda seed, k=k: makers[k](names[k], seed) for k in names}
-    monkeypatch.setattr(study, "SERIES", series)
-    monkeypatch.setattr(study, "WALKS", ("random walk 500",))
-    kept = ("default", "ridge 1", "equal weights")
-    monkeypatch.setattr(study, "SETTINGS", {k: study.SETTINGS[k] for k in kept})
+MAKERS = {
+    "random walk 500": lambda seed: study.random_walk(40, seed),
+    "sine 200": lambda seed: study.sine_with_drift(50, seed),
+}
+SMALL = Study(
+    MAKERS,
+    ("random walk 500",),
+    {k: study.SETTINGS[k] for k in ("default", "ridge 1", "equal weights")},
+)
 
 
 def test_every_setting_is_one_that_can_be_made() -> None:
@@ -161,16 +164,18 @@ def test_every_setting_is_one_that_can_be_made() -> None:
         assert len(changed) == (0 if name == "default" else 1)
 
 
-def test_the_study_is_ratios_of_errors_of_runs(small: None) -> None:
+def test_the_study_is_ratios_of_errors_of_runs() -> None:
     told: list[tuple[int, int]] = []
-    table = study.study_defaults([4, 5], lambda *counts: told.append(counts), n_threads=2)
+    table = study.study_defaults(
+        [4, 5], lambda *counts: told.append(counts), study=SMALL, n_threads=2
+    )
     assert told == [(k + 1, 12) for k in range(12)]
     assert table.how == study.HOW
     assert table.seeds == (4, 5)
     default, ridge, _ = table.rows
     assert (default["mean agent"], default["worst agent"]) == (1.0, 1.0)
     servers, agents, walks = [], [], []
-    for name, make in study.SERIES.items():
+    for name, make in MAKERS.items():
         logs = []
         for seed in (4, 5):
             series = make(seed)
@@ -186,15 +191,15 @@ def test_the_study_is_ratios_of_errors_of_runs(small: None) -> None:
         server, plain, repeat, own, theirs = np.mean(logs, axis=0)
         servers.append(server - min(plain, repeat))
         agents.append(own - theirs)
-        walks.append(server - repeat if name in study.WALKS else -np.inf)
+        walks.append(server - repeat if name in SMALL.walks else -np.inf)
     assert ridge["server"] == pytest.approx(np.exp(np.mean(servers)), rel=1e-9)
     assert ridge["hardest"] == pytest.approx(np.exp(max(servers)), rel=1e-9)
     assert ridge["walks"] == pytest.approx(np.exp(max(walks)), rel=1e-9)
     assert ridge["mean agent"] == pytest.approx(np.exp(np.mean(agents)), rel=1e-9)
 
 
-def test_the_study_does_not_depend_on_threads_and_prints_as_markdown(small: None) -> None:
-    one, many = study.study_defaults([1], n_threads=1), study.study_defaults([1], n_threads=3)
+def test_the_study_does_not_depend_on_threads_and_prints_as_markdown() -> None:
+    one, many = (study.study_defaults([1], study=SMALL, n_threads=n) for n in (1, 3))
     assert one.rows == many.rows
     lines = str(one).splitlines()
     assert len(lines) == 2 + 3
@@ -215,9 +220,16 @@ def test_the_study_refuses(seeds: Any, error: type[Exception], message: str) -> 
         study.study_defaults(seeds)
 
 
-def test_an_error_of_a_run_or_of_progress_comes_out(small: None) -> None:
+def test_an_error_of_a_run_or_of_progress_comes_out() -> None:
     def stop(*_: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        study.study_defaults([1], stop)
+        study.study_defaults([1], stop, study=SMALL)
+
+
+@pytest.mark.parametrize("module", [study, study_series])
+def test_the_examples_run(module: Any) -> None:
+    found = doctest.testmod(module)
+    assert found.attempted > 0
+    assert found.failed == 0

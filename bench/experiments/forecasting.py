@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from importlib.util import find_spec
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from memoa.experiments.benchmarks import PUBLISHED, load
-from memoa.experiments.pieces import Piece, Result
-from memoa.experiments.section import (
+from experiments.benchmarks import PUBLISHED, load
+from experiments.figures import plot_forecasting
+from experiments.pieces import Method, Piece, Result
+from experiments.section import (
     Context,
+    Experiment,
     Section,
     Verdict,
     image,
@@ -33,9 +35,6 @@ from memoa.forecasters.standard import (
     standard_forecasters,
 )
 
-NAME = "forecasting"
-# river's forest takes seconds a run: fewer seeds, and the table says how many.
-FEW_SEEDS = {"river: adaptive random forest": 5}
 MEASURE_NAMES = ("server", "mean agent", "worst agent", "under-performer regret", "seconds")
 
 ROWS = """What the rows are:
@@ -58,65 +57,121 @@ processors busy."""
 Scores = Mapping[tuple[str, str], Mapping[str, Sequence[float]]]
 
 
-def pieces(context: Context) -> list[Piece]:
-    """One per series, forecaster and seed."""
-    return [
-        context.piece("forecasting:score", series, forecaster=name, seed=seed, **versions)
-        for series in context.series(PUBLISHED)
-        for name, seeds, versions in _rows(context)
-        for seed in seeds
-    ]
+def river_version() -> str | None:
+    """Of the river that is installed, None where none is."""
+    try:
+        return version("river")
+    except PackageNotFoundError:
+        return None
 
 
-def score(
-    series: str, forecaster: str, seed: int, data: Path | None = None, **identity: Any
-) -> Result:
+def score(series: str, forecaster: str, seed: int, data: Path | None = None) -> Result:
     """Scores of one forecaster on one series."""
     factory = standard_forecasters(n_threads=1)[forecaster]
     found, _ = evaluate(forecaster, make(forecaster, factory, seed), load(series, data))
     return asdict(found)
 
 
-def section(context: Context, results: Sequence[Result]) -> Section:
-    """The tables, their verdicts and the picture."""
-    from memoa.experiments.figures import plot_forecasting
+SCORE = Method("forecasting.score", 1, score)
 
-    scores: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for piece, result in zip(pieces(context), results, strict=True):
-        cell = (str(piece.settings["series"]), str(piece.settings["forecaster"]))
-        for measure in MEASURES:
-            scores.setdefault(cell, {}).setdefault(measure, []).append(result[measure])
-    names, rows = context.series(PUBLISHED), [name for name, _, _ in _rows(context)]
-    write_csv(context.folder / "forecasting.csv", _lines(scores))
-    plot_forecasting(scores, names, rows, path=context.folder / "forecasting.png")
-    out = Section(
-        NAME,
-        "Forecasting: eight series, one default",
-        verdicts=verdicts(scores),
-        left_out=context.absent(PUBLISHED) + _missing_rows(),
-        settings={"published": PUBLISHED, "river": _river_version()},
+
+@dataclass(frozen=True)
+class Forecasting(Experiment):
+    """One piece per series, forecaster and seed.
+
+    Attributes
+    ----------
+    series : tuple of str
+        Of the eight.
+    few_seeds : dict of str to int
+        Forecasters that run with the first seeds only: river's forest takes seconds a run. The
+        table says how many.
+    river : str or None
+        Its version; None leaves its rows out.
+    """
+
+    name: ClassVar[str] = "forecasting"
+    series: tuple[str, ...] = tuple(PUBLISHED)
+    few_seeds: Mapping[str, int] = field(
+        default_factory=lambda: {"river: adaptive random forest": 5}
     )
-    out.blocks += [
-        "Root-mean-square errors of the server over all steps and outputs, medians over the "
-        f"{len(context.seeds)} seeds, lowest in bold; every forecaster as it is constructed by "
-        "default, for all series. *Published* are the figures listed for arXiv:2605.05492. river "
-        f"is version {_river_version() or '(not installed)'}.",
-        summary_table(scores, names, rows),
-        ROWS,
-        image(context, "forecasting.png", "Errors relative to repeating the last value"),
-        "What the game changes. Here *worst* is the under-performer, the agent with the largest "
-        "error; the policy is for the weak agents, the mixture for the mean:",
-        policy_table(scores, names),
-    ]
-    for name in names:
-        out.blocks += [f"### {name}", f"Published: {PUBLISHED[name]}.", _detail(scores, name, rows)]
-    return out
+    river: str | None = field(default_factory=river_version)
+
+    def pieces(self, context: Context) -> list[Piece]:
+        """Of the series and forecasters that can be had."""
+        return [
+            context.piece(SCORE, series, versions, forecaster=name, seed=seed)
+            for series in context.series(self.series)
+            for name, seeds, versions in self._rows(context)
+            for seed in seeds
+        ]
+
+    def section(self, context: Context, results: Sequence[Result]) -> Section:
+        """The tables, their verdicts and the picture."""
+        scores: dict[tuple[str, str], dict[str, list[float]]] = {}
+        for piece, result in zip(self.pieces(context), results, strict=True):
+            cell = (str(piece.settings["series"]), str(piece.settings["forecaster"]))
+            for measure in MEASURES:
+                scores.setdefault(cell, {}).setdefault(measure, []).append(result[measure])
+        names, rows = context.series(self.series), [name for name, _, _ in self._rows(context)]
+        write_csv(context.folder / "forecasting.csv", _lines(scores))
+        plot_forecasting(scores, names, rows, path=context.folder / "forecasting.png")
+        out = Section(
+            self.name,
+            "Forecasting: eight series, one default",
+            verdicts=verdicts(scores, self.series),
+            left_out=context.absent(self.series) + self._missing_rows(),
+            settings={
+                "published": {name: PUBLISHED[name] for name in self.series},
+                "river": self.river,
+            },
+        )
+        out.blocks += [
+            "Root-mean-square errors of the server over all steps and outputs, medians over the "
+            f"{len(context.seeds)} seeds, lowest in bold; every forecaster as it is constructed by "
+            "default, for all series. *Published* are the figures listed for arXiv:2605.05492. "
+            f"river is version {self.river or '(not installed)'}.",
+            summary_table(scores, names, rows),
+            ROWS,
+            image(context, "forecasting.png", "Errors relative to repeating the last value"),
+            "What the game changes. Here *worst* is the under-performer, the agent with the "
+            "largest error; the policy is for the weak agents, the mixture for the mean:",
+            policy_table(scores, names),
+        ]
+        for name in names:
+            out.blocks += [
+                f"### {name}",
+                f"Published: {PUBLISHED[name]}.",
+                _detail(scores, name, rows),
+            ]
+        return out
+
+    def _rows(self, context: Context) -> list[tuple[str, tuple[int, ...], dict[str, str]]]:
+        """Forecasters that can be made, their seeds, and what else their results depend on."""
+        out = []
+        for name, factory in standard_forecasters().items():
+            if name in RIVER and self.river is None:
+                continue
+            seeds = context.seeds if takes_seed(factory) else context.seeds[:1]
+            seeds = seeds[: self.few_seeds.get(name, len(seeds))]
+            versions = {"river": self.river} if name in RIVER and self.river else {}
+            out.append((name, seeds, versions))
+        return out
+
+    def _missing_rows(self) -> list[str]:
+        if self.river is not None:
+            return []
+        return [
+            f'{name}: left out, river is not installed (pip install "memoa[experiments]")'
+            for name in RIVER
+        ]
 
 
-def verdicts(scores: Scores) -> list[Verdict]:
-    """The targets of the forecasting table, from its medians."""
-    names = [name for name in PUBLISHED if (name, MEMOA) in scores]
-    all_there = len(names) == len(PUBLISHED)
+def verdicts(scores: Scores, series: Sequence[str] = tuple(PUBLISHED)) -> list[Verdict]:
+    """The targets of the forecasting table, from its medians; `series` are all there might be."""
+    names = [name for name in series if (name, MEMOA) in scores]
+    everything = len(series)
+    all_there = len(names) == everything
 
     def median(name: str, row: str, measure: str = "server_rmse") -> float:
         return quartiles(scores[name, row][measure])[0]
@@ -128,10 +183,9 @@ def verdicts(scores: Scores) -> list[Verdict]:
         if missed:
             found += "; not " + ", ".join(f"{k} ({v:.5g} times)" for k, v in missed.items())
         # What is absent may tip the scales either way, unless it cannot any more.
-        certain = all_there or met >= needed or met + len(PUBLISHED) - len(ratios) < needed
+        certain = all_there or met >= needed or met + everything - len(ratios) < needed
         return Verdict(target, found, met >= needed if certain else None)
 
-    everything = len(PUBLISHED)
     below = {
         # To as many digits as the figure is published with.
         k: round(median(k, MEMOA), len(PUBLISHED[k].split(".")[1])) / float(PUBLISHED[k])
@@ -191,36 +245,6 @@ def _detail(scores: Scores, name: str, rows: Sequence[str]) -> str:
         runs = len(cells["server_rmse"])
         lines.append([row, str(runs), *(spread(cells[measure]) for measure in MEASURES)])
     return table(("forecaster", "runs", *MEASURE_NAMES), lines)
-
-
-def _rows(context: Context) -> list[tuple[str, tuple[int, ...], dict[str, str]]]:
-    """Forecasters that can be made, their seeds, and what else their results depend on."""
-    out = []
-    for name, factory in standard_forecasters().items():
-        if name in RIVER and _river_version() is None:
-            continue
-        seeds = context.seeds if takes_seed(factory) else context.seeds[:1]
-        seeds = seeds[: FEW_SEEDS.get(name, len(seeds))]
-        versions = {"river": str(_river_version())} if name in RIVER else {}
-        out.append((name, seeds, versions))
-    return out
-
-
-def _missing_rows() -> list[str]:
-    if _river_version() is not None:
-        return []
-    return [
-        f'{name}: left out, river is not installed (pip install "memoa[experiments]")'
-        for name in RIVER
-    ]
-
-
-def _river_version() -> str | None:
-    if find_spec("river") is None:
-        return None
-    from memoa.forecasters.river import VERSION
-
-    return VERSION
 
 
 def _lines(scores: Scores) -> list[dict[str, Any]]:

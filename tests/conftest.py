@@ -20,7 +20,7 @@ def policy(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
 @pytest.fixture

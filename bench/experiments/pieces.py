@@ -1,82 +1,86 @@
 """Pieces of work whose results are kept on disk: interrupted work goes on where it stopped.
 
-A piece is a function's name and its settings. Its result is one line of a file, appended when it is
-done, under a key that covers the settings, the version of the package and of NumPy, and the code
-that made it: what was computed in another way is computed again.
+A piece is a method and its settings. Its result is one line of a file, appended when it is done,
+under a key that covers the settings and the method's version, and no source text: whoever changes
+the numbers that a method finds, here or in the package, raises its version.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from memoa import _core, build_info
+from memoa import build_info
 
 Result = dict[str, Any]
 ProgressCallback = Callable[[int, int, str], object]
 
-# Modules that draw, print and write what was computed, and compute nothing that is kept.
-PRESENTATION = ("plots", "cli", "report", "figures")
+
+@dataclass(frozen=True)
+class Method:
+    """A function whose results are kept.
+
+    Attributes
+    ----------
+    name : str
+        In the store, for good: the function may be renamed.
+    version : int
+        Results of other versions are computed again.
+    compute : callable
+        Called with a piece's settings, returns a dict that JSON can hold. A function of a module,
+        so that other processes find it.
+    """
+
+    name: str
+    version: int
+    compute: Callable[..., Result]
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One call ``function(**settings, data=...)`` that returns a dict JSON can hold.
+    """One call of a method.
 
     Attributes
     ----------
-    function : str
-        "module:name" within this package.
+    method : Method
     settings : dict
         Its keyword arguments, plain values.
-    data : str or None
-        Folder of the real series where the function needs it. Not part of the key: the settings
-        hold a digest of the file.
+    identity : dict
+        What else the result depends on: the digest of a file, the version of a package.
+    data : Path or None
+        Folder of the real series, where the method needs it; `identity` has the file's digest.
     """
 
-    function: str
+    method: Method
     settings: Mapping[str, Any]
-    data: str | None = None
+    identity: Mapping[str, str] = field(default_factory=dict)
+    data: Path | None = None
 
     @property
     def key(self) -> str:
-        """Digest of the function, its settings and the code."""
-        text = json.dumps([self.function, self.settings, fingerprint()], sort_keys=True)
+        """Digest of the method's name and version, the settings and the identity."""
+        described = [self.method.name, self.method.version, self.settings, self.identity]
+        text = json.dumps(described, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def compute(self) -> Result:
-        """Call the function."""
-        module, _, name = self.function.partition(":")
-        function = getattr(importlib.import_module(f"memoa.experiments.{module}"), name)
-        data = {} if self.data is None else {"data": Path(self.data)}
-        result: Result = function(**self.settings, **data)
-        return result
+        """Call the method."""
+        data = {} if self.data is None else {"data": self.data}
+        return self.method.compute(**self.settings, **data)
 
 
-@lru_cache(maxsize=1)
-def fingerprint() -> dict[str, str]:
-    """What the results depend on beside their settings."""
-    digest = hashlib.sha256(Path(_core.__file__).read_bytes())
-    package = Path(__file__).parents[1]
-    for path in sorted(package.rglob("*.py")):
-        if not path.stem.startswith(PRESENTATION):
-            digest.update(path.read_bytes())
-    return {
-        "memoa": build_info()["version"],
-        "numpy": np.__version__,
-        "code": digest.hexdigest()[:16],
-    }
+def versions() -> dict[str, str]:
+    """What computes now; kept beside every result, though not in its key."""
+    return {"memoa": build_info()["version"], "numpy": np.__version__}
 
 
 class Store:
@@ -84,28 +88,42 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._results: dict[str, Result] = {}
+        self._records: dict[str, dict[str, Any]] = {}
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         self._is_cut = bool(text) and not text.endswith("\n")
         for line in text.splitlines():
             try:
                 record = json.loads(line)
-                self._results[record["key"]] = record["result"]
+                self._records[record["key"]] = {k: record[k] for k in ("result", "versions")}
             except (ValueError, TypeError, KeyError):
                 continue
 
     def get(self, piece: Piece) -> Result | None:
         """The result of a piece, None where it has not been computed."""
-        return self._results.get(piece.key)
+        record = self._records.get(piece.key)
+        return None if record is None else record["result"]
 
     def put(self, piece: Piece, result: Result) -> None:
         """Keep a result, on disk at once."""
-        record = {"key": piece.key, "function": piece.function,
-                  "settings": dict(piece.settings), "result": result}  # fmt: skip
+        record = {
+            "key": piece.key,
+            "method": piece.method.name,
+            "version": piece.method.version,
+            "settings": dict(piece.settings),
+            "identity": dict(piece.identity),
+            "versions": versions(),
+            "result": result,
+        }
+        line = json.dumps(record)
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(("\n" if self._is_cut else "") + json.dumps(record) + "\n")
+            file.write(("\n" if self._is_cut else "") + line + "\n")
         self._is_cut = False
-        self._results[piece.key] = json.loads(json.dumps(result))
+        self._records[piece.key] = json.loads(line)
+
+    def versions(self, pieces: Sequence[Piece]) -> list[dict[str, str]]:
+        """The different versions of memoa and NumPy that the results of these pieces are from."""
+        found = [self._records[piece.key]["versions"] for piece in pieces]
+        return [dict(one) for one in dict.fromkeys(tuple(sorted(each.items())) for each in found)]
 
 
 def compute(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,99 +15,149 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import memoa
-from memoa.cli.app import app
-from memoa.experiments import (
-    Context,
-    ablations,
-    benchmarks,
-    defaults,
-    forecasting,
-    heterogeneity,
-    pieces,
-    report,
-    run_experiments,
-    theory,
-)
-from memoa.experiments.pieces import Piece, Store, compute
-from memoa.experiments.section import Section, quartiles, spread
+from experiments import ablations, benchmarks, forecasting, pieces
+from experiments.ablations import Ablations
+from experiments.command import make_app
+from experiments.defaults import Defaults
+from experiments.forecasting import Forecasting
+from experiments.heterogeneity import Heterogeneity
+from experiments.knobs import COMMUNICATION, KNOBS, NOISE, with_setting
+from experiments.mixed import FAMILIES
+from experiments.pieces import Method, Piece, Store, compute
+from experiments.report import EXPERIMENTS, run_experiments
+from experiments.section import Context, Section, quartiles, spread
+from experiments.study import COLUMNS
+from experiments.theory import Theory
 from memoa.forecasters.standard import BOA, EWA, GREEDY, MEMOA, REPEAT, RIVER
-from memoa.study import COLUMNS, DefaultsStudy
-from memoa.verify import measure as verification_measure
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+ROOT = Path(__file__).resolve().parents[2]
 SYNTHETIC = ("periodic", "logistic", "drift", "drift-1d")
 
+# Few series, values, rows and agents.
+_QUICK = {"sizes": (2, 100, 1_000), "simulate_up_to": 100, "centralized_seconds": 0.0,
+          "monte_carlo_runs": 20}  # fmt: skip
+_KNOBS = tuple(
+    replace(knob, values=knob.values[:2])
+    for knob in KNOBS
+    if knob.name not in ("effort", "horizon", "mixture_ridge")
+)
+SMALL = (
+    Forecasting(("periodic", "logistic", "boc"), river=None),
+    Defaults(),
+    Ablations(
+        ("logistic", "ett"), _KNOBS, replace(COMMUNICATION, values=COMMUNICATION.values[:2]),
+        replace(NOISE, values=NOISE.values[:2]),
+    ),
+    Theory((2, 10), _QUICK),
+    Heterogeneity(
+        ("logistic",), (replace(FAMILIES[0], factors=(1, 2)), replace(FAMILIES[2], factors=(1,))),
+        n_agents=300,
+    ),
+)  # fmt: skip
 
-def numbered(count: int) -> list[Piece]:
+
+def repetitions(count: int) -> list[Piece]:
     """Pieces that are quick, and different."""
     return [
-        Piece("forecasting:score", {"series": "periodic", "forecaster": "seasonal repetition",
-                                    "seed": seed}) for seed in range(count)
+        Piece(forecasting.SCORE, {"series": "periodic", "forecaster": "seasonal repetition",
+                                  "seed": seed}) for seed in range(count)
     ]  # fmt: skip
 
 
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Seeds of the pieces that are computed; number 13 is bad luck."""
-    seen: list[int] = []
+class Counted:
+    """A method that notes the seeds it computes; number 13 is bad luck."""
 
-    def score(series: str, forecaster: str, seed: int) -> dict:
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+        self.method = Method("counted", 1, self.score)
+
+    def score(self, seed: int) -> dict:
         if seed == 13:
             raise KeyboardInterrupt
-        seen.append(seed)
+        self.calls.append(seed)
         return {"value": 0.1 * seed, "nothing": float("nan")}
 
-    monkeypatch.setattr(forecasting, "score", score)
-    return seen
+    def numbered(self, *seeds: int) -> list[Piece]:
+        return [Piece(self.method, {"seed": seed}) for seed in seeds]
 
 
 class TestPieces:
-    def test_what_is_known_is_not_computed_again(self, tmp_path: Path, calls: list[int]) -> None:
-        path, told = tmp_path / "results.jsonl", []
-        first = compute(numbered(3), Store(path))
-        again = compute(numbered(5), Store(path), progress=lambda *at: told.append(at), what="it")
-        assert calls == [0, 1, 2, 3, 4]
+    def test_what_is_known_is_not_computed_again(self, tmp_path: Path) -> None:
+        path, told, work = tmp_path / "results.jsonl", [], Counted()
+        first = compute(work.numbered(*range(3)), Store(path))
+        again = compute(
+            work.numbered(*range(5)), Store(path), progress=lambda *at: told.append(at), what="it"
+        )
+        assert work.calls == [0, 1, 2, 3, 4]
         assert told == [(3, 5, "it"), (4, 5, "it"), (5, 5, "it")]
         assert [result["value"] for result in again] == [0.1 * seed for seed in range(5)]
         assert [result["value"] for result in first] == [0.0, 0.1, 0.2]
         assert all(np.isnan(result["nothing"]) for result in again)
 
-    def test_an_interruption_keeps_what_was_done(self, tmp_path: Path, calls: list[int]) -> None:
-        path = tmp_path / "results.jsonl"
-        work = [*numbered(3), replace(numbered(1)[0], settings={
-            "series": "", "forecaster": "", "seed": 13}), *numbered(5)[3:]]  # fmt: skip
+    def test_an_interruption_keeps_what_was_done(self, tmp_path: Path) -> None:
+        path, work = tmp_path / "results.jsonl", Counted()
         with pytest.raises(KeyboardInterrupt):
-            compute(work, Store(path))
-        assert calls == [0, 1, 2]
-        compute(numbered(5), Store(path))
-        assert calls == [0, 1, 2, 3, 4]
+            compute(work.numbered(0, 1, 2, 13, 3, 4), Store(path))
+        assert work.calls == [0, 1, 2]
+        compute(work.numbered(*range(5)), Store(path))
+        assert work.calls == [0, 1, 2, 3, 4]
 
-    def test_a_line_that_was_cut_off_is_computed_again(
-        self, tmp_path: Path, calls: list[int]
-    ) -> None:
-        path = tmp_path / "results.jsonl"
-        compute(numbered(3), Store(path))
+    def test_a_line_that_was_cut_off_is_computed_again(self, tmp_path: Path) -> None:
+        path, work = tmp_path / "results.jsonl", Counted()
+        compute(work.numbered(*range(3)), Store(path))
         path.write_text(path.read_text()[:-40])
-        compute(numbered(4), Store(path))
-        assert calls == [0, 1, 2, 2, 3]
-        assert len(compute(numbered(4), Store(path))) == 4
-        assert calls == [0, 1, 2, 2, 3]
+        compute(work.numbered(*range(4)), Store(path))
+        assert work.calls == [0, 1, 2, 2, 3]
+        assert len(compute(work.numbered(*range(4)), Store(path))) == 4
+        assert work.calls == [0, 1, 2, 2, 3]
 
-    @pytest.mark.parametrize("what", ["memoa", "numpy", "code"])
-    def test_other_versions_or_code_invalidate(
-        self, what: str, tmp_path: Path, calls: list[int], monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda piece: replace(piece, method=replace(piece.method, version=2)),
+            lambda piece: replace(piece, method=replace(piece.method, name="another")),
+            lambda piece: replace(piece, settings={"seed": 1}),
+            lambda piece: replace(piece, identity={"river": "0.26.1"}),
+        ],
+        ids=["version", "name", "settings", "identity"],
+    )
+    def test_another_method_or_setting_is_another_result(
+        self, change: Callable[[Piece], Piece], tmp_path: Path
     ) -> None:
-        path, now = tmp_path / "results.jsonl", pieces.fingerprint()
-        compute(numbered(1), Store(path))
-        monkeypatch.setattr(pieces, "fingerprint", lambda: {**now, what: "another"})
-        compute(numbered(1), Store(path))
-        monkeypatch.setattr(pieces, "fingerprint", lambda: now)
-        compute(numbered(1), Store(path))
-        assert calls == [0, 0]
+        path, work = tmp_path / "results.jsonl", Counted()
+        (piece,) = work.numbered(0)
+        for one in (piece, change(piece), piece):
+            compute([one], Store(path))
+        assert len(work.calls) == 2
+
+    def test_another_text_of_the_same_method_is_the_same_result(self, tmp_path: Path) -> None:
+        path, work = tmp_path / "results.jsonl", Counted()
+        (piece,) = work.numbered(0)
+        compute([piece], Store(path))
+
+        def renamed(seed: int) -> dict:
+            """Says it in other words."""
+            raise AssertionError("computed again")
+
+        moved = replace(piece, method=replace(work.method, compute=renamed), data=tmp_path)
+        assert compute([moved], Store(path))[0]["value"] == 0.0
+
+    def test_versions_are_kept_beside_results(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path, work, now = tmp_path / "results.jsonl", Counted(), pieces.versions()
+        assert now == {"memoa": memoa.__version__, "numpy": np.__version__}
+        compute(work.numbered(0, 1), Store(path))
+        monkeypatch.setattr(pieces, "versions", lambda: {**now, "numpy": "another"})
+        compute(work.numbered(0, 1, 2), Store(path))
+        assert work.calls == [0, 1, 2]
+        store = Store(path)
+        assert store.versions(work.numbered(0, 1)) == [now]
+        assert store.versions(work.numbered(0, 1, 2)) == [now, {**now, "numpy": "another"}]
 
     def test_other_processes_find_the_same(self, tmp_path: Path) -> None:
-        here = compute(numbered(4), Store(tmp_path / "here"))
-        apart = compute(numbered(4), Store(tmp_path / "apart"), jobs=2)
+        here = compute(repetitions(4), Store(tmp_path / "here"))
+        apart = compute(repetitions(4), Store(tmp_path / "apart"), jobs=2)
         for one, other in zip(here, apart, strict=True):
             assert one["server_rmse"] == other["server_rmse"]
 
@@ -113,11 +165,11 @@ class TestPieces:
         self, tmp_path: Path
     ) -> None:
         store = Store(tmp_path / "results")
-        wrong = Piece("forecasting:score", {"series": "no", "forecaster": REPEAT, "seed": 0})
+        wrong = Piece(forecasting.SCORE, {"series": "no", "forecaster": REPEAT, "seed": 0})
         with pytest.raises(KeyError, match="no"):
-            compute([*numbered(2), wrong], store, jobs=2)
+            compute([*repetitions(2), wrong], store, jobs=2)
         kept = Store(tmp_path / "results")
-        assert all(kept.get(piece) is not None for piece in numbered(2))
+        assert all(kept.get(piece) is not None for piece in repetitions(2))
 
 
 def made_up(ratios: dict[str, float], names: tuple[str, ...] = tuple(benchmarks.PUBLISHED)) -> dict:
@@ -174,38 +226,16 @@ class TestVerdicts:
         assert found[4].met is False
 
 
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few series, values, rows and agents."""
-    monkeypatch.setattr(forecasting, "PUBLISHED", {k: benchmarks.PUBLISHED[k] for k in (
-        "periodic", "logistic", "boc")})  # fmt: skip
-    monkeypatch.setattr(ablations, "SERIES", ("logistic", "ett"))
-    for name in ("effort", "horizon", "mixture_ridge"):
-        monkeypatch.delitem(ablations.KNOBS, name)
-    for knobs in (ablations.KNOBS, ablations.MEAN_FIELD):
-        for name, knob in list(knobs.items()):
-            monkeypatch.setitem(knobs, name, replace(knob, values=knob.values[:2]))
-    monkeypatch.setattr(theory, "SIZES", (2, 10))
-    monkeypatch.setattr(heterogeneity, "SERIES", ("logistic",))
-    monkeypatch.setattr(heterogeneity, "N_AGENTS", 300)
-    monkeypatch.setattr(heterogeneity, "FAMILIES", {"scale": (1, 2), "kind and both": (1,)})
-    monkeypatch.setattr(verification_measure, "MONTE_CARLO_RUNS", 20)
-    quick = {"sizes": (2, 100, 1_000), "simulate_up_to": 100, "centralized_seconds": 0.0}
-    monkeypatch.setattr(theory, "verify", partial(theory.verify, **quick))
-
-
 def lines(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.usefixtures("small")
 class TestReport:
-    def test_forecasting_writes_what_compare_finds(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(forecasting, "_river_version", lambda: None)
-        (section,) = run_experiments(tmp_path, only=["forecasting"], seeds=2, data=tmp_path)
+    def test_forecasting_writes_what_compare_finds(self, tmp_path: Path) -> None:
+        (section,) = run_experiments(
+            tmp_path, only=["forecasting"], seeds=2, data=tmp_path, experiments=SMALL
+        )
         found = memoa.compare(memoa.datasets.logistic_map(), seeds=(0, 1))
         rows = [
             r for r in lines(tmp_path / "experiments/forecasting.csv") if r["series"] == "logistic"
@@ -226,7 +256,7 @@ class TestReport:
         assert "| *published* | 0.9171 | 0.1883 |" in page
         settings = json.loads((tmp_path / "experiments/forecasting.json").read_text())
         assert settings["seeds"] == [0, 1]
-        assert settings["versions"] == pieces.fingerprint()
+        assert settings["versions"] == [pieces.versions()]
         assert settings["ensemble"]["n_agents"] == memoa.OnlineEnsemble().n_agents
         assert len(settings["left out"]) == 1 + len(RIVER)
         assert [one["met"] for one in settings["verdicts"]] == [one.met for one in section.verdicts]
@@ -236,31 +266,30 @@ class TestReport:
             "heterogeneity": {"heterogeneity.csv", "heterogeneity.png"},
             "theory": {"theory.csv", "theory.png", "theory-worst.csv", "theory-worst.png"},
             "ablations": {"ablations.csv", *(
-                f"{name}.png" for name in ablations.KNOBS | ablations.MEAN_FIELD)},
+                f"{knob.name}.png" for knob in SMALL[2].all_knobs)},
         }  # fmt: skip
         for name, files in made.items():
-            run_experiments(tmp_path, only=[name], seeds=1, data=tmp_path)
+            run_experiments(tmp_path, only=[name], seeds=1, experiments=SMALL)
             folder = tmp_path / "experiments"
             assert files | {f"{name}.json"} <= {path.name for path in folder.iterdir()}
             assert all((folder / file).stat().st_size > 300 for file in files)
         page = (tmp_path / "experiments.md").read_text(encoding="utf-8")
-        order = [
-            page.index(f"<!-- section: {name} -->") for name in report.EXPERIMENTS if name in made
-        ]
+        names = [one.name for one in EXPERIMENTS if one.name in made]
+        order = [page.index(f"<!-- section: {name} -->") for name in names]
         assert order == sorted(order)
         for image in pieces_of(page):
             assert (tmp_path / image).is_file()
         assert "slope -1 within 0.05 | -1.0" in page
-        ett = "ett: left out, "
+        ett = "ett: left out, no folder with ETTh1.csv was given (--data DIR, or MEMOA_DATA)"
         assert ett in page.split("section: ablations")[1].split("section:")[0]
         # Written once more, nothing changes: neither sections nor results.
         results = (tmp_path / "experiments/results.jsonl").read_text()
-        run_experiments(tmp_path, only=["theory"], seeds=1, data=tmp_path)
+        run_experiments(tmp_path, only=["theory"], seeds=1, experiments=SMALL)
         assert (tmp_path / "experiments.md").read_text(encoding="utf-8") == page
         assert (tmp_path / "experiments/results.jsonl").read_text() == results
 
     def test_ablations_are_runs_of_the_ensemble(self, tmp_path: Path) -> None:
-        run_experiments(tmp_path, only=["ablations"], seeds=1, data=tmp_path)
+        run_experiments(tmp_path, only=["ablations"], seeds=1, experiments=SMALL)
         series, default = memoa.datasets.logistic_map(), memoa.OnlineEnsemble()
         changed = {
             "consensus": {"consensus": 0.1},
@@ -275,7 +304,7 @@ class TestReport:
         for setting, arguments in changed.items():
             value = {"communication": 1.0, "noise": 0.0, "": 0.0}.get(setting)
             if value is None:  # the second of the two, as above
-                value = float(ablations.KNOBS[setting].values[1])
+                value = float(next(knob.values[1] for knob in _KNOBS if knob.name == setting))
             policy = arguments.get("policy", MEMOA)
             wanted = (setting, value, policy)
             (line,) = (
@@ -287,19 +316,17 @@ class TestReport:
                 assert float(line[measure]) == pytest.approx(getattr(run, measure), rel=1e-10)
 
 
-def test_the_study_of_the_defaults_is_quoted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_study_of_the_defaults_is_quoted(tmp_path: Path) -> None:
     asked = []
 
-    def study_defaults(seeds: list[int]) -> DefaultsStudy:
+    def study(seeds: list[int]) -> dict:
         asked.append(list(seeds))
-        rows = tuple({"setting": name} | dict.fromkeys(COLUMNS, value)
-                     for name, value in (("default", 1.0), ("other", 1.25)))  # fmt: skip
-        return DefaultsStudy(rows, tuple(seeds), "Chosen\nby care.")
+        rows = [{"setting": name} | dict.fromkeys(COLUMNS, value)
+                for name, value in (("default", 1.0), ("other", 1.25))]  # fmt: skip
+        return {"rows": rows, "how": "Chosen\nby care."}
 
-    monkeypatch.setattr(defaults, "study_defaults", study_defaults)
-    run_experiments(tmp_path, only=["defaults"], seeds=20)
+    made_up = Defaults(method=Method("made up", 1, study))
+    run_experiments(tmp_path, seeds=20, experiments=[made_up])
     page = (tmp_path / "experiments.md").read_text(encoding="utf-8")
     assert asked == [[0, 1, 2]]
     for words in ("Chosen by care.", "3 seeds.", "- *server*: ", "| other | 1.250 | 1.250 |"):
@@ -315,10 +342,9 @@ def pieces_of(page: str) -> list[str]:
 
 
 def call(*args: str) -> Result:
-    return CliRunner().invoke(app, ["experiments", *args], prog_name="memoa")
+    return CliRunner().invoke(make_app(SMALL), list(args), prog_name="experiments")
 
 
-@pytest.mark.usefixtures("small")
 def test_the_command_prints_verdicts_and_what_is_left_out(tmp_path: Path) -> None:
     result = call("--only", "theory", "--seeds", "1", "--jobs", "1", "--out", str(tmp_path))
     assert result.exit_code == 0, result.output
@@ -344,28 +370,73 @@ def test_errors_are_one_line(arguments: list[str], words: str, tmp_path: Path) -
     assert words in result.stderr
 
 
-def test_data_come_from_the_environment_or_beside_the_project(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.delenv("MEMOA_DATA", raising=False)
-    assert benchmarks.default_data() == Path("../shared/data")
-    monkeypatch.setenv("MEMOA_DATA", str(tmp_path))
-    assert benchmarks.default_data() == tmp_path
-    context = Context(tmp_path, tmp_path, (0,))
-    assert context.series(benchmarks.PUBLISHED) == list(SYNTHETIC)
-    assert len(context.absent(benchmarks.PUBLISHED)) == 4
+def test_the_folder_is_a_program(tmp_path: Path) -> None:
+    def program(*args: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(ROOT / "bench" / "experiments"), *args]
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+    good = program("--help")
+    assert (good.returncode, good.stderr) == (0, "")
+    for word in ("--only", "--out", "--seeds", "--data", *(one.name for one in EXPERIMENTS)):
+        assert word in good.stdout
+    bad = program("--only", "theorie")
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert bad.stderr.startswith("experiments: only is 'theorie'; expected one of ")
+    assert bad.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"the real series are not at {DATA}")
-def test_a_file_that_changes_is_another_series(tmp_path: Path) -> None:
-    name = "bank_of_canada_exchange_rates.csv"
-    (tmp_path / name).write_bytes((DATA / name).read_bytes())
-    same, context = Context(tmp_path, DATA, (0,)), Context(tmp_path, tmp_path, (0,))
-    piece = context.piece("forecasting:score", "boc", seed=0)
-    assert piece.key == same.piece("forecasting:score", "boc", seed=0).key
-    (tmp_path / name).write_bytes((DATA / name).read_bytes() + b"\n")
-    benchmarks._digest.cache_clear()
-    assert context.piece("forecasting:score", "boc", seed=0).key != piece.key
+def test_without_a_folder_the_real_series_are_left_out(tmp_path: Path) -> None:
+    for data, words in ((None, "was given"), (tmp_path, "is not there")):
+        context = Context(tmp_path, data, (0,))
+        assert context.series(benchmarks.PUBLISHED) == list(SYNTHETIC)
+        absent = context.absent(benchmarks.PUBLISHED)
+        assert len(absent) == 4
+        assert all(words in line for line in absent)
+
+
+def test_the_folder_of_data_may_come_from_the_environment(tmp_path: Path) -> None:
+    arguments = ["--only", "heterogeneity", "--seeds", "1", "--jobs", "1"]
+    found = {}
+    for data in ("", str(tmp_path)):
+        suite = (Heterogeneity(("logistic", "boc"), SMALL[4].families, n_agents=30),)
+        result = CliRunner().invoke(
+            make_app(suite), [*arguments, "--out", str(tmp_path)], env={"MEMOA_DATA": data}
+        )
+        assert result.exit_code == 0, result.output
+        found[data] = result.stdout
+    assert "boc: left out, no folder with" in found[""]
+    assert f"boc: left out, {tmp_path / 'bank_of_canada_exchange_rates.csv'}" in found[
+        str(tmp_path)
+    ].replace("\n", "")
+
+
+def test_a_file_that_changes_is_another_series(tmp_path: Path, real: Callable[[str], Path]) -> None:
+    file = real("bank_of_canada_exchange_rates.csv")
+    copy = tmp_path / file.name
+    copy.write_bytes(file.read_bytes())
+
+    def key(folder: Path) -> str:
+        benchmarks._digest.cache_clear()
+        return Context(tmp_path, folder, (0,)).piece(forecasting.SCORE, "boc", seed=0).key
+
+    same = key(tmp_path)
+    assert same == key(file.parent)
+    copy.write_bytes(file.read_bytes() + b"\n")
+    assert key(tmp_path) != same
+
+
+@pytest.mark.parametrize("knob", KNOBS, ids=lambda knob: knob.name)
+def test_a_knob_changes_one_setting(knob: ablations.Knob) -> None:
+    plain = memoa.OnlineEnsemble().get_params(deep=False)
+    assert knob.default == pytest.approx(
+        float(plain["mixture"].ridge) if knob.name == "mixture_ridge" else knob.default
+    )
+    for value in knob.values:
+        changed = memoa.OnlineEnsemble(**with_setting(knob.setting, value))
+        params = changed.get_params(deep=False)
+        different = {name for name in plain if params[name] != plain[name]}
+        assert different == (set() if value == knob.default else {knob.setting.split(".")[0]})
 
 
 def test_medians_and_quartiles() -> None:

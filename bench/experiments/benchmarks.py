@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from memoa import datasets
 from memoa.datasets import Series
@@ -31,23 +29,21 @@ FILES: dict[str, tuple[str, Callable[..., Series], int]] = {
 }
 
 
-def default_data() -> Path:
-    """Folder of the real series: the environment's MEMOA_DATA, else ../shared/data."""
-    return Path(os.environ.get("MEMOA_DATA", "../shared/data"))
-
-
-def why_absent(name: str, data: Path) -> str | None:
+def why_absent(name: str, data: Path | None) -> str | None:
     """Why a series cannot be had, None where it can."""
-    if name not in FILES or (data / FILES[name][0]).is_file():
-        return None
-    return f"{data / FILES[name][0]} is not there (--data FOLDER, or MEMOA_DATA)"
-
-
-def identity(name: str, data: Path) -> dict[str, Any]:
-    """What a result over this series depends on: its name and, of a file, the digest."""
     if name not in FILES:
-        return {"series": name}
-    return {"series": name, "digest": _digest(data / FILES[name][0])}
+        return None
+    file = FILES[name][0]
+    if data is None:
+        return f"no folder with {file} was given (--data DIR, or MEMOA_DATA)"
+    return None if (data / file).is_file() else f"{data / file} is not there"
+
+
+def identity(name: str, data: Path | None) -> dict[str, str]:
+    """What a result over this series depends on beside its name: of a file, the digest."""
+    if name not in FILES or data is None:
+        return {}
+    return {"digest": _digest(data / FILES[name][0])}
 
 
 @lru_cache(maxsize=8)

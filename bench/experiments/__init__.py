@@ -1,0 +1,1 @@
+"""Every table and figure of docs/experiments.md: ``python bench/experiments``."""

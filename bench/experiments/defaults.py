@@ -1,0 +1,65 @@
+"""One default for all: how the settings were chosen, on series that are none of the eight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from experiments.pieces import Method, Piece, Result
+from experiments.section import Context, Experiment, Section, table, write_csv
+from experiments.study import COLUMNS, SERIES, study_defaults
+
+
+def study(seeds: Sequence[int]) -> Result:
+    """`study_defaults` as plain values."""
+    found = study_defaults(seeds)
+    return {"rows": list(found.rows), "how": found.how}
+
+
+YARDSTICK = (
+    "The yardstick is the better of repeating the last value and of plainly averaging greedy "
+    "agents, with the defaults."
+)
+STUDY = Method("defaults.study", 1, study)
+
+
+@dataclass(frozen=True)
+class Defaults(Experiment):
+    """The whole study in one piece, which is parallel by itself.
+
+    Attributes
+    ----------
+    most_seeds : int
+        Each is some 700 runs.
+    method : Method
+        Makes the study of a list of seeds.
+    """
+
+    name: ClassVar[str] = "defaults"
+    alone: ClassVar[bool] = True
+    most_seeds: int = 3
+    method: Method = STUDY
+
+    def pieces(self, context: Context) -> list[Piece]:
+        """One."""
+        return [Piece(self.method, {"seeds": list(context.seeds[: self.most_seeds])})]
+
+    def section(self, context: Context, results: Sequence[Result]) -> Section:
+        """How the defaults were chosen, and the table of what lies beside them."""
+        (found,) = results
+        write_csv(context.folder / "defaults.csv", found["rows"])
+        used = len(context.seeds[: self.most_seeds])
+        out = Section(self.name, "One default for all", settings={"study": list(SERIES)})
+        rows = [
+            [row["setting"], *(f"{row[column]:.3f}" for column in COLUMNS)] for row in found["rows"]
+        ]  # fmt: skip
+        out.blocks += [
+            " ".join(found["how"].split()),
+            f"Everything but the named setting is as constructed by default; {used} "
+            f"seed{'s' * (used != 1)}. The columns are ratios, the smaller the better:",
+            "\n".join(f"- *{name}*: {words}." for name, words in COLUMNS.items()),
+            YARDSTICK,
+            table(("setting", *COLUMNS), rows),
+        ]
+        return out

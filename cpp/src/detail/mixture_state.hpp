@@ -1,0 +1,294 @@
+#pragma once
+
+#include <Eigen/Cholesky>
+#include <algorithm>
+#include <cmath>
+
+#include "detail/buffer.hpp"
+#include "detail/kernels.hpp"
+#include "detail/team.hpp"
+#include "memoa/mixture.hpp"
+
+namespace memoa {
+
+/// The window is a ring of `window` slots of d rows each. A row holds the errors of all agents in
+/// one output, relative to that step's target, so that a high level cancels no digits. The Gram
+/// matrix of the rows is kept; ages enter as a diagonal scaling when the dual is solved.
+template <class Real>
+struct BasicServerMixture<Real>::State {
+  static constexpr Index kChunk = 512;  // agents: their part of a row stays in the first cache
+
+  Index N, d, rows;
+  Mixture settings;
+  Index least_steps;
+  int n_threads;
+  Index seen = 0, steps = 0, newest = -1;  // steps ever, steps in the window, the newest slot
+  const detail::Kernels<Real>& kernels;
+  detail::Buffer<Real> errors;  // (window, d, N)
+  std::vector<double> targets;  // (window, d)
+  Eigen::MatrixXd gram;         // E E', (rows, rows)
+  Eigen::VectorXd row_sums;     // E 1
+  std::vector<double> last;     // (d), the last target
+  std::vector<double> losses;   // (3, d), theory (6.7)
+  /// Predictions as increments from a base, and what the window says of them.
+  struct Shown {
+    std::vector<double> base;  // (d)
+    Eigen::MatrixXd dots;      // E increments', (rows, d)
+    Eigen::VectorXd sums;      // increments 1, (d)
+  };
+  Shown staged, glanced;                   // to be settled; of a forecast that leaves no trace
+  detail::Buffer<Real> staged_increments;  // (d, N)
+  bool is_staged = false;
+  // the dual solution: u = level 1 + E' dual
+  bool solved = false;
+  double level = 0.0;
+  Eigen::VectorXd dual, root_decay, on_ones, on_targets;
+  Eigen::MatrixXd system;
+  std::vector<double> partial, scratch, shift;
+  std::vector<Real> plain;
+
+  State(Index n_agents, Index n_outputs, Mixture mixture, int threads)
+      : N(n_agents),
+        d(n_outputs),
+        rows(mixture.window * n_outputs),
+        settings(mixture),
+        least_steps(mixture.absolute ? 1 : 3),
+        n_threads(detail::resolve_threads(threads)),
+        kernels(detail::kernels<Real>()),
+        errors(rows * N),
+        staged_increments(d * N) {
+    detail::for_each_chunk(rows, n_threads, [&](Index r, int) { std::fill_n(row(r), N, Real(0)); });
+    std::fill_n(staged_increments.data(), d * N, Real(0));
+    targets.resize(static_cast<std::size_t>(rows));
+    gram.setZero(rows, rows);
+    row_sums.setZero(rows);
+    last.assign(base_size(), 0.0);
+    losses.assign(3 * base_size(), 0.0);
+    for (auto* shown : {&staged, &glanced}) {
+      shown->base.assign(base_size(), 0.0);
+      shown->dots.setZero(rows, d);
+      shown->sums.setZero(d);
+    }
+    for (auto* v : {&dual, &root_decay, &on_ones, &on_targets}) v->setZero(rows);
+    system.setZero(rows, rows);
+    partial.resize(static_cast<std::size_t>(chunks() * (rows + d + 1) * d));
+  }
+
+  std::size_t base_size() const { return static_cast<std::size_t>(d); }
+  Index chunks() const { return (N + kChunk - 1) / kChunk; }
+  Index filled() const { return std::min(steps, settings.window) * d; }
+  Real* row(Index r) { return errors.data() + r * N; }
+
+  /// Sums over agents by fixed chunks: fill(first, count, sums) writes `width` sums of a chunk.
+  template <class Fill>
+  void reduce(Index width, double* out, const Fill& fill) {
+    const int threads = detail::threads_for(n_threads, static_cast<double>(N * width));
+    detail::for_each_chunk(chunks(), threads, [&](Index chunk, int) {
+      const Index first = chunk * kChunk;
+      fill(first, std::min(kChunk, N - first), partial.data() + chunk * width);
+    });
+    std::fill(out, out + width, 0.0);
+    for (Index chunk = 0; chunk < chunks(); ++chunk)
+      for (Index j = 0; j < width; ++j) out[j] += partial[chunk * width + j];
+  }
+
+  /// The one pass over the window: products of the increments with every row of it. They are copied
+  /// on the way where `keep` is not null.
+  void measure(const Real* increments, Index stride, const double* base, Shown& shown, Real* keep) {
+    const Index n = filled();
+    std::copy(base, base + d, shown.base.begin());
+    scratch.resize(static_cast<std::size_t>((rows + 1) * d));
+    reduce((n + 1) * d, scratch.data(), [&](Index first, Index count, double* sums) {
+      for (Index o = 0; o < d; ++o) {
+        const Real* from = increments + o * stride + first;
+        if (keep != nullptr) std::copy(from, from + count, keep + o * N + first);
+        sums[n * d + o] = kernels.sum(from, count);
+      }
+      for (Index r = 0; r < n; ++r)
+        for (Index o = 0; o < d; ++o)
+          sums[r * d + o] = kernels.dot(row(r) + first, increments + o * stride + first, count);
+    });
+    for (Index o = 0; o < d; ++o) {
+      for (Index r = 0; r < n; ++r) shown.dots(r, o) = scratch[r * d + o];
+      shown.sums[o] = scratch[n * d + o];
+    }
+  }
+
+  /// What is to be settled when the target is known.
+  void stage(const Real* increments, Index stride, const double* base) {
+    measure(increments, stride, base, staged, staged_increments.data());
+    is_staged = true;
+  }
+
+  /// The forecast of increments that are not to be settled.
+  void glance(const Real* increments, Index stride, const double* base, double* out) {
+    measure(increments, stride, base, glanced, nullptr);
+    mixed(glanced, out);
+  }
+
+  /// The same for plain predictions (N, d), relative to the last target: levels far above the
+  /// errors cancel no digits.
+  void stage_plain(const double* predictions) {
+    plain.resize(static_cast<std::size_t>(d * N));
+    for (Index o = 0; o < d; ++o)
+      for (Index i = 0; i < N; ++i)
+        plain[o * N + i] = static_cast<Real>(predictions[i * d + o] - last[o]);
+    stage(plain.data(), N, last.data());
+  }
+
+  /// Are these plain predictions the ones last shown?
+  bool is_staged_as(const double* predictions) const {
+    if (!is_staged) return false;
+    for (Index o = 0; o < d; ++o)
+      for (Index i = 0; i < N; ++i)
+        if (staged_increments.data()[o * N + i] !=
+            static_cast<Real>(predictions[i * d + o] - staged.base[o]))
+          return false;
+    return true;
+  }
+
+  double& base_loss(Index o) { return losses[o]; }
+  double& mix_loss(Index o) { return losses[d + o]; }
+  double& lead(Index o) { return losses[2 * d + o]; }
+
+  /// The mixture of predictions shown, relative to their base.
+  double mixed_increment(const Shown& shown, Index o) const {
+    const double product = dual.head(filled()).dot(shown.dots.col(o).head(filled()));
+    return (settings.total - 1.0) * shown.base[o] + level * shown.sums[o] + product;
+  }
+
+  /// The weight of the mixture against the base, theory (6.7). The first step is not compared: its
+  /// base need not be a value of the series.
+  double mixture_weight(Index o) {
+    if (!settings.fallback || seen == 0) return 1.0;
+    const double noise = std::min(base_loss(o), mix_loss(o)) / static_cast<double>(seen - 1);
+    if (noise > 0.0 && std::isfinite(noise))
+      return 1.0 / (1.0 + std::exp(-lead(o) / (8.0 * noise)));
+    return lead(o) > 0.0 ? 1.0 : lead(o) < 0.0 ? 0.0 : 0.5;  // one of them has been exact
+  }
+
+  void mixed(const Shown& shown, double* out) {
+    solve();
+    for (Index o = 0; o < d; ++o)
+      out[o] = shown.base[o] + mixture_weight(o) * mixed_increment(shown, o);
+  }
+
+  /// Counts the losses of the base and of the mixture; `shift` is the target less the base.
+  void compare() {
+    solve();
+    for (Index o = 0; o < d; ++o) {
+      const double of_base = shift[o] * shift[o], miss = shift[o] - mixed_increment(staged, o);
+      const double of_mixture = miss * miss;
+      if (!std::isfinite(of_base) || !std::isfinite(of_mixture)) continue;
+      base_loss(o) += of_base;
+      mix_loss(o) += of_mixture;
+      const double count = static_cast<double>(seen);
+      const double noise = std::min(base_loss(o), mix_loss(o)) / count;
+      lead(o) += of_base - of_mixture;
+      // the mixture keeps a weight of 1 / (1 + sqrt(count + 1)): it can come back
+      if (noise > 0.0) lead(o) = std::max(lead(o), -4.0 * noise * std::log(count + 1.0));
+    }
+  }
+
+  /// The staged predictions become the newest step: their errors, and the Gram matrix's new rows.
+  void settle(const double* target) {
+    is_staged = false;
+    shift.resize(base_size());
+    for (Index o = 0; o < d; ++o) shift[o] = target[o] - staged.base[o];
+    if (settings.fallback && seen > 0) compare();
+    std::copy_n(target, d, last.begin());
+    ++seen;
+    if (settings.window == 0) return;
+    const Index slot = (newest + 1) % settings.window, at = slot * d, before = filled();
+    for (double& by : shift) by = static_cast<double>(static_cast<Real>(by));  // as the rows see it
+    scratch.resize(static_cast<std::size_t>((d + 1) * d));
+    reduce((d + 1) * d, scratch.data(), [&](Index first, Index count, double* sums) {
+      for (Index o = 0; o < d; ++o) {
+        const Real* from = staged_increments.data() + o * N + first;
+        const Real by = static_cast<Real>(shift[o]);
+        Real* to = row(at + o) + first;
+        for (Index i = 0; i < count; ++i) to[i] = from[i] - by;
+        sums[d * d + o] = kernels.sum(to, count);
+        for (Index other = 0; other <= o; ++other)
+          sums[o * d + other] = kernels.dot(to, row(at + other) + first, count);
+      }
+    });
+    for (Index o = 0; o < d; ++o) {
+      for (Index r = 0; r < before; ++r) {
+        const double product = staged.dots(r, o) - shift[o] * row_sums[r];
+        gram(r, at + o) = gram(at + o, r) = product;
+      }
+    }
+    for (Index o = 0; o < d; ++o) {  // after the above, which may have met this slot's old rows
+      for (Index other = 0; other <= o; ++other)
+        gram(at + o, at + other) = gram(at + other, at + o) = scratch[o * d + other];
+      targets[at + o] = target[o];
+    }
+    for (Index o = 0; o < d; ++o) row_sums[at + o] = scratch[d * d + o];
+    newest = slot;
+    steps = std::min(seen, settings.window);
+    solved = false;
+  }
+
+  /// theory (6.4), (6.5): A = kappa I + Theta Theta', u_b = Theta' A^-1 rho,
+  /// u_1 = (1 - Theta' A^-1 Theta 1) / kappa, u = u_b - ((1'u_b - total) / 1'u_1) u_1.
+  void solve() {
+    if (solved) return;
+    solved = true;
+    const Index n = filled();
+    const double count = static_cast<double>(N);
+    level = settings.total / count;
+    dual.setZero();
+    if (seen < least_steps || settings.window == 0) return;
+    const double kappa =
+        settings.absolute ? settings.ridge
+                          : settings.ridge * gram.diagonal().head(n).sum() / static_cast<double>(n);
+    if (!(kappa > 0.0) || !std::isfinite(kappa)) return;
+
+    for (Index slot = 0; slot < steps; ++slot) {
+      const Index age = (newest - slot + settings.window) % settings.window;
+      const double root = std::pow(settings.decay, 0.5 * static_cast<double>(age));
+      for (Index o = 0; o < d; ++o) {
+        root_decay[slot * d + o] = root;
+        on_targets[slot * d + o] = root * targets[slot * d + o] * (1.0 - settings.total);
+      }
+    }
+    const auto roots = root_decay.head(n);
+    auto A = system.topLeftCorner(n, n);
+    A = roots.asDiagonal() * gram.topLeftCorner(n, n) * roots.asDiagonal();
+    A.diagonal().array() += kappa;
+    on_ones.head(n) = roots.cwiseProduct(row_sums.head(n));
+
+    Eigen::LLT<Eigen::Ref<Eigen::MatrixXd>> factor(A);
+    if (factor.info() != Eigen::Success) return;  // errors at rounding level: nothing to choose by
+    auto by_ones = dual.head(n), by_targets = on_targets.head(n);
+    by_ones = on_ones.head(n);
+    factor.solveInPlace(by_ones);
+    factor.solveInPlace(by_targets);
+    const double excess = on_ones.head(n).dot(by_targets) - settings.total;
+    const double scale = excess / (count - on_ones.head(n).dot(by_ones));
+    level = -scale;
+    by_ones = (roots.array() * (by_targets.array() + scale * by_ones.array())).matrix();
+    if (!std::isfinite(level) || !dual.allFinite()) {
+      level = settings.total / count;
+      dual.setZero();
+    }
+  }
+
+  // ------------------------------------------------------------------ what was learnt
+
+  /// move(field, where it is kept) for every field of the memory.
+  template <class Memory, class Move>
+  void exchange(Memory& memory, const Move& move) {
+    move(memory.steps, seen);
+    move(memory.newest, newest);
+    move(memory.errors, errors.data(), errors.size());
+    move(memory.targets, targets.data(), rows);
+    move(memory.gram, gram.data(), gram.size());
+    move(memory.row_sums, row_sums.data(), rows);
+    move(memory.last, last.data(), d);
+    move(memory.losses, losses.data(), 3 * d);
+  }
+};
+
+}  // namespace memoa

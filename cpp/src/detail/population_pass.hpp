@@ -1,0 +1,82 @@
+#pragma once
+
+#include <vector>
+
+#include "detail/population_records.hpp"
+#include "detail/relative_game.hpp"
+
+namespace memoa::detail {
+
+/// The step last learnt, and whether the next pass still has to take it in.
+template <class Real>
+struct Lesson {
+  std::vector<Real> x;       // (dx), its standardised input
+  std::vector<Real> change;  // (d), y less the base
+  bool to_records = false, to_costs = false;
+};
+
+/// Steps in a row that pass through the agents together.
+template <class Real>
+struct Window {
+  Index steps = 0;
+  const Real* x = nullptr;        // (steps, dx), standardised
+  const double* given = nullptr;  // (steps, N, p), where the caller hands in the features
+  const Real* change = nullptr;   // (steps, d): what is learnt before each step
+  const Real* next = nullptr;     // (steps, d): what comes after each, null where not known yet
+  Real* shown = nullptr;          // (steps, d, padded): forecasts, which become the increments
+  Real* energy = nullptr;         // (steps, padded)
+  bool keep_last = true;          // will the last step be learnt?
+  bool want_worst = false;        // the largest cost after every step
+};
+
+/// A pass of a window of steps over all agents: theory section 6, steps 1 to 4.
+template <class Real>
+class Pass {
+ public:
+  Pass(const PopulationSettings& settings, const Layout<Real>& layout, const Records<Real>& records,
+       Kept<Real>& kept);
+
+  /// Takes the lesson in, then steps through the window, in one parallel region.
+  void run(const Window<Real>& window, Lesson<Real>& lesson);
+  /// Takes the lesson into the costs, and into the records, if it is not there yet.
+  void settle_costs(Lesson<Real>& lesson);
+  void settle(Lesson<Real>& lesson);
+
+  // results of the last window
+  const double* mean(Index step) const { return &mean_[step * layout_.d]; }  ///< (d), increments
+  double worst(Index step) const;
+  Index overflowed(Index step) const;  ///< the first agent that did in this step, or -1
+
+  std::size_t bytes() const;
+  const Kernels<Real>& kernels() const { return kernels_; }
+
+ private:
+  void forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk, int thread);
+  void charge(const Lesson<Real>& lesson, Index first, Index last);
+  void add_partials(Index step);
+  void find_responses(const Window<Real>& w);
+  void find_mean_fields(const Window<Real>& w);
+  void respond(const Window<Real>& w, Index chunk);
+  void act(const Window<Real>& w, Index chunk);
+  double step_work() const;
+  bool greedy() const { return settings_.policy == PolicyKind::greedy; }
+
+  const PopulationSettings& settings_;
+  const Layout<Real>& layout_;
+  const Records<Real>& records_;
+  Kept<Real>& kept_;
+  const Kernels<Real>& kernels_;
+  const std::vector<double> stage_weights_;
+  Index steps_ = 0;  // of the last window
+
+  std::vector<Buffer<std::byte>> work_;  // per thread
+  std::vector<double> partial_, worst_;  // (chunks, steps, d + 1), (chunks, steps)
+  std::vector<Size> overflowed_;         // (chunks, steps)
+  std::vector<double> sums_, means_;     // (d + 1), (steps, d + 1): of forecasts and energies
+  std::vector<double> mean_;             // (steps, d)
+  std::vector<Real> pull_;               // (steps, d)
+  std::vector<RelativeStage> games_;     // (steps), and how agents respond in them
+  std::vector<Response<Real>> responses_;
+};
+
+}  // namespace memoa::detail

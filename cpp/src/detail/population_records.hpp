@@ -1,0 +1,124 @@
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "detail/buffer.hpp"
+#include "detail/kernels.hpp"
+#include "detail/team.hpp"
+#include "memoa/population.hpp"
+
+namespace memoa::detail {
+
+/// The sizes of a population, how it is shared among threads, and where a block of agents keeps
+/// what.
+template <class Real>
+struct Layout {
+  static constexpr Index kLanes = detail::kLanes<Real>;
+
+  explicit Layout(const PopulationSettings& settings);
+
+  Index N, d, p, dx;     // dx is 0 where the caller hands in the features
+  Index padded, chunks;  // agents in whole pairs of blocks; chunks of agents
+  int n_threads;
+  Record record;
+
+  /// body(first agent, last agent) of a chunk; the last chunk ends with the padding.
+  template <class Body>
+  void of_chunk(Index chunk, const Body& body) const {
+    const Index first = chunk * kChunkAgents;
+    body(first, std::min(first + kChunkAgents, padded));
+  }
+  /// body(worker) on as many threads as `work` per agent can feed.
+  template <class Body>
+  void on_threads(double work, const Body& body) const {
+    in_parallel(threads_for(n_threads, work * static_cast<double>(N)), body);
+  }
+  /// body(first agent, last agent) of all chunks, on such threads.
+  template <class Body>
+  void each_chunk(double work, const Body& body) const {
+    on_threads(work, [&](const Worker& worker) {
+      worker.chunks(chunks, [&](Index chunk) { of_chunk(chunk, body); });
+    });
+  }
+};
+
+/// Numbers of all agents as a memory holds them, (N, size), wherever the engine keeps them: number
+/// k of an agent is at(k, agent).
+template <class At>
+struct AgentView {
+  Index N, size;
+  At at;
+
+  void gather(std::vector<double>& values) const {
+    values.resize(static_cast<std::size_t>(N * size));
+    for (Index agent = 0; agent < N; ++agent)
+      for (Index k = 0; k < size; ++k) values[agent * size + k] = at(k, agent);
+  }
+  void spread(const std::vector<double>& values) const {
+    for (Index agent = 0; agent < N; ++agent)
+      for (Index k = 0; k < size; ++k) {
+        auto& place = at(k, agent);
+        place = static_cast<std::decay_t<decltype(place)>>(values[agent * size + k]);
+      }
+  }
+};
+template <class At>
+AgentView<At> agent_view(Index n_agents, Index size, const At& at) {
+  return {n_agents, size, at};
+}
+
+/// All agents' numbers in blocks of lanes. A block's numbers lie together in one record, so that a
+/// pass streams the records once.
+template <class Real>
+class Records {
+ public:
+  Records(const PopulationSettings& settings, const Layout<Real>& layout);
+
+  /// Clears the agents [first, last) and draws their encoders' weights.
+  void draw(const PopulationSettings& settings, Index first, Index last);
+  /// Rows [first, first + size) of all records.
+  auto rows(Index first, Index size) const {
+    return agent_view(layout_.N, size, [this, first](Index k, Index agent) -> Real& {
+      return at(first + k, agent);
+    });
+  }
+
+  Real* data() const { return numbers_.data(); }
+  Types<Real> types() const;
+  std::size_t bytes() const { return static_cast<std::size_t>(numbers_.size()) * sizeof(Real); }
+
+ private:
+  static constexpr Index kLanes = Layout<Real>::kLanes;
+  /// Number `row` of an agent's record.
+  Real& at(Index row, Index agent) const {
+    return numbers_.data()[(agent / kLanes * layout_.record.rows + row) * kLanes + agent % kLanes];
+  }
+  void scatter(const std::vector<double>& values, double scale, Index row, Index agent);
+
+  const Layout<Real>& layout_;
+  Buffer<Real> numbers_;
+  Buffer<Real> forgetting_,
+      ridge_;  // a row of lanes for each phase of the blocks against the types
+};
+
+/// What is kept of every agent outside of its record.
+template <class Real>
+struct Kept {
+  explicit Kept(const Layout<Real>& layout)
+      : increment(layout.d * layout.padded), energy(layout.padded), cost(layout.padded) {}
+
+  /// The increments as (N, d).
+  auto increments(const Layout<Real>& layout) const {
+    Real* data = increment.data();
+    return agent_view(layout.N, layout.d,
+                      [data, stride = layout.padded](Index o, Index agent) -> Real& {
+                        return data[o * stride + agent];
+                      });
+  }
+
+  Buffer<Real> increment, energy;  // (d, padded), (padded), of the step last shown
+  Buffer<double> cost, at_mark;    // (padded); the latter empty for zeros
+};
+
+}  // namespace memoa::detail

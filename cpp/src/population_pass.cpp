@@ -1,0 +1,225 @@
+#include "detail/population_pass.hpp"
+
+#include <cmath>
+#include <variant>
+
+#include "memoa/game.hpp"
+
+namespace memoa::detail {
+
+template <class Real>
+Pass<Real>::Pass(const PopulationSettings& settings, const Layout<Real>& layout,
+                 const Records<Real>& records, Kept<Real>& kept)
+    : settings_(settings),
+      layout_(layout),
+      records_(records),
+      kept_(kept),
+      kernels_(detail::kernels<Real>()),
+      stage_weights_(discount_weights(settings.discount, settings.horizon)) {
+  const Index d = layout.d;
+  const auto resize = [](auto& values, Index size) {
+    values.resize(static_cast<std::size_t>(size));
+  };
+  for (int thread = 0; thread < layout.n_threads; ++thread)
+    work_.emplace_back(kernels_.work_size(layout.record));
+  resize(partial_, layout.chunks * kTile * (d + 1));
+  resize(worst_, layout.chunks * kTile);
+  resize(overflowed_, layout.chunks * kTile);
+  resize(sums_, d + 1);
+  resize(means_, kTile * (d + 1));
+  resize(mean_, kTile * d);
+  resize(pull_, kTile * d);
+  resize(games_, kTile);
+  resize(responses_, kTile);
+}
+
+template <class Real>
+double Pass<Real>::step_work() const {
+  const Index p = layout_.p;
+  return static_cast<double>(p * (p * p / 3 + 2 * p + layout_.dx));
+}
+
+template <class Real>
+std::size_t Pass<Real>::bytes() const {
+  return (partial_.size() + worst_.size()) * sizeof(double) + overflowed_.size() * sizeof(Size);
+}
+
+template <class Real>
+void Pass<Real>::run(const Window<Real>& w, Lesson<Real>& lesson) {
+  steps_ = w.steps;
+  layout_.on_threads(step_work() * static_cast<double>(w.steps), [&](const Worker& worker) {
+    worker.chunks(layout_.chunks, [&](Index chunk) { forecast(w, lesson, chunk, worker.thread); });
+    worker.alone([&] { find_responses(w); });
+    if (!greedy()) {
+      worker.chunks(layout_.chunks, [&](Index chunk) { respond(w, chunk); });
+      worker.alone([&] { find_mean_fields(w); });
+    }
+    worker.chunks(layout_.chunks, [&](Index chunk) { act(w, chunk); });
+  });
+  lesson.to_records = lesson.to_costs = false;
+}
+
+template <class Real>
+void Pass<Real>::settle(Lesson<Real>& lesson) {
+  settle_costs(lesson);
+  if (!lesson.to_records) return;
+  Window<Real> none;
+  none.change = lesson.change.data();
+  layout_.on_threads(step_work(), [&](const Worker& worker) {
+    worker.chunks(layout_.chunks,
+                  [&](Index chunk) { forecast(none, lesson, chunk, worker.thread); });
+  });
+  lesson.to_records = false;
+}
+
+template <class Real>
+void Pass<Real>::settle_costs(Lesson<Real>& lesson) {
+  if (!lesson.to_costs) return;
+  layout_.each_chunk(10.0, [&](Index first, Index last) { charge(lesson, first, last); });
+  lesson.to_costs = false;
+}
+
+template <class Real>
+void Pass<Real>::charge(const Lesson<Real>& lesson, Index first, Index last) {
+  kernels_.charge(kept_.increment.data(), layout_.padded, lesson.change.data(), layout_.d,
+                  kept_.cost.data(), first, last);
+}
+
+/// Theory section 6, steps 1 and 2, for the chunk's agents.
+template <class Real>
+void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk,
+                          int thread) {
+  const auto* echo = std::get_if<EchoState>(&settings_.encoder);
+  Advance<Real> a;
+  a.record = &layout_.record;
+  a.records = records_.data();
+  a.n_agents = layout_.N;
+  a.types = records_.types();
+  a.norm = std::sqrt(2.0 / static_cast<double>(layout_.p));
+  a.leak = echo ? echo->leak : 0.0;
+  a.steps = w.steps;
+  a.learn_first = lesson.to_records;
+  a.keep_last = w.keep_last;
+  a.learn_x = lesson.x.data();
+  a.change = w.change;
+  a.x = w.x;
+  a.given = w.given;
+  a.forecast = w.shown;
+  a.energy = w.energy;
+  a.padded = layout_.padded;
+  a.forecast_stride = layout_.d * layout_.padded;
+  a.energy_stride = layout_.padded;
+  a.sums = partial_.data() + chunk * w.steps * (layout_.d + 1);
+  a.bad = overflowed_.data() + chunk * w.steps;
+  a.work = work_[thread].data();
+  layout_.of_chunk(chunk, [&](Index first, Index last) {
+    if (lesson.to_costs) charge(lesson, first, last);  // before new increments take their place
+    kernels_.advance(a, first, last);
+  });
+}
+
+/// Adds the chunks' partial sums of a step in order: the same bits for any number of threads.
+template <class Real>
+void Pass<Real>::add_partials(Index step) {
+  std::fill(sums_.begin(), sums_.end(), 0.0);
+  for (Index chunk = 0; chunk < layout_.chunks; ++chunk)
+    for (Index j = 0; j <= layout_.d; ++j)
+      sums_[j] += partial_[(chunk * steps_ + step) * (layout_.d + 1) + j];
+}
+
+/// Theory (6.1) from the means of the forecasts and of |z|^2, for every step.
+template <class Real>
+void Pass<Real>::find_responses(const Window<Real>& w) {
+  const Index d = layout_.d;
+  const double count = static_cast<double>(layout_.N);
+  for (Index step = 0; step < w.steps; ++step) {
+    add_partials(step);
+    double* means = &means_[step * (d + 1)];
+    for (Index j = 0; j <= d; ++j) means[j] = sums_[j] / count;
+    if (greedy()) {
+      std::copy_n(means, d, &mean_[step * d]);
+      continue;
+    }
+    const RelativeStage g = games_[step] =
+        relative_game(means[d], stage_weights_, settings_.consensus, settings_.effort);
+    Response<Real>& r = responses_[step];
+    r.d = d;
+    r.padded = layout_.padded;
+    r.K = static_cast<Real>(g.K);
+    r.price = static_cast<Real>(g.w * settings_.effort);
+    r.ko = static_cast<Real>(g.ko);
+    r.pull = &pull_[step * d];
+  }
+}
+
+template <class Real>
+void Pass<Real>::respond(const Window<Real>& w, Index chunk) {
+  const Index d = layout_.d, padded = layout_.padded;
+  layout_.of_chunk(chunk, [&](Index first, Index last) {
+    for (Index step = 0; step < w.steps; ++step)
+      kernels_.respond(responses_[step], w.shown + step * d * padded, w.energy + step * padded,
+                       first, last, &partial_[(chunk * w.steps + step) * (d + 1)]);
+  });
+}
+
+/// The mean field of theory (6.2) from the sums of F c and F, for every step.
+template <class Real>
+void Pass<Real>::find_mean_fields(const Window<Real>& w) {
+  const Index d = layout_.d;
+  const double count = static_cast<double>(layout_.N);
+  for (Index step = 0; step < w.steps; ++step) {
+    const RelativeStage& g = games_[step];
+    add_partials(step);
+    const double mean_f = sums_[d] / count;
+    for (Index o = 0; o < d; ++o) {
+      const double cbar = means_[step * (d + 1) + o];
+      const double m = -(g.ko * (sums_[o] / count) + g.km * cbar * mean_f) / (1.0 + g.L * mean_f);
+      mean_[step * d + o] = m;
+      pull_[step * d + o] = static_cast<Real>(g.L * m + g.km * cbar);
+    }
+  }
+}
+
+/// Increments of the chunk's agents by (6.2), and their costs where the outcomes are known. Those
+/// of a window's last step are kept.
+template <class Real>
+void Pass<Real>::act(const Window<Real>& w, Index chunk) {
+  const Index d = layout_.d, padded = layout_.padded;
+  layout_.of_chunk(chunk, [&](Index first, Index last) {
+    for (Index step = 0; step < w.steps; ++step) {
+      Real* shown = w.shown + step * d * padded;
+      const Real* energy = w.energy + step * padded;
+      if (!greedy()) kernels_.act(responses_[step], shown, energy, shown, first, last);
+      if (w.next == nullptr) continue;
+      kernels_.charge(shown, padded, w.next + step * d, d, kept_.cost.data(), first, last);
+      if (w.want_worst)
+        worst_[chunk * w.steps + step] = kernels_.worst(kept_.cost.data(), kept_.at_mark.data(),
+                                                        first, std::min(last, layout_.N));
+      if (step + 1 < w.steps || shown == kept_.increment.data()) continue;
+      for (Index o = 0; o < d; ++o)
+        std::copy(shown + o * padded + first, shown + o * padded + last,
+                  kept_.increment.data() + o * padded + first);
+      std::copy(energy + first, energy + last, kept_.energy.data() + first);
+    }
+  });
+}
+
+template <class Real>
+double Pass<Real>::worst(Index step) const {
+  double worst = 0.0;
+  for (Index chunk = 0; chunk < layout_.chunks; ++chunk)
+    worst = std::max(worst, worst_[chunk * steps_ + step]);
+  return worst;
+}
+
+template <class Real>
+Index Pass<Real>::overflowed(Index step) const {
+  for (Index chunk = 0; chunk < layout_.chunks; ++chunk)
+    if (overflowed_[chunk * steps_ + step] < layout_.N) return overflowed_[chunk * steps_ + step];
+  return -1;
+}
+
+template class Pass<double>;
+template class Pass<float>;
+
+}  // namespace memoa::detail

@@ -1,0 +1,173 @@
+#include "detail/population_state.hpp"
+
+#include <algorithm>
+
+namespace memoa {
+
+using detail::kTile;
+
+template <class Real>
+BasicPopulation<Real>::State::State(PopulationSettings s)
+    : settings(std::move(s)),
+      layout(settings),
+      records(settings, layout),
+      kept(layout),
+      pass(settings, layout, records, kept) {
+  const Index d = layout.d, dx = layout.dx;
+  const auto resize = [](auto& values, Index size) {
+    values.resize(static_cast<std::size_t>(size));
+  };
+  for (auto* v : {&base, &shown_base, &mean_field}) resize(*v, d);
+  resize(lesson.x, dx);
+  resize(lesson.change, d);
+  resize(changes, (kTile + 1) * d);
+  for (auto* some : {&inputs, &glanced}) {
+    some->learnt = some->counted = Standardiser(dx);
+    resize(some->one, dx);
+    resize(some->rows, kTile * dx);
+  }
+  // each thread is the first to touch its part
+  const bool echo = layout.record.features == detail::Features::echo;
+  const Index p = layout.p;
+  const double work = static_cast<double>(p * dx + (echo ? 10 * p * p * p : 0)) * 50.0 + 100;
+  layout.each_chunk(work, [&](Index first, Index last) {
+    records.draw(settings, first, last);
+    for (Index o = 0; o < d; ++o)
+      std::fill_n(kept.increment.data() + o * layout.padded + first, last - first, Real(0));
+    std::fill_n(kept.energy.data() + first, last - first, Real(0));
+    std::fill_n(kept.cost.data() + first, last - first, 0.0);
+  });
+}
+
+template <class Real>
+void BasicPopulation<Real>::State::require_input(const double* x) const {
+  if (layout.dx > 0)
+    require_moderate("x", x, {layout.dx}, kLargest<double>);
+  else
+    require_finite("x", x, {layout.N, layout.p});
+}
+
+template <class Real>
+void BasicPopulation<Real>::State::require_inputs(const double* values, Index n) const {
+  if (layout.dx > 0)
+    require_moderate("X", values, {n, layout.dx}, kLargest<double>);
+  else
+    require_finite("X", values, {n, layout.N, layout.p});
+}
+
+template <class Real>
+void BasicPopulation<Real>::State::observe(const double* y) {
+  std::copy_n(y, layout.d, base.begin());
+  has_seen = 1;
+  pending = false;
+}
+
+template <class Real>
+void BasicPopulation<Real>::State::show_nothing() {
+  std::fill_n(kept.increment.data(), layout.d * layout.padded, Real(0));
+  std::fill_n(kept.energy.data(), layout.padded, Real(0));
+  for (auto* v : {&base, &shown_base, &mean_field}) std::fill(v->begin(), v->end(), 0.0);
+  pending = true;
+}
+
+/// Theory section 6, step 1: each input is counted, then standardised.
+template <class Real>
+void BasicPopulation<Real>::State::standardise(const double* x, Index n, const Standardiser& learnt,
+                                               Inputs& into) {
+  const Index dx = layout.dx;
+  into.counted = learnt;
+  for (Index t = 0; t < n && dx > 0; ++t) {
+    into.counted.count(x + t * dx);
+    into.counted.apply(x + t * dx, into.one.data());
+    std::transform(into.one.begin(), into.one.end(), into.rows.begin() + t * dx,
+                   [](double v) { return static_cast<Real>(v); });
+  }
+}
+
+template <class Real>
+void BasicPopulation<Real>::State::reserve(Index n) {
+  if (tile_energy.size() >= n * layout.padded) return;
+  tile_increment = detail::Buffer<Real>(n * layout.d * layout.padded);
+  tile_energy = detail::Buffer<Real>(n * layout.padded);
+}
+
+template <class Real>
+const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const double* targets,
+                                               bool want_worst) {
+  const Index d = layout.d;
+  if (n > 1) reserve(n);
+  standardise(x, n, inputs.learnt, inputs);
+  const auto before = [&](Index t) { return t == 0 ? base.data() : targets + (t - 1) * d; };
+  std::copy(lesson.change.begin(), lesson.change.end(), changes.begin());
+  for (Index t = 0; t < n && targets != nullptr; ++t)
+    for (Index o = 0; o < d; ++o)
+      changes[(t + 1) * d + o] = static_cast<Real>(targets[t * d + o] - before(t)[o]);
+
+  detail::Window<Real> window;
+  window.steps = n;
+  window.x = inputs.rows.data();
+  window.given = x;
+  window.change = changes.data();
+  window.next = targets != nullptr ? changes.data() + d : nullptr;
+  window.shown = n > 1 ? tile_increment.data() : kept.increment.data();
+  window.energy = n > 1 ? tile_energy.data() : kept.energy.data();
+  window.want_worst = want_worst;
+  pass.run(window, lesson);
+
+  std::copy_n(before(n - 1), d, shown_base.begin());
+  for (Index o = 0; o < d; ++o) mean_field[o] = shown_base[o] + pass.mean(n - 1)[o];
+  for (Index t = 0; t < n; ++t)
+    if (pass.overflowed(t) >= 0) overflow = {steps + t, pass.overflowed(t)};
+  pending = true;
+  return window.shown;
+}
+
+template <class Real>
+void BasicPopulation<Real>::State::learn(const double* targets, Index n) {
+  const Index d = layout.d;
+  const double* y = targets + (n - 1) * d;
+  for (Index o = 0; o < d; ++o) lesson.change[o] = static_cast<Real>(y[o] - shown_base[o]);
+  std::copy_n(inputs.rows.begin() + (n - 1) * layout.dx, layout.dx, lesson.x.begin());
+  lesson.to_records = true;
+  inputs.learnt = inputs.counted;
+  std::copy_n(y, d, base.begin());
+  steps += n;
+  pending = false;
+}
+
+template <class Real>
+const Real* BasicPopulation<Real>::State::glance(const double* x) {
+  reserve(1);
+  standardise(x, 1, inputs.learnt, glanced);
+  detail::Window<Real> window;
+  window.steps = 1;
+  window.x = glanced.rows.data();
+  window.given = x;
+  window.change = lesson.change.data();
+  window.shown = tile_increment.data();
+  window.energy = tile_energy.data();
+  window.keep_last = false;
+  pass.run(window, lesson);
+  return window.shown;
+}
+
+template <class Real>
+void BasicPopulation<Real>::State::mark_costs() {
+  settle_costs();
+  if (kept.at_mark.size() == 0) kept.at_mark = detail::Buffer<double>(layout.padded);
+  std::copy_n(kept.cost.data(), layout.padded, kept.at_mark.data());
+}
+
+template <class Real>
+std::size_t BasicPopulation<Real>::State::bytes() const {
+  const auto of = [](const auto& buffer) {
+    return static_cast<std::size_t>(buffer.size()) * sizeof(*buffer.data());
+  };
+  return records.bytes() + of(kept.increment) + of(kept.energy) + of(kept.cost) + of(kept.at_mark) +
+         of(tile_increment) + of(tile_energy) + pass.bytes();
+}
+
+template struct BasicPopulation<double>::State;
+template struct BasicPopulation<float>::State;
+
+}  // namespace memoa

@@ -1,0 +1,35 @@
+#include "detail/stage.hpp"
+
+namespace memoa::detail {
+
+void fail(Index stage, const std::string& what) {
+  throw NumericalError("stage " + std::to_string(stage) + ": " + what);
+}
+
+double require_regular(double norm, double norm_of_inverse, Index rows, Index stage,
+                       const char* what, const char* kind) {
+  const double epsilon = std::numeric_limits<double>::epsilon();
+  const double distance = 1.0 / (std::max(1.0, norm) * norm_of_inverse);
+  if (!(distance > 10.0 * static_cast<double>(rows) * epsilon))
+    fail(stage, std::string(what) + " is singular to working precision (relative distance from a " +
+                    "singular one: " + to_text(std::isfinite(distance) ? distance : 0.0, 3) +
+                    "); the game has no unique " + kind);
+  return 1.0 / (norm * norm_of_inverse);
+}
+
+Policy allocate_policy(const Game& game, Index mean_size) {
+  Policy policy;
+  const Index T = game.horizon(), d = game.n_outputs(), p = game.n_features();
+  policy.horizon = T;
+  policy.n_outputs = d;
+  policy.n_features = p;
+  policy.mean_size = mean_size;
+  policy.gain.resize(T * p * d);
+  policy.mean_gain.resize(T * p * mean_size);
+  policy.offset.resize(T * p);
+  policy.mean_map.resize(T * mean_size * mean_size);
+  policy.mean_shift.resize(T * mean_size);
+  return policy;
+}
+
+}  // namespace memoa::detail

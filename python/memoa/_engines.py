@@ -1,0 +1,178 @@
+"""The agents and their server in the core, with the settings that they were drawn with."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memoa import _core
+from memoa._validate import Float64, as_choice, as_int, as_number, as_numbers
+from memoa.encoder import Encoder, Precomputed
+from memoa.mixture import Mixture
+from memoa.run import Run
+
+Progress = Callable[[int, int], object]
+_OLD_GENERATOR = np.random.RandomState
+
+
+def check(params: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a population and its server, from the parameters of an ensemble."""
+    if not isinstance(params["encoder"], Encoder):
+        raise TypeError(
+            f"encoder is {params['encoder']!r}; expected RandomFeatures, EchoState or Precomputed"
+        )
+    if not isinstance(params["mixture"], Mixture):
+        raise TypeError(f"mixture is {params['mixture']!r}; expected a memoa.Mixture")
+    if not isinstance(params["random_state"], (type(None), np.random.Generator, _OLD_GENERATOR)):
+        as_int("random_state", params["random_state"], 0, below=2**64)
+    threads = params["n_threads"]
+    settings: dict[str, Any] = {
+        "n_agents": as_int("n_agents", params["n_agents"], 1),
+        "greedy": as_choice("policy", params["policy"], ("memoa", "greedy")) == "greedy",
+        **{name: as_number(name, params[name]) for name in ("consensus", "effort", "discount")},
+        "horizon": as_int("horizon", params["horizon"], 1),
+        "forgetting": as_numbers("forgetting", params["forgetting"]),
+        "ridge": as_numbers("ridge", params["ridge"]),
+        "n_threads": 0 if threads is None else as_int("n_threads", threads, 1),
+    }
+    _core.PopulationSettings(encoder=params["encoder"]._to_core(), **settings)
+    dtype = as_choice("dtype", str(params["dtype"]), ("float64", "float32"))
+    return {**settings, "dtype": dtype}
+
+
+def draw_seed(random_state: Any) -> int:
+    """The seed of the agents' encoders; drawn where the random state is not a number."""
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**63))
+    if isinstance(random_state, _OLD_GENERATOR):
+        return int(random_state.randint(2**31 - 1))
+    return as_int("random_state", random_state, 0, below=2**64)
+
+
+class Engines:
+    """N agents and their server: an engine, drawn once and for all from checked parameters.
+
+    Parameters
+    ----------
+    params : dict
+        Those of `memoa.OnlineEnsemble`.
+    input_shape : tuple of int
+        (dx,), or (N, p) with Precomputed.
+    n_outputs : int
+    seed : int
+    """
+
+    def __init__(
+        self, params: dict[str, Any], input_shape: tuple[int, ...], n_outputs: int, seed: int
+    ) -> None:
+        settings = check(params)
+        self.encoder: Encoder = params["encoder"]
+        self.mixture: Mixture = params["mixture"]
+        self.policy = str(params["policy"])
+        self.dtype = str(settings.pop("dtype"))
+        self.n_agents = int(settings["n_agents"])
+        self.n_outputs = n_outputs
+        self.input_shape = input_shape
+        self.seed = seed
+        self._settings = settings
+        self._overflow_told = -1
+        self._build()
+
+    def _build(self) -> None:
+        sizes: dict[str, Any] = {"n_outputs": self.n_outputs, "seed": self.seed}
+        if not isinstance(self.encoder, Precomputed):
+            sizes["n_inputs"] = self.input_shape[0]
+        settings = _core.PopulationSettings(
+            encoder=self.encoder._to_core(), **self._settings, **sizes
+        )
+        single = self.dtype == "float32"
+        self.population = _core.Population(settings, single)
+        self.server = _core.ServerMixture(
+            self.n_agents, self.n_outputs, self.mixture._to_core(), settings.n_threads, single
+        )
+
+    def with_outputs(self, n_outputs: int) -> Engines:
+        """The same agents for a y of another width, with nothing learnt."""
+        twin = Engines.__new__(Engines)
+        twin.__dict__.update(self.__dict__)
+        twin.n_outputs = n_outputs
+        twin._build()
+        return twin
+
+    def predict(self, x: Float64) -> Float64:
+        """The server's forecast, shape (d,)."""
+        mixed = self.population.predict(self.server, x)
+        self._warn_of_overflow()
+        return mixed
+
+    def predict_rows(self, X: Float64) -> Float64:
+        """Every row as the next input, shape (T, d)."""
+        return self.population.predict_rows(self.server, X)
+
+    def learn(self, y: Float64) -> None:
+        """Learn the y of the x last predicted."""
+        self.population.learn(self.server, y)
+
+    @property
+    def bytes(self) -> int:
+        """Of the agents' state and the mixture's window."""
+        row = self.n_agents * self.n_outputs * np.dtype(self.dtype).itemsize
+        return self.population.bytes + self.mixture.window * row
+
+    def run(
+        self,
+        X: Float64,
+        Y: Float64,
+        initial: Float64 | None,
+        record: NDArray[np.intp],
+        progress: Progress | None,
+    ) -> Run:
+        """Predict and learn a series."""
+        found = self.population.run(
+            self.server, X, Y, initial=initial, record=record, progress=progress
+        )
+        self._warn_of_overflow()
+        costs, unscored = found["costs"], found["unscored"]
+        scored = (len(Y) - unscored) * self.n_outputs
+        return Run(
+            predictions=found["predictions"],
+            targets=Y.copy(),
+            initial=found["base"],
+            mean_field=found["mean_field"],
+            agent_rmse=np.sqrt(costs / scored) if scored else np.full(self.n_agents, np.nan),
+            worst_cost=found["worst_cost"],
+            recorded=found["recorded"],
+            record=record,
+            policy=self.policy,
+            unscored=unscored,
+        )
+
+    def _warn_of_overflow(self) -> None:
+        step, agent = self.population.overflow()
+        if step > self._overflow_told:
+            self._overflow_told = step
+            warnings.warn(
+                f"the numbers of agent {agent} overflowed at step {step}; it repeats the last "
+                "value there, and no sum over agents counts it",
+                RuntimeWarning,
+                stacklevel=5,  # the caller of predict_one, learn_one or run
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Settings and all that was learnt."""
+        state = {k: v for k, v in self.__dict__.items() if k not in ("population", "server")}
+        return {**state, "memory": (self.population.memory(), self.server.memory())}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Go on with the same bits."""
+        population, server = state.pop("memory")
+        self.__dict__.update(state)
+        self._build()
+        self.population.restore(population)
+        self.server.restore(server)

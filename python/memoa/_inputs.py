@@ -1,0 +1,129 @@
+"""The door of an ensemble: what callers hand in, made plain float64 of the right shape and names.
+
+The core checks the numbers themselves, where it takes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memoa._frames import Names, names_of, real_array, real_row, require_names
+from memoa._validate import Float64, require_shape
+from memoa.encoder import Encoder, Precomputed
+
+
+class Inputs(NamedTuple):
+    """The inputs that an ensemble takes, given its encoder and what it has seen so far.
+
+    Attributes
+    ----------
+    owner : str
+        Class that messages speak of.
+    encoder : Encoder
+    n_agents : int
+    n_inputs : int or None
+        None as long as nothing was seen.
+    names : ndarray of object or None
+        None where nothing was seen or what was seen had no names.
+    """
+
+    owner: str
+    encoder: Encoder
+    n_agents: int
+    n_inputs: int | None
+    names: Names | None
+
+    def row(self, x: Any) -> tuple[Float64, Names | None]:
+        """One step's input, and the names it came with, which only a dict has."""
+        names = None
+        if isinstance(x, Mapping):
+            self._require_names_fit()
+            array, names = real_row("x", x, self.names)
+        else:
+            array = real_array("x", x)
+        shape = self._shape()
+        require_shape("x", array, f"({self._labels()}{',' if len(shape) == 1 else ''})", shape)
+        return array, names
+
+    def rows(self, X: Any) -> tuple[Float64, Names | None]:
+        """Many steps' inputs, and the names of their columns."""
+        names = None if self._given() else names_of(X)
+        if self.n_inputs is not None:
+            require_names(self.owner, self.names, names)
+        array = real_array("X", X)
+        self._require_rows(array)
+        return array, names
+
+    def _given(self) -> bool:
+        return isinstance(self.encoder, Precomputed)
+
+    def _labels(self) -> str:
+        return "n_agents, n_features" if self._given() else "n_inputs"
+
+    def _shape(self) -> tuple[int | None, ...]:
+        return (self.n_agents, self.encoder.n_features) if self._given() else (self.n_inputs,)
+
+    def _require_names_fit(self) -> None:
+        if self._given():
+            raise TypeError(
+                "x is a dict; expected an array of the agents' features, shape (n_agents, "
+                f"n_features) = {self._shape()}"
+            )
+        if self.n_inputs is not None and self.names is None:
+            raise ValueError(
+                f"x has names, but {self.owner} has seen inputs without names; expected an array "
+                f"of shape (n_inputs,) = ({self.n_inputs},)"
+            )
+
+    def _require_rows(self, array: Float64) -> None:
+        """The usual mistakes in scikit-learn's words."""
+        shape = self._shape()
+        if array.ndim == 1 and len(shape) == 1:
+            raise ValueError(
+                f"X has shape {array.shape}. Reshape your data: expected (n_steps, n_inputs), "
+                "X.reshape(-1, 1) for a single input"
+            )
+        if array.ndim == 2 and array.shape[1] == 0:
+            raise ValueError(
+                f"X has 0 feature(s) (shape={array.shape}) while a minimum of 1 is required."
+            )
+        if array.ndim == 2 and len(shape) == 1 and shape[0] not in (None, array.shape[1]):
+            raise ValueError(
+                f"X has {array.shape[1]} features, but {self.owner} is expecting {shape[0]} "
+                "features as input: its shape is (n_steps, n_inputs)"
+            )
+        require_shape("X", array, f"(n_steps, {self._labels()})", (None, *shape))
+
+
+def one_target(name: str, y: Any, n_outputs: int | None) -> Float64:
+    """One step's y of shape (d,); a number is a y of one output."""
+    target = real_array(name, y)
+    target = target.reshape(1) if target.ndim == 0 else target
+    require_shape(name, target, "(n_outputs,)", (n_outputs,))
+    return target
+
+
+def targets_of(Y: Any, n_steps: int, n_outputs: int | None) -> tuple[Float64, bool]:
+    """Every step's y, shape (T, d), and whether it was given as (T,)."""
+    targets = real_array("Y", Y)
+    flat = targets.ndim == 1
+    targets = targets[:, None] if flat else targets
+    require_shape("Y", targets, "(n_steps, n_outputs)", (n_steps, n_outputs))
+    return targets, flat
+
+
+def recorded_agents(record: Any) -> NDArray[np.intp]:
+    """Numbers of the agents to record, a new array."""
+    agents = np.asarray([] if record is None else record)
+    if agents.size == 0:
+        return np.zeros(0, dtype=np.intp)
+    if agents.ndim != 1 or agents.dtype.kind not in "iu":
+        raise TypeError(
+            f"record has dtype {agents.dtype} and shape {agents.shape}; expected a sequence of "
+            "agents' numbers"
+        )
+    return np.array(agents, dtype=np.intp)  # a copy: a Run makes its arrays read-only
