@@ -4,7 +4,8 @@
 
 #include <chrono>
 
-#include "arrays.hpp"
+#include "bind_encoder.hpp"
+#include "bind_memory.hpp"
 
 namespace memoa::python {
 namespace {
@@ -16,25 +17,13 @@ const PanelSettings& settings_of(const LockedPanel& panel) {
   return panel.look([](const auto& e) -> const PanelSettings& { return e.settings(); });
 }
 
-PanelEncoder encoder_of(const py::dict& d) {
-  const auto kind = d["encoder"].cast<std::string>();
-  if (kind == "linear") return Linear{};
-  if (kind == "given") return Precomputed{d["n_features"].cast<Index>()};
-  const auto activation = d["activation"].cast<std::string>();
-  return RandomFeatures{d["n_features"].cast<Index>(),
-                        activation == "tanh"  ? Activation::tanh
-                        : activation == "cos" ? Activation::cos
-                                              : Activation::relu,
-                        d["scale"].cast<double>()};
-}
-
 /// memoa.panel has checked the words; the core checks the numbers.
 PanelSettings settings_from(const py::dict& d) {
   PanelSettings s;
   s.n_clients = d["n_clients"].cast<Index>();
   s.n_inputs = d["n_inputs"].cast<Index>();
   s.n_outputs = d["n_outputs"].cast<Index>();
-  s.encoder = encoder_of(d);
+  s.encoder = d["encoder"].cast<EncoderHandle>().encoder;
   s.pooling = d["pooling"].cast<double>();
   s.ridge = d["ridge"].cast<double>();
   const auto consensus = d["consensus"].cast<std::optional<double>>();
@@ -52,9 +41,7 @@ PanelSettings settings_from(const py::dict& d) {
 
 Index width_of(const LockedPanel& panel) {
   const PanelSettings& s = settings_of(panel);
-  return std::holds_alternative<Precomputed>(s.encoder)
-             ? std::get<Precomputed>(s.encoder).n_features
-             : s.n_inputs;
+  return std::holds_alternative<Precomputed>(s.encoder) ? n_features(s.encoder, 0) : s.n_inputs;
 }
 
 /// Inputs of the engine's own precision; memoa.panel converts before.
@@ -116,43 +103,7 @@ Array run_panel(LockedPanel& self, const py::array& x, const Array& y,
   return out;
 }
 
-struct Field {
-  const char* name;
-  std::vector<double> PanelMemory::*values;
-};
-constexpr Field kFields[] = {
-    {"base", &PanelMemory::base},       {"gram", &PanelMemory::gram},
-    {"cross", &PanelMemory::cross},     {"counted", &PanelMemory::counted},
-    {"mean", &PanelMemory::mean},       {"deviations", &PanelMemory::deviations},
-    {"learnt", &PanelMemory::learnt},   {"squares", &PanelMemory::squares},
-    {"pending", &PanelMemory::pending}, {"mark", &PanelMemory::mark},
-    {"change", &PanelMemory::change},   {"moved", &PanelMemory::moved},
-    {"present", &PanelMemory::present}, {"agree_a", &PanelMemory::agree_a},
-    {"agree_b", &PanelMemory::agree_b}, {"cost", &PanelMemory::cost},
-    {"scored", &PanelMemory::scored},   {"readouts", &PanelMemory::readouts},
-    {"asleep", &PanelMemory::asleep},   {"held", &PanelMemory::held},
-    {"centers", &PanelMemory::centers}, {"mean_readout", &PanelMemory::mean_readout},
-    {"spreads", &PanelMemory::spreads},
-};
-
-py::dict memory_to_dict(const PanelMemory& m) {
-  py::dict d;
-  d["steps"] = m.steps, d["due"] = m.due;
-  for (const Field& field : kFields) {
-    const std::vector<double>& values = m.*field.values;
-    d[field.name] = copy(values.data(), {static_cast<py::ssize_t>(values.size())});
-  }
-  return d;
-}
-
-PanelMemory memory_from_dict(const py::dict& d) {
-  PanelMemory m;
-  m.steps = d["steps"].cast<Index>(), m.due = d["due"].cast<bool>();
-  for (const Field& field : kFields) m.*field.values = to_vector(d[field.name].cast<Array>());
-  return m;
-}
-
-/// A new array of the shape that `fill(engine, memory)` fills.
+/// A new array of the shape that fill(engine, numbers) fills.
 template <class Fill>
 Array filled(LockedPanel& self, const Shape& shape, const Fill& fill) {
   Array out(shape);
@@ -162,7 +113,8 @@ Array filled(LockedPanel& self, const Shape& shape, const Fill& fill) {
 }
 
 Index n_features_of(const LockedPanel& self) {
-  return self.look([](const auto& e) { return e.n_features(); });
+  const PanelSettings& s = settings_of(self);
+  return n_features(s.encoder, s.n_inputs);
 }
 
 py::tuple equilibrium(const Array& gram, const Array& cross, double ridge, double pooling) {
@@ -276,13 +228,9 @@ void bind_panel(py::module_& module) {
              return filled(self, {settings_of(self).n_clients},
                            [](auto& panel, double* out) { panel.scored(out); });
            })
-      .def("memory",
-           [](LockedPanel& self) {
-             return memory_to_dict(self.compute([](auto& panel) { return panel.memory(); }));
-           })
+      .def("memory", [](LockedPanel& self) { return memory_to_dict(self); })
       .def("restore", [](LockedPanel& self, const py::dict& memory) {
-        const PanelMemory m = memory_from_dict(memory);
-        self.compute([&](auto& panel) { panel.restore(m); });
+        memory_from_dict<PanelMemory>(self, memory);
       });
 }
 

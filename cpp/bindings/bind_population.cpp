@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "bind_encoder.hpp"
 #include "bind_memory.hpp"
 #include "bind_mixture.hpp"
 #include "memoa/run.hpp"
@@ -41,11 +42,6 @@ void compute(LockedPopulation& self, LockedMixture& mixture, const Body& body) {
       self.engine);
 }
 
-/// pybind11 would convert the bare variant by its alternatives.
-struct EncoderHandle {
-  Encoder encoder;
-};
-
 EncoderHandle random_features(Index n_features, const std::string& activation, double scale) {
   RandomFeatures encoder{n_features, Activation::relu, scale};
   if (activation == "tanh")
@@ -60,7 +56,7 @@ EncoderHandle random_features(Index n_features, const std::string& activation, d
 
 /// Expected shape of one step's input.
 Shape input_shape(const PopulationSettings& s) {
-  if (std::holds_alternative<Precomputed>(s.encoder)) return {s.n_agents, n_features(s.encoder)};
+  if (std::holds_alternative<Precomputed>(s.encoder)) return {s.n_agents, n_features(s.encoder, 0)};
   return {s.n_inputs};
 }
 
@@ -192,6 +188,7 @@ void bind_population(py::module_& module) {
                   [](Index n, double leak, double radius) {
                     return EncoderHandle{EchoState{n, leak, radius}};
                   })
+      .def_static("linear", [] { return EncoderHandle{Linear{}}; })
       .def_static("precomputed", [](Index n) { return EncoderHandle{Precomputed{n}}; })
       .def("validate", [](const EncoderHandle& handle) { validate(handle.encoder); });
 

@@ -32,6 +32,8 @@ void check(const Precomputed& e) {
   require(e.n_features >= 1, "n_features", static_cast<double>(e.n_features), "at least 1");
 }
 
+void check(const Linear&) {}
+
 enum Stream : std::uint64_t { kInput = 0, kBias = 1, kReservoir = 2 };
 
 EncoderWeights draw_input(std::uint64_t seed, std::uint64_t agent, Index p, Index n_inputs,
@@ -64,8 +66,15 @@ void validate(const Encoder& encoder) {
   std::visit([](const auto& e) { check(e); }, encoder);
 }
 
-Index n_features(const Encoder& encoder) {
-  return std::visit([](const auto& e) { return e.n_features; }, encoder);
+Index n_features(const Encoder& encoder, Index n_inputs) {
+  return std::visit(
+      [=](const auto& e) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(e)>, Linear>)
+          return n_inputs + 1;
+        else
+          return e.n_features;
+      },
+      encoder);
 }
 
 EncoderWeights draw_weights(const Encoder& encoder, std::uint64_t seed, std::uint64_t agent,

@@ -10,8 +10,11 @@ namespace memoa {
 using detail::require;
 
 void validate(const PanelSettings& s) {
-  if (const auto* random = std::get_if<RandomFeatures>(&s.encoder)) validate(Encoder(*random));
-  if (const auto* given = std::get_if<Precomputed>(&s.encoder)) validate(Encoder(*given));
+  validate(s.encoder);
+  if (std::holds_alternative<EchoState>(s.encoder))
+    throw std::invalid_argument(
+        "encoder is an EchoState; expected one without a state of its own: Linear, RandomFeatures "
+        "or Precomputed");
   require(s.n_clients >= 1, "n_clients", s.n_clients, "at least 1");
   require(s.n_inputs >= 1 || std::holds_alternative<Precomputed>(s.encoder), "n_inputs", s.n_inputs,
           "at least 1");
@@ -39,10 +42,6 @@ BasicPanel<Real>& BasicPanel<Real>::operator=(BasicPanel&&) noexcept = default;
 template <class Real>
 const PanelSettings& BasicPanel<Real>::settings() const {
   return state_->s;
-}
-template <class Real>
-Index BasicPanel<Real>::n_features() const {
-  return state_->p;
 }
 template <class Real>
 bool BasicPanel<Real>::is_pending() const {
@@ -114,8 +113,9 @@ void BasicPanel<Real>::readouts(double* out) const {
 
 template <class Real>
 void BasicPanel<Real>::base(double* out) const {
-  const std::vector<double> values = state_->gather_rows(state_->base, state_->d);
-  std::copy(values.begin(), values.end(), out);
+  const State& s = *state_;
+  for (Index i = 0; i < s.N; ++i)
+    for (Index o = 0; o < s.d; ++o) *out++ = s.base.data()[o * s.padded + i];
 }
 
 template <class Real>
@@ -164,120 +164,33 @@ void BasicPanel<Real>::scales(double* out) const {
 
 template <class Real>
 PanelMemory BasicPanel<Real>::memory() const {
-  const State& s = *state_;
+  State& s = *state_;
   PanelMemory m;
-  m.steps = s.steps, m.due = s.due;
-  m.base = s.gather_rows(s.base, s.d);
-  m.gram = s.gather(s.record.gram, detail::packed_size(s.p));
-  m.cross = s.gather(s.record.cross, s.d * s.p);
-  m.counted = s.gather(s.record.counted, s.dx > 0 ? 1 : 0);
-  m.mean = s.gather(s.record.mean, s.dx);
-  m.deviations = s.gather(s.record.deviations, s.dx);
-  m.learnt = s.gather(s.record.learnt, 1);
-  m.squares = s.gather(s.record.squares, s.d);
-  m.pending = s.gather(s.record.pending, s.width);
-  m.mark = s.gather_rows(s.mark, 1);
-  if (!s.unlearnt)  // the last step is in the records by now
-    for (double& mark : m.mark) mark = mark >= detail::kKnown ? detail::kKnown : detail::kNothing;
-  m.change = s.gather_rows(s.change, s.d);
-  if (!s.unlearnt) std::fill(m.change.begin(), m.change.end(), 0.0);
-  m.moved = s.gather_rows(s.moved, s.d);
-  m.present = s.gather_rows(s.present, s.d);
-  m.agree_a = s.gather_rows(s.agree_a, s.d);
-  m.agree_b = s.gather_rows(s.agree_b, s.d);
-  m.cost = s.gather_rows(s.cost, 1);
-  m.scored = s.gather_rows(s.scored, 1);
-  m.readouts = s.gather_rows(s.readout, s.d * s.p);
-  if (s.any_asleep) {
-    m.asleep = s.gather_rows(s.asleep, 1);
-    m.held = s.gather_rows(s.held, s.d * s.p);
-  }
-  m.mean_readout = s.mean_readout;
-  for (const auto* clips : {&s.of_readouts, &s.of_forecasts})
-    for (const auto& clip : *clips)
-      m.centers.push_back(clip.center), m.spreads.push_back(clip.spread);
+  s.move_fields(m, detail::Save());
+  m.seen.assign(m.base.size(), 1.0);
+  for (std::size_t k = 0; k < m.base.size(); ++k)
+    if (std::isnan(m.base[k])) m.base[k] = m.seen[k] = 0.0;
+  if (s.unlearnt) return m;
+  for (double& mark : m.mark) mark = mark >= detail::kKnown ? detail::kKnown : detail::kNothing;
+  std::fill(m.change.begin(), m.change.end(), 0.0);  // the last step is in the records by now
   return m;
 }
 
-namespace {
-
-/// The sizes and values that a panel of the given sizes takes up again.
-struct Expected {
-  const char* name;
-  const std::vector<double>* values;
-  Index size;
-};
-
-void require_memory(std::initializer_list<Expected> fields) {
-  for (const Expected& field : fields) {
-    detail::require_size(std::string("memory.") + field.name, field.values->size(), field.size);
-    require_finite(field.name, field.values->data(), {field.size});
-  }
-}
-
-}  // namespace
-
 template <class Real>
 void BasicPanel<Real>::restore(const Memory& m) {
-  State& s = *state_;
-  const Index N = s.N, d = s.d, p = s.p, sleepers = m.asleep.empty() ? 0 : N;
+  detail::check_fields(m, *this);
   require(m.steps >= 0, "memory.steps", m.steps, "at least 0");
-  detail::require_size("memory.base", m.base.size(), N * d);
-  require_memory({{"gram", &m.gram, N * detail::packed_size(p)},
-                  {"cross", &m.cross, N * d * p},
-                  {"counted", &m.counted, s.dx > 0 ? N : 0},
-                  {"mean", &m.mean, N * s.dx},
-                  {"deviations", &m.deviations, N * s.dx},
-                  {"learnt", &m.learnt, N},
-                  {"squares", &m.squares, N * d},
-                  {"pending", &m.pending, N * s.width},
-                  {"mark", &m.mark, N},
-                  {"change", &m.change, N * d},
-                  {"moved", &m.moved, N * d},
-                  {"present", &m.present, N * d},
-                  {"agree_a", &m.agree_a, N * d},
-                  {"agree_b", &m.agree_b, N * d},
-                  {"cost", &m.cost, N},
-                  {"scored", &m.scored, N},
-                  {"readouts", &m.readouts, N * d * p},
-                  {"asleep", &m.asleep, sleepers},
-                  {"held", &m.held, sleepers * d * p},
-                  {"mean_readout", &m.mean_readout, d * p},
-                  {"centers", &m.centers, d * (p + 1)},
-                  {"spreads", &m.spreads, d * (p + 1)}});
-  s.steps = m.steps, s.due = m.due;
-  s.unlearnt = true, s.pending = false;
-  s.spread_rows(m.base, s.base);
-  s.spread(m.gram, s.record.gram);
-  s.spread(m.cross, s.record.cross);
-  s.spread(m.counted, s.record.counted);
-  s.spread(m.mean, s.record.mean);
-  s.spread(m.deviations, s.record.deviations);
-  s.spread(m.learnt, s.record.learnt);
-  s.spread(m.squares, s.record.squares);
-  s.spread(m.pending, s.record.pending);
-  s.spread_rows(m.mark, s.mark);
-  s.spread_rows(m.change, s.change);
-  s.spread_rows(m.moved, s.moved);
-  s.spread_rows(m.present, s.present);
-  s.spread_rows(m.agree_a, s.agree_a);
-  s.spread_rows(m.agree_b, s.agree_b);
-  s.spread_rows(m.cost, s.cost);
-  s.spread_rows(m.scored, s.scored);
-  s.spread_rows(m.readouts, s.readout);
-  s.any_asleep = sleepers > 0;
-  if (s.any_asleep) {
-    s.make_beds();
-    s.spread_rows(m.asleep, s.asleep);
-    s.spread_rows(m.held, s.held);
-  }
-  s.mean_readout = m.mean_readout;
+  require(m.due == 0 || m.due == 1, "memory.due", m.due, "0 or 1");
+  State& s = *state_;
+  s.move_fields(m, detail::Load());
+  const auto base = s.in_rows(s.base, s.d);
+  for (Index i = 0; i < s.N; ++i)
+    for (Index o = 0; o < s.d; ++o)
+      if (m.seen[i * s.d + o] == 0.0) base.at(o, i) = std::numeric_limits<double>::quiet_NaN();
+  s.any_asleep = std::any_of(m.asleep.begin(), m.asleep.end(), [](double v) { return v != 0.0; });
   std::transform(m.mean_readout.begin(), m.mean_readout.end(), s.sent.begin(),
                  [](double value) { return static_cast<Real>(value); });
-  for (Index k = 0; k < d * (p + 1); ++k) {
-    auto& clip = k < d * p ? s.of_readouts[k] : s.of_forecasts[k - d * p];
-    clip = {m.centers[k], m.spreads[k]};
-  }
+  s.unlearnt = true, s.pending = false;
   s.sum_again();
 }
 
@@ -285,17 +198,16 @@ template <class Real>
 void BasicPanel<Real>::add_clients(Index count) {
   require(count >= 0, "count", count, "at least 0");
   Memory m = memory();
-  const Index old = state_->N;
   PanelSettings settings = state_->s;
+  const auto old = static_cast<std::size_t>(settings.n_clients);
   settings.n_clients += count;
-  auto larger = std::make_unique<State>(std::move(settings));
-  const double nan = std::numeric_limits<double>::quiet_NaN();
-  m.base.resize(m.base.size() / old * larger->N, nan);
-  for (auto* values : {&m.gram, &m.cross, &m.counted, &m.mean, &m.deviations, &m.learnt, &m.squares,
-                       &m.pending, &m.mark, &m.change, &m.moved, &m.present, &m.agree_a, &m.agree_b,
-                       &m.cost, &m.scored, &m.readouts, &m.asleep, &m.held})
-    values->resize(values->size() / old * larger->N, 0.0);
-  std::swap(state_, larger);
+  const auto now = static_cast<std::size_t>(settings.n_clients);
+  visit_fields(m, *this, [&](const char*, auto& field, const Shape&) {
+    if constexpr (std::is_same_v<decltype(field), std::vector<double>&>)
+      if (&field != &m.mean_readout && &field != &m.center && &field != &m.spread)
+        field.resize(field.size() / old * now, 0.0);
+  });
+  state_ = std::make_unique<State>(std::move(settings));
   restore(m);
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <variant>
 
+#include "detail/encoding.hpp"
 #include "memoa/game.hpp"
 
 namespace memoa::detail {
@@ -95,7 +96,7 @@ void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Ind
   a.records = records_.data();
   a.n_agents = layout_.N;
   a.types = records_.types();
-  a.norm = std::sqrt(2.0 / static_cast<double>(layout_.p));
+  a.norm = feature_norm(settings_.encoder, layout_.p);
   a.leak = echo ? echo->leak : 0.0;
   a.steps = w.steps;
   a.learn_first = lesson.to_records;

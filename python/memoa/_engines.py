@@ -23,7 +23,8 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
     """The settings of a population and its server, from the parameters of an ensemble."""
     if not isinstance(params["encoder"], Encoder):
         raise TypeError(
-            f"encoder is {params['encoder']!r}; expected RandomFeatures, EchoState or Precomputed"
+            f"encoder is {params['encoder']!r}; expected RandomFeatures, EchoState, Linear or "
+            "Precomputed"
         )
     if not isinstance(params["mixture"], Mixture):
         raise TypeError(f"mixture is {params['mixture']!r}; expected a memoa.Mixture")

@@ -31,7 +31,7 @@ class OnlineEnsemble(Online):
     ----------
     n_agents : int
         N.
-    encoder : RandomFeatures, EchoState or Precomputed
+    encoder : RandomFeatures, EchoState, Linear or Precomputed
     policy : {"memoa", "greedy"}
         "greedy": every agent plays its local forecast, the baseline.
     consensus : float

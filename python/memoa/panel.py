@@ -110,7 +110,7 @@ class Panel(Estimator):
         self._seen: Float64 | None = None  # before the engine, whose inputs' width is not known
         self._pending: NDArray[Any] | None = None
         self._settings = self._core_settings(1, 1)
-        _core.check_panel(**self._settings)
+        _core.check_panel(**_for_core(self._settings))
 
     # ------------------------------------------------------------------ one step at a time
 
@@ -309,7 +309,7 @@ class Panel(Estimator):
         self._engine = None
         if memory is None:
             return
-        self._engine = _core.Panel(**self._settings)
+        self._engine = _core.Panel(**_for_core(self._settings))
         self._engine.restore(memory)
         if self._pending is not None:
             self._engine.predict(self._pending)
@@ -326,7 +326,6 @@ class Panel(Estimator):
             raise TypeError(
                 f"encoder is {encoder!r}; expected Linear, RandomFeatures or Precomputed"
             )
-        kinds = {Linear: "linear", RandomFeatures: "random", Precomputed: "given"}
         learned = isinstance(self.consensus, str)
         if learned:
             as_choice("consensus", self.consensus, ("learned",))
@@ -334,10 +333,7 @@ class Panel(Estimator):
             "n_clients": as_int("n_clients", self.n_clients, 1),
             "n_inputs": n_inputs,
             "n_outputs": n_outputs,
-            "encoder": kinds[type(encoder)],
-            "n_features": getattr(encoder, "n_features", 1),
-            "activation": getattr(encoder, "activation", "relu"),
-            "scale": float(getattr(encoder, "scale", 1.0)),
+            "encoder": encoder,
             "pooling": as_number("pooling", self.pooling),
             "ridge": as_number("ridge", self.ridge),
             "consensus": None if learned else as_number("consensus", self.consensus),
@@ -356,7 +352,7 @@ class Panel(Estimator):
         if engine is not None and n_outputs == self.n_outputs_:
             return engine
         settings = self._core_settings(n_inputs, n_outputs) | {"n_clients": self._n()}
-        self._engine = _core.Panel(**settings)
+        self._engine = _core.Panel(**_for_core(settings))
         self._settings = settings
         self.n_features_in_, self.n_outputs_ = n_inputs, n_outputs
         self._pending = None
@@ -403,6 +399,10 @@ class Panel(Estimator):
         if self._engine is None:
             raise not_fitted(f"{name} was asked for before the first prediction")
         return self._engine
+
+
+def _for_core(settings: dict[str, Any]) -> dict[str, Any]:
+    return settings | {"encoder": settings["encoder"]._to_core()}
 
 
 def solve_panel_equilibrium(

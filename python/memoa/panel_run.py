@@ -128,4 +128,5 @@ def _rmse(errors: Float64) -> Float64:
     known = ~np.isnan(errors)
     count = known.sum(axis=(0, 2))
     squares = np.where(known, errors, 0.0) ** 2
-    return np.sqrt(squares.sum(axis=(0, 2)) / np.where(count > 0, count, np.nan))
+    means: Float64 = squares.sum(axis=(0, 2)) / np.where(count > 0, count, np.nan)
+    return np.sqrt(means)

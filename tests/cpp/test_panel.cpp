@@ -42,7 +42,7 @@ Clients random_clients(unsigned seed, Index N, Index dx, Index d, Index T) {
   return c;
 }
 
-PanelSettings settings_of(const Clients& c, const PanelEncoder& encoder = Linear{}) {
+PanelSettings settings_of(const Clients& c, const Encoder& encoder = Linear{}) {
   PanelSettings s;
   s.n_clients = c.N, s.n_inputs = c.dx, s.n_outputs = c.d;
   s.encoder = encoder;
@@ -59,7 +59,7 @@ std::vector<Real> inputs_of(const Clients& c) {
 template <class Real>
 std::vector<double> see(const BasicPanel<Real>& panel) {
   const PanelSettings& s = panel.settings();
-  const Index N = s.n_clients, d = s.n_outputs, p = panel.n_features();
+  const Index N = s.n_clients, d = s.n_outputs, p = n_features(s.encoder, s.n_inputs);
   std::vector<double> all(static_cast<std::size_t>(N * p * d + p * d + 4 * N * d + 2 * N));
   double* out = all.data();
   panel.readouts(out), out += N * p * d;
@@ -135,9 +135,8 @@ TEST_CASE_TEMPLATE("a run and single steps give the same bits, on any thread and
 TEST_CASE_TEMPLATE("a forecast that is not learnt leaves no trace", Real, double, float) {
   const Clients c = random_clients(2, 37, 2, 2, 20);
   for (const Aggregate aggregate : kAggregates)
-    for (const PanelEncoder& encoder :
-         {PanelEncoder(Linear{}), PanelEncoder(RandomFeatures{5, Activation::tanh}),
-          PanelEncoder(Precomputed{2})}) {
+    for (const Encoder& encoder : {Encoder(Linear{}), Encoder(RandomFeatures{5, Activation::tanh}),
+                                   Encoder(Precomputed{2})}) {
       PanelSettings settings = settings_of(c, encoder);
       settings.aggregate = aggregate;
       BasicPanel<Real> quiet(settings), curious(settings);
@@ -154,8 +153,8 @@ TEST_CASE_TEMPLATE("a forecast that is not learnt leaves no trace", Real, double
 TEST_CASE_TEMPLATE("a restored panel goes on with the same bits", Real, double, float) {
   const Clients c = random_clients(3, 41, 2, 2, 24);
   for (const Aggregate aggregate : kAggregates)
-    for (const PanelEncoder& encoder :
-         {PanelEncoder(Linear{}), PanelEncoder(RandomFeatures{4}), PanelEncoder(Precomputed{2})})
+    for (const Encoder& encoder :
+         {Encoder(Linear{}), Encoder(RandomFeatures{4}), Encoder(Precomputed{2})})
       for (const bool predicted : {false, true}) {
         PanelSettings settings = settings_of(c, encoder);
         settings.aggregate = aggregate;
@@ -183,7 +182,7 @@ TEST_CASE("memory of another size is named and changes nothing") {
   CHECK(names(refusal([&] { panel.restore(memory); }), "memory.squares has 10 numbers"));
   memory = panel.memory();
   memory.cross[3] = NAN;
-  CHECK(names(refusal([&] { panel.restore(memory); }), "cross holds nan at [3]"));
+  CHECK(names(refusal([&] { panel.restore(memory); }), "memory.cross holds nan at [1, 0, 0]"));
   memory = panel.memory();
   memory.steps = -1;
   CHECK(names(refusal([&] { panel.restore(memory); }), "memory.steps is -1"));
@@ -244,7 +243,8 @@ TEST_CASE("bad input is named and changes nothing") {
   refused(&PanelSettings::ridge, 0.0, "ridge is 0");
   refused(&PanelSettings::consensus, NAN, "consensus is nan");
   refused(&PanelSettings::forgetting, 1.5, "forgetting is 1.5");
-  refused(&PanelSettings::encoder, PanelEncoder(Precomputed{0}), "n_features is 0");
+  refused(&PanelSettings::encoder, Encoder(Precomputed{0}), "n_features is 0");
+  refused(&PanelSettings::encoder, Encoder(EchoState{}), "encoder is an EchoState");
 }
 
 TEST_CASE_TEMPLATE("a warm step allocates nothing", Real, double, float) {

@@ -7,12 +7,6 @@
 
 namespace memoa {
 
-/// z = (1, x) / sqrt(dx + 1) of the standardised input x.
-struct Linear {};
-
-/// One encoder for all clients, so that their readouts mean the same.
-using PanelEncoder = std::variant<Linear, RandomFeatures, Precomputed>;
-
 /// How the crowd's values become one: their mean; their mean without the lowest and the highest
 /// fifth; or the mean of the values clipped about the last result, theory (8.6).
 enum class Aggregate { mean, trimmed, clip };
@@ -21,7 +15,8 @@ struct PanelSettings {
   Index n_clients = 1;
   Index n_inputs = 1;   ///< dx; not used by Precomputed
   Index n_outputs = 1;  ///< d
-  PanelEncoder encoder = Linear{};
+  Encoder encoder =
+      Linear{};            ///< one for all clients, so that readouts mean the same; not EchoState
   double pooling = 10.0;   ///< >= 0, price of a readout's distance from the crowd's
   double ridge = 1.0;      ///< > 0
   bool learned = true;     ///< whether each client learns its consensus weight, theory (8.3)
@@ -35,34 +30,25 @@ struct PanelSettings {
 /// Throws std::invalid_argument that names the setting at fault.
 void validate(const PanelSettings& settings);
 
-/// All that was learnt, independent of the layout in memory. The last step's share in `gram` and
-/// the like is still to come: it is in `mark`, `change` and `pending`.
+/// All that was learnt, independent of the layout in memory; shapes are those of visit_fields. The
+/// last step's share in `gram` and the like is still to come: it is in `mark`, `change`, `pending`.
 struct PanelMemory {
   Index steps = 0;
-  bool due = false;                  ///< whether the crowd's readout is to be formed anew
-  std::vector<double> base;          ///< (N, d), NaN where no value was seen
-  std::vector<double> gram;          ///< (N, p (p+1)/2), packed lower triangle of H
-  std::vector<double> cross;         ///< (N, d, p), q
-  std::vector<double> counted;       ///< (N), inputs in the moments
-  std::vector<double> mean;          ///< (N, dx)
-  std::vector<double> deviations;    ///< (N, dx)
-  std::vector<double> learnt;        ///< (N), steps
-  std::vector<double> squares;       ///< (N, d), of increments
-  std::vector<double> pending;       ///< (N, dx), the last inputs, or (N, p) features
-  std::vector<double> mark;          ///< (N), what the last step leaves to be learnt
-  std::vector<double> change;        ///< (N, d), its increments
-  std::vector<double> moved;         ///< (N, d), 1 once an increment was not 0
-  std::vector<double> present;       ///< (N, d), 1 where the client counts in averages
-  std::vector<double> agree_a;       ///< (N, d), theory (8.3)
-  std::vector<double> agree_b;       ///< (N, d)
-  std::vector<double> cost;          ///< (N), sums of squared errors
-  std::vector<double> scored;        ///< (N), of how many
-  std::vector<double> readouts;      ///< (N, d, p), the last ones
-  std::vector<double> asleep;        ///< (N), 1 where the client goes by `held`
-  std::vector<double> held;          ///< (N, d, p), mean readouts last sent; empty: nobody sleeps
-  std::vector<double> mean_readout;  ///< (d, p)
-  std::vector<double> centers;       ///< (d (p + 1)), of the clipped means: readouts, forecasts
-  std::vector<double> spreads;       ///< (d (p + 1))
+  Index due = 0;                         ///< 1 where the crowd's readout is to be formed anew
+  std::vector<double> base, seen;        ///< last values, and 1 where there was one
+  std::vector<double> gram, cross;       ///< H, packed lower triangles, and q
+  std::vector<double> counted;           ///< inputs in the running moments
+  std::vector<double> mean, deviations;  ///< those moments
+  std::vector<double> learnt, squares;   ///< steps learnt, and sums of their squared increments
+  std::vector<double> pending;           ///< the last inputs, or features where they are handed in
+  std::vector<double> mark, change;      ///< what the last step leaves to be learnt
+  std::vector<double> moved, present;    ///< 1 once an increment was not 0; 1 in the averages
+  std::vector<double> agree_a, agree_b;  ///< theory (8.3)
+  std::vector<double> cost, scored;      ///< sums of squared errors, and of how many
+  std::vector<double> readouts;          ///< the last ones
+  std::vector<double> asleep, held;      ///< 1 where a client goes by the mean readout it last got
+  std::vector<double> mean_readout;
+  std::vector<double> center, spread;  ///< of the clipped means of readouts, then of forecasts
 };
 
 /// N clients, each with its own series, that shrink their readouts to the crowd's, theory
@@ -82,7 +68,6 @@ class BasicPanel {
   BasicPanel& operator=(BasicPanel&&) noexcept;
 
   const PanelSettings& settings() const;
-  Index n_features() const;
 
   /// Takes y (N, d) as the last values seen, without learning; NaN where there is none.
   void observe(const double* y);
@@ -122,6 +107,42 @@ class BasicPanel {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// Calls visit(name, field, shape) for every field of the memory of such a panel: a number, of
+/// shape {}, or an array. Whatever copies, checks or stores a memory goes by this list.
+template <class Memory, class Real, class Visit>
+void visit_fields(Memory& memory, const BasicPanel<Real>& panel, const Visit& visit) {
+  const PanelSettings& s = panel.settings();
+  const bool given = std::holds_alternative<Precomputed>(s.encoder);
+  const Index N = s.n_clients, d = s.n_outputs, p = n_features(s.encoder, s.n_inputs),
+              dx = given ? 0 : s.n_inputs;
+  visit("steps", memory.steps, Shape{});
+  visit("due", memory.due, Shape{});
+  visit("base", memory.base, Shape{N, d});
+  visit("seen", memory.seen, Shape{N, d});
+  visit("gram", memory.gram, Shape{N, p * (p + 1) / 2});
+  visit("cross", memory.cross, Shape{N, d, p});
+  visit("counted", memory.counted, Shape{given ? 0 : N});
+  visit("mean", memory.mean, Shape{N, dx});
+  visit("deviations", memory.deviations, Shape{N, dx});
+  visit("learnt", memory.learnt, Shape{N});
+  visit("squares", memory.squares, Shape{N, d});
+  visit("pending", memory.pending, Shape{N, given ? p : dx});
+  visit("mark", memory.mark, Shape{N});
+  visit("change", memory.change, Shape{N, d});
+  visit("moved", memory.moved, Shape{N, d});
+  visit("present", memory.present, Shape{N, d});
+  visit("agree_a", memory.agree_a, Shape{N, d});
+  visit("agree_b", memory.agree_b, Shape{N, d});
+  visit("cost", memory.cost, Shape{N});
+  visit("scored", memory.scored, Shape{N});
+  visit("readouts", memory.readouts, Shape{N, d, p});
+  visit("asleep", memory.asleep, Shape{N});
+  visit("held", memory.held, Shape{N, d, p});
+  visit("mean_readout", memory.mean_readout, Shape{d, p});
+  visit("center", memory.center, Shape{d * (p + 1)});
+  visit("spread", memory.spread, Shape{d * (p + 1)});
+}
 
 using Panel = BasicPanel<double>;
 using PanelF32 = BasicPanel<float>;  ///< half the memory and its traffic

@@ -118,7 +118,7 @@ void visit_fields(Memory& memory, const BasicPopulation<Real>& population, const
   const PopulationSettings& s = population.settings();
   const bool given = std::holds_alternative<Precomputed>(s.encoder);
   const bool echo = std::holds_alternative<EchoState>(s.encoder);
-  const Index N = s.n_agents, d = s.n_outputs, p = n_features(s.encoder),
+  const Index N = s.n_agents, d = s.n_outputs, p = n_features(s.encoder, s.n_inputs),
               dx = given ? 0 : s.n_inputs;
   visit("steps", memory.steps, Shape{});
   visit("has_seen", memory.has_seen, Shape{});

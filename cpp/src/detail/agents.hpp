@@ -88,7 +88,15 @@ class Agents : Ridge<Real> {
   }
 
   template <int count, bool Ahead>
-  void encode_random(const Real* const (&x)[count], Two* const (&z)[count]) const {
+  void encode_stateless(const Real* const (&x)[count], Two* const (&z)[count]) const {
+    if (r_.features == Features::linear) {
+      const Real norm = static_cast<Real>(pass_.norm);
+      for (int i = 0; i < count; ++i) {
+        z[i][0] = splat(norm);
+        for (Size j = 0; j < r_.dx; ++j) z[i][j + 1] = splat(norm * x[i][j]);
+      }
+      return;
+    }
     for (Size k = 0; k < r_.p; ++k) {
       Two sum[count];
       project<count, Ahead>(k, x, sum);
@@ -202,7 +210,7 @@ class Agents : Ridge<Real> {
       load_pending();
       if (r_.features == Features::echo) keep_reservoir();
     } else {
-      encode_random<1, false>({pass_.learn_x}, {learnt_});
+      encode_stateless<1, false>({pass_.learn_x}, {learnt_});
       Size told = 0;
       guard(learnt_, told);
     }
@@ -236,11 +244,11 @@ class Agents : Ridge<Real> {
       if (Learn) keep_reservoir();
       encode_echo<Ahead>(x, shown_);
     } else if (first) {  // encoding it anew moves fewer bytes than keeping it would
-      encode_random<2, Ahead>({x, pass_.learn_x}, {shown_, learnt_});
+      encode_stateless<2, Ahead>({x, pass_.learn_x}, {shown_, learnt_});
       Size told = 0;  // when it was shown
       guard(learnt_, told);
     } else {
-      encode_random<1, Ahead>({x}, {shown_});
+      encode_stateless<1, Ahead>({x}, {shown_});
     }
   }
 

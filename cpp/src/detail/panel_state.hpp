@@ -8,6 +8,8 @@
 
 #include "detail/aggregate.hpp"
 #include "detail/buffer.hpp"
+#include "detail/encoding.hpp"
+#include "detail/memory.hpp"
 #include "detail/panel_kernels.hpp"
 #include "detail/team.hpp"
 #include "detail/validate.hpp"
@@ -44,20 +46,18 @@ struct BasicPanel<Real>::State {
   std::vector<double> mean_readout;                // (d p)
   std::vector<Real> sent;                          // the same, as clients are sent it
   std::vector<double> agreed, crowd;               // (d): forecast and consensus weight
-  struct Clip {
-    double center = 0.0, spread = 0.0;
-  };
-  std::vector<Clip> of_readouts, of_forecasts, next;  // (d p), (d), (d): once y is learnt
-  std::vector<Index> bad;                             // (chunks), first bad number of a chunk
-  Index steps = 0;
-  bool pending = false, unlearnt = false, due = false, any_asleep = false;
+  std::vector<double> center, spread;              // (d (p + 1)), of readouts, then of forecasts
+  std::vector<double> next_center, next_spread;    // (d), of forecasts once y is learnt
+  std::vector<Index> bad;                          // (chunks), first bad number of a chunk
+  Index steps = 0, due = 0;  // due: 1 once a step was learnt that no exchange has followed
+  bool pending = false, unlearnt = false, any_asleep = false;
 
   explicit State(PanelSettings settings)
       : s(std::move(settings)),
         N(s.n_clients),
         d(s.n_outputs),
         dx(std::holds_alternative<Precomputed>(s.encoder) ? 0 : s.n_inputs),
-        p(width_of_features()),
+        p(n_features(s.encoder, s.n_inputs)),
         width(dx > 0 ? dx : p),
         padded((N + 2 * kLanes - 1) / (2 * kLanes) * 2 * kLanes),
         chunks((N + detail::kChunkAgents - 1) / detail::kChunkAgents),
@@ -82,7 +82,8 @@ struct BasicPanel<Real>::State {
     resize(partial, chunks * 3 * d);
     for (auto* v : {&counts, &sum_a, &sum_b, &agreed, &crowd}) resize(*v, d);
     resize(mean_readout, d * p), resize(sent, d * p);
-    resize(of_readouts, d * p), resize(of_forecasts, d), resize(next, d);
+    for (auto* v : {&center, &spread}) resize(*v, d * (p + 1));
+    for (auto* v : {&next_center, &next_spread}) resize(*v, d);
     resize(bad, chunks);
     if (const auto* random = std::get_if<RandomFeatures>(&s.encoder)) {
       const EncoderWeights drawn = draw_weights(*random, s.seed, 0, dx);
@@ -103,24 +104,12 @@ struct BasicPanel<Real>::State {
     return {&forecast, &scale, &change, &agree_a, &agree_b, &present, &moved};
   }
 
-  Index width_of_features() const {
-    if (std::holds_alternative<Linear>(s.encoder)) return s.n_inputs + 1;
-    if (const auto* random = std::get_if<RandomFeatures>(&s.encoder)) return random->n_features;
-    return std::get<Precomputed>(s.encoder).n_features;
-  }
-  double norm() const {
-    const bool linear = std::holds_alternative<Linear>(s.encoder);
-    return std::sqrt((linear ? 1.0 : 2.0) / static_cast<double>(p));
-  }
+  double norm() const { return detail::feature_norm(s.encoder, p); }
 
   detail::ClientRecord layout() const {
     detail::ClientRecord r{};
     r.p = p, r.d = d, r.dx = dx;
-    r.features = dx > 0 ? detail::Features::linear : detail::Features::given;
-    if (const auto* random = std::get_if<RandomFeatures>(&s.encoder))
-      r.features = random->activation == Activation::relu   ? detail::Features::relu
-                   : random->activation == Activation::tanh ? detail::Features::tanh
-                                                            : detail::Features::cos;
+    r.features = detail::features_of(s.encoder);
     const auto place = [&](Index& first, Index rows) { first = r.rows, r.rows += rows; };
     place(r.gram, detail::packed_size(p));
     place(r.cross, d * p);
@@ -175,29 +164,30 @@ struct BasicPanel<Real>::State {
   // ------------------------------------------------------------------ sums over the crowd
 
   /// The aggregate of a row of values over those who are present, theory (8.6).
-  double aggregate(const Real* values, Index output, Clip& clip, int thread) {
+  double aggregate(const Real* values, Index output, double& middle, double& width, int thread) {
     const auto count = static_cast<Index>(counts[output]);
     const Real* here = present.data() + output * padded;
     if (s.aggregate == Aggregate::trimmed)
       return trimmed[thread](values, count == N ? nullptr : here, count, N);
-    const bool mean = s.aggregate == Aggregate::mean;
+    const bool clip = s.aggregate == Aggregate::clip;
+    const double from = clip ? middle : 0.0;
     const double limit =
-        !mean && clip.spread > 0.0 ? 3.0 * clip.spread : std::numeric_limits<double>::infinity();
+        clip && width > 0.0 ? 3.0 * width : std::numeric_limits<double>::infinity();
     double sum = 0.0, size = 0.0;
     for (Index first = 0; first < N; first += detail::kChunkAgents) {
       double sums[2];
-      kernels.clipped(values, here, mean ? 0.0 : clip.center, limit, first,
-                      std::min(first + detail::kChunkAgents, N), sums);
+      kernels.clipped(values, here, from, limit, first, std::min(first + detail::kChunkAgents, N),
+                      sums);
       sum += sums[0], size += sums[1];
     }
-    clip.center = (mean ? 0.0 : clip.center) + sum / counts[output];
-    clip.spread = size / counts[output];
-    return clip.center;
+    middle = from + sum / counts[output];
+    width = size / counts[output];
+    return middle;
   }
 
   /// Step 1: the crowd's readout, one coordinate per task, if a step was learnt since the last one.
   void exchange(const detail::Worker& worker) {
-    if (!due) return;
+    if (due == 0) return;
     const int team = std::min<int>(worker.threads, static_cast<int>(d * p));
     if (worker.thread < team)
       detail::Worker{worker.thread, team, nullptr}.chunks(d * p, [&](Index row) {
@@ -303,7 +293,7 @@ struct BasicPanel<Real>::State {
         kernels.forecast(crowd_of, out, first, std::min(first + detail::kChunkAgents, N));
       });
     });
-    unlearnt = due = false;
+    unlearnt = false, due = 0;
     pending = true;
   }
 
@@ -319,10 +309,11 @@ struct BasicPanel<Real>::State {
       });
     });
     add_partials();
-    of_forecasts.swap(next);
+    std::copy(next_center.begin(), next_center.end(), center.begin() + d * p);
+    std::copy(next_spread.begin(), next_spread.end(), spread.begin() + d * p);
     send_to_bed(awake);
     ++steps;
-    unlearnt = due = true;
+    unlearnt = true, due = 1;
     pending = false;
   }
 
@@ -417,33 +408,49 @@ struct BasicPanel<Real>::State {
 
   // ------------------------------------------------------------------ copies
 
-  /// `size` rows from `row` on, of every client: (N, size).
-  std::vector<double> gather(Index row, Index size) const {
-    std::vector<double> values(static_cast<std::size_t>(N * size));
-    for (Index i = 0; i < N; ++i)
-      for (Index k = 0; k < size; ++k) values[i * size + k] = at(row + k, i);
-    return values;
+  /// `size` rows from `row` on of the records, as (N, size).
+  auto in_records(Index row, Index size) const {
+    return detail::agent_view(N, size,
+                              [this, row](Index k, Index i) -> Real& { return at(row + k, i); });
   }
-  void spread(const std::vector<double>& values, Index row) {
-    const Index size = static_cast<Index>(values.size()) / N;
-    for (Index i = 0; i < N; ++i)
-      for (Index k = 0; k < size; ++k) at(row + k, i) = static_cast<Real>(values[i * size + k]);
+  /// Arrays (size, padded) as (N, size).
+  template <class Buffer>
+  auto in_rows(const Buffer& rows, Index size) const {
+    return detail::agent_view(
+        N, size, [ data = rows.data(), stride =
+                   padded ](Index k, Index i) -> auto& { return data[k * stride + i]; });
   }
-  /// The same of arrays (size, padded).
-  template <class Rows>
-  std::vector<double> gather_rows(const Rows& rows, Index size) const {
-    std::vector<double> values(static_cast<std::size_t>(N * size));
-    for (Index i = 0; i < N; ++i)
-      for (Index k = 0; k < size; ++k) values[i * size + k] = rows.data()[k * padded + i];
-    return values;
-  }
-  template <class Rows>
-  void spread_rows(const std::vector<double>& values, Rows& rows) {
-    using Value = std::remove_reference_t<decltype(*rows.data())>;
-    const Index size = static_cast<Index>(values.size()) / N;
-    for (Index i = 0; i < N; ++i)
-      for (Index k = 0; k < size; ++k)
-        rows.data()[k * padded + i] = static_cast<Value>(values[i * size + k]);
+
+  /// move(field, where it is kept) for every field of the memory but `seen`.
+  template <class Memory, class Move>
+  void move_fields(Memory& memory, const Move& move) {
+    const detail::ClientRecord& r = record;
+    make_beds();
+    move(memory.steps, steps);
+    move(memory.due, due);
+    move(memory.base, in_rows(base, d));
+    move(memory.gram, in_records(r.gram, detail::packed_size(p)));
+    move(memory.cross, in_records(r.cross, d * p));
+    move(memory.counted, in_records(r.counted, dx > 0 ? 1 : 0));
+    move(memory.mean, in_records(r.mean, dx));
+    move(memory.deviations, in_records(r.deviations, dx));
+    move(memory.learnt, in_records(r.learnt, 1));
+    move(memory.squares, in_records(r.squares, d));
+    move(memory.pending, in_records(r.pending, width));
+    move(memory.mark, in_rows(mark, 1));
+    move(memory.change, in_rows(change, d));
+    move(memory.moved, in_rows(moved, d));
+    move(memory.present, in_rows(present, d));
+    move(memory.agree_a, in_rows(agree_a, d));
+    move(memory.agree_b, in_rows(agree_b, d));
+    move(memory.cost, in_rows(cost, 1));
+    move(memory.scored, in_rows(scored, 1));
+    move(memory.readouts, in_rows(readout, d * p));
+    move(memory.asleep, in_rows(asleep, 1));
+    move(memory.held, in_rows(held, d * p));
+    move(memory.mean_readout, mean_readout.data(), d * p);
+    move(memory.center, center.data(), d * (p + 1));
+    move(memory.spread, spread.data(), d * (p + 1));
   }
 
   std::size_t bytes() const {

@@ -82,7 +82,7 @@ def verify_command(
 def _verify_panel(seed: int) -> None:
     typer.echo(f"random clients {seed}")
     checks = verify_panel(seed)
-    _print_checks(wide_console(100), checks)
+    wide_console(100).print(_checks_table(checks))
     if not all(check.passed for check in checks):
         raise typer.Exit(1)
 
@@ -153,15 +153,15 @@ def _print_report(found: Verification) -> None:
         console.print(_table(title, names, columns))
         if columns is table and names is costs:
             console.print(ANARCHY_NOTE + "\n", style="dim")
-    _print_checks(console, found.checks)
+    console.print(_checks_table(found.checks))
 
 
-def _print_checks(console: Console, checks: Sequence[Check]) -> None:
+def _checks_table(checks: Sequence[Check]) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     for check in checks:
         mark = Text("pass", style="green") if check.passed else Text("FAIL", style="bold red")
         table.add_row(mark, check.name, _number(check.measured), check.expected)
-    console.print(table)
+    return table
 
 
 def _table(title: str, names: Mapping[str, str], columns: Columns) -> Table:
