@@ -270,8 +270,10 @@ class EchoState:
 class Linear:
     """Step 1 with z = (1, x) / sqrt(dx + 1), the same for all agents."""
 
-    def start(self, seed, agent, n_inputs):
+    def __init__(self, n_inputs):
         self.p = n_inputs + 1
+
+    def start(self, seed, agent, n_inputs):
         return {}
 
     def encode(self, weights, x):
