@@ -1,8 +1,5 @@
 #include "memoa/panel.hpp"
 
-#include <Eigen/Cholesky>
-#include <Eigen/LU>
-
 #include "detail/panel_state.hpp"
 
 namespace memoa {
@@ -122,7 +119,7 @@ template <class Real>
 void BasicPanel<Real>::mean_readout(double* out) const {
   const State& s = *state_;
   for (Index k = 0; k < s.p; ++k)
-    for (Index o = 0; o < s.d; ++o) *out++ = s.mean_readout[o * s.p + k];
+    for (Index o = 0; o < s.d; ++o) *out++ = s.crowd.readout[o * s.p + k];
 }
 
 template <class Real>
@@ -132,7 +129,7 @@ void BasicPanel<Real>::consensus_weights(double* out) const {
     for (Index o = 0; o < s.d; ++o) {
       const auto a = static_cast<double>(s.agree_a.data()[o * s.padded + i]);
       const auto b = static_cast<double>(s.agree_b.data()[o * s.padded + i]);
-      const double crowd = s.crowd_weight(o);
+      const double crowd = s.crowd.learnt_weight(o);
       *out++ = s.s.learned ? std::clamp((b + 5.0 * crowd) / (a + 5.0), 0.0, 1.0)
                            : static_cast<double>(s.fixed);
     }
@@ -188,10 +185,8 @@ void BasicPanel<Real>::restore(const Memory& m) {
     for (Index o = 0; o < s.d; ++o)
       if (m.seen[i * s.d + o] == 0.0) base.at(o, i) = std::numeric_limits<double>::quiet_NaN();
   s.any_asleep = std::any_of(m.asleep.begin(), m.asleep.end(), [](double v) { return v != 0.0; });
-  std::transform(m.mean_readout.begin(), m.mean_readout.end(), s.sent.begin(),
-                 [](double value) { return static_cast<Real>(value); });
   s.unlearnt = true, s.pending = false;
-  s.sum_again();
+  s.crowd.sum_again(s.present.data(), s.agree_a.data(), s.agree_b.data());
 }
 
 template <class Real>
@@ -209,52 +204,6 @@ void BasicPanel<Real>::add_clients(Index count) {
   });
   state_ = std::make_unique<State>(std::move(settings));
   restore(m);
-}
-
-// -------------------------------------------------------------------- the equilibrium, theory
-// (8.2)
-
-PanelEquilibrium solve_panel_equilibrium(const double* gram, const double* cross, Index N, Index p,
-                                         Index d, double ridge, double pooling) {
-  require(N >= 1, "n_clients", N, "at least 1");
-  require(ridge >= 0.0 && std::isfinite(ridge), "ridge", ridge, "a finite number >= 0");
-  require(pooling >= 0.0 && std::isfinite(pooling), "pooling", pooling, "a finite number >= 0");
-  require_finite("gram", gram, {N, p, p});
-  require_finite("cross", cross, {N, p, d});
-  for (Index i = 0; i < N; ++i)
-    detail::require_psd("gram[" + std::to_string(i) + "]", MatrixMap(gram + i * p * p, p, p));
-  const auto client = [&](Index i) {
-    RowMatrix system = MatrixMap(gram + i * p * p, p, p);
-    system.diagonal().array() += ridge + pooling;
-    return Eigen::LDLT<RowMatrix>(system);
-  };
-  // I - pooling avg A = avg A (H + ridge I): the mean of what pulls, without a difference of
-  // nearly equal matrices where the pooling is large
-  RowMatrix pull = RowMatrix::Zero(p, p), own = RowMatrix::Zero(p, d);
-  for (Index i = 0; i < N; ++i) {
-    const auto factors = client(i);
-    if (factors.info() != Eigen::Success || !(factors.vectorD().minCoeff() > 0.0))
-      throw NumericalError("client " + std::to_string(i) +
-                           ": gram + (ridge + pooling) I is not positive definite");
-    RowMatrix held = MatrixMap(gram + i * p * p, p, p);
-    held.diagonal().array() += ridge;
-    pull += factors.solve(held);
-    own += factors.solve(MatrixMap(cross + i * p * d, p, d));
-  }
-  const Eigen::PartialPivLU<RowMatrix> crowd(pull);
-  if (!(crowd.rcond() > std::numeric_limits<double>::epsilon()))
-    throw NumericalError(
-        "the clients' data leave the mean readout undetermined; expected a ridge > 0, or a gram of "
-        "full rank");
-  const RowMatrix mean = crowd.solve(own);
-  PanelEquilibrium found;
-  found.mean_readout.assign(mean.data(), mean.data() + p * d);
-  found.readouts.resize(static_cast<std::size_t>(N * p * d));
-  for (Index i = 0; i < N; ++i) {
-    const RowMatrix right = MatrixMap(cross + i * p * d, p, d) + pooling * mean;
-    Eigen::Map<RowMatrix>(found.readouts.data() + i * p * d, p, d) = client(i).solve(right);
-  }
-  return found;
 }
 
 template class BasicPanel<double>;

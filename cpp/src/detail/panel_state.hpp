@@ -6,8 +6,8 @@
 #include <variant>
 #include <vector>
 
-#include "detail/aggregate.hpp"
 #include "detail/buffer.hpp"
+#include "detail/crowd.hpp"
 #include "detail/encoding.hpp"
 #include "detail/memory.hpp"
 #include "detail/panel_kernels.hpp"
@@ -35,21 +35,14 @@ struct BasicPanel<Real>::State {
   detail::Buffer<Real> readout;                  // (d p, padded)
   detail::Buffer<Real> forecast, scale, change;  // (d, padded)
   detail::Buffer<Real> agree_a, agree_b, present, moved;
-  detail::Buffer<Real> mark;                       // (padded)
-  detail::Buffer<double> base;                     // (d, padded), NaN where no value was seen
-  detail::Buffer<double> cost, scored;             // (padded)
-  detail::Buffer<Real> asleep, held;               // (padded), (d p, padded); empty: nobody sleeps
-  std::vector<detail::Buffer<std::byte>> work;     // per thread
-  std::vector<detail::TrimmedMean<Real>> trimmed;  // per thread
-  std::vector<double> partial;                     // (chunks, 3 d): present, a, b
-  std::vector<double> counts, sum_a, sum_b;        // (d), over the crowd
-  std::vector<double> mean_readout;                // (d p)
-  std::vector<Real> sent;                          // the same, as clients are sent it
-  std::vector<double> agreed, crowd;               // (d): forecast and consensus weight
-  std::vector<double> center, spread;              // (d (p + 1)), of readouts, then of forecasts
-  std::vector<double> next_center, next_spread;    // (d), of forecasts once y is learnt
-  std::vector<Index> bad;                          // (chunks), first bad number of a chunk
-  Index steps = 0, due = 0;  // due: 1 once a step was learnt that no exchange has followed
+  detail::Buffer<Real> mark;                    // (padded)
+  detail::Buffer<double> base;                  // (d, padded), NaN where no value was seen
+  detail::Buffer<double> cost, scored;          // (padded)
+  detail::Buffer<Real> asleep, held;            // (padded), (d p, padded); empty: nobody sleeps
+  std::vector<detail::Buffer<std::byte>> work;  // per thread
+  detail::Crowd<Real> crowd;
+  std::vector<Index> bad;  // (chunks), first bad number of a chunk
+  Index steps = 0;
   bool pending = false, unlearnt = false, any_asleep = false;
 
   explicit State(PanelSettings settings)
@@ -70,21 +63,11 @@ struct BasicPanel<Real>::State {
         mark(padded),
         base(d * padded),
         cost(padded),
-        scored(padded) {
+        scored(padded),
+        crowd(s, kernels, p, padded, n_threads) {
     for (auto* rows : of_outputs()) *rows = detail::Buffer<Real>(d * padded);
     for (int thread = 0; thread < n_threads; ++thread) work.emplace_back(kernels.work_size(record));
-    if (s.aggregate == Aggregate::trimmed)
-      for (Index row = 0; row < std::min<Index>(n_threads, d * p); ++row)
-        trimmed.emplace_back(kernels, N);
-    const auto resize = [](auto& values, Index size) {
-      values.resize(static_cast<std::size_t>(size));
-    };
-    resize(partial, chunks * 3 * d);
-    for (auto* v : {&counts, &sum_a, &sum_b, &agreed, &crowd}) resize(*v, d);
-    resize(mean_readout, d * p), resize(sent, d * p);
-    for (auto* v : {&center, &spread}) resize(*v, d * (p + 1));
-    for (auto* v : {&next_center, &next_spread}) resize(*v, d);
-    resize(bad, chunks);
+    bad.resize(static_cast<std::size_t>(chunks));
     if (const auto* random = std::get_if<RandomFeatures>(&s.encoder)) {
       const EncoderWeights drawn = draw_weights(*random, s.seed, 0, dx);
       const double gain = norm() * random->scale;  // of relu; the others are scaled afterwards
@@ -161,83 +144,6 @@ struct BasicPanel<Real>::State {
     });
   }
 
-  // ------------------------------------------------------------------ sums over the crowd
-
-  /// The aggregate of a row of values over those who are present, theory (8.6).
-  double aggregate(const Real* values, Index output, double& middle, double& width, int thread) {
-    const auto count = static_cast<Index>(counts[output]);
-    const Real* here = present.data() + output * padded;
-    if (s.aggregate == Aggregate::trimmed)
-      return trimmed[thread](values, count == N ? nullptr : here, count, N);
-    const bool clip = s.aggregate == Aggregate::clip;
-    const double from = clip ? middle : 0.0;
-    const double limit =
-        clip && width > 0.0 ? 3.0 * width : std::numeric_limits<double>::infinity();
-    double sum = 0.0, size = 0.0;
-    for (Index first = 0; first < N; first += detail::kChunkAgents) {
-      double sums[2];
-      kernels.clipped(values, here, from, limit, first, std::min(first + detail::kChunkAgents, N),
-                      sums);
-      sum += sums[0], size += sums[1];
-    }
-    middle = from + sum / counts[output];
-    width = size / counts[output];
-    return middle;
-  }
-
-  /// Step 1: the crowd's readout, one coordinate per task, if a step was learnt since the last one.
-  void exchange(const detail::Worker& worker) {
-    if (due == 0) return;
-    const int team = std::min<int>(worker.threads, static_cast<int>(d * p));
-    if (worker.thread < team)
-      detail::Worker{worker.thread, team, nullptr}.chunks(d * p, [&](Index row) {
-        if (counts[row / p] == 0.0) return;
-        mean_readout[row] =
-            aggregate(readout.data() + row * padded, row / p, of_readouts[row], worker.thread);
-        sent[row] = static_cast<Real>(mean_readout[row]);
-      });
-    worker.meet();
-  }
-
-  /// Step 3: what the crowd forecasts, and how much weight it gets.
-  void agree(const detail::Worker& worker) {
-    if (worker.thread == 0)
-      for (Index o = 0; o < d; ++o) {
-        next[o] = of_forecasts[o];
-        agreed[o] = counts[o] > 0.0 ? aggregate(forecast.data() + o * padded, o, next[o], 0) : 0.0;
-        crowd[o] = crowd_weight(o);
-      }
-    worker.meet();
-  }
-
-  double crowd_weight(Index output) const {
-    return std::clamp(sum_b[output] / (sum_a[output] + 5.0), 0.0, 1.0);
-  }
-
-  /// Adds the chunks' sums in order: the same bits for any number of threads.
-  void add_partials() {
-    for (Index o = 0; o < d; ++o) {
-      counts[o] = sum_a[o] = sum_b[o] = 0.0;
-      for (Index chunk = 0; chunk < chunks; ++chunk) {
-        const double* sums = &partial[chunk * 3 * d];
-        counts[o] += sums[o], sum_a[o] += sums[d + o], sum_b[o] += sums[2 * d + o];
-      }
-    }
-  }
-  /// The sums of `settle` from what was restored.
-  void sum_again() {
-    std::fill(partial.begin(), partial.end(), 0.0);
-    for (Index i = 0; i < N; ++i)
-      for (Index o = 0; o < d; ++o) {
-        double* sums = &partial[i / detail::kChunkAgents * 3 * d];
-        const Real here = present.data()[o * padded + i];
-        sums[o] += static_cast<double>(here);
-        sums[d + o] += static_cast<double>(here * agree_a.data()[o * padded + i]);
-        sums[2 * d + o] += static_cast<double>(here * agree_b.data()[o * padded + i]);
-      }
-    add_partials();
-  }
-
   // ------------------------------------------------------------------ a step
 
   detail::Agreement<Real> agreement() {
@@ -245,8 +151,8 @@ struct BasicPanel<Real>::State {
             padded,
             s.learned,
             fixed,
-            crowd.data(),
-            agreed.data(),
+            crowd.weight.data(),
+            crowd.forecast.data(),
             forecast.data(),
             scale.data(),
             agree_a.data(),
@@ -270,7 +176,7 @@ struct BasicPanel<Real>::State {
                                         x,
                                         mark.data(),
                                         change.data(),
-                                        sent.data(),
+                                        crowd.sent.data(),
                                         any_asleep ? asleep.data() : nullptr,
                                         held.data(),
                                         readout.data(),
@@ -282,38 +188,36 @@ struct BasicPanel<Real>::State {
 
   /// Forecasts (N, d) from inputs x (N, width).
   void predict(const Real* x, double* out) {
-    const auto crowd_of = agreement();
+    const auto rule = agreement();
     on_threads(step_work(), [&](const detail::Worker& worker) {
-      exchange(worker);
+      crowd.exchange(worker, readout.data(), present.data());
       worker.chunks(chunks, [&](Index chunk) { advance_chunk(x, chunk, worker.thread); });
       worker.meet();
-      agree(worker);
+      crowd.agree(worker, forecast.data(), present.data());
       worker.chunks(chunks, [&](Index chunk) {
         const Index first = chunk * detail::kChunkAgents;
-        kernels.forecast(crowd_of, out, first, std::min(first + detail::kChunkAgents, N));
+        kernels.forecast(rule, out, first, std::min(first + detail::kChunkAgents, N));
       });
     });
-    unlearnt = false, due = 0;
+    unlearnt = false, crowd.due = 0;
     pending = true;
   }
 
   void learn(const double* y, const unsigned char* awake) {
-    const auto crowd_of = agreement();
+    const auto rule = agreement();
     const detail::Outcome<Real> outcome{
         y, awake, change.data(), mark.data(), moved.data(), cost.data(), scored.data()};
     on_threads(static_cast<double>(20 * d), [&](const detail::Worker& worker) {
       worker.chunks(chunks, [&](Index chunk) {
         const Index first = chunk * detail::kChunkAgents;
-        kernels.settle(crowd_of, outcome, &partial[chunk * 3 * d], first,
+        kernels.settle(rule, outcome, crowd.sums_of(chunk), first,
                        std::min(first + detail::kChunkAgents, N));
       });
     });
-    add_partials();
-    std::copy(next_center.begin(), next_center.end(), center.begin() + d * p);
-    std::copy(next_spread.begin(), next_spread.end(), spread.begin() + d * p);
+    crowd.settle();
     send_to_bed(awake);
     ++steps;
-    unlearnt = true, due = 1;
+    unlearnt = true;
     pending = false;
   }
 
@@ -326,7 +230,7 @@ struct BasicPanel<Real>::State {
     for (Index i = 0; i < N; ++i) {
       const bool sleeps = awake != nullptr && !awake[i];
       if (sleeps && asleep.data()[i] == 0)
-        for (Index row = 0; row < d * p; ++row) held.data()[row * padded + i] = sent[row];
+        for (Index row = 0; row < d * p; ++row) held.data()[row * padded + i] = crowd.sent[row];
       asleep.data()[i] = Real(sleeps);
     }
   }
@@ -427,7 +331,7 @@ struct BasicPanel<Real>::State {
     const detail::ClientRecord& r = record;
     make_beds();
     move(memory.steps, steps);
-    move(memory.due, due);
+    move(memory.due, crowd.due);
     move(memory.base, in_rows(base, d));
     move(memory.gram, in_records(r.gram, detail::packed_size(p)));
     move(memory.cross, in_records(r.cross, d * p));
@@ -448,18 +352,17 @@ struct BasicPanel<Real>::State {
     move(memory.readouts, in_rows(readout, d * p));
     move(memory.asleep, in_rows(asleep, 1));
     move(memory.held, in_rows(held, d * p));
-    move(memory.mean_readout, mean_readout.data(), d * p);
-    move(memory.center, center.data(), d * (p + 1));
-    move(memory.spread, spread.data(), d * (p + 1));
+    move(memory.mean_readout, crowd.readout.data(), d * p);
+    move(memory.center, crowd.center.data(), d * (p + 1));
+    move(memory.spread, crowd.spread.data(), d * (p + 1));
   }
 
   std::size_t bytes() const {
     const auto of = [](const auto& buffer) {
       return static_cast<std::size_t>(buffer.size()) * sizeof(*buffer.data());
     };
-    std::size_t selection = trimmed.size() * 3 * static_cast<std::size_t>(N) * sizeof(Real);
     return of(records) + of(readout) + 7 * of(forecast) + of(mark) + of(base) + of(cost) +
-           of(scored) + of(asleep) + of(held) + selection + partial.size() * sizeof(double);
+           of(scored) + of(asleep) + of(held) + crowd.bytes();
   }
 };
 
