@@ -182,9 +182,13 @@ void BasicPopulation<Real>::restore(const PopulationMemory& memory) {
   require(memory.steps >= 0, "memory.steps", memory.steps, "at least 0");
   require(memory.has_seen == 0 || memory.has_seen == 1, "memory.has_seen", memory.has_seen,
           "0 or 1");
-  const double counted = memory.standardiser.steps;
-  require(counted >= 0.0 && std::isfinite(counted), "memory.standardiser.steps", counted,
-          "a number of steps >= 0");
+  const Index dx = state_->layout.dx;
+  for (Index j = 0; j < dx; ++j) {
+    Coordinate coordinate;
+    for (Index k = 0; k < Coordinate::kNumbers; ++k)
+      coordinate.number(k) = memory.standardiser[j * Coordinate::kNumbers + k];
+    coordinate.validate();
+  }
   State& s = *state_;
   s.exchange(memory, detail::Load());
   s.pending = s.lesson.to_records = s.lesson.to_costs = false;

@@ -37,20 +37,26 @@ void advance(const Advance<Real>& pass, Size first, Size last) {
 // The loops below have no small linear algebra to keep in registers: compilers find their vectors.
 
 template <class Real>
-inline Real strength(const Response<Real>& r, Real energy) {  // F
-  return energy > 0 ? energy / (r.K * energy + r.price) : Real(0);
+inline Real strength(const Response<Real>& r, Real energy) {  // s
+  return energy > 0 ? energy / (energy + r.price) : Real(0);
+}
+/// 1 - (1 - share) s, without the cancellation; 0 for lanes beyond the last agent.
+template <class Real>
+inline Real rest(const Response<Real>& r, Real energy, Size agent) {
+  if (agent >= r.n_agents) return Real(0);
+  return energy > 0 ? (r.share * energy + r.price) / (energy + r.price) : Real(1);
 }
 
 template <class Real>
 void respond(const Response<Real>& r, const Real* forecast, const Real* energy, Size first,
              Size last, double* sums) {
-  for (Size o = 0; o <= r.d; ++o) {
+  for (Size o = 0; o < r.d + 2; ++o) {
     Real totals[kLanes<Real>] = {};
-    const Real* c = forecast + o * r.padded;
+    const Real* c = forecast + (o < r.d ? o : 0) * r.padded;
     for (Size i = first; i < last; i += kLanes<Real>)
       for (Size l = 0; l < kLanes<Real>; ++l) {
-        const Real F = strength(r, energy[i + l]);
-        totals[l] += o < r.d ? F * c[i + l] : F;
+        const Real s = strength(r, energy[i + l]);
+        totals[l] += o < r.d ? s * c[i + l] : o == r.d ? s : rest(r, energy[i + l], i + l);
       }
     sums[o] = add_lanes(totals);
   }
@@ -63,7 +69,7 @@ void act(const Response<Real>& r, const Real* forecast, const Real* energy, Real
     const Real* c = forecast + o * r.padded;
     Real* out = increment + o * r.padded;
     for (Size i = first; i < last; ++i)
-      out[i] = -strength(r, energy[i]) * (r.pull[o] + r.ko * c[i]);
+      out[i] = strength(r, energy[i]) * (r.pull[o] + r.own * c[i]);
   }
 }
 

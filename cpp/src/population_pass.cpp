@@ -1,10 +1,10 @@
 #include "detail/population_pass.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <variant>
 
 #include "detail/encoding.hpp"
-#include "memoa/game.hpp"
 
 namespace memoa::detail {
 
@@ -15,18 +15,17 @@ Pass<Real>::Pass(const PopulationSettings& settings, const Layout<Real>& layout,
       layout_(layout),
       records_(records),
       kept_(kept),
-      kernels_(detail::kernels<Real>()),
-      stage_weights_(discount_weights(settings.discount, settings.horizon)) {
+      kernels_(detail::kernels<Real>()) {
   const Index d = layout.d;
   const auto resize = [](auto& values, Index size) {
     values.resize(static_cast<std::size_t>(size));
   };
   for (int thread = 0; thread < layout.n_threads; ++thread)
     work_.emplace_back(kernels_.work_size(layout.record));
-  resize(partial_, layout.chunks * kTile * (d + 1));
+  resize(partial_, layout.chunks * kTile * (d + 2));
   resize(worst_, layout.chunks * kTile);
   resize(overflowed_, layout.chunks * kTile);
-  resize(sums_, d + 1);
+  resize(sums_, d + 2);
   resize(means_, kTile * (d + 1));
   resize(mean_, kTile * d);
   resize(pull_, kTile * d);
@@ -121,11 +120,11 @@ void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Ind
 
 /// Adds the chunks' partial sums of a step in order: the same bits for any number of threads.
 template <class Real>
-void Pass<Real>::add_partials(Index step) {
+void Pass<Real>::add_partials(Index step, Index width) {
   std::fill(sums_.begin(), sums_.end(), 0.0);
   for (Index chunk = 0; chunk < layout_.chunks; ++chunk)
-    for (Index j = 0; j <= layout_.d; ++j)
-      sums_[j] += partial_[(chunk * steps_ + step) * (layout_.d + 1) + j];
+    for (Index j = 0; j < width; ++j)
+      sums_[j] += partial_[(chunk * steps_ + step) * width + j];
 }
 
 /// Theory (6.1) from the means of the forecasts and of |z|^2, for every step.
@@ -134,7 +133,7 @@ void Pass<Real>::find_responses(const Window<Real>& w) {
   const Index d = layout_.d;
   const double count = static_cast<double>(layout_.N);
   for (Index step = 0; step < w.steps; ++step) {
-    add_partials(step);
+    add_partials(step, d + 1);
     double* means = &means_[step * (d + 1)];
     for (Index j = 0; j <= d; ++j) means[j] = sums_[j] / count;
     if (greedy()) {
@@ -142,13 +141,15 @@ void Pass<Real>::find_responses(const Window<Real>& w) {
       continue;
     }
     const RelativeStage g = games_[step] =
-        relative_game(means[d], stage_weights_, settings_.consensus, settings_.effort);
+        relative_game(means[d], settings_.horizon, settings_.discount, settings_.consensus,
+                      settings_.effort);
     Response<Real>& r = responses_[step];
+    r.n_agents = layout_.N;
     r.d = d;
     r.padded = layout_.padded;
-    r.K = static_cast<Real>(g.K);
-    r.price = static_cast<Real>(g.w * settings_.effort);
-    r.ko = static_cast<Real>(g.ko);
+    r.price = static_cast<Real>(std::min(g.price, 1e30));  // far above any energy, and a float
+    r.share = static_cast<Real>(g.share);
+    r.own = static_cast<Real>(g.own);
     r.pull = &pull_[step * d];
   }
 }
@@ -159,24 +160,22 @@ void Pass<Real>::respond(const Window<Real>& w, Index chunk) {
   layout_.of_chunk(chunk, [&](Index first, Index last) {
     for (Index step = 0; step < w.steps; ++step)
       kernels_.respond(responses_[step], w.shown + step * d * padded, w.energy + step * padded,
-                       first, last, &partial_[(chunk * w.steps + step) * (d + 1)]);
+                       first, last, &partial_[(chunk * w.steps + step) * (d + 2)]);
   });
 }
 
-/// The mean field of theory (6.2) from the sums of F c and F, for every step.
+/// The mean field of theory (6.2) from the sums over agents, for every step.
 template <class Real>
 void Pass<Real>::find_mean_fields(const Window<Real>& w) {
   const Index d = layout_.d;
-  const double count = static_cast<double>(layout_.N);
   for (Index step = 0; step < w.steps; ++step) {
     const RelativeStage& g = games_[step];
-    add_partials(step);
-    const double mean_f = sums_[d] / count;
+    add_partials(step, d + 2);
     for (Index o = 0; o < d; ++o) {
-      const double cbar = means_[step * (d + 1) + o];
-      const double m = -(g.ko * (sums_[o] / count) + g.km * cbar * mean_f) / (1.0 + g.L * mean_f);
+      const double toward_mean = (g.share - g.own) * means_[step * (d + 1) + o];
+      const double m = (g.own * sums_[o] + toward_mean * sums_[d]) / sums_[d + 1];
       mean_[step * d + o] = m;
-      pull_[step * d + o] = static_cast<Real>(g.L * m + g.km * cbar);
+      pull_[step * d + o] = static_cast<Real>((1.0 - g.share) * m + toward_mean);
     }
   }
 }

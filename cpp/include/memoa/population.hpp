@@ -46,7 +46,7 @@ struct PopulationMemory {
   std::vector<double> cross;       ///< (N, d, p), q
   std::vector<double> reservoir;   ///< (N, p), EchoState only
   std::vector<double> increments;  ///< (N, d), the last predictions
-  Standardiser standardiser;
+  std::vector<double> standardiser;  ///< (dx, 10), the numbers of every Coordinate
 };
 
 /// The last step at which an agent's numbers overflowed, and the first such agent; -1 each if there
@@ -130,9 +130,7 @@ void visit_fields(Memory& memory, const BasicPopulation<Real>& population, const
   visit("cross", memory.cross, Shape{N, d, p});
   visit("reservoir", memory.reservoir, Shape{echo ? N : 0, p});
   visit("increments", memory.increments, Shape{N, d});
-  visit("standardiser.steps", memory.standardiser.steps, Shape{});
-  visit("standardiser.mean", memory.standardiser.mean, Shape{dx});
-  visit("standardiser.squares", memory.standardiser.squares, Shape{dx});
+  visit("standardiser", memory.standardiser, Shape{dx, Coordinate::kNumbers});
 }
 
 using Population = BasicPopulation<double>;

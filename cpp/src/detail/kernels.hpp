@@ -76,10 +76,10 @@ struct Advance {
 /// The policy's numbers for one step, theory (6.2).
 template <class Real>
 struct Response {
-  Size d = 0, padded = 0;
-  Real K = 0, price = 0;       // F = e / (K e + price)
-  Real ko = 0;                 // on the agent's own forecast
-  const Real* pull = nullptr;  // (d), L m+ + km cbar
+  Size n_agents = 0, d = 0, padded = 0;
+  Real price = 0, share = 0;   // s = e / (e + price)
+  Real own = 0;                // on the agent's own forecast
+  const Real* pull = nullptr;  // (d), (1 - share) m+ + (share - own) cbar
 };
 
 template <class Real>
@@ -87,10 +87,10 @@ struct Kernels {
   Size (*work_size)(const Record&);
   /// Agents [first, last) of one chunk, in whole pairs of blocks; padding is encoded as nothing.
   void (*advance)(const Advance<Real>&, Size first, Size last);
-  /// sums (d + 1): of F c and F over agents [first, last).
+  /// sums (d + 2): of s c, of s and of 1 - (1 - share) s over agents [first, last).
   void (*respond)(const Response<Real>&, const Real* forecast, const Real* energy, Size first,
                   Size last, double* sums);
-  /// increment = -F (pull + ko c) over agents [first, last); increment may be the forecast itself.
+  /// increment = s (pull + own c) over agents [first, last); increment may be the forecast itself.
   void (*act)(const Response<Real>&, const Real* forecast, const Real* energy, Real* increment,
               Size first, Size last);
   /// cost += |change - increment|^2 over agents [first, last).

@@ -53,7 +53,7 @@ class Pass {
  private:
   void forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk, int thread);
   void charge(const Lesson<Real>& lesson, Index first, Index last);
-  void add_partials(Index step);
+  void add_partials(Index step, Index width);
   void find_responses(const Window<Real>& w);
   void find_mean_fields(const Window<Real>& w);
   void respond(const Window<Real>& w, Index chunk);
@@ -66,7 +66,6 @@ class Pass {
   const Records<Real>& records_;
   Kept<Real>& kept_;
   const Kernels<Real>& kernels_;
-  const std::vector<double> stage_weights_;
   Index steps_ = 0;  // of the last window
 
   std::vector<Buffer<std::byte>> work_;  // per thread

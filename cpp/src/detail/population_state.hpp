@@ -62,7 +62,11 @@ struct BasicPopulation<Real>::State {
     move(memory.cross, records.rows(r.cross, d * p));
     move(memory.reservoir, records.rows(r.reservoir, r.features == detail::Features::echo ? p : 0));
     move(memory.increments, kept.increments(layout));
-    move(memory.standardiser, inputs.learnt);
+    auto& coordinates = inputs.learnt.coordinates;
+    move(memory.standardiser,
+         detail::agent_view(layout.dx, Coordinate::kNumbers, [&](Index k, Index j) -> double& {
+           return coordinates[static_cast<std::size_t>(j)].number(k);
+         }));
   }
 
  private:
