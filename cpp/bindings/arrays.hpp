@@ -121,6 +121,7 @@ void bind_equilibrium(py::module_& module);
 void bind_mixture(py::module_& module);
 void bind_moments(py::module_& module);
 void bind_nplayer(py::module_& module);
+void bind_panel(py::module_& module);
 void bind_population(py::module_& module);
 void bind_simulation(py::module_& module);
 

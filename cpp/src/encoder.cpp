@@ -32,6 +32,8 @@ void check(const Precomputed& e) {
   require(e.n_features >= 1, "n_features", static_cast<double>(e.n_features), "at least 1");
 }
 
+void check(const Linear&) {}
+
 enum Stream : std::uint64_t { kInput = 0, kBias = 1, kReservoir = 2 };
 
 EncoderWeights draw_input(std::uint64_t seed, std::uint64_t agent, Index p, Index n_inputs,
@@ -64,8 +66,15 @@ void validate(const Encoder& encoder) {
   std::visit([](const auto& e) { check(e); }, encoder);
 }
 
-Index n_features(const Encoder& encoder) {
-  return std::visit([](const auto& e) { return e.n_features; }, encoder);
+Index n_features(const Encoder& encoder, Index n_inputs) {
+  return std::visit(
+      [=](const auto& e) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(e)>, Linear>)
+          return n_inputs + 1;
+        else
+          return e.n_features;
+      },
+      encoder);
 }
 
 EncoderWeights draw_weights(const Encoder& encoder, std::uint64_t seed, std::uint64_t agent,
@@ -90,14 +99,13 @@ void Moments::add(double x) {
 double Moments::deviation() const { return count > 0.0 ? std::sqrt(squares / count) : 0.0; }
 
 void Coordinate::count(double x) {
-  constexpr double kFar = 8.0, kCountsAs = 6.0;  // deviations
-  constexpr double kSeen = 10.0;                 // values before any is far
-  constexpr double kRun = 32.0;                  // excess of far values: the level has moved
-  constexpr double kNear = 0.25, kQuiet = 32.0;  // a stretch so narrow, in deviations
+  constexpr double kFar = 8.0, kCountsAs = 6.0;   // deviations
+  constexpr double kSeen = 10.0;                  // values before any is far
+  constexpr double kRun = 32.0;                   // excess of far values: the level has moved
+  constexpr double kNear = 0.25, kQuiet = 32.0;   // a stretch so narrow, in deviations
   constexpr double kShare = 0.25, kLeast = 16.0;  // and so long, in values seen and in values
   const double deviation = known_.deviation(), away = x - known_.mean;
-  const bool is_far =
-      known_.count >= kSeen && deviation > 0.0 && std::abs(away) > kFar * deviation;
+  const bool is_far = known_.count >= kSeen && deviation > 0.0 && std::abs(away) > kFar * deviation;
   excess_ = is_far ? excess_ + 1.0 : std::max(excess_ - 1.0, 0.0);
   if (excess_ > 0.0)
     far_.add(x);

@@ -30,13 +30,13 @@ template <class Real>
 void require_room(const PopulationSettings& s) {
   const auto n = [](Index value) { return static_cast<double>(value); };
   const bool given = std::holds_alternative<Precomputed>(s.encoder);
-  const double N = n(s.n_agents), d = n(s.n_outputs), p = n(n_features(s.encoder)),
+  const double N = n(s.n_agents), d = n(s.n_outputs), p = n(n_features(s.encoder, s.n_inputs)),
                dx = given ? 0.0 : n(s.n_inputs);
   const bool echo = std::holds_alternative<EchoState>(s.encoder);
   const double numbers =
       p * (p + 1.0) / 2.0 + d * p + p * dx + 2.0 * p + (echo ? p * p + p : 0.0) + d + 1.0;
   detail::require_memory("a population with n_agents = " + std::to_string(s.n_agents) +
-                             ", n_features = " + std::to_string(n_features(s.encoder)) +
+                             ", n_features = " + std::to_string(n_features(s.encoder, s.n_inputs)) +
                              ", n_inputs = " + std::to_string(given ? 0 : s.n_inputs) +
                              ", n_outputs = " + std::to_string(s.n_outputs) +
                              ", horizon = " + std::to_string(s.horizon),

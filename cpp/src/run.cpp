@@ -40,7 +40,8 @@ class Runner {
         base_(static_cast<std::size_t>(d_)),
         x_(static_cast<std::size_t>(detail::kTile * state_.layout.dx)),
         y_(static_cast<std::size_t>(detail::kTile * d_)) {
-    state_.reserve(std::min(detail::kTile, n_steps));  // what may fail does so before anything is learnt
+    state_.reserve(
+        std::min(detail::kTile, n_steps));  // what may fail does so before anything is learnt
   }
 
   /// The steps [first, last).
@@ -84,8 +85,9 @@ class Runner {
       const Index t = first + step;
       const double* before = step == 0 ? base_.data() : y_.data() + (step - 1) * d_;
       const Real* shown = increments + step * d_ * stride;
-      server_.stage(shown, stride, before, {state_.heeded ? state_.heeded + step * d_ * stride : nullptr,
-                     state_.pass.mean(step)});
+      server_.stage(
+          shown, stride, before,
+          {state_.heeded ? state_.heeded + step * d_ * stride : nullptr, state_.pass.mean(step)});
       server_.mixed(server_.staged, output_.predictions + t * d_);
       server_.settle(y_.data() + step * d_);
       for (Index o = 0; o < d_ && output_.mean_field; ++o)
@@ -103,7 +105,7 @@ class Runner {
   const double *inputs_, *targets_;
   const RunOutput& output_;
   const Index d_;
-  std::vector<double> base_;    // before the tile
+  std::vector<double> base_;   // before the tile
   std::vector<double> x_, y_;  // of the tile
 };
 

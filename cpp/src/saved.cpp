@@ -104,10 +104,13 @@ std::string encoder_text(const Encoder& encoder) {
     visit("type", std::string("EchoState"));
     visit("leak", echo->leak);
     visit("radius", echo->radius);
+  } else if (std::holds_alternative<Linear>(encoder)) {
+    visit("type", std::string("Linear"));
+    return members.object();
   } else {
     visit("type", std::string("Precomputed"));
   }
-  visit("n_features", n_features(encoder));
+  visit("n_features", n_features(encoder, 0));
   return members.object();
 }
 
@@ -122,6 +125,7 @@ std::size_t place_of(const Words& words, const std::string& word, const char* na
 Encoder read_encoder(const Json& json) {
   const auto read = reader_of(json);
   std::string type = json.at("type").as_string("type");
+  if (type == "Linear") return Linear{};
   Index n_features = 0;
   read("n_features", n_features);
   if (type == "Precomputed") return Precomputed{n_features};
@@ -236,7 +240,7 @@ void require_arrays(const StateReader& reader, const PopulationSettings& s, cons
                                   std::to_string(size) + " numbers; its settings make it " +
                                   std::to_string(rows) + " x " + std::to_string(columns));
   };
-  const Index p = n_features(s.encoder);
+  const Index p = n_features(s.encoder, s.n_inputs);
   require("population.base", s.n_outputs, 1);
   require("population.costs", s.n_agents, 1);
   require("population.increments", s.n_agents, s.n_outputs);

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <future>
+#include <limits>
 #include <system_error>
 #include <thread>
-#include <cmath>
-#include <limits>
 #ifndef _WIN32
 #include <pthread.h>
 #endif

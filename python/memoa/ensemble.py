@@ -34,7 +34,7 @@ class OnlineEnsemble(Online):
     ----------
     n_agents : int
         N.
-    encoder : RandomFeatures, EchoState or Precomputed
+    encoder : RandomFeatures, EchoState, Linear or Precomputed
     policy : {"memoa", "greedy"}
         "greedy": every agent plays its local forecast, the baseline.
     consensus : float
@@ -85,6 +85,8 @@ class OnlineEnsemble(Online):
 
     Notes
     -----
+    For one series and many models of it; many series, each with a model of its own, are for `Panel`.
+
     The agents are drawn at the first prediction or run. They keep the parameters of that moment
     until the next `fit`, whatever is set meanwhile, threads and policy included.
 

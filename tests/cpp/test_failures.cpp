@@ -70,9 +70,8 @@ TEST_CASE("memory that runs out anywhere changes nothing") {
   int failures = 0;
   for (const Encoder& encoder : tests::kEncoders) {
     Pair pair = fresh(stream, encoder);
-    failures += fail_every_allocation(pair, [&] {
-      run(pair.population, pair.mixture, stream.x(0), stream.y(0), 40, output);
-    });
+    failures += fail_every_allocation(
+        pair, [&] { run(pair.population, pair.mixture, stream.x(0), stream.y(0), 40, output); });
     Pair stepped = fresh(stream, encoder);
     stepped.population.observe(stream.y(0));
     for (Index t = 1; t < 6; ++t) {
@@ -114,7 +113,8 @@ TEST_CASE("sizes that no machine has are told before the work") {
   const auto message = [](const auto& call) { return tests::message_of<MemoryError>(call); };
   PopulationSettings settings;
   settings.encoder = RandomFeatures{std::numeric_limits<Index>::max()};
-  CHECK(tests::contains(message([&] { Population{settings}; }), "n_features = 9223372036854775807"));
+  CHECK(
+      tests::contains(message([&] { Population{settings}; }), "n_features = 9223372036854775807"));
   settings.encoder = EchoState{10'000'000};
   CHECK(tests::contains(message([&] { Population{settings}; }), "bytes of memory"));
   settings.encoder = RandomFeatures{};
@@ -125,5 +125,6 @@ TEST_CASE("sizes that no machine has are told before the work") {
   CHECK(tests::contains(message([&] { Population{settings}; }), "horizon = 9223372036854775807"));
   Mixture mixture;
   mixture.window = Index{1} << 58;
-  CHECK(tests::contains(message([&] { ServerMixture(5, 1, mixture); }), "window = 288230376151711744"));
+  CHECK(tests::contains(message([&] { ServerMixture(5, 1, mixture); }),
+                        "window = 288230376151711744"));
 }

@@ -7,6 +7,7 @@
 #include "memoa/mixture.hpp"
 #include "memoa/moments.hpp"
 #include "memoa/nplayer.hpp"
+#include "memoa/panel.hpp"
 #include "memoa/population.hpp"
 #include "memoa/run.hpp"
 #include "memoa/saved.hpp"
