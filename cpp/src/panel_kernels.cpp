@@ -33,6 +33,12 @@ inline Real consensus(const Agreement<Real>& g, Real a, Real b, Real crowd) {
   return within((b + Real(5) * crowd) / (a + Real(5)), Real(0), Real(1));
 }
 
+/// Whether a client has a scale, and there is a crowd to go to: a NaN says that there is none.
+template <class Real>
+inline bool hears(const Agreement<Real>& g, Size i, Real agreed) {
+  return g.moved[i] > 0 && agreed == agreed;
+}
+
 template <class Real>
 struct Shown {
   Real apart;
@@ -42,7 +48,7 @@ struct Shown {
 template <class Real>
 inline Shown<Real> show(const Agreement<Real>& g, Size i, Real agreed, Real crowd) {
   const Real c = g.forecast[i];
-  const Real apart = g.present[i] > 0 ? agreed - c : Real(0);
+  const Real apart = hears(g, i, agreed) ? agreed - c : Real(0);
   const Real beta = consensus(g, g.agree_a[i], g.agree_b[i], crowd);
   return {apart, g.base[i] + static_cast<double>(g.scale[i] * (c + beta * apart))};
 }
@@ -81,7 +87,7 @@ void settle(const Agreement<Real>& g, const Outcome<Real>& outcome, double* sums
       outcome.cost[i] += scored ? error * error : 0.0;
       outcome.scored[i] += scored ? 1.0 : 0.0;
       const Real change = learn ? static_cast<Real>(y - base) : Real(0);
-      const bool agree = learn && g.present[at] > 0;
+      const bool agree = learn && hears(g, at, agreed);
       const Real surprise = within(change / g.scale[at] - g.forecast[at], Real(-6), Real(6));
       const Real a = Real(.998) * g.agree_a[at] + shown.apart * shown.apart;
       const Real b = Real(.998) * g.agree_b[at] + shown.apart * surprise;
@@ -89,8 +95,8 @@ void settle(const Agreement<Real>& g, const Outcome<Real>& outcome, double* sums
       g.agree_b[at] = agree ? b : g.agree_b[at];
       outcome.change[at] = change;
       g.base[at] = y == y ? y : base;
-      const Real moved = change != 0 ? Real(1) : outcome.moved[at];
-      outcome.moved[at] = moved;
+      const Real moved = change != 0 ? Real(1) : g.moved[at];
+      g.moved[at] = moved;
       const bool awake = outcome.awake == nullptr || outcome.awake[i] != 0;
       const Real present = awake ? moved : Real(0);
       g.present[at] = present;

@@ -85,7 +85,7 @@ class OnlineEnsemble(Online):
 
     Notes
     -----
-    For one series and many models of it; many series, each with a model of its own, are for `Panel`.
+    For one series and many models of it; many series with a model each are for `Panel`.
 
     The agents are drawn at the first prediction or run. They keep the parameters of that moment
     until the next `fit`, whatever is set meanwhile, threads and policy included.

@@ -143,7 +143,7 @@ class Panel(Estimator):
             NaN where a client has no value.
         awake : array_like of bool, shape (N,), optional
             Who takes part in the exchange that follows. Others keep the crowd's readout that they
-            were last sent, forecast by their own readout alone, and count in no average.
+            were last sent and count in no average.
         """
         inputs = self._as_inputs(X, "(n_clients, n_inputs)", (self._n(),))
         targets = self._as_targets("Y", Y, (self._n(),))

@@ -274,7 +274,7 @@ class Panel:
             if here.any():
                 self.agreed[o] = copy(self.of_forecasts[o])
                 cbar = self.agreed[o](sent[here, o])
-                self.apart[here, o] = cbar - self.c[here, o]
+                self.apart[:, o] = np.where(s[:, o] > 0.0, cbar - self.c[:, o], 0.0)
         self.present = present
         forecast = self.base + s * (self.c + self.consensus_weights() * self.apart)
         self.forecast = forecast
@@ -312,7 +312,7 @@ class Panel:
 
     def learn_client(self, i, change):
         for o in range(self.d):
-            if self.present[i, o]:  # (8.3)
+            if self.s[i, o] > 0.0 and self.present[:, o].any():  # (8.3)
                 surprise = np.clip(change[o] / self.s[i, o] - self.c[i, o], -6.0, 6.0)
                 apart = self.apart[i, o]
                 self.agree_a[i, o] = 0.998 * self.agree_a[i, o] + apart**2

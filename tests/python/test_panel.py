@@ -161,8 +161,12 @@ def test_a_client_that_has_no_value_repeats_its_first_and_is_then_served_by_the_
     predictions = run.predictions[:, 0, 0]
     assert np.isnan(predictions[:101]).all()
     assert predictions[101] == Y[100, 0, 0]  # its first value, without a scale yet
-    error = np.abs(predictions[102:110] - Y[102:110, 0, 0]).mean()
-    assert error < 0.6 * np.abs(np.diff(Y[101:110, 0, 0])).mean()
+    alone = memoa.Panel(40, pooling=0.0, consensus=0.0).run(X, Y, initial=initial)
+    served, unserved = (
+        np.square(one[102:122] - Y[102:122, 0, 0]).mean()
+        for one in (predictions, alone.predictions[:, 0, 0])
+    )
+    assert served < 0.7 * unserved
 
 
 def test_added_clients():
@@ -204,12 +208,12 @@ def test_the_run_tells_what_the_panel_tells():
     panel = memoa.Panel(11)
     run = panel.run(X, Y, initial=initial, awake=awake)
     np.testing.assert_allclose(run.client_rmse, panel.client_rmse, rtol=1e-12)
-    wanted = ref.relative_errors(run.predictions[..., :1], Y[..., :1], initial[:, :1], least=5)
+    wanted = ref.relative_errors(run.predictions[:, :7, :1], Y[:, :7, :1], initial[:7, :1], least=5)
     alone = memoa.PanelRun(
         run.predictions[..., :1].copy(), Y[..., :1].copy(), initial[:, :1].copy()
     )
     found = alone.relative_rmse(least=5)
-    np.testing.assert_allclose(found[:7], wanted[:7], rtol=1e-12)
+    np.testing.assert_allclose(found[:7], wanted, rtol=1e-12)
     assert np.isnan(found[7])  # never moves
     assert run.worst_client == int(np.nanargmax(run.client_rmse))
     assert "11 clients, 40 steps, 2 outputs" in run.summary()
@@ -218,7 +222,8 @@ def test_the_run_tells_what_the_panel_tells():
     unit = np.sqrt(np.mean(panel._engine.scales() ** 2, axis=1))
     assert ratio == pytest.approx(np.nanmax(panel.client_rmse[unit > 0] / unit[unit > 0]))
     assert panel.client_rmse[worst] / unit[worst] == pytest.approx(ratio)
-    np.testing.assert_array_equal(panel.base[0], Y[-1, 0] if not np.isnan(Y[-1, 0]).any() else 0)
+    last = [values[~np.isnan(values)][-1] for values in Y.reshape(40, -1).T]
+    np.testing.assert_array_equal(panel.base.ravel(), last)
 
 
 def test_progress_and_errors_of_it_leave_the_steps_done():
@@ -289,7 +294,7 @@ def test_bad_input_is_told_by_name_and_changes_nothing():
     assert pickle.dumps(panel) == before
     with pytest.raises(ValueError, match="readouts was asked for before the first prediction"):
         _ = memoa.Panel(3).readouts
-    with pytest.raises(ValueError, match=r"X holds 1\S*e\+16 at \[0, 1, 0\]"):
+    with pytest.raises(ValueError, match=r"X holds 1000000\d+ at \[0, 1, 0\]"):
         memoa.Panel(2, dtype="float32").run([[[1.0], [1e16]]], [[1.0, 2.0]], initial=[0.0, 0.0])
 
 
@@ -329,7 +334,7 @@ def test_bad_statistics_are_told_by_name():
 
 def test_a_running_panel_comes_to_the_equilibrium_of_its_data():
     """With constant data the lagged exchange of (8.1) contracts to (8.2)."""
-    series = memoa.datasets.common_factor(12, 60)
+    series = memoa.datasets.common_factor(12, 300)
     panel = memoa.Panel(12, aggregate="mean", forgetting=1.0, consensus=0.0)
     panel.run(series.X, series.Y, initial=series.initial)
     memory = panel._engine.memory()
@@ -337,10 +342,10 @@ def test_a_running_panel_comes_to_the_equilibrium_of_its_data():
     lower = np.tril_indices(p)
     gram = np.zeros((12, p, p))
     for i in range(12):
-        gram[i][lower] = memory["gram"].reshape(12, -1)[i]
+        gram[i][lower] = memory["gram"][i]
         gram[i] = gram[i] + np.tril(gram[i], -1).T
-    scale = np.sqrt(memory["squares"] / memory["learnt"])
-    cross = memory["cross"].reshape(12, p) / scale[:, None]
+    scale = np.sqrt(memory["squares"][:, 0] / memory["learnt"])
+    cross = memory["cross"][:, 0] / scale[:, None]
     wanted, _ = ref.equilibrium(gram, cross, 1.0, 10.0)
     gap = np.abs(panel.mean_readout[:, 0] - wanted).max() / np.abs(wanted).max()
-    assert gap < 0.1  # the data still grow by a sixtieth a step
+    assert gap < 0.1  # the data still grow

@@ -39,7 +39,7 @@ class PanelCrowd {
 
   std::vector<double> readout;           // (d p)
   std::vector<Real> sent;                // the same, as clients are sent it
-  std::vector<double> forecast, weight;  // (d), of the last step shown
+  std::vector<double> forecast, weight;  // (d), of the last step shown; NaN: no crowd
   std::vector<double> center, spread;    // (d (p + 1)), of clipped readouts, then of forecasts
   Index due = 0;                         // 1 once a step was learnt that no exchange has followed
 
@@ -65,7 +65,7 @@ class PanelCrowd {
         next_center_[o] = center[d_ * p_ + o], next_spread_[o] = spread[d_ * p_ + o];
         forecast[o] = counts_[o] > 0.0 ? aggregate(forecasts + o * padded_, present + o * padded_,
                                                    o, next_center_[o], next_spread_[o], 0)
-                                       : 0.0;
+                                       : std::numeric_limits<double>::quiet_NaN();
         weight[o] = learnt_weight(o);
       }
     worker.meet();

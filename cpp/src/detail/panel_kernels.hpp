@@ -52,11 +52,12 @@ struct Agreement {
   bool learned;
   Real fixed;               // the consensus weight where it is not learned
   const double* crowd;      // (d), the crowd's consensus weight
-  const double* agreed;     // (d), the crowd's forecast
+  const double* agreed;     // (d), the crowd's forecast; NaN where there is no crowd
   const Real* forecast;     // (d, padded)
   const Real* scale;        // (d, padded)
   Real *agree_a, *agree_b;  // (d, padded)
   Real* present;            // (d, padded), 1 where a client counts in the crowd's averages
+  Real* moved;              // (d, padded), 1 once an increment was not 0: there is a scale
   double* base;             // (d, padded), NaN where no value was seen
 };
 
@@ -67,7 +68,6 @@ struct Outcome {
   const unsigned char* awake;  // (N), or null for all
   Real* change;                // (d, padded)
   Real* mark;                  // (padded)
-  Real* moved;                 // (d, padded), 1 once an increment was not 0
   double* cost;                // (padded), squared errors
   double* scored;              // (padded), how many
 };

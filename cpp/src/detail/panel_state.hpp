@@ -158,6 +158,7 @@ struct BasicPanel<Real>::State {
             agree_a.data(),
             agree_b.data(),
             present.data(),
+            moved.data(),
             base.data()};
   }
 
@@ -205,8 +206,8 @@ struct BasicPanel<Real>::State {
 
   void learn(const double* y, const unsigned char* awake) {
     const auto rule = agreement();
-    const detail::Outcome<Real> outcome{
-        y, awake, change.data(), mark.data(), moved.data(), cost.data(), scored.data()};
+    const detail::Outcome<Real> outcome{y,           awake,       change.data(),
+                                        mark.data(), cost.data(), scored.data()};
     on_threads(static_cast<double>(20 * d), [&](const detail::Worker& worker) {
       worker.chunks(chunks, [&](Index chunk) {
         const Index first = chunk * detail::kChunkAgents;

@@ -10,11 +10,10 @@ from typing import Annotated, Any
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from memoa import build_info
-from memoa.cli.terminal import progress_bar
+from memoa.cli.terminal import progress_bar, wide_console
 from memoa.datasets import PANELS, PanelSeries, load_long
 from memoa.forecasters.panel_comparison import PANEL, PanelComparison, compare_panel
 
@@ -130,10 +129,9 @@ def write_files(
 
 def print_table(found: PanelComparison) -> None:
     """One row per forecaster: the mean client, the worst one, and how many gain."""
-    console = Console(highlight=False)
-    console.width = max(console.width, 80)
+    console = wide_console(80)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
-    table.add_column("error over repeating the last value", no_wrap=True)
+    table.add_column("error / repeat last", no_wrap=True)
     for title in ("mean client", "worst client", "better than alone"):
         table.add_column(title, justify="right", no_wrap=True)
     for name in found.runs:
