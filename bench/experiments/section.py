@@ -100,7 +100,7 @@ class Section:
             "made by": self.made_by(context),
             "seeds": list(context.seeds),
             "versions": versions,
-            "ensemble": {k: plain(v) for k, v in OnlineEnsemble().get_params().items()},
+            "ensemble": {k: plain(v) for k, v in OnlineEnsemble().get_params(deep=False).items()},
             **self.settings,
             "verdicts": [one._asdict() for one in self.verdicts],
             "left out": self.left_out,

@@ -53,7 +53,11 @@ class CertificateRecursion {
     double loss = loss_.expectation(mean, cov);
     // a sum of squares is below 0 by its rounding alone; what is more than that must be seen
     if (loss < 0.0 && -loss <= kRounding * std::abs(cost)) loss = 0.0;
-    return {cost, best_.expectation(mean, cov), loss};
+    const Certificate found{cost, best_.expectation(mean, cov), loss};
+    if (!std::isfinite(found.cost) || !std::isfinite(found.best_response_cost) ||
+        !std::isfinite(found.exploitability))
+      throw NumericalError("the expected cost overflowed");
+    return found;
   }
 
  private:

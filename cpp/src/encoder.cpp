@@ -80,24 +80,72 @@ EncoderWeights draw_weights(const Encoder& encoder, std::uint64_t seed, std::uin
   return {};
 }
 
-Standardiser::Standardiser(Index n_inputs)
-    : mean(static_cast<std::size_t>(n_inputs), 0.0),
-      squares(static_cast<std::size_t>(n_inputs), 0.0) {}
+void Moments::add(double x) {
+  count += 1.0;
+  const double delta = x - mean;
+  mean += delta / count;
+  squares += delta * (x - mean);
+}
 
-void Standardiser::count(const double* x) {
-  steps += 1.0;
-  for (std::size_t k = 0; k < mean.size(); ++k) {
-    const double delta = x[k] - mean[k];
-    mean[k] += delta / steps;
-    squares[k] += delta * (x[k] - mean[k]);
+double Moments::deviation() const { return count > 0.0 ? std::sqrt(squares / count) : 0.0; }
+
+void Coordinate::count(double x) {
+  constexpr double kFar = 8.0, kCountsAs = 6.0;  // deviations
+  constexpr double kSeen = 10.0;                 // values before any is far
+  constexpr double kRun = 32.0;                  // excess of far values: the level has moved
+  constexpr double kNear = 0.25, kQuiet = 32.0;  // a stretch so narrow, in deviations
+  constexpr double kShare = 0.25, kLeast = 16.0;  // and so long, in values seen and in values
+  const double deviation = known_.deviation(), away = x - known_.mean;
+  const bool is_far =
+      known_.count >= kSeen && deviation > 0.0 && std::abs(away) > kFar * deviation;
+  excess_ = is_far ? excess_ + 1.0 : std::max(excess_ - 1.0, 0.0);
+  if (excess_ > 0.0)
+    far_.add(x);
+  else
+    far_ = Moments();
+  known_.add(is_far ? known_.mean + std::copysign(kCountsAs * deviation, away) : x);
+  if (std::abs(x - near_.mean) > kNear * known_.deviation()) near_ = Moments();
+  near_.add(x);
+  if (excess_ >= kRun)
+    restart(far_);
+  else if (near_.count >= std::max(kLeast, kShare * known_.count) && near_.squares > 0.0 &&
+           near_.deviation() < known_.deviation() / kQuiet)
+    restart(near_);
+}
+
+void Coordinate::restart(const Moments& moments) {
+  known_ = moments;
+  far_ = near_ = Moments();
+  excess_ = 0.0;
+}
+
+double Coordinate::standardised(double x) const {
+  const double deviation = known_.deviation();
+  return deviation > 0.0 ? std::clamp((x - known_.mean) / deviation, -4.0, 4.0) : 0.0;
+}
+
+double& Coordinate::number(Index k) {
+  if (k == kNumbers - 1) return excess_;
+  Moments& of = k < 3 ? known_ : k < 6 ? far_ : near_;
+  return k % 3 == 0 ? of.count : k % 3 == 1 ? of.mean : of.squares;
+}
+
+void Coordinate::validate() const {
+  require(excess_ >= 0.0, "memory.standardiser: excess", excess_, "a number >= 0");
+  for (const Moments* of : {&known_, &far_, &near_}) {
+    require(of->count >= 0.0 && of->count <= 0x1p53 && of->count == std::floor(of->count),
+            "memory.standardiser: count", of->count, "a number of steps from 0 to 2^53");
+    require(of->squares >= 0.0, "memory.standardiser: squares", of->squares, "a number >= 0");
   }
 }
 
+void Standardiser::count(const double* x) {
+  for (std::size_t k = 0; k < coordinates.size(); ++k) coordinates[k].count(x[k]);
+}
+
 void Standardiser::apply(const double* x, double* standardised) const {
-  for (std::size_t k = 0; k < mean.size(); ++k) {
-    const double deviation = std::sqrt(squares[k] / steps);
-    standardised[k] = deviation > 0.0 ? std::clamp((x[k] - mean[k]) / deviation, -4.0, 4.0) : 0.0;
-  }
+  for (std::size_t k = 0; k < coordinates.size(); ++k)
+    standardised[k] = coordinates[k].standardised(x[k]);
 }
 
 }  // namespace memoa

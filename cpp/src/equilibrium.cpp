@@ -122,6 +122,7 @@ class MeanFieldRecursion {
     out.answer(type.response, on_own, on_mean, affine);
     out.mean_map.set(mean_map_);
     out.mean_shift.set(mean_shift_);
+    out.require_finite(t);
 
     const Square back = transposed(stage.A) * type.response.W;
     type.l1 = symmetric_part(back * on_own);

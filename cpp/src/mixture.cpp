@@ -13,7 +13,7 @@ void validate(const Mixture& m) {
   require(m.window >= 0, "window", m.window, "a number of steps >= 0");
   require(m.decay > 0.0 && m.decay <= 1.0, "decay", m.decay, "a number in (0, 1]");
   require(m.ridge > 0.0 && std::isfinite(m.ridge), "ridge", m.ridge, "a positive finite number");
-  require(std::isfinite(m.total), "total", m.total, "a finite number");
+  require(std::abs(m.total) <= 1e100, "total", m.total, "a number from -1e100 to 1e100");
 }
 
 template <class Real>
@@ -143,6 +143,8 @@ std::vector<double> mixture_weights(const double* predictions, const double* tar
   }
   std::vector<double> weights(static_cast<std::size_t>(n_agents));
   server.weights(weights.data());
+  for (const double weight : weights)
+    if (!std::isfinite(weight)) throw NumericalError("the weights of the mixture overflowed");
   return weights;
 }
 

@@ -27,6 +27,7 @@ class NashRecursion {
       response_.compute(stage, value_.P1(), value_.own_price);
       const PolicyStage<D, D> out(policy_, t);
       solve_stage(stage, out);
+      out.require_finite(t);
       law_.set(out.gain, out.mean_gain, out.offset, value_.N);
       value_.step_back(stage, law_.own, law_.gain, law_.shared);
     }

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <limits>
 
-#include "detail/team.hpp"
 #include "detail/stage.hpp"
+#include "detail/team.hpp"
 
 namespace memoa {
 namespace {

@@ -37,20 +37,26 @@ void advance(const Advance<Real>& pass, Size first, Size last) {
 // The loops below have no small linear algebra to keep in registers: compilers find their vectors.
 
 template <class Real>
-inline Real strength(const Response<Real>& r, Real energy) {  // F
-  return energy > 0 ? energy / (r.K * energy + r.price) : Real(0);
+inline Real strength(const Response<Real>& r, Real energy) {  // s
+  return energy > 0 ? energy / (energy + r.price) : Real(0);
+}
+/// 1 - (1 - share) s, without the cancellation; 0 for lanes beyond the last agent.
+template <class Real>
+inline Real rest(const Response<Real>& r, Real energy, Size agent) {
+  if (agent >= r.n_agents) return Real(0);
+  return energy > 0 ? (r.share * energy + r.price) / (energy + r.price) : Real(1);
 }
 
 template <class Real>
 void respond(const Response<Real>& r, const Real* forecast, const Real* energy, Size first,
              Size last, double* sums) {
-  for (Size o = 0; o <= r.d; ++o) {
+  for (Size o = 0; o < r.d + 2; ++o) {
     Real totals[kLanes<Real>] = {};
-    const Real* c = forecast + o * r.padded;
+    const Real* c = forecast + (o < r.d ? o : 0) * r.padded;
     for (Size i = first; i < last; i += kLanes<Real>)
       for (Size l = 0; l < kLanes<Real>; ++l) {
-        const Real F = strength(r, energy[i + l]);
-        totals[l] += o < r.d ? F * c[i + l] : F;
+        const Real s = strength(r, energy[i + l]);
+        totals[l] += o < r.d ? s * c[i + l] : o == r.d ? s : rest(r, energy[i + l], i + l);
       }
     sums[o] = add_lanes(totals);
   }
@@ -63,7 +69,7 @@ void act(const Response<Real>& r, const Real* forecast, const Real* energy, Real
     const Real* c = forecast + o * r.padded;
     Real* out = increment + o * r.padded;
     for (Size i = first; i < last; ++i)
-      out[i] = -strength(r, energy[i]) * (r.pull[o] + r.ko * c[i]);
+      out[i] = strength(r, energy[i]) * (r.pull[o] + r.own * c[i]);
   }
 }
 
@@ -76,6 +82,45 @@ void charge(const Real* increment, Size padded, const Real* change, Size d, doub
       const double error = static_cast<double>(change[o] - shown[i]);
       cost[i] += error * error;
     }
+  }
+}
+
+template <class Real>
+void census(const Census<Real>& q, const Response<Real>& r, const Real* forecast,
+            const Real* energy, const double* recent_loss, unsigned char* heeded, Size first, Size last,
+            double* sums) {
+  for (Size o = 0; o < r.d; ++o) {
+    Real totals[kCensusSums][kLanes<Real>] = {};
+    for (Size i = first; i < last; i += kLanes<Real>)
+      for (Size l = 0; l < kLanes<Real>; ++l) {
+        const Size agent = i + l;
+        const Real c = forecast[o * r.padded + agent], e = energy[agent];
+        const Real away = c < q.centre[o] ? q.centre[o] - c : c - q.centre[o];
+        const bool is_heeded =
+            agent < r.n_agents && recent_loss[agent] <= q.worst && away <= q.range[o];
+        const bool counts = is_heeded && c >= q.low[o] && c <= q.high[o];
+        const Real s = strength(r, e);
+        heeded[o * r.padded + agent] = is_heeded ? 1 : 0;
+        totals[0][l] += counts ? c : Real(0);
+        totals[1][l] += counts ? s * c : Real(0);
+        totals[2][l] += counts ? s : Real(0);
+        totals[3][l] += counts ? rest(r, e, agent) : Real(0);
+        totals[4][l] += counts ? Real(1) : Real(0);
+      }
+    for (Size j = 0; j < kCensusSums; ++j) sums[o * kCensusSums + j] = add_lanes(totals[j]);
+  }
+}
+
+template <class Real>
+void remember(const Real* forecast, Size padded, const Real* change, Size d, double forgetting,
+              double largest, double* recent_loss, Size first, Size last) {
+  for (Size i = first; i < last; ++i) {
+    double loss = 0.0;
+    for (Size o = 0; o < d; ++o) {
+      const Real miss = change[o] - forecast[o * padded + i];
+      loss += static_cast<double>(miss) * static_cast<double>(miss);
+    }
+    recent_loss[i] = forgetting * recent_loss[i] + (loss < largest ? loss : largest);
   }
 }
 
@@ -120,8 +165,18 @@ double worst(const double* cost, const double* before, Size first, Size last) {
 
 template <class Real>
 constexpr Kernels<Real> make() {
-  return {work_size<Real>, advance<Real>, respond<Real>, act<Real>,
-          charge<Real>,    dot<Real>,     sum<Real>,     worst};
+  Kernels<Real> made{};
+  made.work_size = work_size<Real>;
+  made.advance = advance<Real>;
+  made.respond = respond<Real>;
+  made.act = act<Real>;
+  made.charge = charge<Real>;
+  made.census = census<Real>;
+  made.remember = remember<Real>;
+  made.dot = dot<Real>;
+  made.sum = sum<Real>;
+  made.worst = worst;
+  return made;
 }
 
 }  // namespace

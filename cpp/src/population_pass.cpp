@@ -1,9 +1,8 @@
 #include "detail/population_pass.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <variant>
-
-#include "memoa/game.hpp"
 
 namespace memoa::detail {
 
@@ -15,17 +14,19 @@ Pass<Real>::Pass(const PopulationSettings& settings, const Layout<Real>& layout,
       records_(records),
       kept_(kept),
       kernels_(detail::kernels<Real>()),
-      stage_weights_(discount_weights(settings.discount, settings.horizon)) {
+      judges_(judges(settings)),
+      crowd_(settings, layout) {
+  const Index sums = std::max(layout.d + 2, kCensusSums * layout.d);
   const Index d = layout.d;
   const auto resize = [](auto& values, Index size) {
     values.resize(static_cast<std::size_t>(size));
   };
   for (int thread = 0; thread < layout.n_threads; ++thread)
     work_.emplace_back(kernels_.work_size(layout.record));
-  resize(partial_, layout.chunks * kTile * (d + 1));
+  resize(partial_, layout.chunks * kTile * sums);
   resize(worst_, layout.chunks * kTile);
   resize(overflowed_, layout.chunks * kTile);
-  resize(sums_, d + 1);
+  resize(sums_, sums);
   resize(means_, kTile * (d + 1));
   resize(mean_, kTile * d);
   resize(pull_, kTile * d);
@@ -50,8 +51,13 @@ void Pass<Real>::run(const Window<Real>& w, Lesson<Real>& lesson) {
   layout_.on_threads(step_work() * static_cast<double>(w.steps), [&](const Worker& worker) {
     worker.chunks(layout_.chunks, [&](Index chunk) { forecast(w, lesson, chunk, worker.thread); });
     worker.alone([&] { find_responses(w); });
-    if (!greedy()) {
-      worker.chunks(layout_.chunks, [&](Index chunk) { respond(w, chunk); });
+    if (judges_ || !greedy()) {
+      worker.chunks(layout_.chunks, [&](Index chunk) {
+        if (judges_)
+          take_census(w, chunk);
+        else
+          respond(w, chunk);
+      });
       worker.alone([&] { find_mean_fields(w); });
     }
     worker.chunks(layout_.chunks, [&](Index chunk) { act(w, chunk); });
@@ -83,6 +89,10 @@ template <class Real>
 void Pass<Real>::charge(const Lesson<Real>& lesson, Index first, Index last) {
   kernels_.charge(kept_.increment.data(), layout_.padded, lesson.change.data(), layout_.d,
                   kept_.cost.data(), first, last);
+  if (judges_)
+    kernels_.remember(kept_.forecast.data(), layout_.padded, lesson.change.data(), layout_.d,
+                      Crowd<Real>::kForgetting, lesson.largest_loss, kept_.recent_loss.data(),
+                      first, last);
 }
 
 /// Theory section 6, steps 1 and 2, for the chunk's agents.
@@ -120,34 +130,54 @@ void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Ind
 
 /// Adds the chunks' partial sums of a step in order: the same bits for any number of threads.
 template <class Real>
-void Pass<Real>::add_partials(Index step) {
+void Pass<Real>::add_partials(Index step, Index width) {
   std::fill(sums_.begin(), sums_.end(), 0.0);
   for (Index chunk = 0; chunk < layout_.chunks; ++chunk)
-    for (Index j = 0; j <= layout_.d; ++j)
-      sums_[j] += partial_[(chunk * steps_ + step) * (layout_.d + 1) + j];
+    for (Index j = 0; j < width; ++j)
+      sums_[j] += partial_[(chunk * steps_ + step) * width + j];
 }
 
-/// Theory (6.1) from the means of the forecasts and of |z|^2, for every step.
+/// The sum of a sum over the chunks, none of which may be above `largest` per agent.
+template <class Real>
+double Pass<Real>::sum_up_to(double largest, Index step, Index which, Index width) const {
+  double sum = 0.0;
+  for (Index chunk = 0; chunk < layout_.chunks; ++chunk) {
+    const Index first = chunk * kChunkAgents, agents = std::min(kChunkAgents, layout_.N - first);
+    sum += std::min(partial_[(chunk * steps_ + step) * width + which],
+                    largest * static_cast<double>(agents));
+  }
+  return sum;
+}
+
+/// Whom each step heeds, and theory (6.1) from the means of the forecasts and of |z|^2.
 template <class Real>
 void Pass<Real>::find_responses(const Window<Real>& w) {
   const Index d = layout_.d;
   const double count = static_cast<double>(layout_.N);
+  if (judges_) crowd_.begin(kept_.recent_loss.data());
   for (Index step = 0; step < w.steps; ++step) {
-    add_partials(step);
+    add_partials(step, d + 1);
+    if (judges_) {
+      crowd_.look(step, w.learnt + step, w.shown + step * d * layout_.padded,
+                  w.energy + step * layout_.padded, w.next ? w.next + step * d : nullptr);
+      sums_[d] = sum_up_to(crowd_.largest_energy(step), step, d, d + 1);
+    }
     double* means = &means_[step * (d + 1)];
     for (Index j = 0; j <= d; ++j) means[j] = sums_[j] / count;
+    responses_[step].n_agents = layout_.N;
+    responses_[step].d = d;
+    responses_[step].padded = layout_.padded;
     if (greedy()) {
       std::copy_n(means, d, &mean_[step * d]);
       continue;
     }
     const RelativeStage g = games_[step] =
-        relative_game(means[d], stage_weights_, settings_.consensus, settings_.effort);
+        relative_game(means[d], settings_.horizon, settings_.discount, settings_.consensus,
+                      settings_.effort);
     Response<Real>& r = responses_[step];
-    r.d = d;
-    r.padded = layout_.padded;
-    r.K = static_cast<Real>(g.K);
-    r.price = static_cast<Real>(g.w * settings_.effort);
-    r.ko = static_cast<Real>(g.ko);
+    r.price = static_cast<Real>(std::min(g.price, 1e30));  // far above any energy, and a float
+    r.share = static_cast<Real>(g.share);
+    r.own = static_cast<Real>(g.own);
     r.pull = &pull_[step * d];
   }
 }
@@ -158,24 +188,48 @@ void Pass<Real>::respond(const Window<Real>& w, Index chunk) {
   layout_.of_chunk(chunk, [&](Index first, Index last) {
     for (Index step = 0; step < w.steps; ++step)
       kernels_.respond(responses_[step], w.shown + step * d * padded, w.energy + step * padded,
-                       first, last, &partial_[(chunk * w.steps + step) * (d + 1)]);
+                       first, last, &partial_[(chunk * w.steps + step) * (d + 2)]);
   });
 }
 
-/// The mean field of theory (6.2) from the sums of F c and F, for every step.
+/// Theory (6.9) and (6.10): the sums over the agents that count, and who is heeded.
+template <class Real>
+void Pass<Real>::take_census(const Window<Real>& w, Index chunk) {
+  const Index d = layout_.d, padded = layout_.padded, width = kCensusSums * d;
+  double* recent_loss = kept_.recent_loss.data();
+  layout_.of_chunk(chunk, [&](Index first, Index last) {
+    for (Index step = 0; step < w.steps; ++step) {
+      const Census<Real>& census = crowd_.census(step);
+      const Real* forecast = w.shown + step * d * padded;
+      kernels_.census(census, responses_[step], forecast, w.energy + step * padded, recent_loss,
+                      w.heeded + step * d * padded, first, last,
+                      &partial_[(chunk * w.steps + step) * width]);
+      if (w.next != nullptr)
+        kernels_.remember(forecast, padded, w.next + step * d, d, Crowd<Real>::kForgetting,
+                          census.largest, recent_loss, first, last);
+      for (Index o = 0; o < d && w.next == nullptr && w.keep_last; ++o)
+        std::copy(forecast + o * padded + first, forecast + o * padded + last,
+                  kept_.forecast.data() + o * padded + first);
+    }
+  });
+}
+
+/// The mean field of theory (6.2) from the sums over agents, for every step.
 template <class Real>
 void Pass<Real>::find_mean_fields(const Window<Real>& w) {
   const Index d = layout_.d;
-  const double count = static_cast<double>(layout_.N);
   for (Index step = 0; step < w.steps; ++step) {
     const RelativeStage& g = games_[step];
-    add_partials(step);
-    const double mean_f = sums_[d] / count;
+    add_partials(step, judges_ ? kCensusSums * d : d + 2);
     for (Index o = 0; o < d; ++o) {
-      const double cbar = means_[step * (d + 1) + o];
-      const double m = -(g.ko * (sums_[o] / count) + g.km * cbar * mean_f) / (1.0 + g.L * mean_f);
-      mean_[step * d + o] = m;
-      pull_[step * d + o] = static_cast<Real>(g.L * m + g.km * cbar);
+      const double* counted = &sums_[kCensusSums * o];
+      const double cbar = judges_ ? counted[0] / counted[4] : means_[step * (d + 1) + o];
+      double& m = mean_[step * d + o] = cbar;
+      if (greedy()) continue;
+      const double toward_mean = (g.share - g.own) * cbar;
+      m = judges_ ? (g.own * counted[1] + toward_mean * counted[2]) / counted[3]
+                  : (g.own * sums_[o] + toward_mean * sums_[d]) / sums_[d + 1];
+      pull_[step * d + o] = static_cast<Real>((1.0 - g.share) * m + toward_mean);
     }
   }
 }

@@ -6,9 +6,9 @@
 #include <numeric>
 
 #include "detail/normals.hpp"
-#include "detail/team.hpp"
 #include "detail/planes.hpp"
 #include "detail/stage.hpp"
+#include "detail/team.hpp"
 
 namespace memoa {
 namespace {

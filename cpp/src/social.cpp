@@ -54,6 +54,7 @@ class SocialRecursion {
     const Square own_map = stage.A - deviation_.F * pull_d, map = both - mean_.F * pull_m;
     out.mean_map.set(map);
     out.mean_shift.set(stage.f - mean_.F * pull);
+    out.require_finite(stage.t);
 
     Pd_ = symmetric_part(transposed(own_map) * pull_d);  // A' Wd Kd A
     Pm_ = symmetric_part(transposed(map) * pull_m);
@@ -89,6 +90,7 @@ Policy myopic(const Game& game) {
     out.answer(response, on_own, on_mean, affine);
     out.mean_map.set(stage.A + stage.Abar - response.F * (on_own + on_mean));
     out.mean_shift.set(stage.f - response.F * affine);
+    out.require_finite(t);
   }
   return policy;
 }

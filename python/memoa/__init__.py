@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import version as _version
-from importlib.resources import files as _files
 
 # libgomp reads this when it is loaded: idle workers that spin slow down neighbours with an OpenMP
 # of their own (a factor of twelve beside torch). What the user has set stays.
@@ -41,7 +39,7 @@ from memoa.nplayer import (  # noqa: E402
 from memoa.run import Run  # noqa: E402
 from memoa.simulation import Simulation, simulate  # noqa: E402
 
-__version__ = _version("memoa")
+__version__: str
 __all__ = [
     "CentralizedPolicy",
     "Certificate",
@@ -79,10 +77,19 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_core.use_one_thread_only)
 
 
+def __getattr__(name: str) -> str:
+    """``__version__``, read from the installation where it is asked for: the reader takes long."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import version
+
+    return version("memoa")
+
+
 def build_info() -> dict[str, str]:
     """Version, compiler, libraries, instruction set and threads of the compiled core."""
     return {
-        "version": __version__,
+        "version": __getattr__("__version__"),
         **_core.build(),
         "instruction_set": _core.instruction_set(),
         "threads": str(_core.available_threads()),
@@ -91,4 +98,6 @@ def build_info() -> dict[str, str]:
 
 def get_cmake_dir() -> str:
     """Folder of memoaConfig.cmake, for ``cmake -Dmemoa_DIR=...``."""
-    return str(_files("memoa") / "share" / "cmake" / "memoa")
+    from importlib.resources import files
+
+    return str(files("memoa") / "share" / "cmake" / "memoa")

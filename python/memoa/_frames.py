@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -31,6 +30,8 @@ def real_array(name: str, value: Any) -> Float64:
     TypeError
         Anything else that is not a number; of a frame, the column is named.
     """
+    if type(value) is np.ndarray and value.dtype.kind not in "cO":
+        return as_float64(name, value)
     if _is_frame(value):
         columns = [_column(f"column {label!r} of {name}", one) for label, one in _columns(value)]
         return np.column_stack(columns) if columns else np.empty((len(value), 0))
@@ -84,16 +85,12 @@ def require_names(owner: str, known: Names | None, given: Names | None) -> None:
         _refuse_names(known, given, ordered=True)
 
 
-@contextmanager
-def naming_columns(names: Names | None) -> Iterator[None]:
-    """Where the core refuses a number of x or X, say in which of these columns it stands."""
-    try:
-        yield
-    except ValueError as error:
-        place = re.match(r"[xX] holds .* at \[(?:\d+, )?(\d+)\]", str(error))
-        if names is None or place is None:
-            raise
-        raise ValueError(f"{error}: column {names[int(place[1])]!r}") from None
+def with_column(error: ValueError, names: Names | None) -> ValueError:
+    """The core's refusal of a number of x or X, with the column in which it stands."""
+    place = re.match(r"[xX] holds .* at \[(?:\d+, )?(\d+)\]", str(error))
+    if names is None or place is None:
+        return error
+    return ValueError(f"{error}: column {names[int(place[1])]!r}")
 
 
 def _refuse_names(known: Names, given: Names, ordered: bool) -> None:

@@ -6,8 +6,7 @@ The core checks the numbers themselves, where it takes them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,7 @@ from memoa._validate import Float64, require_shape
 from memoa.encoder import Encoder, Precomputed
 
 
-@dataclass(frozen=True)
-class Inputs:
+class Inputs(NamedTuple):
     """The inputs that an ensemble takes, given its encoder and what it has seen so far.
 
     Attributes

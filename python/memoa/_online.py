@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from memoa import _core
 from memoa._engines import Engines, Frozen, Progress, check, draw_seed, thaw
 from memoa._estimator import Estimator, join_river, not_fitted
-from memoa._frames import Names, naming_columns
+from memoa._frames import Names, with_column
 from memoa._inputs import Inputs
 from memoa._lock import EngineLock, serialised
 from memoa._saved import read_note, write_note
@@ -195,8 +195,10 @@ class Online(Estimator):
         if self._base is not None and not engines.population.has_seen:
             engines.population.observe(self._base)
         inputs = inputs.copy()  # the caller may change it at any time
-        with naming_columns(names):
+        try:
             mixed = engines.predict(inputs)
+        except ValueError as error:
+            raise with_column(error, names) from None
         self._keep(engines, names)
         self._pending = inputs
         return mixed
@@ -240,8 +242,9 @@ class Online(Estimator):
         if initial is None and not engines.population.has_seen:
             initial = self._base
         try:
-            with naming_columns(names):
-                return engines.run(inputs, targets, initial, record, progress)
+            return engines.run(inputs, targets, initial, record, progress)
+        except ValueError as error:
+            raise with_column(error, names) from None
         finally:  # what was interrupted has learnt the steps done, what was refused nothing
             if engines.population.has_seen:
                 self._keep(engines, names)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from memoa._engines import Progress
 from memoa._estimator import not_fitted
-from memoa._frames import naming_columns
+from memoa._frames import with_column
 from memoa._inputs import one_target, recorded_agents, targets_of
 from memoa._lock import serialised
 from memoa._online import Online
@@ -51,6 +51,13 @@ class OnlineEnsemble(Online):
     ridge : float or sequence of float
         Penalty > 0 of an agent's regression, for all agents or per type. Where forgetting is a
         sequence as well, the two are of the same length.
+    aggregate : {"mean", "trimmed", "clip"}
+        How the agents' mean field is formed, theory (6.9) and (6.10). "mean": of all agents.
+        "clip": of those whose forecast lies within five robust deviations of the crowd's median
+        and whose recent squared errors are at most four times the usual; the server takes the
+        others to have said the mean field. An agent that lies or fails then harms neither the
+        others nor the server. "trimmed": the same, and a fifth of the agents at either end is left
+        out of the mean field. Fewer than 16 agents are no crowd: all of them count.
     mixture : Mixture
         How the server weighs the agents.
     dtype : {"float64", "float32"}
@@ -109,6 +116,7 @@ class OnlineEnsemble(Online):
         discount: float = 0.0,
         forgetting: float | Sequence[float] = (0.97, 0.99, 0.998),
         ridge: float | Sequence[float] = 0.1,
+        aggregate: Literal["mean", "trimmed", "clip"] = "clip",
         mixture: Mixture = Mixture(),  # noqa: B008 - an immutable value
         dtype: Literal["float64", "float32"] = "float64",
         n_threads: int | None = None,
@@ -123,6 +131,7 @@ class OnlineEnsemble(Online):
         self.discount = discount
         self.forgetting = forgetting
         self.ridge = ridge
+        self.aggregate = aggregate
         self.mixture = mixture
         self.dtype = dtype
         self.n_threads = n_threads
@@ -329,8 +338,10 @@ class OnlineEnsemble(Online):
         if self._engines is None:
             raise not_fitted("predict was called before anything was learnt; expected fit first")
         inputs, names = self._inputs().rows(X)
-        with naming_columns(names):
+        try:
             mixed = self._engines.predict_rows(inputs)
+        except ValueError as error:
+            raise with_column(error, names) from None
         return mixed[:, 0] if self._flat else mixed
 
     # ------------------------------------------------------------------ what was learnt

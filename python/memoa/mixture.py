@@ -25,7 +25,7 @@ class Mixture:
         Pull towards equal weights, > 0, in units of N times the mean squared error of the agents
         in the window.
     total : float
-        What the weights sum to.
+        What the weights sum to, of at most 1e100 in size.
     absolute : bool
         The ridge is the penalty itself, in squared units of the target. With ``window=1`` and
         without `fallback` this is the one-step rule of arXiv:2505.00216.
@@ -88,6 +88,11 @@ def mixture_weights(
     -------
     ndarray, shape (N,)
         Equal weights where no agent has made any error.
+
+    Raises
+    ------
+    NumericalError
+        Where the weights overflow.
 
     Notes
     -----

@@ -66,6 +66,8 @@ def feature_moments(
         Unless either a sample or all of activation, mean and std are given.
     ValueError
         For a shape that does not fit, a negative std, or a number that is not finite.
+    NumericalError
+        Where the moments of finite numbers overflow.
 
     Notes
     -----
@@ -112,6 +114,10 @@ def _of_sample(samples: Float64) -> FeatureMoments:
     if samples.ndim not in (3, 4) or 0 in samples.shape:
         raise ValueError(f"samples has shape {samples.shape}; expected (N, T, d, p) or (N, d, p)")
     _core.require_finite("samples", samples)
-    mean = samples.mean(axis=0)
-    columns = np.moveaxis(samples - mean, 0, -1).swapaxes(-3, -2)  # (..., p, d, N)
-    return FeatureMoments(mean, columns @ columns.swapaxes(-1, -2) / len(samples))
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = samples.mean(axis=0)
+        columns = np.moveaxis(samples - mean, 0, -1).swapaxes(-3, -2)  # (..., p, d, N)
+        cov = columns @ columns.swapaxes(-1, -2) / len(samples)
+    if not np.isfinite(cov).all():  # so it is where the mean has overflowed
+        raise _core.NumericalError("the moments of the samples overflowed")
+    return FeatureMoments(mean, cov)

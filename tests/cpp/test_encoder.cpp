@@ -68,9 +68,10 @@ TEST_CASE("the running mean and variance are those of two passes") {
   std::vector<double> z(dx);
   standardiser.apply(x.row(0).data(), z.data());
   for (Index k = 0; k < dx; ++k)
-    CHECK(standardiser.mean[k] == doctest::Approx(mean[k]).epsilon(1e-12));
+    CHECK(standardiser.coordinates[k].known().mean == doctest::Approx(mean[k]).epsilon(1e-12));
   for (const Index k : {0, 1}) {
-    CHECK(std::sqrt(standardiser.squares[k] / n) == doctest::Approx(deviation[k]).epsilon(1e-9));
+    CHECK(standardiser.coordinates[k].known().deviation() ==
+          doctest::Approx(deviation[k]).epsilon(1e-9));
     CHECK(z[k] == doctest::Approx((x(0, k) - mean[k]) / deviation[k]).epsilon(1e-7));
   }
   CHECK(z[2] == 0.0);  // no variance
@@ -78,6 +79,42 @@ TEST_CASE("the running mean and variance are those of two passes") {
   const std::vector<double> far{1e3, -1e9, 4.0};
   standardiser.apply(far.data(), z.data());
   CHECK(z == std::vector<double>{4.0, -4.0, 0.0});
+}
+
+TEST_CASE("a bad value leaves next to no mark on what is known of an input") {
+  problems::Random random(7);
+  const Eigen::VectorXd x = random.matrix(400, 1);
+  for (const Index first : {0, 3, 12, 200})
+    for (const Index length : {1, 20})
+      for (const double bad : {1e3, -9999.0, 1e9}) {
+        CAPTURE(first);
+        CAPTURE(length);
+        CAPTURE(bad);
+        Coordinate clean, hurt;
+        for (Index t = 0; t < x.size(); ++t) {
+          clean.count(x[t]);
+          hurt.count(t >= first && t < first + length ? bad : x[t]);
+        }
+        CHECK(hurt.known().deviation() < 3.0 * clean.known().deviation());
+        CHECK(std::abs(hurt.known().mean - clean.known().mean) < clean.known().deviation());
+      }
+}
+
+TEST_CASE("a level or a scale that stays is learnt anew") {
+  problems::Random random(8);
+  const Eigen::VectorXd x = random.matrix(600, 1);
+  struct Change {
+    double scale, level;
+    Index steps;  // until it is followed
+  };
+  for (const Change change : {Change{1.0, 1000.0, 32}, {100.0, 0.0, 64}, {0.01, 0.0, 150}}) {
+    Coordinate coordinate;
+    for (Index t = 0; t < 300; ++t) coordinate.count(x[t]);
+    for (Index t = 300; t < 300 + change.steps; ++t)
+      coordinate.count(change.scale * x[t] + change.level);
+    CHECK(coordinate.known().deviation() == doctest::Approx(change.scale).epsilon(0.5));
+    CHECK(std::abs(coordinate.known().mean - change.level) < change.scale);
+  }
 }
 
 TEST_CASE("an option out of range is named") {

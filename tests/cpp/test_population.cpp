@@ -305,7 +305,7 @@ TEST_CASE("the first y ever seen is observed, not learnt") {
     CHECK(see(learning) == see(observing));
     CHECK(learning.memory().gram == observing.memory().gram);
     CHECK(learning.memory().reservoir == observing.memory().reservoir);
-    CHECK(learning.memory().standardiser.squares == observing.memory().standardiser.squares);
+    CHECK(learning.memory().standardiser == observing.memory().standardiser);
   }
 }
 

@@ -300,11 +300,12 @@ TEST_CASE("memory of another size is named and changes nothing") {
     (memory.*field).back() = NAN;
     CHECK(contains(refusal([&] { population.restore(memory); }), name));
   }
-  for (const double steps : {-1.0, double(NAN)}) {
-    Memory memory = population.memory();
-    memory.standardiser.steps = steps;
-    CHECK(contains(refusal([&] { population.restore(memory); }), "standardiser.steps"));
-  }
+  for (const Index k : {0, 2, 9})  // a count, squares, the excess
+    for (const double value : {-1.0, double(NAN)}) {
+      Memory memory = population.memory();
+      memory.standardiser[static_cast<std::size_t>(k)] = value;
+      CHECK(contains(refusal([&] { population.restore(memory); }), "memory.standardiser"));
+    }
   Memory neither = population.memory();
   neither.has_seen = 2;
   CHECK(names(refusal([&] { population.restore(neither); }), "memory.has_seen is 2"));

@@ -157,9 +157,9 @@ SMALL = Study(
 
 
 def test_every_setting_is_one_that_can_be_made() -> None:
-    plain = memoa.OnlineEnsemble().get_params()
+    plain = memoa.OnlineEnsemble().get_params(deep=False)
     for name, setting in study.SETTINGS.items():
-        params = memoa.OnlineEnsemble(**setting).get_params()
+        params = memoa.OnlineEnsemble(**setting).get_params(deep=False)
         changed = [k for k in plain if params[k] != plain[k]]
         assert len(changed) == (0 if name == "default" else 1)
 

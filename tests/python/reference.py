@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from reference_robust import Crowd, Fallback, Standardiser
 
 # ---------------------------------------------------------------- section 1: the game
 
@@ -169,40 +170,6 @@ def mixture_weights(errors, offsets, *, ridge, total, decay, absolute=False):
     return np.linalg.solve(system, right)[:n]
 
 
-class Fallback:
-    """The last value as the mixture's rival, theory (6.7), one output after the other."""
-
-    def __init__(self, n_outputs):
-        self.base, self.mixture, self.lead = np.zeros((3, n_outputs))
-        self.learnt = 0
-
-    def weight(self):
-        """Weight of the mixture, shape (d,); the rest is that of the base."""
-        if self.learnt == 0:
-            return np.ones(len(self.lead))
-        weights = []
-        for base, mixture, lead in zip(self.base, self.mixture, self.lead):
-            noise = min(base, mixture) / max(self.learnt - 1, 1)
-            if noise > 0.0:
-                weights.append(1.0 / (1.0 + np.exp(-lead / (8.0 * noise))))
-            else:
-                weights.append(0.5 + 0.5 * np.sign(lead))
-        return np.array(weights)
-
-    def compare(self, base_error, mixture_error):
-        """Count the squared errors (d,) of a step; the first step is left out."""
-        if self.learnt > 0:
-            self.base = self.base + base_error**2
-            self.mixture = self.mixture + mixture_error**2
-            self.lead = self.lead + base_error**2 - mixture_error**2
-            for o in range(len(self.lead)):
-                noise = min(self.base[o], self.mixture[o]) / self.learnt
-                if noise > 0.0:  # a weight of at least 1 / (1 + sqrt(count + 1))
-                    least = -8.0 * noise * np.log(np.sqrt(self.learnt + 1.0))
-                    self.lead[o] = max(self.lead[o], least)
-        self.learnt += 1
-
-
 def agent_stream(seed: int, agent: int, stream: int, count: int) -> np.ndarray:
     """Raw 64-bit words of an agent: Philox4x64-10 keyed by (seed, agent)."""
     key = np.array([seed, agent], dtype=np.uint64)  # int64 would not hold half of the seeds
@@ -284,21 +251,13 @@ class Precomputed:
 
 
 def relative_game(nu, *, consensus, effort, horizon, discount):
-    """Scalar recursion (6.1); returns the first stage's K, L, ko, km and weight w."""
-    l1 = l2 = so = sm = 0.0
-    for w in discount_weights(discount, horizon)[::-1]:
-        k, l = l1 + w * (1.0 + consensus), l2 - w * consensus
-        ko, km = so - w, sm
-        f = nu / (k * nu + w * effort)
-        closed = 1.0 - k * f
-        phi_map, phi_shift = closed / (1.0 + f * l), -f * (ko + km) / (1.0 + f * l)
-        l1, l2, so, sm = (
-            closed * k,
-            closed * l * phi_map,
-            closed * ko,
-            closed * (l * phi_shift + km),
-        )
-    return k, l, ko, km, w
+    """Scalar recursion (6.1): K and M of the first stage, in units of that stage's weight."""
+    k = m = 0.0
+    grows = np.exp(discount)  # the next stage's weight in units of this one's
+    for _ in range(horizon):
+        k = (1.0 + consensus) + grows * effort * k / (k * nu + effort)
+        m = 1.0 + grows * effort * m / (m * nu + effort)
+    return k, m
 
 
 class Ensemble:
@@ -322,6 +281,7 @@ class Ensemble:
         total=1.0,
         absolute=False,
         fallback=True,
+        aggregate="clip",
         seed=0,
     ):
         self.n, self.encoder, self.policy = n_agents, encoder, policy
@@ -330,30 +290,26 @@ class Ensemble:
         self.forgetting, self.ridge = np.resize(forgetting, n_agents), np.resize(ridge, n_agents)
         self.window, self.seed = window, seed
         self.mixture = dict(decay=decay, ridge=mixture_ridge, total=total, absolute=absolute)
-        self.has_fallback = fallback
+        self.has_fallback, self.aggregate = fallback, aggregate
         self.weights = None
         self.history: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def start(self, n_inputs, base):
-        p, d = self.encoder.p, len(base)
+    def start(self, n_inputs, d, base=None):
+        """The base is the value seen before the first step; None where none was."""
+        p = self.encoder.p
         self.weights = [self.encoder.start(self.seed, i, n_inputs) for i in range(self.n)]
         self.gram, self.cross = np.zeros((self.n, p, p)), np.zeros((self.n, p, d))
-        self.base, self.cost = np.array(base, float), np.zeros(self.n)
-        self.fallback = Fallback(d)
-        self.steps, self.count, self.mean, self.m2 = 0, 0, np.zeros(n_inputs), np.zeros(n_inputs)
-
-    def standardise(self, x):
-        """Step 1: count x (Welford), then standardise and clip."""
-        self.count += 1
-        delta = x - self.mean
-        self.mean = self.mean + delta / self.count
-        self.m2 = self.m2 + delta * (x - self.mean)
-        std = np.sqrt(self.m2 / self.count)
-        return np.clip(np.where(std > 0, (x - self.mean) / np.where(std > 0, std, 1), 0), -4, 4)
+        self.base, self.cost = base, np.zeros(self.n)
+        self.fallback, self.crowd = Fallback(d), Crowd(self.n, self.aggregate)
+        self.steps, self.standardiser = 0, Standardiser(n_inputs)
 
     def predict(self, x):
         p = self.encoder.p
-        x = x if isinstance(self.encoder, Precomputed) else self.standardise(x)
+        if self.base is None:  # nothing is known, nothing is counted
+            self.forecast = np.zeros((self.n, self.cross.shape[2]))
+            self.mean_field = self.forecast.mean(axis=0)
+            return self.mean_field
+        x = x if isinstance(self.encoder, Precomputed) else self.standardiser.step(x)
         self.z = np.array([self.encoder.encode(w, x) for w in self.weights])
         c = np.array(
             [  # step 2
@@ -361,21 +317,29 @@ class Ensemble:
                 for h, ridge, q, z in zip(self.gram, self.ridge, self.cross, self.z)
             ]
         )
-        self.forecast = self.base + (c if self.policy == "greedy" else self.act(c))
-        self.mean_field = self.forecast.mean(axis=0)
-        self.mixed = self.agent_weights() @ self.forecast
+        self.c, energies = c, (self.z**2).sum(axis=1)
+        heeded, counted = self.crowd.heeded(c, energies)
+        increments, mean = self.act(c, energies, counted)
+        self.forecast, self.mean_field = self.base + increments, self.base + mean
+        self.heard = self.base + np.where(heeded, increments, mean)
+        self.mixed = self.agent_weights() @ self.heard
         weight = self.fallback.weight() if self.has_fallback else 1.0
         return self.base + weight * (self.mixed - self.base)
 
-    def act(self, c):
-        """Steps 3 and 4, theory (6.2)."""
-        energy = (self.z**2).sum(axis=1)
-        k, l, ko, km, w = relative_game(energy.mean(), **self.game)
-        f = energy / (k * energy + w * self.game["effort"])
-        cbar = c.mean(axis=0)
-        pull = ko * c + km * cbar
-        m_next = -(f[:, None] * pull).mean(axis=0) / (1.0 + l * f.mean())
-        return -f[:, None] * (l * m_next + pull)
+    def act(self, c, energies, counted):
+        """Steps 3 and 4, theory (6.2), one output after the other; increments and their mean."""
+        if self.policy == "greedy":
+            return c, np.array([column[on].mean() for column, on in zip(c.T, counted.T)])
+        k, m = relative_game(self.crowd.energy(energies), **self.game)
+        price, share, own = self.game["effort"] / k, m / k, 1.0 / (1.0 + self.game["consensus"])
+        strength = energies / (energies + price)
+        rest = (share * energies + price) / (energies + price)
+        increments, means = np.zeros_like(c), np.zeros(c.shape[1])
+        for o, on in enumerate(counted.T):
+            pull = own * c[:, o] + (share - own) * c[on, o].mean()
+            means[o] = (strength * pull)[on].mean() / rest[on].mean()
+            increments[:, o] = strength * ((1.0 - share) * means[o] + pull)
+        return increments, means
 
     def agent_weights(self):
         """Step 5."""
@@ -389,6 +353,9 @@ class Ensemble:
         return mixture_weights(errors, offsets, **settings)
 
     def learn(self, y):
+        if self.base is None:  # observed, not learnt
+            self.base = y
+            return
         for i in range(self.n):
             self.encoder.commit(self.weights[i], self.z[i])
             keep = self.forgetting[i]
@@ -396,19 +363,20 @@ class Ensemble:
             self.cross[i] = keep * self.cross[i] + np.outer(self.z[i], y - self.base)
         self.cost += ((y - self.forecast) ** 2).sum(axis=1)  # step 6
         self.fallback.compare(y - self.base, y - self.mixed)
-        self.history = [*self.history, (self.forecast - y, y)][-max(self.window, 1) :]
-        self.base = np.array(y, float)
+        self.crowd.learn(self.c, y - self.base)
+        self.history = [*self.history, (self.heard - y, y)][-max(self.window, 1) :]
+        self.base = y
         self.steps += 1
 
-    def run(self, xs, ys, initial):
-        """Predict, learn, repeat; returns server forecasts, agents' RMSE and the mean field."""
+    def run(self, xs, ys, initial=None):
+        """Predict, learn, repeat; returns server forecasts, agents' RMSE, mean field, agents."""
         n_inputs = 0 if isinstance(self.encoder, Precomputed) else xs.shape[1]
-        self.start(n_inputs, initial)
+        self.start(n_inputs, ys.shape[1], initial)
         server, means, agents = [], [], []
         for x, y in zip(xs, ys):
             server.append(self.predict(x))
             means.append(self.mean_field)
             agents.append(self.forecast)
             self.learn(y)
-        rmse = np.sqrt(self.cost / ys.size)
+        rmse = np.sqrt(self.cost / (self.steps * ys.shape[1]))
         return np.array(server), rmse, np.array(means), np.array(agents)

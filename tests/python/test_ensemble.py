@@ -44,10 +44,16 @@ TYPES: list[dict[str, Any]] = [
 
 
 def compare_with_reference(
-    encoder: str, n_agents: int, d: int, mixture: dict[str, Any], **game: Any
+    encoder: str,
+    n_agents: int,
+    d: int,
+    mixture: dict[str, Any],
+    first_known: bool = True,
+    **game: Any,
 ) -> None:
     ours, slow = ENCODERS[encoder]
     x, y, initial = series(25, 3, d, seed=n_agents)
+    initial = initial if first_known else None
     if encoder == "precomputed":
         x = np.random.default_rng(5).normal(size=(25, n_agents, 3))
     theirs = {{"ridge": "mixture_ridge"}.get(k, k): v for k, v in mixture.items()}
@@ -68,6 +74,14 @@ def compare_with_reference(
 @pytest.mark.parametrize("d", [1, 2])
 def test_runs_agree_with_the_reference(encoder: str, d: int, policy: str) -> None:
     compare_with_reference(encoder, 11, d, {"window": 7}, policy=policy)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("mixture", [{}, {"total": 0.7, "window": 3}], ids=str)
+def test_runs_without_an_initial_value_agree_with_the_reference(
+    encoder: str, mixture: dict[str, Any], policy: str
+) -> None:
+    compare_with_reference(encoder, 11, 2, mixture, first_known=False, policy=policy)
 
 
 @pytest.mark.parametrize("mixture", MIXTURES, ids=str)
@@ -151,6 +165,63 @@ def test_the_layout_of_the_series_does_not_matter(kind: str) -> None:
     stepped.predict_one(given_x[0])
     stepped.learn_one(given_x[0], given_y[0])  # only now is the width of y known
     assert_same_bits(steps(stepped, given_x[1:], given_y[1:]), expected[1:])
+
+
+# ---------------------------------------------------------------- the first value
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_first_y_ever_seen_is_observed(encoder: str, dtype: str, policy: str) -> None:
+    """Not a bit of what is learnt differs from `observe(y[0])` and the rest of the series."""
+    x, y, _ = series(30, 2, 2)
+    if encoder == "precomputed":
+        x = np.random.default_rng(5).normal(size=(30, 11, 3))
+    options = {"encoder": ENCODERS[encoder][0], "policy": policy, "dtype": dtype}
+    whole, later, stepped = (ensemble(11, **options) for _ in range(3))
+    run, rest = whole.run(x, y, record=[3]), later.run(x[1:], y[1:], initial=y[0], record=[3])
+    for name in ("predictions", "mean_field", "worst_cost", "recorded"):
+        assert_same_bits(getattr(run, name)[0], np.zeros_like(getattr(run, name)[0]))
+        assert_same_bits(getattr(run, name)[1:], getattr(rest, name))
+    assert (run.unscored, rest.unscored) == (1, 0)
+    assert_same_bits(run.agent_rmse, rest.agent_rmse)
+    for error in ("server_rmse", "repeat_last_rmse", "regret"):
+        assert getattr(run, error) == getattr(rest, error)
+    assert_same_bits(stepped.predict_one(x[0]), np.zeros(1))
+    stepped.learn_one(x[0], y[0])
+    assert_same_bits(steps(stepped, x[1:], y[1:]), rest.predictions)
+    for other in (later, stepped):
+        assert_same_bits(other.agent_rmse, whole.agent_rmse)
+        assert_same_bits(other.weights, whole.weights)
+        assert_same_bits(other.mixture_weight, whole.mixture_weight)
+        assert_same_bits(other.predict(x[:3]), whole.predict(x[:3]))
+
+
+@pytest.mark.parametrize("level", [1e3, 1e6])
+@pytest.mark.parametrize("d", [1, 2])
+def test_the_level_of_a_series_is_not_learnt(level: float, d: int, policy: str) -> None:
+    x, y, _ = series(40, 2, d)
+    shift = level * np.array([1.0, -1.0])[:d]
+    plain, moved = (ensemble(policy=policy).fit(x, one) for one in (y, y + shift))
+    assert_close(moved.predict(x) - shift, plain.predict(x), 1e-8 * level)
+    plain_run, moved_run = (ensemble(policy=policy).run(x, one) for one in (y, y + shift))
+    assert_close(moved_run.predictions[1:] - shift, plain_run.predictions[1:], 1e-8 * level)
+    assert moved_run.server_rmse == pytest.approx(plain_run.server_rmse, rel=1e-6)
+    assert moved_run.repeat_last_rmse == pytest.approx(plain_run.repeat_last_rmse, rel=1e-6)
+    stepped = ensemble(policy=policy)
+    stepped.predict_one(x[0])
+    stepped.learn_one(x[0], y[0] + shift)
+    assert np.abs(stepped.predict_one(x[1]) - y[0] - shift).max() < 1e-9 * level
+
+
+def test_one_step_alone_scores_nothing() -> None:
+    model = ensemble()
+    run = model.run([[1.0, 2.0]], [5.0])
+    assert np.isnan([run.server_rmse, run.repeat_last_rmse, run.mean_agent_rmse]).all()
+    assert run.regret == 0.0
+    assert "1 steps (0 scored)" in run.summary()
+    assert_same_bits(model.predict([[7.0, 0.0]]), np.array([[5.0]]))
+    assert model.under_performer == (0, 0.0)
 
 
 # ---------------------------------------------------------------- equivariance

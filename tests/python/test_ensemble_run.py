@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import memoa
-from helpers import assert_close, assert_same_bits, ensemble, series
+from helpers import assert_close, assert_same_bits, ensemble, series, steps
 from memoa._engines import Engines
 
 
@@ -54,6 +54,21 @@ def test_the_ensemble_counts_all_runs_and_a_run_its_own() -> None:
     agent, regret = model.under_performer
     assert agent == total.argmax()
     assert regret == pytest.approx(total.max(), rel=1e-12)
+
+
+def test_without_an_initial_value_the_first_step_is_not_scored() -> None:
+    x, y, _ = series(30, 2, 2)
+    run = ensemble(9).run(x, y, record=range(9))
+    scored = slice(1, None)
+    costs = ((run.recorded - y[:, None])[scored] ** 2).sum(axis=2).cumsum(axis=0)
+    assert_close(run.agent_rmse, np.sqrt(costs[-1] / y[scored].size), 1e-12)
+    assert_close(run.worst_cost[scored], costs.max(axis=1), 1e-12)
+    assert run.worst_cost[0] == 0.0
+    expected = np.sqrt(np.mean((run.predictions - y)[scored] ** 2))
+    assert run.server_rmse == pytest.approx(expected, rel=1e-15)
+    expected = np.sqrt(np.mean(np.diff(y, axis=0) ** 2))
+    assert run.repeat_last_rmse == pytest.approx(expected, rel=1e-15)
+    assert run.summary().splitlines()[0] == "memoa: 9 agents, 30 steps (29 scored), 2 outputs"
 
 
 @pytest.mark.parametrize("record", [[4], [2, 0, 2], (8,), np.array([1, 3], np.int8), range(9)])
@@ -147,6 +162,19 @@ def test_an_interrupted_run_has_learnt_the_steps_done(error: type[BaseException]
     expected = twin.run(x[done:], y[done:])
     assert_same_bits(rest.predictions, expected.predictions)
     assert_same_bits(rest.worst_cost, expected.worst_cost)
+
+
+def test_progress_may_look_at_the_ensemble() -> None:
+    x, y, initial = series(300)
+    model, seen = ensemble().observe(initial), []
+    steps(model, x[:9], y[:9])
+
+    def look(done: int, total: int) -> None:
+        seen.append((done, model.agent_rmse.shape, model.predict(x[:1]).shape))
+
+    run = model.run(x[9:], y[9:], progress=look)
+    assert seen[-1] == (291, (6,), (1, 1))
+    assert_same_bits(run.predictions, ensemble().run(x, y, initial=initial).predictions[9:])
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, RuntimeError])

@@ -93,6 +93,7 @@ def test_importing_needs_numpy_only(name: str) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
     assert not {module.split(".")[0] for module in shown} & set(heavy)
+    assert "importlib.metadata" not in shown  # as long to import as all of memoa
 
 
 def test_memoa_compare_is_the_function_and_stays_it() -> None:

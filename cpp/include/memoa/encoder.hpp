@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <variant>
+#include <vector>
 
 #include "memoa/types.hpp"
 
@@ -48,17 +49,46 @@ struct EncoderWeights {
 EncoderWeights draw_weights(const Encoder& encoder, std::uint64_t seed, std::uint64_t agent,
                             Index n_inputs);
 
-/// Running mean and population variance of inputs (Welford), theory section 6, step 1.
+/// Running mean and population variance of a number (Welford).
+struct Moments {
+  double count = 0.0, mean = 0.0, squares = 0.0;  ///< squares: sum of squared deviations
+
+  void add(double x);
+  double deviation() const;
+};
+
+/// What is known of one coordinate of the inputs. A value far from what was seen is taken in with a
+/// bound; where such values stay, or all values keep to a stretch so narrow that what was seen
+/// blinds the agents to them, the coordinate is learnt anew from those values.
+class Coordinate {
+ public:
+  void count(double x);
+  /// Standardised by what was counted, clipped at +-4; 0 where there is no variance.
+  double standardised(double x) const;
+  const Moments& known() const { return known_; }
+
+  /// The numbers kept, for a memory.
+  static constexpr Index kNumbers = 10;
+  double& number(Index k);
+  /// Throws std::invalid_argument where the numbers are no counts and sums of squares.
+  void validate() const;
+
+ private:
+  void restart(const Moments& moments);
+
+  Moments known_, far_, near_;  // far: since such a value came; near: in a stretch so narrow
+  double excess_ = 0.0;         // of far values over near ones, since then
+};
+
+/// Running moments of inputs, theory section 6, step 1.
 class Standardiser {
  public:
-  explicit Standardiser(Index n_inputs = 0);
+  explicit Standardiser(Index n_inputs = 0) : coordinates(static_cast<std::size_t>(n_inputs)) {}
   /// Counts x.
   void count(const double* x);
-  /// Standardised by what was counted, clipped at +-4; a coordinate without variance gives 0.
   void apply(const double* x, double* standardised) const;
 
-  double steps = 0.0;
-  std::vector<double> mean, squares;  ///< running mean; sum of squared deviations
+  std::vector<Coordinate> coordinates;
 };
 
 }  // namespace memoa

@@ -76,26 +76,45 @@ struct Advance {
 /// The policy's numbers for one step, theory (6.2).
 template <class Real>
 struct Response {
-  Size d = 0, padded = 0;
-  Real K = 0, price = 0;       // F = e / (K e + price)
-  Real ko = 0;                 // on the agent's own forecast
-  const Real* pull = nullptr;  // (d), L m+ + km cbar
+  Size n_agents = 0, d = 0, padded = 0;
+  Real price = 0, share = 0;   // s = e / (e + price)
+  Real own = 0;                // on the agent's own forecast
+  const Real* pull = nullptr;  // (d), (1 - share) m+ + (share - own) cbar
 };
+
+/// Whom the averages of one step count and the mixture heeds, theory (6.9) and (6.10).
+template <class Real>
+struct Census {
+  double worst = 0.0;                              // an agent of a larger recent loss is set aside
+  double largest = 0.0;                            // what an error adds to it at most
+  const Real *centre = nullptr, *range = nullptr;  // (d): heeded where |c - centre| <= range,
+  const Real *low = nullptr, *high = nullptr;      // (d): and counted where low <= c <= high
+};
+
+/// What a census adds up in every output: over the counted agents c, s c, s, 1 - (1 - share) s, 1.
+constexpr Size kCensusSums = 5;
 
 template <class Real>
 struct Kernels {
   Size (*work_size)(const Record&);
   /// Agents [first, last) of one chunk, in whole pairs of blocks; padding is encoded as nothing.
   void (*advance)(const Advance<Real>&, Size first, Size last);
-  /// sums (d + 1): of F c and F over agents [first, last).
+  /// sums (d + 2): of s c, of s and of 1 - (1 - share) s over agents [first, last).
   void (*respond)(const Response<Real>&, const Real* forecast, const Real* energy, Size first,
                   Size last, double* sums);
-  /// increment = -F (pull + ko c) over agents [first, last); increment may be the forecast itself.
+  /// increment = s (pull + own c) over agents [first, last); increment may be the forecast itself.
   void (*act)(const Response<Real>&, const Real* forecast, const Real* energy, Real* increment,
               Size first, Size last);
   /// cost += |change - increment|^2 over agents [first, last).
   void (*charge)(const Real* increment, Size padded, const Real* change, Size d, double* cost,
                  Size first, Size last);
+  /// sums (d, kCensusSums) over agents [first, last); heeded (d, padded) is 1 or 0.
+  void (*census)(const Census<Real>&, const Response<Real>&, const Real* forecast,
+                 const Real* energy, const double* recent_loss, unsigned char* heeded, Size first,
+                 Size last, double* sums);
+  /// recent_loss = forgetting recent_loss + min(|change - forecast|^2, largest) over agents [first, last).
+  void (*remember)(const Real* forecast, Size padded, const Real* change, Size d, double forgetting,
+                   double largest, double* recent_loss, Size first, Size last);
   /// Sum of a b, and of a, over n numbers in one row.
   double (*dot)(const Real* a, const Real* b, Size n);
   double (*sum)(const Real* a, Size n);

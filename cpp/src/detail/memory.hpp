@@ -38,10 +38,12 @@ inline void check_numbers(const PopulationMemory& m) {
   require_steps("memory.steps", m.steps);
   require(m.has_seen == 1 || (m.has_seen == 0 && m.steps == 0), "memory.has_seen", m.has_seen,
           "1, or 0 where nothing was learnt");
-  const double counted = m.standardiser.steps;
-  require(counted >= 0.0 && counted <= static_cast<double>(kMostSteps) &&
-              counted == std::floor(counted),
-          "memory.standardiser.steps", counted, "a number of steps from 0 to 2^53");
+  for (std::size_t first = 0; first < m.standardiser.size(); first += Coordinate::kNumbers) {
+    Coordinate coordinate;
+    for (Index k = 0; k < Coordinate::kNumbers; ++k)
+      coordinate.number(k) = m.standardiser[first + static_cast<std::size_t>(k)];
+    coordinate.validate();
+  }
 }
 inline void check_numbers(const MixtureMemory& m, Index window) {
   require_steps("memory.steps", m.steps);

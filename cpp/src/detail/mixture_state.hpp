@@ -29,7 +29,7 @@ struct BasicServerMixture<Real>::State {
   Eigen::MatrixXd gram;         // E E', (rows, rows)
   Eigen::VectorXd row_sums;     // E 1
   std::vector<double> last;     // (d), the last target
-  std::vector<double> losses;   // (3, d), theory (6.7)
+  std::vector<double> losses;   // (4, d), theory (6.7)
   /// Predictions as increments from a base, and what the window says of them.
   struct Shown {
     std::vector<double> base;  // (d)
@@ -37,7 +37,13 @@ struct BasicServerMixture<Real>::State {
     Eigen::VectorXd sums;      // increments 1, (d)
   };
   Shown staged, glanced;                   // to be settled; of a forecast that leaves no trace
-  detail::Buffer<Real> staged_increments;  // (d, N)
+  /// Whom to heed, 1 or 0 at o stride + agent, and the increments (d) that the others are taken to
+  /// have said. A null pointer: everybody.
+  struct Heeded {
+    const unsigned char* mask = nullptr;
+    const double* instead = nullptr;
+  };
+  detail::Buffer<Real> staged_increments, glanced_increments;  // (d, N); the latter once needed
   bool is_staged = false;
   // the dual solution: u = level 1 + E' dual
   bool solved = false;
@@ -63,7 +69,7 @@ struct BasicServerMixture<Real>::State {
     gram.setZero(rows, rows);
     row_sums.setZero(rows);
     last.assign(base_size(), 0.0);
-    losses.assign(3 * base_size(), 0.0);
+    losses.assign(4 * base_size(), 0.0);
     for (auto* shown : {&staged, &glanced}) {
       shown->base.assign(base_size(), 0.0);
       shown->dots.setZero(rows, d);
@@ -95,20 +101,27 @@ struct BasicServerMixture<Real>::State {
   }
 
   /// The one pass over the window: products of the increments with every row of it. They are copied
-  /// on the way where `keep` is not null.
-  void measure(const Real* increments, Index stride, const double* base, Shown& shown, Real* keep) {
+  /// on the way.
+  void measure(const Real* increments, Index stride, const double* base, const Heeded& heeded,
+               Shown& shown, Real* copy) {
     const Index n = filled();
     std::copy(base, base + d, shown.base.begin());
     scratch.resize(static_cast<std::size_t>((rows + 1) * d));
     reduce((n + 1) * d, scratch.data(), [&](Index first, Index count, double* sums) {
       for (Index o = 0; o < d; ++o) {
         const Real* from = increments + o * stride + first;
-        if (keep != nullptr) std::copy(from, from + count, keep + o * N + first);
-        sums[n * d + o] = kernels.sum(from, count);
+        Real* to = copy + o * N + first;
+        std::copy(from, from + count, to);
+        if (heeded.mask != nullptr) {
+          const unsigned char* mask = heeded.mask + o * stride + first;
+          const Real instead = static_cast<Real>(heeded.instead[o]);
+          for (Index i = 0; i < count; ++i) to[i] = mask[i] ? to[i] : instead;
+        }
+        sums[n * d + o] = kernels.sum(to, count);
       }
       for (Index r = 0; r < n; ++r)
         for (Index o = 0; o < d; ++o)
-          sums[r * d + o] = kernels.dot(row(r) + first, increments + o * stride + first, count);
+          sums[r * d + o] = kernels.dot(row(r) + first, copy + o * N + first, count);
     });
     for (Index o = 0; o < d; ++o) {
       for (Index r = 0; r < n; ++r) shown.dots(r, o) = scratch[r * d + o];
@@ -117,14 +130,17 @@ struct BasicServerMixture<Real>::State {
   }
 
   /// What is to be settled when the target is known.
-  void stage(const Real* increments, Index stride, const double* base) {
-    measure(increments, stride, base, staged, staged_increments.data());
+  void stage(const Real* increments, Index stride, const double* base,
+             const Heeded& heeded = Heeded()) {
+    measure(increments, stride, base, heeded, staged, staged_increments.data());
     is_staged = true;
   }
 
   /// The forecast of increments that are not to be settled.
-  void glance(const Real* increments, Index stride, const double* base, double* out) {
-    measure(increments, stride, base, glanced, nullptr);
+  void glance(const Real* increments, Index stride, const double* base, const Heeded& heeded,
+              double* out) {
+    if (glanced_increments.size() == 0) glanced_increments = detail::Buffer<Real>(d * N);
+    measure(increments, stride, base, heeded, glanced, glanced_increments.data());
     mixed(glanced, out);
   }
 
@@ -152,6 +168,7 @@ struct BasicServerMixture<Real>::State {
   double& base_loss(Index o) { return losses[o]; }
   double& mix_loss(Index o) { return losses[d + o]; }
   double& lead(Index o) { return losses[2 * d + o]; }
+  double& largest_loss(Index o) { return losses[3 * d + o]; }
 
   /// The mixture of predictions shown, relative to their base.
   double mixed_increment(const Shown& shown, Index o) const {
@@ -159,13 +176,20 @@ struct BasicServerMixture<Real>::State {
     return (settings.total - 1.0) * shown.base[o] + level * shown.sums[o] + product;
   }
 
+  /// The variance of an error after `compared` steps, without the largest: where there is no
+  /// variance yet, nothing tells that an error is too large to be counted.
+  double noise(Index o, Index compared) {
+    const double total = std::min(base_loss(o), mix_loss(o));
+    return compared < 2 ? total : (total - largest_loss(o)) / static_cast<double>(compared - 1);
+  }
+
   /// The weight of the mixture against the base, theory (6.7). The first step is not compared: its
   /// base need not be a value of the series.
   double mixture_weight(Index o) {
     if (!settings.fallback || seen == 0) return 1.0;
-    const double noise = std::min(base_loss(o), mix_loss(o)) / static_cast<double>(seen - 1);
-    if (noise > 0.0 && std::isfinite(noise))
-      return 1.0 / (1.0 + std::exp(-lead(o) / (8.0 * noise)));
+    const double variance = noise(o, seen - 1);
+    if (variance > 0.0 && std::isfinite(variance))
+      return 1.0 / (1.0 + std::exp(-lead(o) / (8.0 * variance)));
     return lead(o) > 0.0 ? 1.0 : lead(o) < 0.0 ? 0.0 : 0.5;  // one of them has been exact
   }
 
@@ -175,20 +199,23 @@ struct BasicServerMixture<Real>::State {
       out[o] = shown.base[o] + mixture_weight(o) * mixed_increment(shown, o);
   }
 
-  /// Counts the losses of the base and of the mixture; `shift` is the target less the base.
+  /// Counts the losses of the base and of the mixture; `shift` is the target less the base. A step
+  /// that surprises even the better of them counts as one of 2 sigma.
   void compare() {
     solve();
     for (Index o = 0; o < d; ++o) {
       const double of_base = shift[o] * shift[o], miss = shift[o] - mixed_increment(staged, o);
-      const double of_mixture = miss * miss;
+      const double of_mixture = miss * miss, least = std::min(of_base, of_mixture);
       if (!std::isfinite(of_base) || !std::isfinite(of_mixture)) continue;
-      base_loss(o) += of_base;
-      mix_loss(o) += of_mixture;
-      const double count = static_cast<double>(seen);
-      const double noise = std::min(base_loss(o), mix_loss(o)) / count;
-      lead(o) += of_base - of_mixture;
-      // the mixture keeps a weight of 1 / (1 + sqrt(count + 1)): it can come back
-      if (noise > 0.0) lead(o) = std::max(lead(o), -4.0 * noise * std::log(count + 1.0));
+      const double before = noise(o, seen - 1);
+      const double by = before > 0.0 && least > 0.0 ? std::min(1.0, 4.0 * before / least) : 1.0;
+      base_loss(o) += by * of_base;
+      mix_loss(o) += by * of_mixture;
+      largest_loss(o) = std::max(largest_loss(o), by * least);
+      lead(o) += by * (of_base - of_mixture);
+      // the mixture keeps a weight of 1 / (1 + sqrt(seen + 1)): it can come back
+      const double variance = noise(o, seen), count = static_cast<double>(seen);
+      if (variance > 0.0) lead(o) = std::max(lead(o), -4.0 * variance * std::log(count + 1.0));
     }
   }
 
@@ -299,7 +326,7 @@ struct BasicServerMixture<Real>::State {
     move(memory.gram, gram.data(), gram.size());
     move(memory.row_sums, row_sums.data(), rows);
     move(memory.last, last.data(), d);
-    move(memory.losses, losses.data(), 3 * d);
+    move(memory.losses, losses.data(), 4 * d);
   }
 };
 

@@ -21,6 +21,7 @@ struct BasicPopulation<Real>::State {
   Index steps = 0, has_seen = 0;
   Overflow overflow;
   bool pending = false;
+  const unsigned char* heeded = nullptr;  // whom the mixture heeds of what was shown; null: all
 
   explicit State(PopulationSettings s);
 
@@ -34,21 +35,25 @@ struct BasicPopulation<Real>::State {
   void observe(const double* y);
   /// Shows zeros: before any y was seen nothing is known.
   void show_nothing();
-  /// Predicts n steps, at most a tile, of which all but one have their targets. Those of step t are
-  /// t d strides after the result. Without targets n is 1.
+  /// Predicts n steps, at most a tile; each begins at the target of the step before. Increments of
+  /// step t are t d strides after the result. Where the targets are not known yet, n is 1.
   const Real* show(const double* inputs, Index n, const double* targets, bool want_worst);
   /// Learns the n steps that were shown.
   void learn(const double* targets, Index n);
   /// The increments for an x that is not to be learnt; what was shown stays.
   const Real* glance(const double* x);
+  const unsigned char* glanced_heeded() const {
+    return judges(settings) ? tile_heeded.data() : nullptr;
+  }
 
   void settle() { pass.settle(lesson); }
   void settle_costs() { pass.settle_costs(lesson); }
   void mark_costs();
   std::size_t bytes() const;
 
-  /// After a memory was loaded.
+  /// After a memory was loaded; throws where it holds no moments of inputs.
   void refresh() {
+    for (const Coordinate& coordinate : inputs.learnt.coordinates) coordinate.validate();
     pending = lesson.to_records = lesson.to_costs = false;
     mark_costs();
   }
@@ -66,11 +71,16 @@ struct BasicPopulation<Real>::State {
     move(memory.shown_base, shown_base.data(), d);
     move(memory.mean_field, mean_field.data(), d);
     move(memory.costs, kept.cost.data(), layout.N);
+    move(memory.recent_loss, kept.recent_loss.data(), judges(settings) ? layout.N : 0);
     move(memory.gram, records.rows(r.gram, detail::packed_size(p)));
     move(memory.cross, records.rows(r.cross, d * p));
     move(memory.reservoir, records.rows(r.reservoir, r.features == detail::Features::echo ? p : 0));
     move(memory.increments, kept.increments(layout));
-    move(memory.standardiser, inputs.learnt);
+    auto& coordinates = inputs.learnt.coordinates;
+    move(memory.standardiser,
+         detail::agent_view(layout.dx, Coordinate::kNumbers, [&](Index k, Index j) -> double& {
+           return coordinates[static_cast<std::size_t>(j)].number(k);
+         }));
   }
 
  private:
@@ -83,6 +93,8 @@ struct BasicPopulation<Real>::State {
   Inputs inputs, glanced;
   std::vector<Real> changes;                         // (steps + 1, d), of the lesson first
   detail::Buffer<Real> tile_increment, tile_energy;  // as in Kept, of several steps
+  detail::Buffer<unsigned char> tile_heeded;
+  double largest_loss = 0.0;  // of the step shown
 
   void standardise(const double* x, Index n, const Standardiser& learnt, Inputs& into);
 };

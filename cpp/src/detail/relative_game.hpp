@@ -1,31 +1,33 @@
 #pragma once
 
-#include <vector>
+#include <algorithm>
+#include <cmath>
+
+#include "memoa/types.hpp"
 
 namespace memoa::detail {
 
-/// First stage of the scalar game relative to the base, theory (6.1).
+/// The first stage of the scalar game relative to the base, theory (6.1), in the ratios that (6.2)
+/// needs.
 struct RelativeStage {
-  double K, L, ko, km, w;
+  double price;  ///< g / K
+  double share;  ///< M / K, in (0, 1]
+  double own;    ///< 1 / (1 + l)
 };
 
-inline RelativeStage relative_game(double nu, const std::vector<double>& weights, double consensus,
+/// K and M are in units of each stage's own weight, since those weights vanish over a long horizon,
+/// and are scaled down together where they grow without bound, since only their ratio counts then.
+inline RelativeStage relative_game(double nu, Index horizon, double discount, double consensus,
                                    double effort) {
-  double l1 = 0.0, l2 = 0.0, so = 0.0, sm = 0.0;
-  RelativeStage stage{};
-  for (auto weight = weights.rbegin(); weight != weights.rend(); ++weight) {
-    const double w = *weight;
-    stage = {l1 + w * (1.0 + consensus), l2 - w * consensus, so - w, sm, w};
-    // no energy, no response, also where a discount has left no price of effort
-    const double F = nu > 0.0 ? nu / (stage.K * nu + w * effort) : 0.0, W = 1.0 - stage.K * F;
-    const double joint = 1.0 + F * stage.L;
-    const double map = W / joint, shift = -F * (stage.ko + stage.km) / joint;
-    l1 = W * stage.K;
-    l2 = W * stage.L * map;
-    so = W * stage.ko;
-    sm = W * (stage.L * shift + stage.km);
+  constexpr double kMost = 1e140;
+  const double grows = std::exp(std::min(discount, 300.0));  // the next stage's weight in this one's
+  double K = 0.0, M = 0.0;
+  for (Index t = 0; t < horizon; ++t) {
+    K = (1.0 + consensus) + grows * (K / (K * (nu / effort) + 1.0));
+    M = 1.0 + grows * (M / (M * (nu / effort) + 1.0));
+    if (K > kMost) M *= kMost / K, K = kMost;
   }
-  return stage;
+  return {effort / K, M / K, 1.0 / (1.0 + consensus)};
 }
 
 }  // namespace memoa::detail

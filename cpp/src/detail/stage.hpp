@@ -131,6 +131,12 @@ struct PolicyStage {
     multiply<false>(factor, -1.0 * affine, offset);
   }
 
+  void require_finite(Index t) const {
+    if (!all_finite(gain) || !all_finite(mean_gain) || !all_finite(offset) ||
+        !all_finite(mean_map) || !all_finite(mean_shift))
+      fail(t, "the policy overflowed");
+  }
+
  private:
   PolicyStage(Policy& policy, Index t, Index d, Index p, Index m)
       : gain(policy.gain.data() + t * p * d, p, d),

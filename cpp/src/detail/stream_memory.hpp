@@ -14,9 +14,6 @@ constexpr Index kBlock = Index{1} << 14;  // numbers on their way
 /// The numbers alone; arrays stay where they are.
 struct SaveNumbers {
   void operator()(Index& field, const Index& place) const { field = place; }
-  void operator()(Standardiser& field, const Standardiser& place) const {
-    field.steps = place.steps;
-  }
   template <class... Place>
   void operator()(std::vector<double>&, const Place&...) const {}
 };
@@ -26,9 +23,6 @@ class ListTypes {
  public:
   explicit ListTypes(std::vector<const char*>& types) : types_(types) {}
   void operator()(const Index&, const Index&) const {}
-  void operator()(const Standardiser&, const Standardiser&) const {
-    types_.insert(types_.end(), 2, "<f8");
-  }
   template <class Number>
   void operator()(const std::vector<double>&, const Number*, Index) const {
     types_.push_back(sizeof(Number) == 4 ? "<f4" : "<f8");
@@ -46,10 +40,6 @@ class SaveArrays {
  public:
   explicit SaveArrays(StateWriter& writer) : writer_(writer) {}
   void operator()(const Index&, const Index&) const {}
-  void operator()(const Standardiser&, const Standardiser& place) const {
-    writer_.write(place.mean.data(), place.mean.size());
-    writer_.write(place.squares.data(), place.squares.size());
-  }
   template <class Number>
   void operator()(const std::vector<double>&, const Number* place, Index size) const {
     std::vector<double> block;
@@ -80,13 +70,6 @@ class LoadArrays {
   LoadArrays(StateReader& reader, const OpenNext& open_next)
       : reader_(reader), open_next_(open_next) {}
   void operator()(const Index& field, Index& place) const { place = field; }
-  void operator()(const Standardiser& field, Standardiser& place) const {
-    place.steps = field.steps;
-    for (auto* values : {&place.mean, &place.squares}) {
-      open_next_();
-      reader_.read(values->data(), values->size());
-    }
-  }
   template <class Number>
   void operator()(const std::vector<double>&, Number* place, Index size) const {
     open_next_();
