@@ -8,6 +8,7 @@
 #include "memoa/moments.hpp"
 #include "memoa/nplayer.hpp"
 #include "memoa/population.hpp"
+#include "memoa/room.hpp"
 #include "memoa/run.hpp"
 #include "memoa/saved.hpp"
 #include "memoa/simulation.hpp"
