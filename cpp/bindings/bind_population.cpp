@@ -59,6 +59,14 @@ EncoderHandle random_features(Index n_features, const std::string& activation, d
   return {encoder};
 }
 
+Aggregate aggregate_of(const std::string& name) {
+  if (name == "mean") return Aggregate::mean;
+  if (name == "trimmed") return Aggregate::trimmed;
+  if (name == "clip") return Aggregate::clip;
+  throw std::invalid_argument("aggregate is '" + name +
+                              "'; expected 'mean', 'trimmed' or 'clip'");
+}
+
 /// Expected shape of one step's input.
 Shape input_shape(const PopulationSettings& s) {
   if (std::holds_alternative<Precomputed>(s.encoder)) return {s.n_agents, n_features(s.encoder)};
@@ -68,8 +76,9 @@ Shape input_shape(const PopulationSettings& s) {
 PopulationSettings make_settings(Index n_agents, const EncoderHandle& handle, bool greedy,
                                  double consensus, double effort, Index horizon, double discount,
                                  const std::vector<double>& forgetting,
-                                 const std::vector<double>& ridge, int n_threads, Index n_inputs,
-                                 Index n_outputs, std::uint64_t seed) {
+                                 const std::vector<double>& ridge, const std::string& aggregate,
+                                 int n_threads, Index n_inputs, Index n_outputs,
+                                 std::uint64_t seed) {
   PopulationSettings s;
   s.n_agents = n_agents;
   s.n_inputs = n_inputs;
@@ -82,6 +91,7 @@ PopulationSettings make_settings(Index n_agents, const EncoderHandle& handle, bo
   s.discount = discount;
   s.forgetting = forgetting;
   s.ridge = ridge;
+  s.aggregate = aggregate_of(aggregate);
   s.seed = seed;
   s.n_threads = n_threads;
   validate(s);
@@ -233,8 +243,8 @@ void bind_population(py::module_& module) {
   py::class_<PopulationSettings>(module, "PopulationSettings")
       .def(py::init(&make_settings), py::kw_only(), arg("n_agents"), arg("encoder"), arg("greedy"),
            arg("consensus"), arg("effort"), arg("horizon"), arg("discount"), arg("forgetting"),
-           arg("ridge"), arg("n_threads"), arg("n_inputs") = 1, arg("n_outputs") = 1,
-           arg("seed") = 0)
+           arg("ridge"), arg("aggregate"), arg("n_threads"), arg("n_inputs") = 1,
+           arg("n_outputs") = 1, arg("seed") = 0)
       .def_readonly("n_agents", &PopulationSettings::n_agents)
       .def_readonly("n_threads", &PopulationSettings::n_threads);
 

@@ -74,6 +74,10 @@ void validate(const PopulationSettings& s) {
                                 std::to_string(types) + " types that forgetting has");
 }
 
+bool judges(const PopulationSettings& s) {
+  return s.aggregate != Aggregate::mean && s.n_agents >= 16;
+}
+
 template <class Real>
 BasicPopulation<Real>::BasicPopulation(PopulationSettings settings) {
   validate(settings);

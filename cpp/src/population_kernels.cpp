@@ -85,6 +85,45 @@ void charge(const Real* increment, Size padded, const Real* change, Size d, doub
   }
 }
 
+template <class Real>
+void census(const Census<Real>& q, const Response<Real>& r, const Real* forecast,
+            const Real* energy, const double* recent_loss, unsigned char* heeded, Size first, Size last,
+            double* sums) {
+  for (Size o = 0; o < r.d; ++o) {
+    Real totals[kCensusSums][kLanes<Real>] = {};
+    for (Size i = first; i < last; i += kLanes<Real>)
+      for (Size l = 0; l < kLanes<Real>; ++l) {
+        const Size agent = i + l;
+        const Real c = forecast[o * r.padded + agent], e = energy[agent];
+        const Real away = c < q.centre[o] ? q.centre[o] - c : c - q.centre[o];
+        const bool is_heeded =
+            agent < r.n_agents && recent_loss[agent] <= q.worst && away <= q.range[o];
+        const bool counts = is_heeded && c >= q.low[o] && c <= q.high[o];
+        const Real s = strength(r, e);
+        heeded[o * r.padded + agent] = is_heeded ? 1 : 0;
+        totals[0][l] += counts ? c : Real(0);
+        totals[1][l] += counts ? s * c : Real(0);
+        totals[2][l] += counts ? s : Real(0);
+        totals[3][l] += counts ? rest(r, e, agent) : Real(0);
+        totals[4][l] += counts ? Real(1) : Real(0);
+      }
+    for (Size j = 0; j < kCensusSums; ++j) sums[o * kCensusSums + j] = add_lanes(totals[j]);
+  }
+}
+
+template <class Real>
+void remember(const Real* forecast, Size padded, const Real* change, Size d, double forgetting,
+              double largest, double* recent_loss, Size first, Size last) {
+  for (Size i = first; i < last; ++i) {
+    double loss = 0.0;
+    for (Size o = 0; o < d; ++o) {
+      const Real miss = change[o] - forecast[o * padded + i];
+      loss += static_cast<double>(miss) * static_cast<double>(miss);
+    }
+    recent_loss[i] = forgetting * recent_loss[i] + (loss < largest ? loss : largest);
+  }
+}
+
 // -------------------------------------------------------------------- rows of the mixture's window
 
 constexpr Size kPartialSums = 16;  // fixes the order of additions, whatever the vectors
@@ -132,6 +171,8 @@ constexpr Kernels<Real> make() {
   made.respond = respond<Real>;
   made.act = act<Real>;
   made.charge = charge<Real>;
+  made.census = census<Real>;
+  made.remember = remember<Real>;
   made.dot = dot<Real>;
   made.sum = sum<Real>;
   made.worst = worst;

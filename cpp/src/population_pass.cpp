@@ -13,17 +13,20 @@ Pass<Real>::Pass(const PopulationSettings& settings, const Layout<Real>& layout,
       layout_(layout),
       records_(records),
       kept_(kept),
-      kernels_(detail::kernels<Real>()) {
+      kernels_(detail::kernels<Real>()),
+      judges_(judges(settings)),
+      crowd_(settings, layout) {
+  const Index sums = std::max(layout.d + 2, kCensusSums * layout.d);
   const Index d = layout.d;
   const auto resize = [](auto& values, Index size) {
     values.resize(static_cast<std::size_t>(size));
   };
   for (int thread = 0; thread < layout.n_threads; ++thread)
     work_.emplace_back(kernels_.work_size(layout.record));
-  resize(partial_, layout.chunks * kTile * (d + 2));
+  resize(partial_, layout.chunks * kTile * sums);
   resize(worst_, layout.chunks * kTile);
   resize(overflowed_, layout.chunks * kTile);
-  resize(sums_, d + 2);
+  resize(sums_, sums);
   resize(means_, kTile * (d + 1));
   resize(mean_, kTile * d);
   resize(pull_, kTile * d);
@@ -48,8 +51,13 @@ void Pass<Real>::run(const Window<Real>& w, Lesson<Real>& lesson) {
   layout_.on_threads(step_work() * static_cast<double>(w.steps), [&](const Worker& worker) {
     worker.chunks(layout_.chunks, [&](Index chunk) { forecast(w, lesson, chunk, worker.thread); });
     worker.alone([&] { find_responses(w); });
-    if (!greedy()) {
-      worker.chunks(layout_.chunks, [&](Index chunk) { respond(w, chunk); });
+    if (judges_ || !greedy()) {
+      worker.chunks(layout_.chunks, [&](Index chunk) {
+        if (judges_)
+          take_census(w, chunk);
+        else
+          respond(w, chunk);
+      });
       worker.alone([&] { find_mean_fields(w); });
     }
     worker.chunks(layout_.chunks, [&](Index chunk) { act(w, chunk); });
@@ -81,6 +89,10 @@ template <class Real>
 void Pass<Real>::charge(const Lesson<Real>& lesson, Index first, Index last) {
   kernels_.charge(kept_.increment.data(), layout_.padded, lesson.change.data(), layout_.d,
                   kept_.cost.data(), first, last);
+  if (judges_)
+    kernels_.remember(kept_.forecast.data(), layout_.padded, lesson.change.data(), layout_.d,
+                      Crowd<Real>::kForgetting, lesson.largest_loss, kept_.recent_loss.data(),
+                      first, last);
 }
 
 /// Theory section 6, steps 1 and 2, for the chunk's agents.
@@ -125,15 +137,36 @@ void Pass<Real>::add_partials(Index step, Index width) {
       sums_[j] += partial_[(chunk * steps_ + step) * width + j];
 }
 
-/// Theory (6.1) from the means of the forecasts and of |z|^2, for every step.
+/// The sum of a sum over the chunks, none of which may be above `largest` per agent.
+template <class Real>
+double Pass<Real>::sum_up_to(double largest, Index step, Index which, Index width) const {
+  double sum = 0.0;
+  for (Index chunk = 0; chunk < layout_.chunks; ++chunk) {
+    const Index first = chunk * kChunkAgents, agents = std::min(kChunkAgents, layout_.N - first);
+    sum += std::min(partial_[(chunk * steps_ + step) * width + which],
+                    largest * static_cast<double>(agents));
+  }
+  return sum;
+}
+
+/// Whom each step heeds, and theory (6.1) from the means of the forecasts and of |z|^2.
 template <class Real>
 void Pass<Real>::find_responses(const Window<Real>& w) {
   const Index d = layout_.d;
   const double count = static_cast<double>(layout_.N);
+  if (judges_) crowd_.begin(kept_.recent_loss.data());
   for (Index step = 0; step < w.steps; ++step) {
     add_partials(step, d + 1);
+    if (judges_) {
+      crowd_.look(step, w.learnt + step, w.shown + step * d * layout_.padded,
+                  w.energy + step * layout_.padded, w.next ? w.next + step * d : nullptr);
+      sums_[d] = sum_up_to(crowd_.largest_energy(step), step, d, d + 1);
+    }
     double* means = &means_[step * (d + 1)];
     for (Index j = 0; j <= d; ++j) means[j] = sums_[j] / count;
+    responses_[step].n_agents = layout_.N;
+    responses_[step].d = d;
+    responses_[step].padded = layout_.padded;
     if (greedy()) {
       std::copy_n(means, d, &mean_[step * d]);
       continue;
@@ -142,9 +175,6 @@ void Pass<Real>::find_responses(const Window<Real>& w) {
         relative_game(means[d], settings_.horizon, settings_.discount, settings_.consensus,
                       settings_.effort);
     Response<Real>& r = responses_[step];
-    r.n_agents = layout_.N;
-    r.d = d;
-    r.padded = layout_.padded;
     r.price = static_cast<Real>(std::min(g.price, 1e30));  // far above any energy, and a float
     r.share = static_cast<Real>(g.share);
     r.own = static_cast<Real>(g.own);
@@ -162,17 +192,43 @@ void Pass<Real>::respond(const Window<Real>& w, Index chunk) {
   });
 }
 
+/// Theory (6.9) and (6.10): the sums over the agents that count, and who is heeded.
+template <class Real>
+void Pass<Real>::take_census(const Window<Real>& w, Index chunk) {
+  const Index d = layout_.d, padded = layout_.padded, width = kCensusSums * d;
+  double* recent_loss = kept_.recent_loss.data();
+  layout_.of_chunk(chunk, [&](Index first, Index last) {
+    for (Index step = 0; step < w.steps; ++step) {
+      const Census<Real>& census = crowd_.census(step);
+      const Real* forecast = w.shown + step * d * padded;
+      kernels_.census(census, responses_[step], forecast, w.energy + step * padded, recent_loss,
+                      w.heeded + step * d * padded, first, last,
+                      &partial_[(chunk * w.steps + step) * width]);
+      if (w.next != nullptr)
+        kernels_.remember(forecast, padded, w.next + step * d, d, Crowd<Real>::kForgetting,
+                          census.largest, recent_loss, first, last);
+      for (Index o = 0; o < d && w.next == nullptr && w.keep_last; ++o)
+        std::copy(forecast + o * padded + first, forecast + o * padded + last,
+                  kept_.forecast.data() + o * padded + first);
+    }
+  });
+}
+
 /// The mean field of theory (6.2) from the sums over agents, for every step.
 template <class Real>
 void Pass<Real>::find_mean_fields(const Window<Real>& w) {
   const Index d = layout_.d;
   for (Index step = 0; step < w.steps; ++step) {
     const RelativeStage& g = games_[step];
-    add_partials(step, d + 2);
+    add_partials(step, judges_ ? kCensusSums * d : d + 2);
     for (Index o = 0; o < d; ++o) {
-      const double toward_mean = (g.share - g.own) * means_[step * (d + 1) + o];
-      const double m = (g.own * sums_[o] + toward_mean * sums_[d]) / sums_[d + 1];
-      mean_[step * d + o] = m;
+      const double* counted = &sums_[kCensusSums * o];
+      const double cbar = judges_ ? counted[0] / counted[4] : means_[step * (d + 1) + o];
+      double& m = mean_[step * d + o] = cbar;
+      if (greedy()) continue;
+      const double toward_mean = (g.share - g.own) * cbar;
+      m = judges_ ? (g.own * counted[1] + toward_mean * counted[2]) / counted[3]
+                  : (g.own * sums_[o] + toward_mean * sums_[d]) / sums_[d + 1];
       pull_[step * d + o] = static_cast<Real>((1.0 - g.share) * m + toward_mean);
     }
   }

@@ -11,7 +11,7 @@ BasicPopulation<Real>::State::State(PopulationSettings s)
     : settings(std::move(s)),
       layout(settings),
       records(settings, layout),
-      kept(layout),
+      kept(layout, judges(settings)),
       pass(settings, layout, records, kept) {
   const Index d = layout.d, dx = layout.dx;
   const auto resize = [](auto& values, Index size) {
@@ -35,6 +35,7 @@ BasicPopulation<Real>::State::State(PopulationSettings s)
     for (Index o = 0; o < d; ++o)
       std::fill_n(kept.increment.data() + o * layout.padded + first, last - first, Real(0));
     std::fill_n(kept.energy.data() + first, last - first, Real(0));
+    if (judges(settings)) std::fill_n(kept.recent_loss.data() + first, last - first, 0.0);
     std::fill_n(kept.cost.data() + first, last - first, 0.0);
   });
 }
@@ -87,9 +88,12 @@ void BasicPopulation<Real>::State::standardise(const double* x, Index n, const S
 template <class Real>
 void BasicPopulation<Real>::State::reserve(Index n) {
   if (tile_energy.size() >= n * layout.padded) return;
-  detail::Buffer<Real> increments(n * layout.d * layout.padded), energies(n * layout.padded);
+  const Index numbers = n * layout.d * layout.padded;  // all the room before any of it is taken
+  detail::Buffer<Real> increments(numbers), energies(n * layout.padded);
+  detail::Buffer<unsigned char> heeded(judges(settings) ? numbers : 0);
   tile_increment = std::move(increments);
   tile_energy = std::move(energies);
+  tile_heeded = std::move(heeded);
 }
 
 template <class Real>
@@ -112,8 +116,12 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
   window.next = targets != nullptr ? changes.data() + d : nullptr;
   window.shown = n > 1 ? tile_increment.data() : kept.increment.data();
   window.energy = n > 1 ? tile_energy.data() : kept.energy.data();
+  window.heeded = n > 1 ? tile_heeded.data() : kept.heeded.data();
+  window.learnt = steps;
   window.want_worst = want_worst;
   pass.run(window, lesson);
+  heeded = judges(settings) ? window.heeded : nullptr;
+  largest_loss = pass.largest_loss(n - 1);
 
   std::copy_n(before(n - 1), d, shown_base.begin());
   for (Index o = 0; o < d; ++o) mean_field[o] = shown_base[o] + pass.mean(n - 1)[o];
@@ -129,6 +137,7 @@ void BasicPopulation<Real>::State::learn(const double* targets, Index n) {
   const double* y = targets + (n - 1) * d;
   for (Index o = 0; o < d; ++o) lesson.change[o] = static_cast<Real>(y[o] - shown_base[o]);
   std::copy_n(inputs.rows.begin() + (n - 1) * layout.dx, layout.dx, lesson.x.begin());
+  lesson.largest_loss = largest_loss;
   lesson.to_records = true;
   inputs.learnt = inputs.counted;
   std::copy_n(y, d, base.begin());
@@ -147,6 +156,8 @@ const Real* BasicPopulation<Real>::State::glance(const double* x) {
   window.change = lesson.change.data();
   window.shown = tile_increment.data();
   window.energy = tile_energy.data();
+  window.heeded = tile_heeded.data();
+  window.learnt = steps;
   window.keep_last = false;
   pass.run(window, lesson);
   return window.shown;
@@ -173,7 +184,8 @@ std::size_t BasicPopulation<Real>::State::bytes() const {
     return static_cast<std::size_t>(buffer.size()) * sizeof(*buffer.data());
   };
   return records.bytes() + of(kept.increment) + of(kept.energy) + of(kept.cost) + of(kept.at_mark) +
-         of(tile_increment) + of(tile_energy) + pass.bytes();
+         of(kept.forecast) + of(kept.recent_loss) + of(kept.heeded) + of(tile_increment) +
+         of(tile_energy) + of(tile_heeded) + pass.bytes();
 }
 
 template struct BasicPopulation<double>::State;

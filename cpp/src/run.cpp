@@ -84,7 +84,8 @@ class Runner {
       const Index t = first + step;
       const double* before = step == 0 ? base_.data() : y_.data() + (step - 1) * d_;
       const Real* shown = increments + step * d_ * stride;
-      server_.stage(shown, stride, before);
+      server_.stage(shown, stride, before, {state_.heeded ? state_.heeded + step * d_ * stride : nullptr,
+                     state_.pass.mean(step)});
       server_.mixed(server_.staged, output_.predictions + t * d_);
       server_.settle(y_.data() + step * d_);
       for (Index o = 0; o < d_ && output_.mean_field; ++o)
@@ -113,11 +114,15 @@ void predict(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixtur
              double* forecast) {
   require_same_sizes(population, mixture);
   population.predict(x);
-  if (population.has_seen())
-    mixture.predict_increments(population.increments(), population.stride(), population.base(),
-                               forecast);
-  else
+  if (!population.has_seen()) {
     std::fill_n(forecast, mixture.n_outputs(), 0.0);
+    return;
+  }
+  auto& state = Inside::of(population);
+  auto& server = Inside::of(mixture);
+  server.stage(population.increments(), population.stride(), population.base(),
+               {state.heeded, state.pass.mean(0)});
+  server.mixed(server.staged, forecast);
 }
 
 template <class Real>
@@ -142,9 +147,11 @@ void predict_rows(const BasicPopulation<Real>& population, const BasicServerMixt
     std::fill_n(forecasts, n_rows * d, 0.0);
     return;
   }
-  for (Index t = 0; t < n_rows; ++t)
-    server.glance(state.glance(inputs + t * state.width()), state.layout.padded, state.base.data(),
-                  forecasts + t * d);
+  for (Index t = 0; t < n_rows; ++t) {
+    const Real* increments = state.glance(inputs + t * state.width());
+    server.glance(increments, state.layout.padded, state.base.data(),
+                  {state.glanced_heeded(), state.pass.mean(0)}, forecasts + t * d);
+  }
 }
 
 template <class Real>

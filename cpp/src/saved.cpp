@@ -1,5 +1,6 @@
 #include "memoa/saved.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "detail/memory.hpp"
@@ -18,7 +19,8 @@ using detail::StateArray;
 using detail::StateReader;
 using detail::StateWriter;
 
-constexpr std::array kActivations = {"relu", "tanh", "cos"};  // in the order of Activation
+constexpr std::array kActivations = {"relu", "tanh", "cos"};     // in the order of Activation
+constexpr std::array kAggregates = {"mean", "trimmed", "clip"};  // in the order of Aggregate
 constexpr std::int64_t kMostThreads = 1'000'000;
 
 // ------------------------------------------------- settings: one list to write and to read them
@@ -109,6 +111,14 @@ std::string encoder_text(const Encoder& encoder) {
   return members.object();
 }
 
+/// Where a word stands in its list.
+template <class Words>
+std::size_t place_of(const Words& words, const std::string& word, const char* name) {
+  const auto found = std::find(words.begin(), words.end(), word);
+  if (found == words.end()) throw std::invalid_argument(std::string(name) + " is unknown");
+  return static_cast<std::size_t>(found - words.begin());
+}
+
 Encoder read_encoder(const Json& json) {
   const auto read = reader_of(json);
   std::string type = json.at("type").as_string("type");
@@ -126,13 +136,9 @@ Encoder read_encoder(const Json& json) {
   RandomFeatures random;
   random.n_features = n_features;
   read("scale", random.scale);
-  const std::string& activation = json.at("activation").as_string("activation");
-  for (std::size_t k = 0; k < kActivations.size(); ++k)
-    if (activation == kActivations[k]) {
-      random.activation = static_cast<Activation>(k);
-      return random;
-    }
-  throw std::invalid_argument("activation is unknown");
+  random.activation = static_cast<Activation>(
+      place_of(kActivations, json.at("activation").as_string("activation"), "activation"));
+  return random;
 }
 
 std::string settings_text(const PopulationSettings& s, const char* dtype) {
@@ -140,6 +146,7 @@ std::string settings_text(const PopulationSettings& s, const char* dtype) {
   members("dtype", json_text(std::string(dtype)));
   visit_settings(s, members.visit());
   members("policy", s.policy == PolicyKind::greedy ? "\"greedy\"" : "\"memoa\"");
+  members("aggregate", json_text(std::string(kAggregates[static_cast<std::size_t>(s.aggregate)])));
   members("encoder", encoder_text(s.encoder));
   members("n_threads", std::to_string(s.n_threads));
   return members.object();
@@ -151,6 +158,8 @@ PopulationSettings read_settings(const Json& json, int n_threads) {
   const std::string& policy = json.at("policy").as_string("policy");
   if (policy != "memoa" && policy != "greedy") throw std::invalid_argument("policy is unknown");
   s.policy = policy == "greedy" ? PolicyKind::greedy : PolicyKind::memoa;
+  s.aggregate = static_cast<Aggregate>(
+      place_of(kAggregates, json.at("aggregate").as_string("aggregate"), "aggregate"));
   s.encoder = read_encoder(json.at("encoder"));
   const auto saved = json.at("n_threads").as_integer("n_threads", 0, kMostThreads);
   s.n_threads = n_threads < 0 ? static_cast<int>(saved) : n_threads;
@@ -245,9 +254,9 @@ void require_arrays(const StateReader& reader, const PopulationSettings& s, cons
 template <class Real>
 SavedEngines<Real> read_engines(StateReader& reader, const PopulationSettings& settings,
                                 const Mixture& mixture) {
-  SavedEngines<Real> engines{BasicPopulation<Real>(settings),
-                             BasicServerMixture<Real>(settings.n_agents, settings.n_outputs,
-                                                      mixture, settings.n_threads)};
+  SavedEngines<Real> engines{
+      BasicPopulation<Real>(settings),
+      BasicServerMixture<Real>(settings.n_agents, settings.n_outputs, mixture, settings.n_threads)};
   const Json& numbers = reader.header().at("numbers");
   fill(engines.population, "population.", numbers, reader);
   fill(engines.mixture, "mixture.", numbers, reader);
@@ -335,8 +344,8 @@ Saved load(const std::string& path, int n_threads) {
   return detail::read_saved(reader, n_threads);
 }
 
-#define MEMOA_INSTANTIATE(Real)                                                  \
-  template void save(const std::string&, const BasicPopulation<Real>&,           \
+#define MEMOA_INSTANTIATE(Real)                                                   \
+  template void save(const std::string&, const BasicPopulation<Real>&,            \
                      const BasicServerMixture<Real>&, const std::vector<double>&, \
                      const std::string&);
 MEMOA_INSTANTIATE(double)

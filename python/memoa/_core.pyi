@@ -139,6 +139,7 @@ class PopulationSettings:
         discount: float,
         forgetting: Sequence[float],
         ridge: Sequence[float],
+        aggregate: str,
         n_threads: int,
         n_inputs: int = 1,
         n_outputs: int = 1,

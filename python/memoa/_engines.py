@@ -40,6 +40,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
         "horizon": as_int("horizon", params["horizon"], 1),
         "forgetting": as_numbers("forgetting", params["forgetting"]),
         "ridge": as_numbers("ridge", params["ridge"]),
+        "aggregate": as_choice("aggregate", params["aggregate"], ("mean", "trimmed", "clip")),
         "n_threads": 0 if threads is None else as_int("n_threads", threads, 1, below=2**31),
     }
     _core.PopulationSettings(encoder=params["encoder"]._to_core(), **settings)

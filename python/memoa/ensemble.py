@@ -51,6 +51,13 @@ class OnlineEnsemble(Online):
     ridge : float or sequence of float
         Penalty > 0 of an agent's regression, for all agents or per type. Where forgetting is a
         sequence as well, the two are of the same length.
+    aggregate : {"mean", "trimmed", "clip"}
+        How the agents' mean field is formed, theory (6.9) and (6.10). "mean": of all agents.
+        "clip": of those whose forecast lies within five robust deviations of the crowd's median
+        and whose recent squared errors are at most four times the usual; the server takes the
+        others to have said the mean field. An agent that lies or fails then harms neither the
+        others nor the server. "trimmed": the same, and a fifth of the agents at either end is left
+        out of the mean field. Fewer than 16 agents are no crowd: all of them count.
     mixture : Mixture
         How the server weighs the agents.
     dtype : {"float64", "float32"}
@@ -109,6 +116,7 @@ class OnlineEnsemble(Online):
         discount: float = 0.0,
         forgetting: float | Sequence[float] = (0.97, 0.99, 0.998),
         ridge: float | Sequence[float] = 0.1,
+        aggregate: Literal["mean", "trimmed", "clip"] = "clip",
         mixture: Mixture = Mixture(),  # noqa: B008 - an immutable value
         dtype: Literal["float64", "float32"] = "float64",
         n_threads: int | None = None,
@@ -123,6 +131,7 @@ class OnlineEnsemble(Online):
         self.discount = discount
         self.forgetting = forgetting
         self.ridge = ridge
+        self.aggregate = aggregate
         self.mixture = mixture
         self.dtype = dtype
         self.n_threads = n_threads

@@ -84,6 +84,7 @@ TEST_CASE("a forecast that waits for its y is there again, and a file holds the 
   auto& loaded = std::get<SavedEngines<double>>(saved.engines);
   CHECK(saved.pending == pending);
   CHECK(contains(saved.header, "\"note\": {\"a\": 1}"));
+  engines.population.mark_costs();  // as loading does
   CHECK(see(loaded.population) == see(engines.population));
   save(again.path, loaded.population, loaded.mixture, pending, "{\"a\": 1}");
   const std::string first = contents(file.path), second = contents(again.path);
@@ -131,7 +132,7 @@ TEST_CASE("counters beyond what can be counted are refused") {
     mixture.steps = steps;
     CHECK(contains(refusal([&] { e.mixture.restore(mixture); }), "memory.steps is"));
   }
-  for (const Index newest : {Index{-100}, Index{-1}, Index{0}, Index{10}}) {
+  for (const Index newest : {Index{-100}, Index{-1}, Index{1}, Index{10}}) {
     auto mixture = e.mixture.memory();
     mixture.newest = newest;
     CHECK(contains(refusal([&] { e.mixture.restore(mixture); }), "memory.newest is"));

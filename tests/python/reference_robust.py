@@ -142,7 +142,7 @@ class Crowd:
     Every agent is of the jury, as where there are at most 256 of them.
     """
 
-    LEAST, FORGETTING, WORSE, LARGEST, RANGE, CUT = 8, 0.99, 4.0, 100.0, 5.0, 0.2
+    LEAST, FORGETTING, WORSE, LARGEST, RANGE, CUT = 16, 0.99, 4.0, 100.0, 5.0, 0.2
 
     def __init__(self, n_agents, aggregate):
         self.aggregate = aggregate if n_agents >= self.LEAST else "mean"

@@ -13,6 +13,10 @@ struct Inside;
 /// greedy: every agent plays its local forecast. memoa: the mean-field Nash policy, theory (6.2).
 enum class PolicyKind { memoa, greedy };
 
+/// Averages over agents, theory section 6, step 3. mean: of all. clip: of those in the crowd's range
+/// and whose recent loss is not far above the usual; the mixture heeds no others. trimmed: of the middle of these.
+enum class Aggregate { mean, trimmed, clip };
+
 struct PopulationSettings {
   Index n_agents = 64;
   Index n_inputs = 1;   ///< dx; not used by Precomputed
@@ -26,12 +30,16 @@ struct PopulationSettings {
   /// One value for all agents or one per type, of as many types; agent i is of type i mod K.
   std::vector<double> forgetting = {0.97, 0.99, 0.998};  ///< lambda in (0, 1]
   std::vector<double> ridge = {0.1};                     ///< > 0
+  Aggregate aggregate = Aggregate::clip;
   std::uint64_t seed = 0;
   int n_threads = 0;  ///< 0: all that the process may use
 };
 
 /// Throws std::invalid_argument that names the setting at fault.
 void validate(const PopulationSettings& settings);
+
+/// Is anybody left out? Fewer than 16 agents are no crowd: their averages are means.
+bool judges(const PopulationSettings& settings);
 
 /// All that was learnt, independent of the layout in memory. The encoders' weights are not part
 /// of it: they follow from the seed.
@@ -42,6 +50,7 @@ struct PopulationMemory {
   std::vector<double> shown_base;  ///< (d), the base of the last predictions
   std::vector<double> mean_field;  ///< (d)
   std::vector<double> costs;       ///< (N)
+  std::vector<double> recent_loss; ///< (N), where the crowd judges
   std::vector<double> gram;        ///< (N, p (p+1)/2), packed lower triangle of H
   std::vector<double> cross;       ///< (N, d, p), q
   std::vector<double> reservoir;   ///< (N, p), EchoState only
@@ -126,6 +135,7 @@ void visit_fields(Memory& memory, const BasicPopulation<Real>& population, const
   visit("shown_base", memory.shown_base, Shape{d});
   visit("mean_field", memory.mean_field, Shape{d});
   visit("costs", memory.costs, Shape{N});
+  visit("recent_loss", memory.recent_loss, Shape{judges(s) ? N : 0});
   visit("gram", memory.gram, Shape{N, p * (p + 1) / 2});
   visit("cross", memory.cross, Shape{N, d, p});
   visit("reservoir", memory.reservoir, Shape{echo ? N : 0, p});

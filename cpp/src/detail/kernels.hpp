@@ -82,6 +82,18 @@ struct Response {
   const Real* pull = nullptr;  // (d), (1 - share) m+ + (share - own) cbar
 };
 
+/// Whom the averages of one step count and the mixture heeds, theory (6.9) and (6.10).
+template <class Real>
+struct Census {
+  double worst = 0.0;                              // an agent of a larger recent loss is set aside
+  double largest = 0.0;                            // what an error adds to it at most
+  const Real *centre = nullptr, *range = nullptr;  // (d): heeded where |c - centre| <= range,
+  const Real *low = nullptr, *high = nullptr;      // (d): and counted where low <= c <= high
+};
+
+/// What a census adds up in every output: over the counted agents c, s c, s, 1 - (1 - share) s, 1.
+constexpr Size kCensusSums = 5;
+
 template <class Real>
 struct Kernels {
   Size (*work_size)(const Record&);
@@ -96,6 +108,13 @@ struct Kernels {
   /// cost += |change - increment|^2 over agents [first, last).
   void (*charge)(const Real* increment, Size padded, const Real* change, Size d, double* cost,
                  Size first, Size last);
+  /// sums (d, kCensusSums) over agents [first, last); heeded (d, padded) is 1 or 0.
+  void (*census)(const Census<Real>&, const Response<Real>&, const Real* forecast,
+                 const Real* energy, const double* recent_loss, unsigned char* heeded, Size first,
+                 Size last, double* sums);
+  /// recent_loss = forgetting recent_loss + min(|change - forecast|^2, largest) over agents [first, last).
+  void (*remember)(const Real* forecast, Size padded, const Real* change, Size d, double forgetting,
+                   double largest, double* recent_loss, Size first, Size last);
   /// Sum of a b, and of a, over n numbers in one row.
   double (*dot)(const Real* a, const Real* b, Size n);
   double (*sum)(const Real* a, Size n);

@@ -37,7 +37,13 @@ struct BasicServerMixture<Real>::State {
     Eigen::VectorXd sums;      // increments 1, (d)
   };
   Shown staged, glanced;                   // to be settled; of a forecast that leaves no trace
-  detail::Buffer<Real> staged_increments;  // (d, N)
+  /// Whom to heed, 1 or 0 at o stride + agent, and the increments (d) that the others are taken to
+  /// have said. A null pointer: everybody.
+  struct Heeded {
+    const unsigned char* mask = nullptr;
+    const double* instead = nullptr;
+  };
+  detail::Buffer<Real> staged_increments, glanced_increments;  // (d, N); the latter once needed
   bool is_staged = false;
   // the dual solution: u = level 1 + E' dual
   bool solved = false;
@@ -95,20 +101,27 @@ struct BasicServerMixture<Real>::State {
   }
 
   /// The one pass over the window: products of the increments with every row of it. They are copied
-  /// on the way where `keep` is not null.
-  void measure(const Real* increments, Index stride, const double* base, Shown& shown, Real* keep) {
+  /// on the way.
+  void measure(const Real* increments, Index stride, const double* base, const Heeded& heeded,
+               Shown& shown, Real* copy) {
     const Index n = filled();
     std::copy(base, base + d, shown.base.begin());
     scratch.resize(static_cast<std::size_t>((rows + 1) * d));
     reduce((n + 1) * d, scratch.data(), [&](Index first, Index count, double* sums) {
       for (Index o = 0; o < d; ++o) {
         const Real* from = increments + o * stride + first;
-        if (keep != nullptr) std::copy(from, from + count, keep + o * N + first);
-        sums[n * d + o] = kernels.sum(from, count);
+        Real* to = copy + o * N + first;
+        std::copy(from, from + count, to);
+        if (heeded.mask != nullptr) {
+          const unsigned char* mask = heeded.mask + o * stride + first;
+          const Real instead = static_cast<Real>(heeded.instead[o]);
+          for (Index i = 0; i < count; ++i) to[i] = mask[i] ? to[i] : instead;
+        }
+        sums[n * d + o] = kernels.sum(to, count);
       }
       for (Index r = 0; r < n; ++r)
         for (Index o = 0; o < d; ++o)
-          sums[r * d + o] = kernels.dot(row(r) + first, increments + o * stride + first, count);
+          sums[r * d + o] = kernels.dot(row(r) + first, copy + o * N + first, count);
     });
     for (Index o = 0; o < d; ++o) {
       for (Index r = 0; r < n; ++r) shown.dots(r, o) = scratch[r * d + o];
@@ -117,14 +130,17 @@ struct BasicServerMixture<Real>::State {
   }
 
   /// What is to be settled when the target is known.
-  void stage(const Real* increments, Index stride, const double* base) {
-    measure(increments, stride, base, staged, staged_increments.data());
+  void stage(const Real* increments, Index stride, const double* base,
+             const Heeded& heeded = Heeded()) {
+    measure(increments, stride, base, heeded, staged, staged_increments.data());
     is_staged = true;
   }
 
   /// The forecast of increments that are not to be settled.
-  void glance(const Real* increments, Index stride, const double* base, double* out) {
-    measure(increments, stride, base, glanced, nullptr);
+  void glance(const Real* increments, Index stride, const double* base, const Heeded& heeded,
+              double* out) {
+    if (glanced_increments.size() == 0) glanced_increments = detail::Buffer<Real>(d * N);
+    measure(increments, stride, base, heeded, glanced, glanced_increments.data());
     mixed(glanced, out);
   }
 

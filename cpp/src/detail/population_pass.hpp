@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "detail/crowd.hpp"
 #include "detail/population_records.hpp"
 #include "detail/relative_game.hpp"
 
@@ -12,6 +13,7 @@ template <class Real>
 struct Lesson {
   std::vector<Real> x;       // (dx), its standardised input
   std::vector<Real> change;  // (d), y less the base
+  double largest_loss = 0.0;  // what counts in a recent loss at most
   bool to_records = false, to_costs = false;
 };
 
@@ -25,6 +27,8 @@ struct Window {
   const Real* next = nullptr;     // (steps, d): what comes after each, null where not known yet
   Real* shown = nullptr;          // (steps, d, padded): forecasts, which become the increments
   Real* energy = nullptr;         // (steps, padded)
+  unsigned char* heeded = nullptr;  // (steps, d, padded), where the crowd judges
+  Index learnt = 0;               // steps learnt before the first one
   bool keep_last = true;          // will the last step be learnt?
   bool want_worst = false;        // the largest cost after every step
 };
@@ -45,6 +49,7 @@ class Pass {
   // results of the last window
   const double* mean(Index step) const { return &mean_[step * layout_.d]; }  ///< (d), increments
   double worst(Index step) const;
+  double largest_loss(Index step) const { return judges_ ? crowd_.census(step).largest : 0.0; }
   Index overflowed(Index step) const;  ///< the first agent that did in this step, or -1
 
   std::size_t bytes() const;
@@ -54,9 +59,11 @@ class Pass {
   void forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk, int thread);
   void charge(const Lesson<Real>& lesson, Index first, Index last);
   void add_partials(Index step, Index width);
+  double sum_up_to(double largest, Index step, Index which, Index width) const;
   void find_responses(const Window<Real>& w);
   void find_mean_fields(const Window<Real>& w);
   void respond(const Window<Real>& w, Index chunk);
+  void take_census(const Window<Real>& w, Index chunk);
   void act(const Window<Real>& w, Index chunk);
   double step_work() const;
   bool greedy() const { return settings_.policy == PolicyKind::greedy; }
@@ -66,6 +73,8 @@ class Pass {
   const Records<Real>& records_;
   Kept<Real>& kept_;
   const Kernels<Real>& kernels_;
+  const bool judges_;
+  Crowd<Real> crowd_;
   Index steps_ = 0;  // of the last window
 
   std::vector<Buffer<std::byte>> work_;  // per thread

@@ -105,8 +105,13 @@ class Records {
 /// What is kept of every agent outside of its record.
 template <class Real>
 struct Kept {
-  explicit Kept(const Layout<Real>& layout)
-      : increment(layout.d * layout.padded), energy(layout.padded), cost(layout.padded) {}
+  Kept(const Layout<Real>& layout, bool judged)
+      : increment(layout.d * layout.padded),
+        energy(layout.padded),
+        cost(layout.padded),
+        forecast(judged ? layout.d * layout.padded : 0),
+        recent_loss(judged ? layout.padded : 0),
+        heeded(judged ? layout.d * layout.padded : 0) {}
 
   /// The increments as (N, d).
   auto increments(const Layout<Real>& layout) const {
@@ -119,6 +124,10 @@ struct Kept {
 
   Buffer<Real> increment, energy;  // (d, padded), (padded), of the step last shown
   Buffer<double> cost, at_mark;    // (padded); the latter empty for zeros
+  // empty where nobody is judged; of the step last shown but for the recent losses
+  Buffer<Real> forecast;         // (d, padded), local ones
+  Buffer<double> recent_loss;    // (padded)
+  Buffer<unsigned char> heeded;  // (d, padded)
 };
 
 }  // namespace memoa::detail

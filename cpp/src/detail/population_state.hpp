@@ -21,6 +21,7 @@ struct BasicPopulation<Real>::State {
   Index steps = 0, has_seen = 0;
   Overflow overflow;
   bool pending = false;
+  const unsigned char* heeded = nullptr;  // whom the mixture heeds of what was shown; null: all
 
   explicit State(PopulationSettings s);
 
@@ -41,6 +42,9 @@ struct BasicPopulation<Real>::State {
   void learn(const double* targets, Index n);
   /// The increments for an x that is not to be learnt; what was shown stays.
   const Real* glance(const double* x);
+  const unsigned char* glanced_heeded() const {
+    return judges(settings) ? tile_heeded.data() : nullptr;
+  }
 
   void settle() { pass.settle(lesson); }
   void settle_costs() { pass.settle_costs(lesson); }
@@ -67,6 +71,7 @@ struct BasicPopulation<Real>::State {
     move(memory.shown_base, shown_base.data(), d);
     move(memory.mean_field, mean_field.data(), d);
     move(memory.costs, kept.cost.data(), layout.N);
+    move(memory.recent_loss, kept.recent_loss.data(), judges(settings) ? layout.N : 0);
     move(memory.gram, records.rows(r.gram, detail::packed_size(p)));
     move(memory.cross, records.rows(r.cross, d * p));
     move(memory.reservoir, records.rows(r.reservoir, r.features == detail::Features::echo ? p : 0));
@@ -88,6 +93,8 @@ struct BasicPopulation<Real>::State {
   Inputs inputs, glanced;
   std::vector<Real> changes;                         // (steps + 1, d), of the lesson first
   detail::Buffer<Real> tile_increment, tile_energy;  // as in Kept, of several steps
+  detail::Buffer<unsigned char> tile_heeded;
+  double largest_loss = 0.0;  // of the step shown
 
   void standardise(const double* x, Index n, const Standardiser& learnt, Inputs& into);
 };

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <vector>
+
+#include "detail/population_records.hpp"
+
+namespace memoa::detail {
+
+/// Whom the averages over agents count and the mixture heeds, theory (6.9) and (6.10): limits that
+/// a jury of agents sets in every step, and every agent's recent loss.
+///
+/// With at most 256 agents all are of the jury. Of more, one is drawn from each of 256 stretches of
+/// equal length, so that no row of liars and no type of agents fills it.
+template <class Real>
+class Crowd {
+ public:
+  static constexpr double kForgetting = 0.99;  // of a recent loss
+
+  Crowd(const PopulationSettings& settings, const Layout<Real>& layout);
+
+  /// Takes the jury's recent losses as they are before a window of steps.
+  void begin(const double* recent_loss);
+  /// Finds the limits of the window's next step, after `learnt` steps were learnt in all, and brings
+  /// the jury's recent losses forward where what is to be learnt from it, `change` (d), is known.
+  void look(Index step, Index learnt, const Real* forecast, const Real* energy, const Real* change);
+
+  // of a step of the window
+  const Census<Real>& census(Index step) const { return census_[step]; }
+  /// What an average of |z|^2 may be at most.
+  double largest_energy(Index step) const { return largest_energy_[step]; }
+
+ private:
+  void find_limits(Index o, const Real* forecast, Real* limits);
+  double median(Index n);  // of the first n of values_, which it reorders
+
+  const Layout<Real>& layout_;
+  const bool trims_;
+  std::vector<Index> jury_;
+  std::vector<double> recent_loss_, values_;
+  std::vector<Index> trusted_;
+  std::vector<Real> limits_;  // (steps, 4, d)
+  std::vector<Census<Real>> census_;
+  std::vector<double> largest_energy_;
+};
+
+}  // namespace memoa::detail
