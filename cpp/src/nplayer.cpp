@@ -54,6 +54,10 @@ class CentralizedRecursion {
         stacked_(2 * size_, size_ + 1) {
     for (Index i = 0; i < N_; ++i) players_.emplace_back(size_, d_, p_);
     for (int thread = 0; thread < threads_; ++thread) workspaces_.emplace_back(size_, d_, p_);
+    require_memory("a policy with horizon = " + std::to_string(game.horizon()) + ", n_players = " +
+                       std::to_string(N_) + ", n_features = " + std::to_string(p_),
+                   8.0 * static_cast<double>(game.horizon()) * static_cast<double>(N_ * p_) *
+                       static_cast<double>(size_ + 1));
     policy_.horizon = game.horizon();
     policy_.n_players = N_;
     policy_.n_features = p_;

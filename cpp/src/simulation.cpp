@@ -315,6 +315,9 @@ Simulation simulate(const std::vector<Game>& games, const std::vector<Policy>& p
     return std::vector<double>(all.begin() + k * size, all.begin() + (k + 1) * size);
   };
   for (Index k = 0; k < K; ++k) require_law("mean", part(mean, k), "cov", part(cov, k), d);
+  detail::require_memory("a simulation with n_agents = " + std::to_string(settings.n_agents) +
+                             ", n_outputs = " + std::to_string(d),
+                         8.0 * static_cast<double>(settings.n_agents) * static_cast<double>(d + 1));
   const std::vector<Index> sizes = apportion(settings.n_agents, shares);
   for (std::size_t k = 0; k < sizes.size(); ++k)
     if (sizes[k] < 1)

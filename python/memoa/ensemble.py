@@ -271,6 +271,8 @@ class OnlineEnsemble(Online):
         -------
         Run
         """
+        if progress is not None and not callable(progress):
+            raise TypeError(f"progress is {progress!r}; expected a function of (done, total)")
         inputs, names = self._inputs().rows(X)
         targets, _ = targets_of(Y, len(inputs), self._width())
         start = None if initial is None else one_target("initial", initial, targets.shape[1])

@@ -9,6 +9,7 @@
 #include "memoa/nplayer.hpp"
 #include "memoa/panel.hpp"
 #include "memoa/population.hpp"
+#include "memoa/room.hpp"
 #include "memoa/run.hpp"
 #include "memoa/saved.hpp"
 #include "memoa/simulation.hpp"
