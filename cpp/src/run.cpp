@@ -1,6 +1,7 @@
 #include "memoa/run.hpp"
 
 #include "detail/inside.hpp"
+#include "detail/interrupt.hpp"
 #include "detail/mixture_state.hpp"
 #include "detail/population_state.hpp"
 
@@ -142,9 +143,11 @@ void predict_rows(const BasicPopulation<Real>& population, const BasicServerMixt
     std::fill_n(forecasts, n_rows * d, 0.0);
     return;
   }
-  for (Index t = 0; t < n_rows; ++t)
+  for (Index t = 0; t < n_rows; ++t) {
+    detail::poll(detail::kWorkOfALook);
     server.glance(state.glance(inputs + t * state.width()), state.layout.padded, state.base.data(),
                   forecasts + t * d);
+  }
 }
 
 template <class Real>
