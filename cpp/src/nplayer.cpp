@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "detail/interrupt.hpp"
 #include "detail/stage.hpp"
 #include "detail/team.hpp"
 
@@ -85,14 +86,16 @@ class CentralizedRecursion {
   using Square = Matrix<D, D>;
   using Rows = Matrix<D, kDynamic>;  // d rows of a matrix on Y
 
-  /// Nothing may throw out of the parallel region: the first player to fail is told afterwards.
+  /// Nothing may throw out of the parallel region: the first player to fail is told afterwards,
+  /// an interrupt at once.
   void for_each_player(Index t, int threads,
                        void (CentralizedRecursion::*step)(Index, Index, Workspace<D>&)) {
     std::vector<std::string> errors(static_cast<std::size_t>(N_));
-    for_each_chunk(N_, threads, [&](Index i, int thread) {
+    const double work = static_cast<double>(size_ * d_) * static_cast<double>(d_ + p_);
+    for_each_chunk_or_stop(N_, threads, work, [&](Index i, int thread) {
       try {
         (this->*step)(t, i, workspaces_[thread]);
-      } catch (const std::exception& error) {
+      } catch (const NumericalError& error) {
         errors[i] = error.what();
       }
     });

@@ -1,6 +1,7 @@
 #include "memoa/run.hpp"
 
 #include "detail/inside.hpp"
+#include "detail/interrupt.hpp"
 #include "detail/mixture_state.hpp"
 #include "detail/population_state.hpp"
 
@@ -150,6 +151,7 @@ void predict_rows(const BasicPopulation<Real>& population, const BasicServerMixt
     return;
   }
   for (Index t = 0; t < n_rows; ++t) {
+    detail::poll(detail::kWorkOfALook);
     const Real* increments = state.glance(inputs + t * state.width());
     server.glance(increments, state.layout.padded, state.base.data(),
                   {state.glanced_heeded(), state.pass.mean(0)}, forecasts + t * d);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <numeric>
 
+#include "detail/interrupt.hpp"
 #include "detail/normals.hpp"
 #include "detail/planes.hpp"
 #include "detail/stage.hpp"
@@ -121,9 +122,11 @@ class Rollout {
  private:
   template <class Body>
   void for_each_chunk(const Body& body) {
-    detail::for_each_chunk(static_cast<Index>(chunks_.size()), threads_, [&](Index c, int thread) {
-      body(chunks_[c], partial_.data() + c * d_, workspaces_[thread]);
-    });
+    const double work = 50.0 * static_cast<double>(kPlane * d_);
+    for_each_chunk_or_stop(static_cast<Index>(chunks_.size()), threads_, work,
+                           [&](Index c, int thread) {
+                             body(chunks_[c], partial_.data() + c * d_, workspaces_[thread]);
+                           });
   }
 
   const double* mean_at(Index t) const { return result_.mean_path.data() + t * K_ * d_; }

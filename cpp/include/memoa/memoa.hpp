@@ -4,6 +4,7 @@
 #include "memoa/encoder.hpp"
 #include "memoa/equilibrium.hpp"
 #include "memoa/game.hpp"
+#include "memoa/interrupt.hpp"
 #include "memoa/mixture.hpp"
 #include "memoa/moments.hpp"
 #include "memoa/nplayer.hpp"
