@@ -80,12 +80,14 @@ Index n_features(const Encoder& encoder, Index n_inputs) {
 
 EncoderWeights draw_weights(const Encoder& encoder, std::uint64_t seed, std::uint64_t agent,
                             Index n_inputs) {
-  const double p = static_cast<double>(n_features(encoder, n_inputs)), dx = static_cast<double>(n_inputs);
+  const double p = static_cast<double>(n_features(encoder, n_inputs)),
+               dx = static_cast<double>(n_inputs);
   const bool echo = std::holds_alternative<EchoState>(encoder);
   if (!std::holds_alternative<Precomputed>(encoder))
-    detail::require_memory("an encoder with n_features = " + std::to_string(n_features(encoder, n_inputs)) +
-                               ", n_inputs = " + std::to_string(n_inputs),
-                           8.0 * p * (dx + 1.0 + (echo ? 3.0 * p : 0.0)));
+    detail::require_memory(
+        "an encoder with n_features = " + std::to_string(n_features(encoder, n_inputs)) +
+            ", n_inputs = " + std::to_string(n_inputs),
+        8.0 * p * (dx + 1.0 + (echo ? 3.0 * p : 0.0)));
   if (const auto* e = std::get_if<RandomFeatures>(&encoder))
     return draw_input(seed, agent, e->n_features, n_inputs, e->activation == Activation::cos);
   if (const auto* e = std::get_if<EchoState>(&encoder)) {

@@ -240,7 +240,7 @@ class Engines:
             "costs": (agents,),
             "gram": (agents, p * (p + 1) // 2),
             "increments": (agents, d),
-            "standardiser": (inputs, 10),  # a coordinate's numbers
+            "standardiser": (inputs, 11),  # a coordinate's numbers
         }
         for name, shape in expected.items():
             if population[name].shape != shape:
