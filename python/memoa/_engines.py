@@ -231,7 +231,8 @@ class Engines:
 
     def _require_sizes(self, population: dict[str, Any], server: dict[str, Any]) -> None:
         """The arrays are those of the settings, before anything of that size is made."""
-        agents, d, encoder = self.n_agents, self.n_outputs, self.encoder
+        agents, d = self.n_agents, self.n_outputs
+        encoder: Any = self.encoder
         p = self.input_shape[0] + 1 if isinstance(encoder, Linear) else encoder.n_features
         if self._settings["n_agents"] != agents:
             raise ValueError("n_agents is not that of the settings")
