@@ -6,6 +6,7 @@
 
 #include "bind_encoder.hpp"
 #include "bind_memory.hpp"
+#include "memoa/saved.hpp"
 
 namespace memoa::python {
 namespace {
@@ -117,6 +118,16 @@ Index n_features_of(const LockedPanel& self) {
   return n_features(s.encoder, s.n_inputs);
 }
 
+py::tuple load_saved(const std::string& path, int n_threads) {
+  SavedPanel saved = [&] {
+    const py::gil_scoped_release release;  // safe: only the file is touched
+    return load_panel(path, n_threads);
+  }();
+  return py::make_tuple(std::make_unique<LockedPanel>(std::move(saved.panel)),
+                        copy(saved.pending.data(), {static_cast<Index>(saved.pending.size())}),
+                        saved.header);
+}
+
 py::tuple equilibrium(const Array& gram, const Array& cross, double ridge, double pooling) {
   const Index N = cross.shape(0), p = cross.shape(1), d = cross.shape(2);
   require_shape("gram", gram, {N, p, p});
@@ -136,6 +147,7 @@ void bind_panel(py::module_& module) {
   module.def("solve_panel_equilibrium", &equilibrium, arg("gram").noconvert(),
              arg("cross").noconvert(), py::kw_only(), arg("ridge"), arg("pooling"));
 
+  module.def("load_panel", &load_saved, arg("path"), py::kw_only(), arg("n_threads"));
   module.def("check_panel", [](const py::kwargs& d) { settings_from(d); });
 
   py::class_<LockedPanel>(module, "Panel")
@@ -228,6 +240,14 @@ void bind_panel(py::module_& module) {
              return filled(self, {settings_of(self).n_clients},
                            [](auto& panel, double* out) { panel.scored(out); });
            })
+      .def(
+          "save",
+          [](LockedPanel& self, const std::string& path, const Array& pending,
+             const std::string& note) {
+            const std::vector<double> waiting = to_vector(pending);
+            self.compute([&](auto& panel) { save(path, panel, waiting, note); });
+          },
+          arg("path"), py::kw_only(), arg("pending").noconvert(), arg("note"))
       .def("memory", [](LockedPanel& self) { return memory_to_dict(self); })
       .def("restore", [](LockedPanel& self, const py::dict& memory) {
         memory_from_dict<PanelMemory>(self, memory);

@@ -224,14 +224,16 @@ class Engines:
                 raise ValueError("the checksum of what was learnt is wrong")
             self._require_sizes(*memory)
             self._build()
-            for engine, fields in zip((self.population, self.server), memory, strict=True):
-                engine.restore(fields)
+            of_population, of_server = memory
+            self.population.restore(of_population)
+            self.server.restore(of_server)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise ValueError(f"this is not the state of an ensemble: {error}") from error
 
     def _require_sizes(self, population: dict[str, Any], server: dict[str, Any]) -> None:
         """The arrays are those of the settings, before anything of that size is made."""
-        agents, d, encoder = self.n_agents, self.n_outputs, self.encoder
+        agents, d = self.n_agents, self.n_outputs
+        encoder: Any = self.encoder
         p = self.input_shape[0] + 1 if isinstance(encoder, Linear) else encoder.n_features
         if self._settings["n_agents"] != agents:
             raise ValueError("n_agents is not that of the settings")
@@ -240,7 +242,7 @@ class Engines:
             "costs": (agents,),
             "gram": (agents, p * (p + 1) // 2),
             "increments": (agents, d),
-            "standardiser": (inputs, 10),  # a coordinate's numbers
+            "standardiser": (inputs, 11),  # a coordinate's numbers
         }
         for name, shape in expected.items():
             if population[name].shape != shape:

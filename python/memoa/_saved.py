@@ -64,6 +64,18 @@ def engine_params(header: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def panel_params(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters that make the same panel as a file that C++ wrote."""
+    names = ("n_clients", "pooling", "ridge", "aggregate", "forgetting")
+    return {name: settings[name] for name in names} | {
+        "encoder": _object(settings["encoder"]),
+        "consensus": "learned" if settings["learned"] else settings["consensus"],
+        "dtype": {"<f8": "float64", "<f4": "float32"}[settings["dtype"]],
+        "n_threads": settings["n_threads"] or None,
+        "random_state": settings["seed"],
+    }
+
+
 def _object(value: Any) -> Any:
     """Settings objects from their JSON; lists become tuples, which nobody can change."""
     if isinstance(value, dict):

@@ -108,9 +108,8 @@ class BasicPanel {
 
 /// Calls visit(name, field, shape) for every field of the memory of such a panel: a number, of
 /// shape {}, or an array. Whatever copies, checks or stores a memory goes by this list.
-template <class Memory, class Real, class Visit>
-void visit_fields(Memory& memory, const BasicPanel<Real>& panel, const Visit& visit) {
-  const PanelSettings& s = panel.settings();
+template <class Memory, class Visit>
+void visit_fields(Memory& memory, const PanelSettings& s, const Visit& visit) {
   const bool given = std::holds_alternative<Precomputed>(s.encoder);
   const Index N = s.n_clients, d = s.n_outputs, p = n_features(s.encoder, s.n_inputs),
               dx = given ? 0 : s.n_inputs;
@@ -140,6 +139,11 @@ void visit_fields(Memory& memory, const BasicPanel<Real>& panel, const Visit& vi
   visit("mean_readout", memory.mean_readout, Shape{d, p});
   visit("center", memory.center, Shape{d * (p + 1)});
   visit("spread", memory.spread, Shape{d * (p + 1)});
+}
+
+template <class Memory, class Real, class Visit>
+void visit_fields(Memory& memory, const BasicPanel<Real>& panel, const Visit& visit) {
+  visit_fields(memory, panel.settings(), visit);
 }
 
 using Panel = BasicPanel<double>;
