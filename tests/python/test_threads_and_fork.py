@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 import threading
 import time
 from typing import Any
@@ -47,6 +49,61 @@ def test_a_forked_child_computes_after_its_parent_used_threads() -> None:
             process.kill()
     assert_same_bits(alone, before)
     assert_same_bits(continued, model.run(X[6:], Y[6:]).predictions)
+
+
+def square_of(seed: int) -> bytes:
+    """What a worker of a pool computes: on two threads where it can."""
+    return large(2).set_params(random_state=seed).fit(X[:6], Y[:6]).weights.tobytes()
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_pool_of_every_start_method_after_a_run(method: str) -> None:
+    expected = [square_of(seed) for seed in (0, 1)]
+    context = multiprocessing.get_context(method)
+    with context.Pool(2) as pool:
+        assert pool.map_async(square_of, [0, 1]).get(timeout=120) == expected
+
+
+DURING = """
+import os, sys, threading, time
+import numpy as np, memoa
+rng = np.random.default_rng(0)
+X, Y = rng.normal(size=(20000, 3)), rng.normal(size=(20000, 1))
+model, other = (memoa.OnlineEnsemble(3000, n_threads=2) for _ in range(2))
+for one in (model, other):
+    one.run(X[:5], Y[:5])
+begun = threading.Event()
+worker = threading.Thread(
+    target=lambda: model.run(X, Y, progress=lambda done, total: begun.set()), daemon=True
+)
+worker.start()
+begun.wait()
+time.sleep(0.05)
+child = os.fork()
+if child == 0:
+    other.run(X[:20], Y[:20])  # what nobody was at work on goes on
+    try:
+        model.predict(X[:1])  # its thread does not exist here: half of a run, or between two slices
+    except RuntimeError as error:
+        assert "forked" in str(error)
+    os._exit(0)
+for _ in range(600):
+    done, status = os.waitpid(child, os.WNOHANG)
+    if done:
+        os._exit(os.waitstatus_to_exitcode(status))
+    time.sleep(0.1)
+os.kill(child, 9)
+os._exit(77)
+"""
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
+def test_a_child_forked_during_a_run_of_another_thread_does_not_hang() -> None:
+    command = [sys.executable, "-W", "ignore", "-c", DURING]
+    for _ in range(3):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 def test_two_ensembles_on_two_python_threads() -> None:

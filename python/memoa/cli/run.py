@@ -13,17 +13,25 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from memoa import build_info
+from memoa import OnlineEnsemble, build_info
 from memoa._files import prepare, whole, write_text
 from memoa.cli.series import Data, File, Force, Lags, Start, Target, load_series
 from memoa.cli.terminal import lowest_in_bold, progress_bar, wide_console
 from memoa.datasets import Series
-from memoa.forecasters.two_policies import COLUMNS, Encoder, Policy, PolicyRuns, run_and_compare
+from memoa.forecasters.two_policies import (
+    COLUMNS,
+    Encoder,
+    Policy,
+    PolicyRuns,
+    go_on,
+    run_and_compare,
+)
 
 FILES = ("predictions.csv", "plot.png", "settings.json")
 
 
 def run_command(
+    context: typer.Context,
     data: Data,
     target: Target = None,
     file: File = None,
@@ -43,29 +51,56 @@ def run_command(
         Path | None,
         typer.Option(metavar="DIR", help="Where files go.", show_default="memoa-out/NAME"),
     ] = None,
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep what the agents learnt in this file.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Go on with what --save kept.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Forecast a series online, and compare with greedy agents and with repeating the last value.
 
     Writes predictions.csv, plot.png and settings.json.
     """
+    model = None if resume is None else _resumed(context, resume, threads)
     series, source = load_series(data, target=target, file=file, start=start, lags=lags)
     folder = out if out is not None else Path("memoa-out", series.name)
     prepare(folder, FILES, force=force)
+    if save is not None:
+        prepare(save.parent, [save.name], force=force)
+    agents = agents if model is None else model.n_agents
     n_steps, n_inputs = series.X.shape
     typer.echo(
         f"{series.name}: {_count(n_steps, 'step')}, {_count(n_inputs, 'input')}, "
         f"{_count(series.Y.shape[1], 'output')}, {_count(agents, 'agent')}"
     )
     with progress_bar("forecasting") as progress:
-        found = run_and_compare(
-            series, agents=agents, features=features, encoder=encoder, policy=policy,
-            seed=seed, threads=threads, progress=progress,
-        )  # fmt: skip
-    write_files(folder, series, found, source)
+        if model is not None:
+            found = go_on(series, model, progress)
+        else:
+            found = run_and_compare(
+                series, agents=agents, features=features, encoder=encoder, policy=policy,
+                seed=seed, threads=threads, progress=progress,
+            )  # fmt: skip
+    kept = {} if resume is None else {"resumed": resume}
+    write_files(folder, series, found, source | kept)
+    if save is not None:
+        found.model.save(save)
     wide_console(80).print(_rmse_table(found.rmse))
     typer.echo(_verdict(found.rmse))
     typer.echo(f"predictions.csv, plot.png and settings.json are in {folder}")
+    if save is not None:
+        typer.echo(f"what the agents learnt is in {save}; --resume {save} goes on with it")
+
+
+def _resumed(context: typer.Context, path: Path, threads: int | None) -> OnlineEnsemble:
+    """The ensemble of the file, with which the options for a new one make no sense."""
+    for name in ("agents", "features", "encoder", "policy", "seed"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise ValueError(f"--{name} has no meaning with --resume: {path} says it")
+    return OnlineEnsemble.load(path, n_threads=threads)
 
 
 def write_files(folder: Path, series: Series, found: PolicyRuns, source: Mapping[str, Any]) -> None:
@@ -87,7 +122,7 @@ def write_files(folder: Path, series: Series, found: PolicyRuns, source: Mapping
     with whole(folder / "predictions.csv") as temporary:
         frame.to_csv(temporary, index_label="step" if series.index is None else "date")
     plot_run(
-        series, found.runs["memoa"], found.runs["greedy"],
+        series, found.runs.get("memoa"), found.runs.get("greedy"),
         path=folder / "plot.png", policy=found.policy,
     )  # fmt: skip
     settings = {
@@ -99,7 +134,7 @@ def write_files(folder: Path, series: Series, found: PolicyRuns, source: Mapping
             "inputs": series.columns,
             "targets": series.targets,
         },
-        "ensemble": found.ensemble,
+        "ensemble": found.model.get_params(deep=False),
         "rmse": found.rmse,
         "best_agent": run.best_agent,
         "worst_agent": run.worst_agent,
@@ -127,7 +162,9 @@ def _verdict(rmse: Mapping[str, Mapping[str, float]]) -> str:
     """What the colours of the table say, for those who do not see them."""
     best = {key: min(rmse, key=lambda name: rmse[name][key]) for key in COLUMNS}
     text = "lowest: " + ", ".join(f"{COLUMNS[key]} {name}" for key, name in best.items())
-    ours, greedy = rmse["memoa"], rmse["greedy"]
+    ours, greedy = (rmse.get(name) for name in ("memoa", "greedy"))
+    if ours is None or greedy is None:
+        return text
     if ours["server"] > greedy["server"] and ours["worst_agent"] < greedy["worst_agent"]:
         text += " (the policy is for the weak agents, the mixture for the mean)"
     return text

@@ -46,8 +46,9 @@ class OneLineErrors(_Base):
             _fail(name, _describe(error), 2)
         except Exception as error:
             # A usage error. Typer does not export its class, and has moved it between versions.
-            usage = getattr(error, "format_message", None)
-            _fail(name, usage() if usage else f"{type(error).__name__}: {error}", 2)
+            if not hasattr(error, "format_message"):
+                raise  # a bug: strangers' files and forecasters are answered for where they are met
+            _fail(name, error.format_message(), 2)
         if code == 130:
             _fail(name, "interrupted", code)
         sys.exit(code)

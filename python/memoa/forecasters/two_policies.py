@@ -1,10 +1,11 @@
-"""memoa against greedy on one series: both runs, and their table."""
+"""memoa against greedy on one series: both runs, and their table; or an ensemble that goes on."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from memoa.datasets.series import Series
 from memoa.encoder import EchoState, RandomFeatures
@@ -23,15 +24,16 @@ MAX_RECORDED = 20_000_000
 
 @dataclasses.dataclass(frozen=True)
 class PolicyRuns:
-    """Both policies on one series; the run of the chosen `policy` recorded its extreme agents.
+    """Runs on one series, by policy; the one of the chosen `policy` recorded its extreme agents.
 
-    `rmse` holds, per row of the table, the RMSE of the server, the mean and the worst agent.
+    `rmse` holds, per row of the table, the RMSE of the server, the mean and the worst agent;
+    `model` is the ensemble of the chosen policy, which has learnt the series.
     """
 
     policy: Policy
     runs: Mapping[str, Run]
     rmse: Mapping[str, Mapping[str, float]]
-    ensemble: Mapping[str, Any]
+    model: OnlineEnsemble
 
 
 def run_and_compare(
@@ -46,29 +48,50 @@ def run_and_compare(
     progress: ProgressCallback | None = None,
 ) -> PolicyRuns:
     """Run both policies with everything else equal."""
-    n_steps = len(series.Y)
-    record_all = agents * series.Y.size <= MAX_RECORDED
-    n_runs = 2 if record_all else 3
     kind = EchoState(features) if encoder == "echo" else RandomFeatures(features, encoder)
+    chosen, other = (
+        OnlineEnsemble(agents, kind, policy=name, n_threads=threads, random_state=seed)
+        for name in (("memoa", "greedy") if policy == "memoa" else ("greedy", "memoa"))
+    )
+    return _run_all(series, {other.policy: other}, chosen, progress)
 
-    def ensemble(name: Policy) -> OnlineEnsemble:
-        return OnlineEnsemble(agents, kind, policy=name, n_threads=threads, random_state=seed)
 
-    def run(name: Policy, record: list[int] | None, runs_before: int) -> Run:
-        def tell(done: int, _: int) -> None:
+def go_on(
+    series: Series, model: OnlineEnsemble, progress: ProgressCallback | None = None
+) -> PolicyRuns:
+    """Run an ensemble that has learnt before; agents of the other policy have not, and are left
+    out."""
+    return _run_all(series, {}, model, progress)
+
+
+def _run_all(
+    series: Series,
+    others: Mapping[str, OnlineEnsemble],
+    chosen: OnlineEnsemble,
+    progress: ProgressCallback | None,
+) -> PolicyRuns:
+    n_steps = len(series.Y)
+    record_all = chosen.n_agents * series.Y.size <= MAX_RECORDED
+    n_runs = len(others) + 1 + (not record_all)
+    done = 0
+
+    def run(model: OnlineEnsemble, record: Sequence[int] | None) -> Run:
+        nonlocal done
+
+        def tell(steps: int, _: int) -> None:
             if progress is not None:
-                progress(runs_before * n_steps + done, n_runs * n_steps)
+                progress(done * n_steps + steps, n_runs * n_steps)
 
-        return ensemble(name).run(
-            series.X, series.Y, initial=series.initial, record=record, progress=tell
-        )
+        found = model.run(series.X, series.Y, initial=series.initial, record=record, progress=tell)
+        done += 1
+        return found
 
-    other: Policy = "greedy" if policy == "memoa" else "memoa"
-    runs: dict[str, Run] = {other: run(other, None, 0)}
-    shown = run(policy, list(range(agents)) if record_all else None, 1)
-    if not record_all:
-        shown = run(policy, [shown.best_agent, shown.worst_agent], 2)
-    runs[policy] = shown
+    runs: dict[str, Run] = {name: run(model, None) for name, model in others.items()}
+    record: Sequence[int] = range(chosen.n_agents)
+    if not record_all:  # a first run tells whom to record
+        first = run(copy.deepcopy(chosen), None)
+        record = [first.best_agent, first.worst_agent]
+    shown = runs[chosen.policy] = run(chosen, record)
     rmse = {
         name: {
             "server": runs[name].server_rmse,
@@ -76,7 +99,8 @@ def run_and_compare(
             "worst_agent": runs[name].worst_agent_rmse,
         }
         for name in ("memoa", "greedy")
+        if name in runs
     }
     # Agents that repeat the last value all make the same error, and so does any server over them.
     rmse[REPEAT] = dict.fromkeys(COLUMNS, shown.repeat_last_rmse)
-    return PolicyRuns(policy, runs, rmse, ensemble(policy).get_params(deep=False))
+    return PolicyRuns(chosen.policy, runs, rmse, chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -77,8 +78,8 @@ def best_and_worst(run: Run) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def plot_run(
     series: Series,
-    memoa_run: Run,
-    greedy_run: Run,
+    memoa_run: Run | None,
+    greedy_run: Run | None,
     *,
     path: str | Path,
     policy: Literal["memoa", "greedy"] = "memoa",
@@ -94,9 +95,9 @@ def plot_run(
     ----------
     series : Series
         What was forecast: its name, target names and axis.
-    memoa_run, greedy_run : Run
-        The two runs over `series`. The one that is drawn must have recorded its best and its worst
-        agent, see `best_and_worst`.
+    memoa_run, greedy_run : Run or None
+        The runs over `series`. The one that is drawn must be there and have recorded its best and
+        its worst agent, see `best_and_worst`; without the other its cost is not drawn.
     path : str or Path
         The file to write, overwritten if it exists.
     policy : {"memoa", "greedy"}
@@ -110,9 +111,12 @@ def plot_run(
     Raises
     ------
     ValueError
-        If the drawn run has not recorded its best and its worst agent.
+        If the drawn run is missing or has not recorded its best and its worst agent.
     """
-    run = memoa_run if policy == "memoa" else greedy_run
+    runs = {"memoa": memoa_run, "greedy": greedy_run}
+    run = runs[policy]
+    if run is None:
+        raise ValueError(f"{policy}_run is None; expected the run of the policy that is drawn")
     n_steps, n_outputs = run.targets.shape
     rows, zoomed = min(n_outputs, MAX_PANELS), n_steps > ZOOM_FROM
     figure = new_figure(10.0, 1.0 + 2.4 * (rows + 1))
@@ -131,7 +135,8 @@ def plot_run(
             _draw_forecasts(close, axis, run, output, tail)
             if output == 0:
                 close.set_title(f"the last {ZOOM_STEPS} steps", loc="right", fontsize=9)
-    _draw_cost(figure.add_subplot(grid[rows, :]), axis, memoa_run, greedy_run)
+    there = {name: one for name, one in runs.items() if one is not None}
+    _draw_cost(figure.add_subplot(grid[rows, :]), axis, there)
     shown = "" if rows == n_outputs else f"  (the first {rows} of {n_outputs} outputs)"
     title = f"{series.name}: {run.agent_rmse.size} agents, policy {policy}"
     title += f", server RMSE {_four_digits(run.server_rmse)}{shown}"
@@ -157,14 +162,14 @@ def _draw_forecasts(axes: Axes, axis: NDArray[Any], run: Run, output: int, steps
     _finish(axes, axis)
 
 
-def _draw_cost(axes: Axes, axis: NDArray[Any], memoa_run: Run, greedy_run: Run) -> None:
-    repeat = repeat_cost(memoa_run)
-    top = 1.1 * max(memoa_run.worst_cost[-1], greedy_run.worst_cost[-1])
+def _draw_cost(axes: Axes, axis: NDArray[Any], runs: Mapping[str, Run]) -> None:
+    repeat = repeat_cost(next(iter(runs.values())))
+    top = 1.1 * max(run.worst_cost[-1] for run in runs.values())
     lines: dict[str, tuple[str, NDArray[np.float64], dict[str, Any]]] = {
-        "memoa": ("memoa", memoa_run.worst_cost, {"lw": 1.6, "zorder": 3}),
-        "greedy": ("greedy", greedy_run.worst_cost, {"lw": 1.6}),
-        "repeat": ("repeat the last value", repeat, {"lw": 0.9, "ls": ":"}),
+        name: (name, run.worst_cost, {"lw": 1.6, "zorder": 3 if name == "memoa" else 2})
+        for name, run in runs.items()
     }
+    lines["repeat"] = ("repeat the last value", repeat, {"lw": 0.9, "ls": ":"})
     for key, (name, cost, style) in lines.items():
         # The baseline may be many times dearer; the two policies are what this panel compares.
         note = " (off the scale)" if cost[-1] > 2.0 * top else ""
