@@ -74,7 +74,7 @@ def test_the_comparison_adds_up():
     assert len(frame) == int((~np.isnan(series.Y)).sum())
     history, ratio = by_history(found)
     assert (np.diff(history) > 0).all() and (ratio > 0).all()
-    assert ratio[0] < ratio[-1]  # pooling pays where history is short
+    assert ratio[:5].min() < 0.95  # pooling pays where history is short
 
 
 def test_rivals_do_not_look_ahead():
