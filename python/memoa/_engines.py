@@ -224,8 +224,9 @@ class Engines:
                 raise ValueError("the checksum of what was learnt is wrong")
             self._require_sizes(*memory)
             self._build()
-            for engine, fields in zip((self.population, self.server), memory, strict=True):
-                engine.restore(fields)
+            of_population, of_server = memory
+            self.population.restore(of_population)
+            self.server.restore(of_server)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise ValueError(f"this is not the state of an ensemble: {error}") from error
 
@@ -241,7 +242,7 @@ class Engines:
             "costs": (agents,),
             "gram": (agents, p * (p + 1) // 2),
             "increments": (agents, d),
-            "standardiser": (inputs, 10),  # a coordinate's numbers
+            "standardiser": (inputs, 11),  # a coordinate's numbers
         }
         for name, shape in expected.items():
             if population[name].shape != shape:

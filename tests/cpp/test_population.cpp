@@ -56,6 +56,7 @@ TEST_CASE("the encoders encode what their documentation says") {
   const Index N = 11;
   const Stream stream = random_stream(1, 25, 3, 2);
   for (const Encoder& encoder : kEncoders) {
+    if (std::holds_alternative<Linear>(encoder)) continue;  // in a test of its own
     PopulationSettings settings = settings_of(N, stream, encoder);
     Population inside = started(settings);
     const Index p = n_features(encoder, stream.n_inputs);

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from reference_robust import Crowd, Fallback, Standardiser
 
 # ---------------------------------------------------------------- section 1: the game

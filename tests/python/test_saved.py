@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -343,7 +344,7 @@ def test_signed_files_with_other_arrays(small: bytes, tmp_path: Path) -> None:
             assert "not finite" in refused(archive({**parts, name: content}), path)
         refused(archive({**parts, name: parts[name][:-8]}), path)
         refused(archive({**parts, name: parts[name] + bytes(8)}), path)
-    for first, second in zip(names, names[1:]):
+    for first, second in pairwise(names):
         swapped = {**parts, first: parts[second], second: parts[first]}
         if len(parts[first]) != len(parts[second]):
             refused(archive(swapped), path)

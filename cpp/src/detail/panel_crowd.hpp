@@ -15,8 +15,8 @@ namespace memoa::detail {
 template <class Real>
 class PanelCrowd {
  public:
-  PanelCrowd(const PanelSettings& settings, const PanelKernels<Real>& kernels, Index p, Index padded,
-        int n_threads)
+  PanelCrowd(const PanelSettings& settings, const PanelKernels<Real>& kernels, Index p,
+             Index padded, int n_threads)
       : kind_(settings.aggregate),
         kernels_(kernels),
         N_(settings.n_clients),
