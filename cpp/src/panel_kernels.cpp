@@ -115,6 +115,14 @@ void settle(const Agreement<Real>& g, const Outcome<Real>& outcome, double* sums
 
 // -------------------------------------------------------------------- sums over the crowd
 
+/// Lanes are added in their order.
+template <class Real>
+inline double add_lanes(const Real* values) {
+  double sum = 0.0;
+  for (Size l = 0; l < kLanes<Real>; ++l) sum += static_cast<double>(values[l]);
+  return sum;
+}
+
 constexpr Size kPartialSums = 16;  // fixes the order of additions, whatever the vectors
 
 inline double add_up(const double (&parts)[kPartialSums]) {
@@ -138,28 +146,49 @@ void clipped(const Real* values, const Real* present, double center, double limi
   sums[0] = add_up(parts), sums[1] = add_up(sizes);
 }
 
+/// Of n values, as many as a row of lanes at a time: those absent and those beyond n are NaN, which
+/// lies nowhere.
+template <class Real>
+inline void spread_out(const Real* values, const Real* present, Size n, Size padded, Real* out) {
+  const Real nan = __builtin_nanf("");
+  for (Size i = 0; i < n; ++i) out[i] = values[i];
+  if (present != nullptr)
+    for (Size i = 0; i < n; ++i) out[i] = present[i] > 0 ? out[i] : nan;
+  for (Size i = n; i < padded; ++i) out[i] = nan;
+}
+
 template <class Real>
 void split(const Real* values, const Real* present, Size first, Size last, Split<Real>& s) {
-  double parts[kPartialSums] = {};
-  Size below_low = 0, below_high = 0;
-  for (Size from = first; from < last; from += kPartialSums)
-    for (Size l = 0; l < kPartialSums && from + l < last; ++l) {
-      const Real v = values[from + l];
-      const bool counts = present == nullptr || present[from + l] > 0;
-      below_low += counts && v < s.low_from;
-      below_high += counts && v < s.high_from;
-      parts[l] += counts && v > s.low_to && v < s.high_from ? static_cast<double>(v) : 0.0;
+  using Vec = typename Simd<Real>::Vec;
+  using Mask = typename Simd<Real>::Mask;
+  constexpr Size width = kBytes / static_cast<Size>(sizeof(Real)), lanes = kLanes<Real>;
+  alignas(64) Real v[kChunkAgents];
+  const Size n = last - first, padded = (n + lanes - 1) / lanes * lanes;
+  spread_out(values + first, present == nullptr ? nullptr : present + first, n, padded, v);
+  const Vec low_from = Vec{} + s.low_from, low_to = Vec{} + s.low_to,
+            high_from = Vec{} + s.high_from;
+  Vec sums[lanes / width] = {};
+  Mask below{}, between{};  // counts, negative
+  for (Size i = 0; i < padded; i += lanes)
+    for (Size part = 0; part < lanes / width; ++part) {
+      const Vec x = *reinterpret_cast<const Vec*>(v + i + part * width);
+      const Mask inside = (x > low_to) & (x < high_from);
+      below += x < low_from;
+      between += inside;
+      sums[part] += inside ? x : Vec{};
     }
-  s.below_low += below_low, s.below_high += below_high, s.between += add_up(parts);
-  Size n_low = s.n_low, n_high = s.n_high;
-  for (Size i = first; i < last; ++i) {
-    const Real v = values[i];
-    const bool counts = present == nullptr || present[i] > 0;
-    s.low[n_low] = v, s.high[n_high] = v;
-    n_low += counts && v >= s.low_from && v <= s.low_to;
-    n_high += counts && v >= s.high_from && v <= s.high_to;
+  Real totals[lanes];
+  for (Size l = 0; l < lanes; ++l) totals[l] = sums[l / width][l % width];
+  s.between += add_lanes(totals);
+  for (Size l = 0; l < width; ++l) s.below -= below[l], s.n_between -= between[l];
+  const Real a = s.low_from, b = s.low_to, c = s.high_from, d = s.high_to;
+  Real* near = s.near + s.n_near;
+  for (Size i = 0; i < n; ++i) {  // without a branch: every other guess would be wrong
+    *near = v[i];
+    near += (static_cast<Size>(v[i] >= a) & static_cast<Size>(v[i] <= b)) |
+            (static_cast<Size>(v[i] >= c) & static_cast<Size>(v[i] <= d));
   }
-  s.n_low = n_low, s.n_high = n_high;
+  s.n_near = near - s.near;
 }
 
 template <class Real>

@@ -18,107 +18,96 @@ template <class Real>
 class TrimmedMean {
  public:
   TrimmedMean(const PanelKernels<Real>& kernels, Size n)
-      : kernels_(kernels), low_(vector(n + 1)), high_(vector(n + 1)), sample_(vector(kSample)) {
-    order_.reserve(static_cast<std::size_t>(n));
-  }
+      : kernels_(kernels),
+        near_(static_cast<std::size_t>(n + 1)),
+        sorted_(near_.size()),
+        sample_(static_cast<std::size_t>(kSample)) {}
 
   /// Of the `count` values that are present among n; present may be null for all.
   double operator()(const Real* values, const Real* present, Size count, Size n) {
-    const Size cut = count / 5;
     if (count > kSmall) {
       Split<Real> s = brackets(values, present, count, n);
       if (s.low_to < s.high_from) {
-        pass(values, present, n, s);
-        const Size low_rank = cut - s.below_low, high_rank = count - 1 - cut - s.below_high;
-        if (low_rank >= 0 && low_rank < s.n_low && high_rank >= 0 && high_rank < s.n_high)
-          return mean_of(s, low_rank, high_rank, count - 2 * cut);
+        s.near = near_.data();
+        for (Size first = 0; first < n; first += kChunkAgents)
+          kernels_.split(values, present, first, std::min(first + kChunkAgents, n), s);
+        double mean;
+        if (find(s, count, mean)) return mean;
       }
     }
-    return plain(values, present, count, n, cut);
+    Split<Real> all{};  // everything is near
+    for (Size i = 0; i < n; ++i)
+      if (present == nullptr || present[i] > 0)
+        near_[static_cast<std::size_t>(all.n_near++)] = values[i];
+    all.low_to = std::numeric_limits<Real>::infinity();
+    double mean = 0.0;
+    find(all, count, mean);
+    return mean;
   }
+
+  std::size_t bytes() const { return (near_.size() + sorted_.size()) * sizeof(Real); }
 
  private:
   static constexpr Size kSmall = 512, kSample = 4096;
-  static std::vector<Real> vector(Size n) { return std::vector<Real>(static_cast<std::size_t>(n)); }
 
-  void pass(const Real* values, const Real* present, Size n, Split<Real>& s) {
-    s.low = low_.data(), s.high = high_.data();
-    for (Size first = 0; first < n; first += kChunkAgents)
-      kernels_.split(values, present, first, std::min(first + kChunkAgents, n), s);
+  static Real nth(std::vector<Real>& values, Size first, Size last, Size rank) {
+    const auto begin = values.begin();
+    std::nth_element(begin + first, begin + rank, begin + last);
+    return *(begin + rank);
   }
 
-  static Real nth(std::vector<Real>& values, Size count, Size rank) {
-    std::nth_element(values.begin(), values.begin() + rank, values.begin() + count);
-    return values[static_cast<std::size_t>(rank)];
-  }
-
-  /// Brackets that hold the wanted order statistics with four standard deviations to spare.
+  /// Brackets that hold the wanted order statistics with three standard deviations to spare.
   Split<Real> brackets(const Real* values, const Real* present, Size count, Size n) {
-    const double target = std::pow(static_cast<double>(count), 2.0 / 3.0);
-    const Size stride = std::max<Size>(1, n / std::min<Size>(kSample, static_cast<Size>(target)));
+    const double wanted = 2.0 * std::pow(static_cast<double>(count), 2.0 / 3.0);
+    const Size stride = std::max<Size>(1, n / std::min(kSample, static_cast<Size>(wanted)));
     Size size = 0;
     for (Size i = 0; i < n && size < kSample; i += stride)
       if (present == nullptr || present[i] > 0)
         sample_[static_cast<std::size_t>(size++)] = values[i];
-    Split<Real> s{};
-    if (size < 64) return s;  // no bracket: low_to = high_from
     const double width = static_cast<double>(size);
-    const Size spare = static_cast<Size>(1.6 * std::sqrt(width)) + 1;
+    const Size spare = static_cast<Size>(1.2 * std::sqrt(width)) + 1;
     const Size low = static_cast<Size>(0.2 * width), high = size - 1 - low;
-    const Size ranks[] = {low - spare, low + spare, high - spare, high + spare};
-    if (ranks[0] < 0 || ranks[1] >= ranks[2]) return s;
-    s.low_from = nth(sample_, size, ranks[0]), s.low_to = nth(sample_, size, ranks[1]);
-    s.high_from = nth(sample_, size, ranks[2]), s.high_to = nth(sample_, size, ranks[3]);
+    Split<Real> s{};  // no brackets: low_to = high_from
+    if (low < spare || low + spare >= high - spare) return s;
+    s.low_from = nth(sample_, 0, size, low - spare);
+    s.low_to = nth(sample_, low - spare, size, low + spare);
+    s.high_from = nth(sample_, low + spare, size, high - spare);
+    s.high_to = nth(sample_, high - spare, size, high + spare);
     return s;
   }
 
-  /// From the split, with the ranks of the two cuts among the brackets' values.
-  double mean_of(const Split<Real>& s, Size low_rank, Size high_rank, Size kept) {
-    // selecting disturbs the order of the clients, in which sums run: it works on a copy
-    order_.assign(low_.begin(), low_.begin() + s.n_low);
-    const Real low = nth(order_, s.n_low, low_rank);
-    order_.assign(high_.begin(), high_.begin() + s.n_high);
-    const Real high = nth(order_, s.n_high, high_rank);
-    Count below{s.between, s.below_low, s.below_low}, above{0.0, s.below_high, s.below_high};
-    for (Size i = 0; i < s.n_low; ++i) below.add(low_[static_cast<std::size_t>(i)], low, high);
-    for (Size i = 0; i < s.n_high; ++i) above.add(high_[static_cast<std::size_t>(i)], low, high);
-    return finish(below.sum + above.sum, low, high, below.upto_low, above.under_high, kept,
-                  s.below_low + low_rank);
-  }
-
-  struct Count {
-    double sum;
-    Size upto_low, under_high;
-    void add(Real v, Real low, Real high) {
-      upto_low += v <= low, under_high += v < high;
-      sum += v > low && v < high ? static_cast<double>(v) : 0.0;
+  /// Selects the two cuts among the values near them; false where they lie elsewhere.
+  bool find(const Split<Real>& s, Size count, double& mean) {
+    const auto begin = near_.begin(), end = begin + s.n_near;
+    const Size n_low = std::count_if(begin, end, [&](Real v) { return v <= s.low_to; });
+    const Size cut = count / 5;
+    const Size low_rank = cut - s.below;  // among those near
+    const Size high_rank = count - 1 - cut - s.below - s.n_between;
+    if (low_rank < 0 || low_rank >= n_low || high_rank < low_rank || high_rank >= s.n_near)
+      return false;
+    if (s.n_between > 0 && high_rank < n_low) return false;
+    std::copy(begin, end, sorted_.begin());  // selecting disturbs the order, in which sums run
+    const Real low = nth(sorted_, 0, s.n_near, low_rank);
+    const Real high = nth(sorted_, low_rank, s.n_near, high_rank);
+    if (!(low < high)) {
+      mean = static_cast<double>(low);
+      return true;
     }
-  };
-
-  /// The mean, where `upto_low` values are at most `low` and `under_high` below `high`.
-  static double finish(double sum, Real low, Real high, Size upto_low, Size under_high, Size kept,
-                       Size cut) {
-    if (!(low < high)) return static_cast<double>(low);
-    const Size lows = upto_low - cut, highs = cut + kept - under_high;
-    return (sum + static_cast<double>(lows) * static_cast<double>(low) +
-            static_cast<double>(highs) * static_cast<double>(high)) /
-           static_cast<double>(kept);
-  }
-
-  /// The same by selecting among all values.
-  double plain(const Real* values, const Real* present, Size count, Size n, Size cut) {
-    Size size = 0;
-    for (Size i = 0; i < n; ++i)
-      if (present == nullptr || present[i] > 0) low_[static_cast<std::size_t>(size++)] = values[i];
-    std::copy_n(low_.begin(), size, high_.begin());
-    const Real low = nth(high_, size, cut), high = nth(high_, size, count - 1 - cut);
-    Count all{0.0, 0, 0};
-    for (Size i = 0; i < size; ++i) all.add(low_[static_cast<std::size_t>(i)], low, high);
-    return finish(all.sum, low, high, all.upto_low, all.under_high, count - 2 * cut, cut);
+    double sum = s.between;
+    Size upto_low = 0, under_high = 0;  // of those near
+    for (auto at = begin; at != end; ++at) {
+      upto_low += *at <= low, under_high += *at < high;
+      sum += *at > low && *at < high ? static_cast<double>(*at) : 0.0;
+    }
+    // what equals a cut is kept as far as it is not cut away
+    sum += static_cast<double>(upto_low - low_rank) * static_cast<double>(low) +
+           static_cast<double>(high_rank + 1 - under_high) * static_cast<double>(high);
+    mean = sum / static_cast<double>(count - 2 * cut);
+    return true;
   }
 
   const PanelKernels<Real>& kernels_;
-  std::vector<Real> low_, high_, sample_, order_;
+  std::vector<Real> near_, sorted_, sample_;
 };
 
 }  // namespace memoa::detail

@@ -102,7 +102,7 @@ class PanelCrowd {
   }
 
   std::size_t bytes() const {
-    return trimmed_.size() * 3 * static_cast<std::size_t>(N_) * sizeof(Real) +
+    return trimmed_.size() * 2 * static_cast<std::size_t>(N_) * sizeof(Real) +
            partial_.size() * sizeof(double);
   }
 

@@ -72,14 +72,16 @@ struct Outcome {
   double* scored;              // (padded), how many
 };
 
-/// Bounds about the two order statistics that cut a trimmed mean, and what lies about them.
+/// Brackets about the two order statistics that cut a trimmed mean, low_to < high_from, and what
+/// lies in them and elsewhere.
 template <class Real>
 struct Split {
   Real low_from, low_to, high_from, high_to;
-  Real *low, *high;            // candidates, in order
-  Size n_low, n_high;          // how many
-  Size below_low, below_high;  // values below low_from, and below high_from
-  double between;              // sum of the values above low_to and below high_from
+  Real* near;      // values in one of the brackets, in order
+  Size n_near;     // how many
+  Size below;      // values below low_from
+  Size n_between;  // values above low_to and below high_from
+  double between;  // their sum
 };
 
 template <class Real>

@@ -32,9 +32,10 @@ def mix_of_ridges(series: PanelSeries, n_threads: int | None) -> Float64:
     """Private ridges of four sizes, weighed per client by exponential weights of their errors."""
     rivals = np.stack([alone(series, n_threads, ridge=ridge) for ridge in RIDGES])
     losses = np.nan_to_num((rivals - series.Y) ** 2)
-    before = np.cumsum(losses, axis=1) - losses
-    counts = np.cumsum(~np.isnan(rivals[0] - series.Y), axis=0)
-    noise = 8.0 * before.min(axis=0) / np.maximum(counts - 1, 1)
+    before, counts = np.zeros_like(losses), np.zeros_like(losses[0])
+    np.cumsum(losses[:, :-1], axis=1, out=before[:, 1:])
+    np.cumsum(~np.isnan(rivals[0] - series.Y)[:-1], axis=0, out=counts[1:])
+    noise = 8.0 * before.min(axis=0) / np.maximum(counts, 1.0)
     lead = before - before.min(axis=0)
     weights = np.exp(-np.divide(lead, noise, out=np.zeros_like(lead), where=noise > 0.0))
     mixed: Float64 = np.sum(weights * rivals, axis=0) / weights.sum(axis=0)
