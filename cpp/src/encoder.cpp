@@ -90,25 +90,30 @@ void Moments::add(double x) {
 double Moments::deviation() const { return count > 0.0 ? std::sqrt(squares / count) : 0.0; }
 
 void Coordinate::count(double x) {
-  constexpr double kFar = 8.0, kCountsAs = 6.0;  // deviations
+  constexpr double kFar = 8.0, kCountsAs = 4.0;  // deviations
   constexpr double kSeen = 10.0;                 // values before any is far
+  constexpr double kTaken = 4.0;                 // of a run of far values
   constexpr double kRun = 32.0;                  // excess of far values: the level has moved
   constexpr double kNear = 0.25, kQuiet = 32.0;  // a stretch so narrow, in deviations
-  constexpr double kShare = 0.25, kLeast = 16.0;  // and so long, in values seen and in values
+  constexpr double kShare = 0.25, kLeast = 16.0;  // and so long, of all values and in values
   const double deviation = known_.deviation(), away = x - known_.mean;
   const bool is_far =
       known_.count >= kSeen && deviation > 0.0 && std::abs(away) > kFar * deviation;
+  age_ += 1.0;
   excess_ = is_far ? excess_ + 1.0 : std::max(excess_ - 1.0, 0.0);
   if (excess_ > 0.0)
     far_.add(x);
   else
     far_ = Moments();
-  known_.add(is_far ? known_.mean + std::copysign(kCountsAs * deviation, away) : x);
+  if (!is_far)
+    known_.add(x);
+  else if (excess_ <= kTaken)
+    known_.add(known_.mean + std::copysign(kCountsAs * deviation, away));
   if (std::abs(x - near_.mean) > kNear * known_.deviation()) near_ = Moments();
   near_.add(x);
   if (excess_ >= kRun)
     restart(far_);
-  else if (near_.count >= std::max(kLeast, kShare * known_.count) && near_.squares > 0.0 &&
+  else if (near_.count >= std::max(kLeast, kShare * age_) && near_.squares > 0.0 &&
            near_.deviation() < known_.deviation() / kQuiet)
     restart(near_);
 }
@@ -125,13 +130,15 @@ double Coordinate::standardised(double x) const {
 }
 
 double& Coordinate::number(Index k) {
-  if (k == kNumbers - 1) return excess_;
+  if (k == 9) return excess_;
+  if (k == 10) return age_;
   Moments& of = k < 3 ? known_ : k < 6 ? far_ : near_;
   return k % 3 == 0 ? of.count : k % 3 == 1 ? of.mean : of.squares;
 }
 
 void Coordinate::validate() const {
   require(excess_ >= 0.0, "memory.standardiser: excess", excess_, "a number >= 0");
+  require(age_ >= 0.0, "memory.standardiser: age", age_, "a number >= 0");
   for (const Moments* of : {&known_, &far_, &near_}) {
     require(of->count >= 0.0 && of->count <= 0x1p53 && of->count == std::floor(of->count),
             "memory.standardiser: count", of->count, "a number of steps from 0 to 2^53");

@@ -300,7 +300,7 @@ TEST_CASE("memory of another size is named and changes nothing") {
     (memory.*field).back() = NAN;
     CHECK(contains(refusal([&] { population.restore(memory); }), name));
   }
-  for (const Index k : {0, 2, 9})  // a count, squares, the excess
+  for (const Index k : {0, 2, 9, 10})  // a count, squares, the excess, the age
     for (const double value : {-1.0, double(NAN)}) {
       Memory memory = population.memory();
       memory.standardiser[static_cast<std::size_t>(k)] = value;

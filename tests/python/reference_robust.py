@@ -30,35 +30,35 @@ class Moments:
 class Coordinate:
     """One coordinate of an input: what is known of it, and when that is given up."""
 
-    FAR, COUNTS_AS, SEEN = 8.0, 6.0, 10  # deviations; values before any is far
+    FAR, COUNTS_AS, SEEN = 8.0, 4.0, 10  # deviations; values before any is far
+    TAKEN = 4  # of a run of far values these are taken in
     RUN = 32  # far values more than near ones: the level or the scale has moved
     QUIET, NEAR, SHARE, LEAST = 32.0, 0.25, 0.25, 16  # a stretch so narrow, and so long
 
     def __init__(self):
-        self.known, self.far, self.near, self.excess = Moments(), Moments(), Moments(), 0
+        self.age, self.excess = 0, 0
+        self.known, self.far, self.near = Moments(), Moments(), Moments()
 
     def count(self, x):
-        known, deviation = self.known, self.known.deviation()
-        taken = x
-        if known.count >= self.SEEN and deviation > 0 and abs(x - known.mean) > (
-            self.FAR * deviation
-        ):
-            taken = known.mean + np.copysign(self.COUNTS_AS * deviation, x - known.mean)
-            self.excess += 1
-        else:
-            self.excess = max(self.excess - 1, 0)
+        known, deviation, away = self.known, self.known.deviation(), x - self.known.mean
+        is_far = known.count >= self.SEEN and 0 < self.FAR * deviation < abs(away)
+        self.age += 1
+        self.excess = self.excess + 1 if is_far else max(self.excess - 1, 0)
         if self.excess == 0:
             self.far = Moments()
         else:
             self.far.add(x)
-        known.add(taken)
+        if not is_far:
+            known.add(x)
+        elif self.excess <= self.TAKEN:
+            known.add(known.mean + np.copysign(self.COUNTS_AS * deviation, away))
         if abs(x - self.near.mean) > self.NEAR * known.deviation():
             self.near = Moments()
         self.near.add(x)
         if self.excess == self.RUN:
             self.restart(self.far)
         elif (
-            self.near.count >= max(self.LEAST, self.SHARE * known.count)
+            self.near.count >= max(self.LEAST, self.SHARE * self.age)
             and 0 < self.near.deviation() < known.deviation() / self.QUIET
         ):
             self.restart(self.near)

@@ -57,8 +57,8 @@ struct Moments {
   double deviation() const;
 };
 
-/// What is known of one coordinate of the inputs. A value far from what was seen is taken in with a
-/// bound; where such values stay, or all values keep to a stretch so narrow that what was seen
+/// What is known of one coordinate of the inputs. Of values far from what was seen few are taken in,
+/// with a bound; where such values stay, or all values keep to a stretch so narrow that what was seen
 /// blinds the agents to them, the coordinate is learnt anew from those values.
 class Coordinate {
  public:
@@ -68,7 +68,7 @@ class Coordinate {
   const Moments& known() const { return known_; }
 
   /// The numbers kept, for a memory.
-  static constexpr Index kNumbers = 10;
+  static constexpr Index kNumbers = 11;
   double& number(Index k);
   /// Throws std::invalid_argument where the numbers are no counts and sums of squares.
   void validate() const;
@@ -78,6 +78,7 @@ class Coordinate {
 
   Moments known_, far_, near_;  // far: since such a value came; near: in a stretch so narrow
   double excess_ = 0.0;         // of far values over near ones, since then
+  double age_ = 0.0;            // values counted in all
 };
 
 /// Running moments of inputs, theory section 6, step 1.

@@ -55,7 +55,7 @@ struct PopulationMemory {
   std::vector<double> cross;       ///< (N, d, p), q
   std::vector<double> reservoir;   ///< (N, p), EchoState only
   std::vector<double> increments;  ///< (N, d), the last predictions
-  std::vector<double> standardiser;  ///< (dx, 10), the numbers of every Coordinate
+  std::vector<double> standardiser;  ///< (dx, 11), the numbers of every Coordinate
 };
 
 /// The last step at which an agent's numbers overflowed, and the first such agent; -1 each if there
