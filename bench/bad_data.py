@@ -244,7 +244,10 @@ def failing_table(n: int, seed: int) -> Iterator[str]:
         runs = []
         for shown in (z, hurt):
             ensemble = memoa.OnlineEnsemble(
-                AGENTS, memoa.Precomputed(FEATURES), aggregate=aggregate, n_threads=1  # type: ignore[arg-type]
+                AGENTS,
+                memoa.Precomputed(FEATURES),
+                aggregate=aggregate,
+                n_threads=1,  # type: ignore[arg-type]
             )
             runs.append(ensemble.run(shown, series.Y, initial=series.initial))
         cells = [run.server_rmse for run in runs]
@@ -267,7 +270,9 @@ def price_table(seeds: int) -> Iterator[str]:
             errors = {}
             for aggregate in ("mean", "clip", "trimmed"):
                 ensemble = memoa.OnlineEnsemble(
-                    aggregate=aggregate, random_state=seed, n_threads=1  # type: ignore[arg-type]
+                    aggregate=aggregate,
+                    random_state=seed,
+                    n_threads=1,  # type: ignore[arg-type]
                 )
                 run = ensemble.run(series.X, series.Y, initial=series.initial)
                 errors[aggregate] = np.log(

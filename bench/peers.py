@@ -126,6 +126,7 @@ def make_ensemble(
         memoa.RandomFeatures(case.n_features),
         mixture=memoa.Mixture(window=window, **(history or {})),
         n_threads=threads,
+        aggregate="mean",  # as the peers average
         **SETTINGS,
         **options,
     )

@@ -98,8 +98,8 @@ def mean_field(
     return out
 
 
-RUN = Method("ablations.run", 1, run)
-MEAN_FIELD = Method("ablations.mean_field", 1, mean_field)
+RUN = Method("ablations.run", 2, run)
+MEAN_FIELD = Method("ablations.mean_field", 2, mean_field)
 
 
 @dataclass(frozen=True)

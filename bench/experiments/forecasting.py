@@ -72,7 +72,7 @@ def score(series: str, forecaster: str, seed: int, data: Path | None = None) -> 
     return asdict(found)
 
 
-SCORE = Method("forecasting.score", 1, score)
+SCORE = Method("forecasting.score", 2, score)
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ POLICIES = {
 
 
 PLAY = Method("heterogeneity.play", 1, play)
-FORECAST = Method("heterogeneity.forecast", 1, forecast)
+FORECAST = Method("heterogeneity.forecast", 2, forecast)
 Ratios = Mapping[tuple[str, str], Mapping[int, Mapping[str, Sequence[float]]]]
 
 

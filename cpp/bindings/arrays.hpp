@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -57,16 +58,23 @@ class Mutex {
  public:
   void lock() {
     renew();
+    if (owner_.load() == std::this_thread::get_id())
+      throw std::runtime_error(
+          "this is at work already, in this very thread; expected no call from a signal handler "
+          "that interrupted it");
     mutex_->lock();
+    owner_ = std::this_thread::get_id();
     busy_ = true;
   }
   bool try_lock() {
     renew();
     if (!mutex_->try_lock()) return false;
+    owner_ = std::this_thread::get_id();
     return busy_ = true;
   }
   void unlock() {
     busy_ = false;
+    owner_ = std::thread::id();
     mutex_->unlock();
   }
 
@@ -84,6 +92,7 @@ class Mutex {
 
   std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
   std::atomic<bool> busy_{false};
+  std::atomic<std::thread::id> owner_{};
   unsigned forks_ = forks();
 };
 
@@ -121,6 +130,7 @@ void bind_equilibrium(py::module_& module);
 void bind_mixture(py::module_& module);
 void bind_moments(py::module_& module);
 void bind_nplayer(py::module_& module);
+void bind_panel(py::module_& module);
 void bind_population(py::module_& module);
 void bind_simulation(py::module_& module);
 

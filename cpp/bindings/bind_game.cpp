@@ -1,6 +1,7 @@
 #include "memoa/game.hpp"
 
 #include "arrays.hpp"
+#include "memoa/room.hpp"
 
 namespace memoa::python {
 
@@ -10,6 +11,7 @@ void bind_game(py::module_& module) {
     const std::vector<double> weights = discount_weights(rate, horizon);
     return copy(weights.data(), {horizon});
   });
+  module.def("require_game_memory", &require_game_memory);
 
   // the arrays of a Game are views on its memory, which nothing can change
   const auto field = [](std::vector<double> GameData::*member, auto shape) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "bind_encoder.hpp"
 #include "bind_memory.hpp"
 #include "bind_mixture.hpp"
 #include "memoa/run.hpp"
@@ -42,11 +43,6 @@ void compute(LockedPopulation& self, LockedMixture& mixture, const Body& body) {
       self.engine);
 }
 
-/// pybind11 would convert the bare variant by its alternatives.
-struct EncoderHandle {
-  Encoder encoder;
-};
-
 EncoderHandle random_features(Index n_features, const std::string& activation, double scale) {
   RandomFeatures encoder{n_features, Activation::relu, scale};
   if (activation == "tanh")
@@ -63,13 +59,12 @@ Aggregate aggregate_of(const std::string& name) {
   if (name == "mean") return Aggregate::mean;
   if (name == "trimmed") return Aggregate::trimmed;
   if (name == "clip") return Aggregate::clip;
-  throw std::invalid_argument("aggregate is '" + name +
-                              "'; expected 'mean', 'trimmed' or 'clip'");
+  throw std::invalid_argument("aggregate is '" + name + "'; expected 'mean', 'trimmed' or 'clip'");
 }
 
 /// Expected shape of one step's input.
 Shape input_shape(const PopulationSettings& s) {
-  if (std::holds_alternative<Precomputed>(s.encoder)) return {s.n_agents, n_features(s.encoder)};
+  if (std::holds_alternative<Precomputed>(s.encoder)) return {s.n_agents, n_features(s.encoder, 0)};
   return {s.n_inputs};
 }
 
@@ -228,6 +223,7 @@ void bind_population(py::module_& module) {
                   [](Index n, double leak, double radius) {
                     return EncoderHandle{EchoState{n, leak, radius}};
                   })
+      .def_static("linear", [] { return EncoderHandle{Linear{}}; })
       .def_static("precomputed", [](Index n) { return EncoderHandle{Precomputed{n}}; })
       .def("validate", [](const EncoderHandle& handle) { validate(handle.encoder); });
 

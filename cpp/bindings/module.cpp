@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "arrays.hpp"
+#include "memoa/interrupt.hpp"
 
 namespace py = pybind11;
 
@@ -10,6 +11,16 @@ namespace {
 
 std::vector<Index> shape_of(const Array& array) {
   return {array.shape(), array.shape() + array.ndim()};
+}
+
+std::atomic<unsigned long> main_thread{0};
+
+/// Runs Python's signal handlers where they are due; throws what they raise. They run on the main
+/// thread, and no other asks for the GIL of an interpreter that may be ending.
+void check_signals() {
+  if (PyThread_get_thread_ident() != main_thread) return;
+  const py::gil_scoped_acquire gil;
+  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
 }
 
 }  // namespace
@@ -32,6 +43,9 @@ PYBIND11_MODULE(_core, module) {
       PyErr_SetFromErrnoWithFilename(PyExc_OSError, path.string().c_str());
     }
   });
+  main_thread =
+      py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
+  set_interrupt_check(&check_signals);
   module.def("available_threads", &available_threads);
   module.def("instruction_set", &instruction_set);
   module.def("use_one_thread_only", &use_one_thread_only);
@@ -76,4 +90,5 @@ PYBIND11_MODULE(_core, module) {
   python::bind_moments(module);
   python::bind_mixture(module);
   python::bind_population(module);
+  python::bind_panel(module);
 }

@@ -37,6 +37,7 @@ class CertificateRecursion {
     if (mean_field == MeanField::limit) path = policy_.mean_path(mean.data);
     for (Index t = game_.horizon() - 1; t >= 0; --t) {
       const Stage<D> stage(game_, t);
+      stage.listen();
       set_law(stage, path);
       played_.add_stage_cost(stage);
       played_.price_noise(stage, stage.effort);

@@ -10,11 +10,11 @@ namespace memoa::detail {
 namespace {
 
 constexpr Index kJury = 256;
-constexpr double kWorse = 4.0;        // times the usual recent loss: set aside
-constexpr double kLargestLoss = 100;  // times the usual loss: what an error counts for at most
-constexpr double kRange = 5.0;        // deviations from the median
-constexpr double kDeviation = 1.4826;  // of a normal law, in median absolute deviations
-constexpr double kCut = 0.2;           // share that a trimmed mean leaves out at either end
+constexpr double kWorse = 4.0;           // times the usual recent loss: set aside
+constexpr double kLargestLoss = 100;     // times the usual loss: what an error counts for at most
+constexpr double kRange = 5.0;           // deviations from the median
+constexpr double kDeviation = 1.4826;    // of a normal law, in median absolute deviations
+constexpr double kCut = 0.2;             // share that a trimmed mean leaves out at either end
 constexpr double kLargestEnergy = 16.0;  // times the usual |z|^2
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -84,8 +84,7 @@ void Crowd<Real>::look(Index step, Index learnt, const Real* forecast, const Rea
   Real* limits = &limits_[step * 4 * d];
   census.centre = limits, census.range = limits + d;
   census.low = limits + 2 * d, census.high = limits + 3 * d;
-  for (Index o = 0; o < d; ++o)
-    find_limits(o, forecast + o * layout_.padded, limits);
+  for (Index o = 0; o < d; ++o) find_limits(o, forecast + o * layout_.padded, limits);
 
   for (Index j = 0; j < size && change != nullptr; ++j) {  // as Kernels::remember does
     double loss = 0.0;

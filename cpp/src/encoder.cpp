@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "detail/philox.hpp"
+#include "detail/validate.hpp"
 
 namespace memoa {
 namespace {
@@ -31,6 +32,8 @@ void check(const EchoState& e) {
 void check(const Precomputed& e) {
   require(e.n_features >= 1, "n_features", static_cast<double>(e.n_features), "at least 1");
 }
+
+void check(const Linear&) {}
 
 enum Stream : std::uint64_t { kInput = 0, kBias = 1, kReservoir = 2 };
 
@@ -64,12 +67,27 @@ void validate(const Encoder& encoder) {
   std::visit([](const auto& e) { check(e); }, encoder);
 }
 
-Index n_features(const Encoder& encoder) {
-  return std::visit([](const auto& e) { return e.n_features; }, encoder);
+Index n_features(const Encoder& encoder, Index n_inputs) {
+  return std::visit(
+      [=](const auto& e) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(e)>, Linear>)
+          return n_inputs + 1;
+        else
+          return e.n_features;
+      },
+      encoder);
 }
 
 EncoderWeights draw_weights(const Encoder& encoder, std::uint64_t seed, std::uint64_t agent,
                             Index n_inputs) {
+  const double p = static_cast<double>(n_features(encoder, n_inputs)),
+               dx = static_cast<double>(n_inputs);
+  const bool echo = std::holds_alternative<EchoState>(encoder);
+  if (!std::holds_alternative<Precomputed>(encoder))
+    detail::require_memory(
+        "an encoder with n_features = " + std::to_string(n_features(encoder, n_inputs)) +
+            ", n_inputs = " + std::to_string(n_inputs),
+        8.0 * p * (dx + 1.0 + (echo ? 3.0 * p : 0.0)));
   if (const auto* e = std::get_if<RandomFeatures>(&encoder))
     return draw_input(seed, agent, e->n_features, n_inputs, e->activation == Activation::cos);
   if (const auto* e = std::get_if<EchoState>(&encoder)) {
@@ -90,15 +108,14 @@ void Moments::add(double x) {
 double Moments::deviation() const { return count > 0.0 ? std::sqrt(squares / count) : 0.0; }
 
 void Coordinate::count(double x) {
-  constexpr double kFar = 8.0, kCountsAs = 4.0;  // deviations
-  constexpr double kSeen = 10.0;                 // values before any is far
-  constexpr double kTaken = 4.0;                 // of a run of far values
-  constexpr double kRun = 32.0;                  // excess of far values: the level has moved
-  constexpr double kNear = 0.25, kQuiet = 32.0;  // a stretch so narrow, in deviations
+  constexpr double kFar = 8.0, kCountsAs = 4.0;   // deviations
+  constexpr double kSeen = 10.0;                  // values before any is far
+  constexpr double kTaken = 4.0;                  // of a run of far values
+  constexpr double kRun = 32.0;                   // excess of far values: the level has moved
+  constexpr double kNear = 0.25, kQuiet = 32.0;   // a stretch so narrow, in deviations
   constexpr double kShare = 0.25, kLeast = 16.0;  // and so long, of all values and in values
   const double deviation = known_.deviation(), away = x - known_.mean;
-  const bool is_far =
-      known_.count >= kSeen && deviation > 0.0 && std::abs(away) > kFar * deviation;
+  const bool is_far = known_.count >= kSeen && deviation > 0.0 && std::abs(away) > kFar * deviation;
   age_ += 1.0;
   excess_ = is_far ? excess_ + 1.0 : std::max(excess_ - 1.0, 0.0);
   if (excess_ > 0.0)

@@ -78,6 +78,7 @@ class MeanFieldRecursion {
   /// (3.1) and the response to it, with diag_k(tr(K C[k]) + w g) as the price of controls.
   void prepare(Type& type, Index t) const {
     const Stage<D> stage(type.game, t);
+    stage.listen();
     const Square weighted = stage.w * stage.Q;
     type.K = type.l1 + weighted;
     type.L = type.l2;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "detail/validate.hpp"
+#include "memoa/room.hpp"
 
 namespace memoa {
 namespace {
@@ -45,11 +46,21 @@ std::vector<double> discount_weights(double rate, Index horizon) {
   return weights;
 }
 
+void require_game_memory(Index horizon, Index n_outputs, Index n_features) {
+  const double T = static_cast<double>(horizon), d = static_cast<double>(n_outputs),
+               p = static_cast<double>(n_features);
+  detail::require_memory(
+      "a game with horizon = " + std::to_string(horizon) + ", n_outputs = " +
+          std::to_string(n_outputs) + ", n_features = " + std::to_string(n_features),
+      8.0 * (T * (d * p + p * d * d + 2.0 * d * d + 2.0 * d + 1.0) + 2.0 * d * d));
+}
+
 Game::Game(GameData data) : data_(std::move(data)) {
   const Index T = data_.horizon, d = data_.n_outputs, p = data_.n_features;
   require(T >= 1, "horizon", T, "at least one stage");
   require(d >= 1, "n_outputs", d, "at least one output");
   require(p >= 1, "n_features", p, "at least one feature");
+  require_game_memory(T, d, p);
   if (data_.tracking.empty()) data_.tracking = identity(d, 1.0);
   if (data_.coupling.empty()) data_.coupling = identity(d, 0.0);
   if (data_.discount.empty()) data_.discount.assign(1, 1.0);

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "detail/panel_kernels.hpp"
 #include "memoa/types.hpp"
 #ifdef MEMOA_HAS_LEVELS
 #include <cpuid.h>
@@ -61,8 +62,8 @@ std::string instruction_set() { return kNames[chosen_level()]; }
 namespace detail {
 namespace {
 
-template <class Real>
-const Kernels<Real>& choose(const Kernels<Real>* const (&levels)[3]) {
+template <class Table>
+const Table& choose(const Table* const (&levels)[3]) {
   return *levels[chosen_level()];
 }
 
@@ -78,12 +79,22 @@ const Kernels<Real>& choose(const Kernels<Real>* const (&levels)[3]) {
 
 template <>
 const Kernels<double>& kernels<double>() {
-  return choose<double>(MEMOA_LEVELS_OF(kernels_f64));
+  return choose<Kernels<double>>(MEMOA_LEVELS_OF(kernels_f64));
 }
 
 template <>
 const Kernels<float>& kernels<float>() {
-  return choose<float>(MEMOA_LEVELS_OF(kernels_f32));
+  return choose<Kernels<float>>(MEMOA_LEVELS_OF(kernels_f32));
+}
+
+template <>
+const PanelKernels<double>& panel_kernels<double>() {
+  return choose<PanelKernels<double>>(MEMOA_LEVELS_OF(panel_kernels_f64));
+}
+
+template <>
+const PanelKernels<float>& panel_kernels<float>() {
+  return choose<PanelKernels<float>>(MEMOA_LEVELS_OF(panel_kernels_f32));
 }
 
 }  // namespace detail

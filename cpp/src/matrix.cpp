@@ -3,6 +3,8 @@
 #include <Eigen/LU>
 #include <algorithm>
 
+#include "detail/interrupt.hpp"
+
 namespace memoa::detail {
 namespace {
 
@@ -24,6 +26,7 @@ void add_in_slices(Out&& out, const Left& left, const Right& right) {
   for (Index k = 0; k < left.cols(); k += kSlice) {
     const Index width = std::min(kSlice, left.cols() - k);
     out += left.middleCols(k, width) * right.middleRows(k, width);
+    poll(2.0 * static_cast<double>(left.rows() * width) * static_cast<double>(right.cols()));
   }
 }
 

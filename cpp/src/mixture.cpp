@@ -3,6 +3,7 @@
 #include "detail/inside.hpp"
 #include "detail/memory.hpp"
 #include "detail/mixture_state.hpp"
+#include "detail/room.hpp"
 #include "detail/validate.hpp"
 
 namespace memoa {
@@ -24,12 +25,12 @@ BasicServerMixture<Real>::BasicServerMixture(Index n_agents, Index n_outputs, Mi
   validate(mixture);
   const double N = static_cast<double>(n_agents), d = static_cast<double>(n_outputs),
                rows = static_cast<double>(mixture.window) * d;
-  detail::require_memory("a mixture with window = " + std::to_string(mixture.window) +
-                             ", n_agents = " + std::to_string(n_agents) +
-                             ", n_outputs = " + std::to_string(n_outputs),
-                         (rows + d) * N * sizeof(Real) + 16.0 * rows * rows +
-                             8.0 * (N / State::kChunk + 1.0) * (rows + d + 1.0) * d);
-  state_ = std::make_unique<State>(n_agents, n_outputs, mixture, n_threads);
+  const double sums = (N / static_cast<double>(State::kChunk) + 1.0) * (rows + d + 1.0) * d;
+  detail::make_in_room(
+      "a mixture with window = " + std::to_string(mixture.window) +
+          ", n_agents = " + std::to_string(n_agents) + ", n_outputs = " + std::to_string(n_outputs),
+      (rows + d) * N * sizeof(Real) + 16.0 * rows * rows + 8.0 * sums,
+      [&] { state_ = std::make_unique<State>(n_agents, n_outputs, mixture, n_threads); });
 }
 template <class Real>
 BasicServerMixture<Real>::~BasicServerMixture() = default;

@@ -22,6 +22,7 @@ class NashRecursion {
     policy_.rcond = 1.0;
     for (Index t = game_.horizon() - 1; t >= 0; --t) {
       const Stage<D> stage(game_, t);
+      stage.listen();
       value_.add_stage_cost(stage);
       value_.price_noise(stage, stage.effort);
       response_.compute(stage, value_.P1(), value_.own_price);

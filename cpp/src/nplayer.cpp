@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "detail/interrupt.hpp"
 #include "detail/stage.hpp"
 #include "detail/team.hpp"
 
@@ -54,6 +55,10 @@ class CentralizedRecursion {
         stacked_(2 * size_, size_ + 1) {
     for (Index i = 0; i < N_; ++i) players_.emplace_back(size_, d_, p_);
     for (int thread = 0; thread < threads_; ++thread) workspaces_.emplace_back(size_, d_, p_);
+    require_memory("a policy with horizon = " + std::to_string(game.horizon()) + ", n_players = " +
+                       std::to_string(N_) + ", n_features = " + std::to_string(p_),
+                   8.0 * static_cast<double>(game.horizon()) * static_cast<double>(N_ * p_) *
+                       static_cast<double>(size_ + 1));
     policy_.horizon = game.horizon();
     policy_.n_players = N_;
     policy_.n_features = p_;
@@ -81,14 +86,16 @@ class CentralizedRecursion {
   using Square = Matrix<D, D>;
   using Rows = Matrix<D, kDynamic>;  // d rows of a matrix on Y
 
-  /// Nothing may throw out of the parallel region: the first player to fail is told afterwards.
+  /// Nothing may throw out of the parallel region: the first player to fail is told afterwards,
+  /// an interrupt at once.
   void for_each_player(Index t, int threads,
                        void (CentralizedRecursion::*step)(Index, Index, Workspace<D>&)) {
     std::vector<std::string> errors(static_cast<std::size_t>(N_));
-    for_each_chunk(N_, threads, [&](Index i, int thread) {
+    const double work = static_cast<double>(size_ * d_) * static_cast<double>(d_ + p_);
+    for_each_chunk_or_stop(N_, threads, work, [&](Index i, int thread) {
       try {
         (this->*step)(t, i, workspaces_[thread]);
-      } catch (const std::exception& error) {
+      } catch (const NumericalError& error) {
         errors[i] = error.what();
       }
     });

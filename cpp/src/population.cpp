@@ -4,6 +4,7 @@
 
 #include "detail/memory.hpp"
 #include "detail/population_state.hpp"
+#include "detail/room.hpp"
 #include "detail/validate.hpp"
 
 namespace memoa {
@@ -25,22 +26,26 @@ void require_types(const std::vector<double>& values, const char* name, const ch
   }
 }
 
-/// The memory for the agents is there, by a sum that cannot overflow.
+std::string describe(const PopulationSettings& s) {
+  const bool given = std::holds_alternative<Precomputed>(s.encoder);
+  return "a population with n_agents = " + std::to_string(s.n_agents) +
+         ", n_features = " + std::to_string(n_features(s.encoder, s.n_inputs)) +
+         ", n_inputs = " + std::to_string(given ? 0 : s.n_inputs) +
+         ", n_outputs = " + std::to_string(s.n_outputs) +
+         ", horizon = " + std::to_string(s.horizon);
+}
+
+/// What the agents take, by a sum that cannot overflow.
 template <class Real>
-void require_room(const PopulationSettings& s) {
+double bytes_for(const PopulationSettings& s) {
   const auto n = [](Index value) { return static_cast<double>(value); };
   const bool given = std::holds_alternative<Precomputed>(s.encoder);
-  const double N = n(s.n_agents), d = n(s.n_outputs), p = n(n_features(s.encoder)),
+  const double N = n(s.n_agents), d = n(s.n_outputs), p = n(n_features(s.encoder, s.n_inputs)),
                dx = given ? 0.0 : n(s.n_inputs);
   const bool echo = std::holds_alternative<EchoState>(s.encoder);
   const double numbers =
       p * (p + 1.0) / 2.0 + d * p + p * dx + 2.0 * p + (echo ? p * p + p : 0.0) + d + 1.0;
-  detail::require_memory("a population with n_agents = " + std::to_string(s.n_agents) +
-                             ", n_features = " + std::to_string(n_features(s.encoder)) +
-                             ", n_inputs = " + std::to_string(given ? 0 : s.n_inputs) +
-                             ", n_outputs = " + std::to_string(s.n_outputs) +
-                             ", horizon = " + std::to_string(s.horizon),
-                         N * (numbers * sizeof(Real) + sizeof(double)) + 8.0 * n(s.horizon));
+  return N * (numbers * sizeof(Real) + sizeof(double)) + 8.0 * n(s.horizon);
 }
 
 }  // namespace
@@ -53,8 +58,8 @@ void validate(const PopulationSettings& s) {
   require(s.n_outputs >= 1, "n_outputs", s.n_outputs, "at least 1");
   require(s.consensus >= 0.0 && s.consensus <= 1e12, "consensus", s.consensus,
           "a number from 0 to 1e12");
-  require(s.effort > 0.0 && std::isfinite(s.effort), "effort", s.effort,
-          "a positive finite number");
+  require(s.effort >= 1e-300 && std::isfinite(s.effort), "effort", s.effort,
+          "a positive finite number, at least 1e-300");
   require(s.horizon >= 1, "horizon", s.horizon, "at least 1");
   require(s.discount >= 0.0 && std::isfinite(s.discount), "discount", s.discount,
           "a finite rate >= 0");
@@ -76,8 +81,8 @@ bool judges(const PopulationSettings& s) {
 template <class Real>
 BasicPopulation<Real>::BasicPopulation(PopulationSettings settings) {
   validate(settings);
-  require_room<Real>(settings);
-  state_ = std::make_unique<State>(std::move(settings));
+  detail::make_in_room(describe(settings), bytes_for<Real>(settings),
+                       [&] { state_ = std::make_unique<State>(settings); });
 }
 template <class Real>
 BasicPopulation<Real>::~BasicPopulation() = default;

@@ -87,8 +87,8 @@ void charge(const Real* increment, Size padded, const Real* change, Size d, doub
 
 template <class Real>
 void census(const Census<Real>& q, const Response<Real>& r, const Real* forecast,
-            const Real* energy, const double* recent_loss, unsigned char* heeded, Size first, Size last,
-            double* sums) {
+            const Real* energy, const double* recent_loss, unsigned char* heeded, Size first,
+            Size last, double* sums) {
   for (Size o = 0; o < r.d; ++o) {
     Real totals[kCensusSums][kLanes<Real>] = {};
     for (Size i = first; i < last; i += kLanes<Real>)

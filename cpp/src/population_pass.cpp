@@ -4,6 +4,8 @@
 #include <cmath>
 #include <variant>
 
+#include "detail/encoding.hpp"
+
 namespace memoa::detail {
 
 template <class Real>
@@ -105,7 +107,7 @@ void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Ind
   a.records = records_.data();
   a.n_agents = layout_.N;
   a.types = records_.types();
-  a.norm = std::sqrt(2.0 / static_cast<double>(layout_.p));
+  a.norm = feature_norm(settings_.encoder, layout_.p);
   a.leak = echo ? echo->leak : 0.0;
   a.steps = w.steps;
   a.learn_first = lesson.to_records;
@@ -133,8 +135,7 @@ template <class Real>
 void Pass<Real>::add_partials(Index step, Index width) {
   std::fill(sums_.begin(), sums_.end(), 0.0);
   for (Index chunk = 0; chunk < layout_.chunks; ++chunk)
-    for (Index j = 0; j < width; ++j)
-      sums_[j] += partial_[(chunk * steps_ + step) * width + j];
+    for (Index j = 0; j < width; ++j) sums_[j] += partial_[(chunk * steps_ + step) * width + j];
 }
 
 /// The sum of a sum over the chunks, none of which may be above `largest` per agent.
@@ -171,9 +172,8 @@ void Pass<Real>::find_responses(const Window<Real>& w) {
       std::copy_n(means, d, &mean_[step * d]);
       continue;
     }
-    const RelativeStage g = games_[step] =
-        relative_game(means[d], settings_.horizon, settings_.discount, settings_.consensus,
-                      settings_.effort);
+    const RelativeStage g = games_[step] = relative_game(
+        means[d], settings_.horizon, settings_.discount, settings_.consensus, settings_.effort);
     Response<Real>& r = responses_[step];
     r.price = static_cast<Real>(std::min(g.price, 1e30));  // far above any energy, and a float
     r.share = static_cast<Real>(g.share);

@@ -1,24 +1,11 @@
 #include "detail/population_records.hpp"
 
-#include <cmath>
 #include <variant>
+
+#include "detail/encoding.hpp"
 
 namespace memoa::detail {
 namespace {
-
-Features features_of(const Encoder& encoder) {
-  if (std::holds_alternative<EchoState>(encoder)) return Features::echo;
-  const auto* random = std::get_if<RandomFeatures>(&encoder);
-  if (random == nullptr) return Features::given;
-  switch (random->activation) {
-    case Activation::tanh:
-      return Features::tanh;
-    case Activation::cos:
-      return Features::cos;
-    default:
-      return Features::relu;
-  }
-}
 
 Record record_of(Features features, Index p, Index d, Index dx) {
   Record r{};
@@ -28,8 +15,9 @@ Record record_of(Features features, Index p, Index d, Index dx) {
   const auto place = [&](Index& first, Index rows) { first = r.rows, r.rows += rows; };
   place(r.gram, packed_size(p));
   place(r.cross, d * p);
-  place(r.input, p * dx);
-  place(r.bias, dx > 0 ? p : 0);
+  const bool draws = dx > 0 && features != Features::linear;
+  place(r.input, draws ? p * dx : 0);
+  place(r.bias, draws ? p : 0);
   place(r.recurrent, echo ? p * p : 0);
   place(r.reservoir, echo ? p : 0);
   place(r.pending, echo || dx == 0 ? p : 0);
@@ -56,7 +44,7 @@ template <class Real>
 Layout<Real>::Layout(const PopulationSettings& s)
     : N(s.n_agents),
       d(s.n_outputs),
-      p(n_features(s.encoder)),
+      p(n_features(s.encoder, s.n_inputs)),
       dx(std::holds_alternative<Precomputed>(s.encoder) ? 0 : s.n_inputs),
       padded((N + 2 * kLanes - 1) / (2 * kLanes) * 2 * kLanes),
       chunks((N + kChunkAgents - 1) / kChunkAgents),
@@ -86,8 +74,7 @@ void Records<Real>::draw(const PopulationSettings& s, Index first, Index last) {
   if (layout_.dx == 0) return;
   const auto* random = std::get_if<RandomFeatures>(&s.encoder);
   // relu scales with its input: its weights carry the norm of the features
-  const double norm =
-      r.features == Features::relu ? std::sqrt(2.0 / static_cast<double>(layout_.p)) : 1.0;
+  const double norm = r.features == Features::relu ? feature_norm(s.encoder, layout_.p) : 1.0;
   const double scale = norm * (random ? random->scale : 1.0);
   for (Index agent = first; agent < std::min(last, layout_.N); ++agent) {
     const EncoderWeights drawn =

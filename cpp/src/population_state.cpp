@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "detail/interrupt.hpp"
+
 namespace memoa {
 
 using detail::kTile;
@@ -30,14 +32,21 @@ BasicPopulation<Real>::State::State(PopulationSettings s)
   const bool echo = layout.record.features == detail::Features::echo;
   const Index p = layout.p;
   const double work = static_cast<double>(p * dx + (echo ? 10 * p * p * p : 0)) * 50.0 + 100;
+  constexpr Index kBlock = detail::Layout<Real>::kLanes;  // agents whose numbers lie together
+  detail::Stop stop;
   layout.each_chunk(work, [&](Index first, Index last) {
-    records.draw(settings, first, last);
+    for (Index block = first; block < last; block += kBlock)
+      stop.guard([&] {
+        detail::poll(work * static_cast<double>(kBlock));
+        records.draw(settings, block, std::min(block + kBlock, last));
+      });
     for (Index o = 0; o < d; ++o)
       std::fill_n(kept.increment.data() + o * layout.padded + first, last - first, Real(0));
     std::fill_n(kept.energy.data() + first, last - first, Real(0));
     if (judges(settings)) std::fill_n(kept.recent_loss.data() + first, last - first, 0.0);
     std::fill_n(kept.cost.data() + first, last - first, 0.0);
   });
+  stop.rethrow();
 }
 
 template <class Real>

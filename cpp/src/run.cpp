@@ -1,6 +1,7 @@
 #include "memoa/run.hpp"
 
 #include "detail/inside.hpp"
+#include "detail/interrupt.hpp"
 #include "detail/mixture_state.hpp"
 #include "detail/population_state.hpp"
 
@@ -40,7 +41,8 @@ class Runner {
         base_(static_cast<std::size_t>(d_)),
         x_(static_cast<std::size_t>(detail::kTile * state_.layout.dx)),
         y_(static_cast<std::size_t>(detail::kTile * d_)) {
-    state_.reserve(std::min(detail::kTile, n_steps));  // what may fail does so before anything is learnt
+    state_.reserve(
+        std::min(detail::kTile, n_steps));  // what may fail does so before anything is learnt
   }
 
   /// The steps [first, last).
@@ -84,8 +86,9 @@ class Runner {
       const Index t = first + step;
       const double* before = step == 0 ? base_.data() : y_.data() + (step - 1) * d_;
       const Real* shown = increments + step * d_ * stride;
-      server_.stage(shown, stride, before, {state_.heeded ? state_.heeded + step * d_ * stride : nullptr,
-                     state_.pass.mean(step)});
+      server_.stage(
+          shown, stride, before,
+          {state_.heeded ? state_.heeded + step * d_ * stride : nullptr, state_.pass.mean(step)});
       server_.mixed(server_.staged, output_.predictions + t * d_);
       server_.settle(y_.data() + step * d_);
       for (Index o = 0; o < d_ && output_.mean_field; ++o)
@@ -103,7 +106,7 @@ class Runner {
   const double *inputs_, *targets_;
   const RunOutput& output_;
   const Index d_;
-  std::vector<double> base_;    // before the tile
+  std::vector<double> base_;   // before the tile
   std::vector<double> x_, y_;  // of the tile
 };
 
@@ -148,6 +151,7 @@ void predict_rows(const BasicPopulation<Real>& population, const BasicServerMixt
     return;
   }
   for (Index t = 0; t < n_rows; ++t) {
+    detail::poll(detail::kWorkOfALook);
     const Real* increments = state.glance(inputs + t * state.width());
     server.glance(increments, state.layout.padded, state.base.data(),
                   {state.glanced_heeded(), state.pass.mean(0)}, forecasts + t * d);

@@ -1,12 +1,10 @@
 #include "memoa/saved.hpp"
 
-#include <algorithm>
-#include <array>
-
 #include "detail/memory.hpp"
 #include "detail/mixture_state.hpp"
 #include "detail/population_state.hpp"
 #include "detail/saved.hpp"
+#include "detail/settings_json.hpp"
 #include "detail/stream_memory.hpp"
 
 namespace memoa {
@@ -15,13 +13,14 @@ namespace {
 using detail::Inside;
 using detail::Json;
 using detail::json_text;
+using detail::kAggregates;
+using detail::kMostThreads;
+using detail::Members;
+using detail::place_of;
+using detail::reader_of;
 using detail::StateArray;
 using detail::StateReader;
 using detail::StateWriter;
-
-constexpr std::array kActivations = {"relu", "tanh", "cos"};     // in the order of Activation
-constexpr std::array kAggregates = {"mean", "trimmed", "clip"};  // in the order of Aggregate
-constexpr std::int64_t kMostThreads = 1'000'000;
 
 // ------------------------------------------------- settings: one list to write and to read them
 
@@ -49,105 +48,13 @@ void visit_mixture(Mixture& m, const Visit& visit) {
   visit("fallback", m.fallback);
 }
 
-/// Members of a JSON object.
-class Members {
- public:
-  void operator()(const char* name, const std::string& json) {
-    text_ += (text_.empty() ? "" : ", ") + json_text(std::string(name)) + ": " + json;
-  }
-  auto visit() {
-    return [this](const char* name, const auto& value) {
-      using Value = std::decay_t<decltype(value)>;
-      if constexpr (std::is_same_v<Value, bool>)
-        (*this)(name, std::string(value ? "true" : "false"));
-      else if constexpr (std::is_integral_v<Value>)
-        (*this)(name, std::to_string(value));
-      else
-        (*this)(name, json_text(value));
-    };
-  }
-  const std::string& text() const { return text_; }
-  std::string object() const { return "{" + text_ + "}"; }
-
- private:
-  std::string text_;
-};
-
-/// Reads members of a JSON object into the settings of their names.
-auto reader_of(const Json& object) {
-  return [&object](const char* name, auto& value) {
-    using Value = std::decay_t<decltype(value)>;
-    const Json& json = object.at(name);
-    if constexpr (std::is_same_v<Value, bool>) {
-      value = json.as_bool(name);
-    } else if constexpr (std::is_same_v<Value, std::uint64_t>) {
-      value = json.as_seed(name);
-    } else if constexpr (std::is_integral_v<Value>) {
-      value = json.as_integer(name, -1, detail::kMostSteps);
-    } else if constexpr (std::is_same_v<Value, double>) {
-      value = json.as_double(name);
-    } else {
-      value.clear();
-      for (const Json& item : json.as_array(name)) value.push_back(item.as_double(name));
-    }
-  };
-}
-
-std::string encoder_text(const Encoder& encoder) {
-  Members members;
-  const auto visit = members.visit();
-  if (const auto* random = std::get_if<RandomFeatures>(&encoder)) {
-    visit("type", std::string("RandomFeatures"));
-    visit("activation", std::string(kActivations[static_cast<std::size_t>(random->activation)]));
-    visit("scale", random->scale);
-  } else if (const auto* echo = std::get_if<EchoState>(&encoder)) {
-    visit("type", std::string("EchoState"));
-    visit("leak", echo->leak);
-    visit("radius", echo->radius);
-  } else {
-    visit("type", std::string("Precomputed"));
-  }
-  visit("n_features", n_features(encoder));
-  return members.object();
-}
-
-/// Where a word stands in its list.
-template <class Words>
-std::size_t place_of(const Words& words, const std::string& word, const char* name) {
-  const auto found = std::find(words.begin(), words.end(), word);
-  if (found == words.end()) throw std::invalid_argument(std::string(name) + " is unknown");
-  return static_cast<std::size_t>(found - words.begin());
-}
-
-Encoder read_encoder(const Json& json) {
-  const auto read = reader_of(json);
-  std::string type = json.at("type").as_string("type");
-  Index n_features = 0;
-  read("n_features", n_features);
-  if (type == "Precomputed") return Precomputed{n_features};
-  if (type == "EchoState") {
-    EchoState echo;
-    echo.n_features = n_features;
-    read("leak", echo.leak);
-    read("radius", echo.radius);
-    return echo;
-  }
-  if (type != "RandomFeatures") throw std::invalid_argument("encoder is of an unknown type");
-  RandomFeatures random;
-  random.n_features = n_features;
-  read("scale", random.scale);
-  random.activation = static_cast<Activation>(
-      place_of(kActivations, json.at("activation").as_string("activation"), "activation"));
-  return random;
-}
-
 std::string settings_text(const PopulationSettings& s, const char* dtype) {
   Members members;
   members("dtype", json_text(std::string(dtype)));
   visit_settings(s, members.visit());
   members("policy", s.policy == PolicyKind::greedy ? "\"greedy\"" : "\"memoa\"");
   members("aggregate", json_text(std::string(kAggregates[static_cast<std::size_t>(s.aggregate)])));
-  members("encoder", encoder_text(s.encoder));
+  members("encoder", detail::encoder_text(s.encoder));
   members("n_threads", std::to_string(s.n_threads));
   return members.object();
 }
@@ -160,7 +67,7 @@ PopulationSettings read_settings(const Json& json, int n_threads) {
   s.policy = policy == "greedy" ? PolicyKind::greedy : PolicyKind::memoa;
   s.aggregate = static_cast<Aggregate>(
       place_of(kAggregates, json.at("aggregate").as_string("aggregate"), "aggregate"));
-  s.encoder = read_encoder(json.at("encoder"));
+  s.encoder = detail::read_encoder(json.at("encoder"));
   const auto saved = json.at("n_threads").as_integer("n_threads", 0, kMostThreads);
   s.n_threads = n_threads < 0 ? static_cast<int>(saved) : n_threads;
   validate(s);
@@ -236,7 +143,7 @@ void require_arrays(const StateReader& reader, const PopulationSettings& s, cons
                                   std::to_string(size) + " numbers; its settings make it " +
                                   std::to_string(rows) + " x " + std::to_string(columns));
   };
-  const Index p = n_features(s.encoder);
+  const Index p = n_features(s.encoder, s.n_inputs);
   require("population.base", s.n_outputs, 1);
   require("population.costs", s.n_agents, 1);
   require("population.increments", s.n_agents, s.n_outputs);
@@ -263,22 +170,11 @@ SavedEngines<Real> read_engines(StateReader& reader, const PopulationSettings& s
   return engines;
 }
 
-/// The x of a forecast that waits for its y.
-std::vector<double> read_pending(StateReader& reader, std::int64_t width) {
-  const StateArray& last = reader.arrays().back();  // there are some: require_arrays
-  if (last.size() != 0 && last.size() != static_cast<std::uint64_t>(width))
-    throw std::invalid_argument("the array 'pending' is no input");
-  std::vector<double> pending(static_cast<std::size_t>(last.size()));
-  reader.open({"pending", "<f8", {static_cast<std::int64_t>(pending.size())}});
-  reader.read(pending.data(), pending.size());
-  return pending;
-}
-
 template <class Real>
 Saved read_all(StateReader& reader, const PopulationSettings& settings, const Mixture& mixture) {
   Saved saved{read_engines<Real>(reader, settings, mixture), {}, reader.header_text()};
   auto& engines = std::get<SavedEngines<Real>>(saved.engines);
-  saved.pending = read_pending(reader, Inside::of(engines.population).width());
+  saved.pending = detail::read_pending(reader, "pending", Inside::of(engines.population).width());
   reader.finish();
   if (!saved.pending.empty()) {
     std::vector<double> forecast(static_cast<std::size_t>(settings.n_outputs));

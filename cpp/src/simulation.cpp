@@ -5,6 +5,7 @@
 #include <memory>
 #include <numeric>
 
+#include "detail/interrupt.hpp"
 #include "detail/normals.hpp"
 #include "detail/planes.hpp"
 #include "detail/stage.hpp"
@@ -121,9 +122,11 @@ class Rollout {
  private:
   template <class Body>
   void for_each_chunk(const Body& body) {
-    detail::for_each_chunk(static_cast<Index>(chunks_.size()), threads_, [&](Index c, int thread) {
-      body(chunks_[c], partial_.data() + c * d_, workspaces_[thread]);
-    });
+    const double work = 50.0 * static_cast<double>(kPlane * d_);
+    for_each_chunk_or_stop(static_cast<Index>(chunks_.size()), threads_, work,
+                           [&](Index c, int thread) {
+                             body(chunks_[c], partial_.data() + c * d_, workspaces_[thread]);
+                           });
   }
 
   const double* mean_at(Index t) const { return result_.mean_path.data() + t * K_ * d_; }
@@ -315,6 +318,9 @@ Simulation simulate(const std::vector<Game>& games, const std::vector<Policy>& p
     return std::vector<double>(all.begin() + k * size, all.begin() + (k + 1) * size);
   };
   for (Index k = 0; k < K; ++k) require_law("mean", part(mean, k), "cov", part(cov, k), d);
+  detail::require_memory("a simulation with n_agents = " + std::to_string(settings.n_agents) +
+                             ", n_outputs = " + std::to_string(d),
+                         8.0 * static_cast<double>(settings.n_agents) * static_cast<double>(d + 1));
   const std::vector<Index> sizes = apportion(settings.n_agents, shares);
   for (std::size_t k = 0; k < sizes.size(); ++k)
     if (sizes[k] < 1)

@@ -34,6 +34,7 @@ class SocialRecursion {
   using Vector = Matrix<D, 1>;
 
   void step(const Stage<D>& stage) {
+    stage.listen();
     const Square keep = Square::identity(stage.d) - stage.G;
     const Square weighted = stage.w * (transposed(keep) * stage.Q);
     const Square Kd = Pd_ + stage.w * stage.Q;  // (7.2)
@@ -81,6 +82,7 @@ Policy myopic(const Game& game) {
   Column<kDynamic> price(game.n_features(), 1);
   for (Index t = 0; t < game.horizon(); ++t) {
     const Stage<D> stage(game, t);
+    stage.listen();
     const Matrix<D, D> K = stage.w * stage.Q;
     stage.price_noise(K, stage.effort, price);
     response.compute(stage, K, price);

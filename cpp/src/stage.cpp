@@ -20,6 +20,11 @@ double require_regular(double norm, double norm_of_inverse, Index rows, Index st
 Policy allocate_policy(const Game& game, Index mean_size) {
   Policy policy;
   const Index T = game.horizon(), d = game.n_outputs(), p = game.n_features();
+  const double per_stage = static_cast<double>(p + mean_size) * static_cast<double>(mean_size + 1) +
+                           static_cast<double>(p) * static_cast<double>(d);
+  require_memory("a policy with horizon = " + std::to_string(T) +
+                     ", n_outputs = " + std::to_string(d) + ", n_features = " + std::to_string(p),
+                 8.0 * static_cast<double>(T) * per_stage);
   policy.horizon = T;
   policy.n_outputs = d;
   policy.n_features = p;

@@ -256,7 +256,8 @@ void StateWriter::write_as(const double* values, std::size_t count) {
 void StateWriter::write(const double* values, std::size_t count) {
   while (count > 0) {
     if (next_ == arrays_.size()) throw std::logic_error("more numbers than the arrays have");
-    const std::size_t now = std::min({static_cast<std::uint64_t>(count), left_, std::uint64_t{kBuffer}});
+    const std::size_t now =
+        std::min({static_cast<std::uint64_t>(count), left_, std::uint64_t{kBuffer}});
     arrays_[next_].width() == 4 ? write_as<float>(values, now) : write_as<double>(values, now);
     values += now, count -= now, left_ -= now;
     if (left_ > 0) continue;

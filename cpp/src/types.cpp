@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <future>
+#include <limits>
+#include <mutex>
 #include <system_error>
 #include <thread>
-#include <cmath>
-#include <limits>
+#include <vector>
 #ifndef _WIN32
 #include <pthread.h>
 #endif
@@ -35,6 +37,24 @@ int most_threads() {
   return 1;
 #endif
 }
+
+/// How many of the wanted threads, with the calling one, the system can start at once.
+int try_threads(int wanted) {
+  std::mutex end;
+  std::vector<std::thread> tried;
+  {
+    const std::lock_guard<std::mutex> not_yet(end);
+    try {
+      tried.reserve(static_cast<std::size_t>(wanted - 1));
+      for (int thread = 1; thread < wanted; ++thread)
+        tried.emplace_back([&end] { const std::lock_guard<std::mutex> wait(end); });
+    } catch (const std::exception&) {  // no thread, or no memory for one
+    }
+  }
+  for (std::thread& thread : tried) thread.join();
+  return 1 + static_cast<int>(tried.size());
+}
+
 constexpr double kFinite = std::numeric_limits<double>::max();
 
 std::string place_of(Index entry, const Index* first, const Index* last) {
@@ -108,18 +128,11 @@ int granted_threads(int wanted) {
   thread_local int granted = 1;  // OpenMP keeps a team for each thread that calls
   thread_local bool refused = false;
   if (one_thread_only) return 1;
-  if (wanted <= granted || refused) return std::min(wanted, granted);
-  std::vector<std::thread> tried;
-  std::promise<void> end;
-  const std::shared_future<void> ended = end.get_future().share();
-  try {
-    for (int thread = 1; thread < wanted; ++thread) tried.emplace_back([ended] { ended.wait(); });
-  } catch (const std::system_error&) {
-    refused = true;
+  if (wanted > granted && !refused) {
+    const int found = try_threads(wanted);
+    refused = found < wanted;
+    granted = std::max(granted, found);
   }
-  end.set_value();
-  for (std::thread& thread : tried) thread.join();
-  granted = std::max(granted, 1 + static_cast<int>(tried.size()));
   return std::min(wanted, granted);
 }
 

@@ -96,8 +96,8 @@ void require_size(std::string_view name, std::size_t size, Index expected) {
 void require_memory(const std::string& what, double bytes) {
   const double most = memory_limit();
   if (bytes <= most) return;
-  throw MemoryError(what + " needs " + to_text(bytes, 3) + " bytes of memory; this process can have " +
-                    to_text(most, 3));
+  throw MemoryError(what + " needs " + to_text(bytes, 3) +
+                    " bytes of memory; this process can have " + to_text(most, 3));
 }
 
 void require_psd(std::string_view name, const MatrixView& matrix) {

@@ -18,7 +18,7 @@ finally:
 from memoa import datasets  # noqa: E402
 from memoa._core import NumericalError  # noqa: E402
 from memoa.certificate import Certificate, certify  # noqa: E402
-from memoa.encoder import EchoState, Precomputed, RandomFeatures  # noqa: E402
+from memoa.encoder import EchoState, Linear, Precomputed, RandomFeatures  # noqa: E402
 from memoa.ensemble import OnlineEnsemble  # noqa: E402
 from memoa.equilibrium import (  # noqa: E402
     Policy,
@@ -36,6 +36,8 @@ from memoa.nplayer import (  # noqa: E402
     NPlayerGame,
     solve_centralized_nash,
 )
+from memoa.panel import Panel, solve_panel_equilibrium  # noqa: E402
+from memoa.panel_run import PanelRun  # noqa: E402
 from memoa.run import Run  # noqa: E402
 from memoa.simulation import Simulation, simulate  # noqa: E402
 
@@ -47,10 +49,13 @@ __all__ = [
     "EchoState",
     "FeatureMoments",
     "Game",
+    "Linear",
     "Mixture",
     "NPlayerGame",
     "NumericalError",
     "OnlineEnsemble",
+    "Panel",
+    "PanelRun",
     "Policy",
     "Precomputed",
     "RandomFeatures",
@@ -69,6 +74,7 @@ __all__ = [
     "solve_mean_field",
     "solve_myopic",
     "solve_nash",
+    "solve_panel_equilibrium",
     "solve_social_optimum",
 ]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from memoa import _core
 from memoa._saved import engine_params
 from memoa._validate import Float64, as_choice, as_int, as_number, as_numbers
-from memoa.encoder import Encoder, Precomputed
+from memoa.encoder import Encoder, Linear, Precomputed
 from memoa.mixture import Mixture
 from memoa.run import Run
 
@@ -26,7 +26,8 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
     """The settings of a population and its server, from the parameters of an ensemble."""
     if not isinstance(params["encoder"], Encoder):
         raise TypeError(
-            f"encoder is {params['encoder']!r}; expected RandomFeatures, EchoState or Precomputed"
+            f"encoder is {params['encoder']!r}; expected RandomFeatures, EchoState, Linear or "
+            "Precomputed"
         )
     if not isinstance(params["mixture"], Mixture):
         raise TypeError(f"mixture is {params['mixture']!r}; expected a memoa.Mixture")
@@ -188,9 +189,10 @@ class Engines:
         made.policy, made.dtype = params["policy"], params["dtype"]
         made.n_agents = params["n_agents"]
         made.n_outputs = header["settings"]["n_outputs"]
-        given = isinstance(made.encoder, Precomputed)
-        width = (made.n_agents, made.encoder.n_features)
-        made.input_shape = width if given else (header["settings"]["n_inputs"],)
+        if isinstance(made.encoder, Precomputed):
+            made.input_shape = (made.n_agents, made.encoder.n_features)
+        else:
+            made.input_shape = (header["settings"]["n_inputs"],)
         made.seed = params["random_state"]
         made._settings = check(params)
         made._settings.pop("dtype")
@@ -222,14 +224,17 @@ class Engines:
                 raise ValueError("the checksum of what was learnt is wrong")
             self._require_sizes(*memory)
             self._build()
-            for engine, fields in zip((self.population, self.server), memory, strict=True):
-                engine.restore(fields)
+            of_population, of_server = memory
+            self.population.restore(of_population)
+            self.server.restore(of_server)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise ValueError(f"this is not the state of an ensemble: {error}") from error
 
     def _require_sizes(self, population: dict[str, Any], server: dict[str, Any]) -> None:
         """The arrays are those of the settings, before anything of that size is made."""
-        agents, p, d = self.n_agents, self.encoder.n_features, self.n_outputs
+        agents, d = self.n_agents, self.n_outputs
+        encoder: Any = self.encoder
+        p = self.input_shape[0] + 1 if isinstance(encoder, Linear) else encoder.n_features
         if self._settings["n_agents"] != agents:
             raise ValueError("n_agents is not that of the settings")
         inputs = 0 if isinstance(self.encoder, Precomputed) else self.input_shape[0]
@@ -237,7 +242,7 @@ class Engines:
             "costs": (agents,),
             "gram": (agents, p * (p + 1) // 2),
             "increments": (agents, d),
-            "standardiser": (inputs, 10),  # a coordinate's numbers
+            "standardiser": (inputs, 11),  # a coordinate's numbers
         }
         for name, shape in expected.items():
             if population[name].shape != shape:

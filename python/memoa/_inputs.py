@@ -65,7 +65,9 @@ class Inputs(NamedTuple):
         return "n_agents, n_features" if self._given() else "n_inputs"
 
     def _shape(self) -> tuple[int | None, ...]:
-        return (self.n_agents, self.encoder.n_features) if self._given() else (self.n_inputs,)
+        if isinstance(self.encoder, Precomputed):
+            return self.n_agents, self.encoder.n_features
+        return (self.n_inputs,)
 
     def _require_names_fit(self) -> None:
         if self._given():

@@ -6,10 +6,9 @@ import os
 import threading
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
-P = ParamSpec("P")
-R = TypeVar("R")
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class EngineLock:
@@ -31,12 +30,12 @@ class EngineLock:
         self._lock.release()
 
 
-def serialised(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
+def serialised(method: Method) -> Method:
     """A method that holds its object's lock while it is at work."""
 
     @wraps(method)
-    def alone(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def alone(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         with self._lock:
             return method(self, *args, **kwargs)
 
-    return alone
+    return cast(Method, alone)

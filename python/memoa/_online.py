@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any, TypeVar
 
 import numpy as np
@@ -199,9 +200,19 @@ class Online(Estimator):
             mixed = engines.predict(inputs)
         except ValueError as error:
             raise with_column(error, names) from None
+        except BaseException:  # half-way
+            self._show_again(engines)
+            raise
         self._keep(engines, names)
         self._pending = inputs
         return mixed
+
+    def _show_again(self, engines: Engines) -> None:
+        """Predict the x that waits for its y once more: a failed call may have shown another."""
+        waiting, self._pending = self._pending, None
+        if waiting is not None and engines is self._engines:
+            engines.predict(waiting)
+        self._pending = waiting
 
     def _learn(self, inputs: Float64, names: Names | None, target: Float64) -> None:
         pending = self._pending is not None and np.array_equal(self._pending, inputs)
@@ -239,14 +250,23 @@ class Online(Estimator):
         progress: Progress | None,
     ) -> Run:
         engines = self._engines_for(inputs.shape[1:], targets.shape[1])
+        # a warning that is an error throws the run away: its memory is had before the work
+        spare = thaw(engines.__getstate__()) if _warnings_are_errors() else None
         if initial is None and not engines.population.has_seen:
             initial = self._base
         try:
             return engines.run(inputs, targets, initial, record, progress)
         except ValueError as error:
             raise with_column(error, names) from None
+        except RuntimeWarning:
+            if spare is not None:
+                if engines is self._engines:
+                    self._engines = spare
+                engines = spare
+                self._show_again(engines)
+            raise
         finally:  # what was interrupted has learnt the steps done, what was refused nothing
-            if engines.population.has_seen:
+            if engines.population.has_seen and engines is not spare:
                 self._keep(engines, names)
                 self.n_outputs_ = engines.n_outputs
                 if not engines.population.is_pending:
@@ -256,3 +276,13 @@ class Online(Estimator):
         if self._engines is None:
             raise not_fitted(f"{name} was asked for before the first prediction")
         return self._engines
+
+
+def _warnings_are_errors() -> bool:
+    """Whether a RuntimeWarning may raise: `-W error`, or a filter that says so."""
+    for action, message, category, module, _ in warnings.filters:  # the first that fits counts
+        if issubclass(RuntimeWarning, category) and action == "error":
+            return True
+        if issubclass(RuntimeWarning, category) and message is None and module is None:
+            return False
+    return False

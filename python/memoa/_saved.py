@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from memoa._frames import Names
-from memoa.encoder import EchoState, Precomputed, RandomFeatures
+from memoa.encoder import EchoState, Linear, Precomputed, RandomFeatures
 from memoa.mixture import Mixture
 
-KINDS = {kind.__name__: kind for kind in (RandomFeatures, EchoState, Precomputed, Mixture)}
+KINDS = {kind.__name__: kind for kind in (RandomFeatures, EchoState, Precomputed, Linear, Mixture)}
 
 
 def write_note(params: Mapping[str, Any], seed: int, names: Names | None, flat: bool) -> str:
@@ -53,11 +53,23 @@ def read_note(
 def engine_params(header: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters that make the same engines."""
     settings = header["settings"]
-    names = ("n_agents", "policy", "consensus", "effort", "horizon", "discount", "forgetting",
-             "ridge")  # fmt: skip
+    names = ("n_agents", "policy", "aggregate", "consensus", "effort", "horizon", "discount",
+             "forgetting", "ridge")  # fmt: skip
     return {name: settings[name] for name in names} | {
         "encoder": _object(settings["encoder"]),
         "mixture": Mixture(**header["mixture"]),
+        "dtype": {"<f8": "float64", "<f4": "float32"}[settings["dtype"]],
+        "n_threads": settings["n_threads"] or None,
+        "random_state": settings["seed"],
+    }
+
+
+def panel_params(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters that make the same panel as a file that C++ wrote."""
+    names = ("n_clients", "pooling", "ridge", "aggregate", "forgetting")
+    return {name: settings[name] for name in names} | {
+        "encoder": _object(settings["encoder"]),
+        "consensus": "learned" if settings["learned"] else settings["consensus"],
         "dtype": {"<f8": "float64", "<f4": "float32"}[settings["dtype"]],
         "n_threads": settings["n_threads"] or None,
         "random_state": settings["seed"],

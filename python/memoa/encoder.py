@@ -13,10 +13,6 @@ from memoa._validate import as_choice, as_int, as_number
 class Encoder(Protocol):
     """What :class:`memoa.OnlineEnsemble` accepts as an encoder."""
 
-    @property
-    def n_features(self) -> int:
-        """Width p of a feature."""
-
     def _to_core(self) -> _core.Encoder: ...
 
 
@@ -51,6 +47,18 @@ class RandomFeatures:
             self.activation,
             as_number("scale", self.scale),
         )
+
+
+@dataclass(frozen=True)
+class Linear:
+    """The standardised input itself: ``z = (1, x) / sqrt(dx + 1)``, of width dx + 1.
+
+    The default of :class:`memoa.Panel`. In a :class:`memoa.OnlineEnsemble` agents of one type are
+    then alike.
+    """
+
+    def _to_core(self) -> _core.Encoder:
+        return _core.Encoder.linear()
 
 
 @dataclass(frozen=True)

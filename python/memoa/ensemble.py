@@ -34,7 +34,7 @@ class OnlineEnsemble(Online):
     ----------
     n_agents : int
         N.
-    encoder : RandomFeatures, EchoState or Precomputed
+    encoder : RandomFeatures, EchoState, Linear or Precomputed
     policy : {"memoa", "greedy"}
         "greedy": every agent plays its local forecast, the baseline.
     consensus : float
@@ -85,6 +85,8 @@ class OnlineEnsemble(Online):
 
     Notes
     -----
+    For one series and many models of it; many series with a model each are for `Panel`.
+
     The agents are drawn at the first prediction or run. They keep the parameters of that moment
     until the next `fit`, whatever is set meanwhile, threads and policy included.
 
@@ -269,6 +271,8 @@ class OnlineEnsemble(Online):
         -------
         Run
         """
+        if progress is not None and not callable(progress):
+            raise TypeError(f"progress is {progress!r}; expected a function of (done, total)")
         inputs, names = self._inputs().rows(X)
         targets, _ = targets_of(Y, len(inputs), self._width())
         start = None if initial is None else one_target("initial", initial, targets.shape[1])

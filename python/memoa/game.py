@@ -138,6 +138,7 @@ class Game:
             ),
         }
         stages = _horizon(horizon, staged)
+        _core.require_game_memory(stages, d, p)
         for name, (array, stage, labels) in staged.items():
             if array is _EMPTY or array.shape == stage:
                 continue
@@ -240,7 +241,7 @@ def _square(name: str, value: ArrayLike | None, d: int) -> Float64:
 
 def _horizon(horizon: int | None, staged: dict[str, tuple[Float64, tuple[int, ...], str]]) -> int:
     if horizon is not None:
-        return as_int("horizon", horizon, 1)
+        return as_int("horizon", horizon, 1, below=2**63)
     for array, stage, _ in staged.values():
         if array.ndim == len(stage) + 1 and array.shape[0] > 0:
             return int(array.shape[0])

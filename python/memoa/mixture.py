@@ -160,7 +160,9 @@ class ServerMixture:
         self.n_agents = as_int("n_agents", n_agents, 1)
         self.n_outputs = as_int("n_outputs", n_outputs, 1)
         self.settings = Mixture(window, decay, ridge, total, absolute, fallback)
-        self.n_threads = None if n_threads is None else as_int("n_threads", n_threads, 1)
+        self.n_threads = (
+            None if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31)
+        )
         self._core = _core.ServerMixture(
             self.n_agents, self.n_outputs, self.settings._to_core(), self.n_threads or 0
         )

@@ -249,7 +249,7 @@ def solve_centralized_nash(game: NPlayerGame, *, n_threads: int | None = None) -
     """
     if not isinstance(game, NPlayerGame):
         raise TypeError(f"game is a {type(game).__name__}; expected an NPlayerGame")
-    threads = 0 if n_threads is None else as_int("n_threads", n_threads, 1)
+    threads = 0 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31)
     core = _core.solve_centralized_nash(game._core, n_threads=threads)
     return CentralizedPolicy(core.gain, core.offset, core.rcond)
 

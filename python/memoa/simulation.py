@@ -136,7 +136,7 @@ def simulate(
         cov=_per_type("cov", cov, n_types, (d, d)),
         seed=number,
         limit=as_choice("mean_field", mean_field, ("empirical", "limit")) == "limit",
-        n_threads=0 if n_threads is None else as_int("n_threads", n_threads, 1),
+        n_threads=0 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31),
     )
     return Simulation(
         cost=core.cost,

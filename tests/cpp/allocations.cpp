@@ -19,7 +19,9 @@ std::atomic<long> granted{-1};  // negative: without end
 }
 }  // namespace
 
-void memoa::tests::refuse_memory_after(std::size_t allowed) { granted = static_cast<long>(allowed); }
+void memoa::tests::refuse_memory_after(std::size_t allowed) {
+  granted = static_cast<long>(allowed);
+}
 void memoa::tests::give_memory() { granted = -1; }
 
 std::size_t memoa::tests::allocations() { return count; }
@@ -60,12 +62,8 @@ void* __libc_calloc(std::size_t n, std::size_t size);
 void* __libc_realloc(void* block, std::size_t size);
 void* __libc_memalign(std::size_t alignment, std::size_t size);
 
-void* malloc(std::size_t size) {
-  return grant() ? __libc_malloc(size) : nullptr;
-}
-void* calloc(std::size_t n, std::size_t size) {
-  return grant() ? __libc_calloc(n, size) : nullptr;
-}
+void* malloc(std::size_t size) { return grant() ? __libc_malloc(size) : nullptr; }
+void* calloc(std::size_t n, std::size_t size) { return grant() ? __libc_calloc(n, size) : nullptr; }
 void* realloc(void* block, std::size_t size) {
   return grant() ? __libc_realloc(block, size) : nullptr;
 }

@@ -10,7 +10,7 @@ namespace memoa::tests {
 
 using problems::Stream;
 
-inline const Encoder kEncoders[] = {RandomFeatures{7, Activation::relu},
+inline const Encoder kEncoders[] = {Linear{}, RandomFeatures{7, Activation::relu},
                                     RandomFeatures{6, Activation::tanh},
                                     RandomFeatures{5, Activation::cos, 2.0}, EchoState{6}};
 

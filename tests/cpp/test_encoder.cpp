@@ -129,5 +129,6 @@ TEST_CASE("an option out of range is named") {
   CHECK(names(refused(EchoState{4, 0.3, -1.0}), "radius"));
   CHECK(names(refused(EchoState{4, 0.3, NAN}), "radius"));
   CHECK(names(refused(Precomputed{0}), "n_features"));
-  CHECK(n_features(EchoState{5}) == 5);
+  CHECK(n_features(EchoState{5}, 3) == 5);
+  CHECK(n_features(Linear{}, 3) == 4);
 }

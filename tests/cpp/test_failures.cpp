@@ -1,8 +1,11 @@
 // Memory that runs out in the middle of a call: the call throws, and nothing was learnt.
 
+#include <doctest/doctest.h>
+
+#include <limits>
+
 #include "allocations.hpp"
 #include "memoa/run.hpp"
-#include "memoa/saved.hpp"
 #include "populations.hpp"
 
 using namespace memoa;
@@ -42,7 +45,7 @@ std::vector<double> all_of(const Pair& pair) {
 /// Calls with memory that ends after 0, 1, 2, ... allocations, until it is enough; the number of
 /// failures. Between failures everything is as it was before.
 template <class Call>
-int fail_every_allocation(Pair& pair, const Call& call) {
+int fail_every_allocation(const Pair& pair, const Call& call) {
   const std::vector<double> before = all_of(pair);
   for (int failures = 0;; ++failures) {
     tests::refuse_memory_after(static_cast<std::size_t>(failures));
@@ -71,16 +74,19 @@ TEST_CASE("memory that runs out anywhere changes nothing") {
   for (const Encoder& encoder : tests::kEncoders) {
     Pair pair = fresh(stream, encoder);
     failures += fail_every_allocation(pair, [&] {
-      run(pair.population, pair.mixture, stream.x(0), stream.y(0), 40, output);
+      run(pair.population, pair.mixture, stream.x(0), stream.y(0), 40, output, stream.y(59));
     });
     Pair stepped = fresh(stream, encoder);
     stepped.population.observe(stream.y(0));
-    for (Index t = 1; t < 6; ++t) {
-      // what a forecast shows may change, what was learnt may not
-      tests::refuse_memory_after(0);
-      predict(stepped.population, stepped.mixture, stream.x(t), forecast.data());
-      learn(stepped.population, stepped.mixture, stream.y(t));
-      tests::give_memory();
+    failures += fail_every_allocation(stepped, [&] {
+      predict_rows(stepped.population, stepped.mixture, stream.x(1), 2, forecasts.data());
+    });
+    for (Index t = 1; t < 30; ++t) {
+      failures += fail_every_allocation(stepped, [&] {
+        predict(stepped.population, stepped.mixture, stream.x(t), forecast.data());
+      });
+      failures += fail_every_allocation(
+          stepped, [&] { learn(stepped.population, stepped.mixture, stream.y(t)); });
     }
     const auto population = pair.population.memory();
     const auto mixture = pair.mixture.memory();
@@ -92,38 +98,37 @@ TEST_CASE("memory that runs out anywhere changes nothing") {
   CHECK(failures > 20);
 }
 
-TEST_CASE("engines that find no memory when they are made leave nothing behind") {
-  if (!tests::can_refuse_memory()) return;
-  const Stream stream = random_stream(8, 10, 3, 2);
-  for (const Encoder& encoder : tests::kEncoders)
-    for (std::size_t granted = 0;; ++granted) {
-      tests::refuse_memory_after(granted);
-      bool failed = false;
-      try {
-        fresh(stream, encoder);
-      } catch (const std::bad_alloc&) {
-        failed = true;
-      }
-      tests::give_memory();
-      if (!failed) break;
-      REQUIRE(granted < 10000);
-    }
-}
-
 TEST_CASE("sizes that no machine has are told before the work") {
-  const auto message = [](const auto& call) { return tests::message_of<MemoryError>(call); };
+  const auto refuses = [](const auto& call, const std::string& part) {
+    const std::string message = tests::message_of<MemoryError>(call);
+    CHECK_MESSAGE(tests::contains(message, part), message);
+    CHECK_MESSAGE(tests::contains(message, "bytes of memory"), message);
+  };
+  constexpr Index kHuge = std::numeric_limits<Index>::max();
   PopulationSettings settings;
-  settings.encoder = RandomFeatures{std::numeric_limits<Index>::max()};
-  CHECK(tests::contains(message([&] { Population{settings}; }), "n_features = 9223372036854775807"));
+  const auto make = [&] { Population{settings}; };
+  settings.encoder = RandomFeatures{kHuge};
+  refuses(make, "n_features = 9223372036854775807");
   settings.encoder = EchoState{10'000'000};
-  CHECK(tests::contains(message([&] { Population{settings}; }), "bytes of memory"));
+  refuses(make, "n_features = 10000000");
   settings.encoder = RandomFeatures{};
   settings.n_agents = Index{1} << 50;
-  CHECK(tests::contains(message([&] { Population{settings}; }), "n_agents = 1125899906842624"));
+  refuses(make, "n_agents = 1125899906842624");
   settings.n_agents = 10;
-  settings.horizon = std::numeric_limits<Index>::max();
-  CHECK(tests::contains(message([&] { Population{settings}; }), "horizon = 9223372036854775807"));
+  settings.n_inputs = kHuge;
+  refuses(make, "n_inputs = 9223372036854775807");
+  settings.n_inputs = 1;
+  settings.n_outputs = kHuge;
+  refuses(make, "n_outputs = 9223372036854775807");
   Mixture mixture;
   mixture.window = Index{1} << 58;
-  CHECK(tests::contains(message([&] { ServerMixture(5, 1, mixture); }), "window = 288230376151711744"));
+  refuses([&] { ServerMixture(5, 1, mixture); }, "window = 288230376151711744");
+  refuses([&] { draw_weights(RandomFeatures{kHuge}, 1, 0, 3); },
+          "n_features = 9223372036854775807");
+  GameData game;
+  game.horizon = 100'000'000'000;
+  game.n_outputs = game.n_features = 1;
+  game.feature_mean = {1.0};
+  game.feature_cov = {0.0};
+  refuses([&] { Game{game}; }, "horizon = 100000000000");
 }

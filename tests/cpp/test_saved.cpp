@@ -98,7 +98,8 @@ TEST_CASE("a note that is no JSON is refused, and nothing is written") {
   const Stream stream = random_stream(4, 5, 1, 1);
   const TemporaryFile file;
   const SavedEngines<double> engines = learnt<double>(stream, RandomFeatures{3}, 5);
-  CHECK_FALSE(refusal([&] { save(file.path, engines.population, engines.mixture, {}, "{"); }).empty());
+  CHECK_FALSE(
+      refusal([&] { save(file.path, engines.population, engines.mixture, {}, "{"); }).empty());
   CHECK_FALSE(fs::exists(file.path));
 }
 

@@ -144,8 +144,13 @@ TEST_CASE("arrays of another name, size or number are refused") {
   const std::string path = folder.file("a.npz");
   save(path);
   StateReader reader(path);
-  CHECK(contains(refusal([&] { reader.open({"second", "<f4", {2}}); }), "expected the array 'second'"));
-  CHECK(contains(refusal([&] { reader.open({"first", "<f8", {3, 2}}); }),
+  CHECK(contains(refusal([&] {
+                   reader.open({"second", "<f4", {2}});
+                 }),
+                 "expected the array 'second'"));
+  CHECK(contains(refusal([&] {
+                   reader.open({"first", "<f8", {3, 2}});
+                 }),
                  "[2, 3]]; its settings make it"));
   CHECK(contains(refusal([&] { reader.open({"first", "<f4", {2, 3}}); }), "its settings make it"));
   CHECK(contains(refusal([&] { reader.finish(); }), "unknown array 'first'"));

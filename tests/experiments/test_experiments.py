@@ -296,8 +296,8 @@ class TestReport:
             "n_agents": {"n_agents": 2},
             "n_features": {"encoder": memoa.RandomFeatures(4)},
             "window": {"mixture": replace(default.mixture, window=2)},
-            "communication": {},
-            "noise": {},
+            "communication": {"aggregate": "mean"},  # as the NumPy variants average
+            "noise": {"aggregate": "mean"},
             "": {"policy": "greedy"},
         }
         found = lines(tmp_path / "experiments/ablations.csv")

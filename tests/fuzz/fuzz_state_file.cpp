@@ -17,8 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         [](auto& engines) {
           const auto& s = engines.population.settings();
           const bool given = std::holds_alternative<memoa::Precomputed>(s.encoder);
-          const memoa::Index width =
-              given ? s.n_agents * memoa::n_features(s.encoder) : s.n_inputs;
+          const memoa::Index width = given ? s.n_agents * memoa::n_features(s.encoder) : s.n_inputs;
           const std::vector<double> x(static_cast<std::size_t>(width), 0.5);
           std::vector<double> y(static_cast<std::size_t>(s.n_outputs), 1.0), forecast(y);
           for (int step = 0; step < 2; ++step) {

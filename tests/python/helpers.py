@@ -69,3 +69,23 @@ def steps(model: memoa.OnlineEnsemble, x: np.ndarray, y: np.ndarray) -> np.ndarr
         shown.append(model.predict_one(one_x))
         model.learn_one(one_x, one_y)
     return np.array(shown)
+
+
+def everything(model: memoa.OnlineEnsemble) -> dict[str, Any]:
+    """All that an ensemble knows, to be compared: only the seed may be drawn by a call that fails.
+
+    A seed drawn once stays, for what it was drawn from has moved on.
+    """
+    known = {name: value for name, value in vars(model).items() if name not in ("_lock", "_seed")}
+    if model._engines is not None:
+        state = model._engines.__getstate__()
+        known["_engines"] = {name: value for name, value in state.items() if name != "memory"}
+        known["memory"] = [
+            (name, np.asarray(value).tobytes())
+            for fields in state["memory"]
+            for name, value in fields.items()
+        ]
+    return {
+        name: (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
+        for name, value in known.items()
+    }

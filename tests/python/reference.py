@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from reference_robust import Crowd, Fallback, Standardiser
 
 # ---------------------------------------------------------------- section 1: the game
@@ -232,6 +233,22 @@ class EchoState:
 
     def commit(self, weights, z):
         weights["r"] = z / np.sqrt(2.0 / self.p)
+
+
+class Linear:
+    """Step 1 with z = (1, x) / sqrt(dx + 1), the same for all agents."""
+
+    def __init__(self, n_inputs):
+        self.p = n_inputs + 1
+
+    def start(self, seed, agent, n_inputs):
+        return {}
+
+    def encode(self, weights, x):
+        return np.concatenate([[1.0], x]) / np.sqrt(self.p)
+
+    def commit(self, weights, z):
+        pass
 
 
 class Precomputed:

@@ -18,6 +18,7 @@ ENCODERS = {
     "tanh": (memoa.RandomFeatures(4, "tanh", 0.5), reference.RandomFeatures(4, "tanh", 0.5)),
     "cos": (memoa.RandomFeatures(6, "cos", 2.0), reference.RandomFeatures(6, "cos", 2.0)),
     "echo": (memoa.EchoState(5, 0.4, 0.8), reference.EchoState(5, 0.4, 0.8)),
+    "linear": (memoa.Linear(), reference.Linear(3)),
     "precomputed": (memoa.Precomputed(3), reference.Precomputed(3)),
 }
 MIXTURES: list[dict[str, Any]] = [

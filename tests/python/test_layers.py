@@ -15,7 +15,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "python" / "memoa"
 # As CONTRIBUTING.md has it; modules that it does not name are free to stand anywhere.
 LIBRARY = ("game", "nplayer", "equilibrium", "certificate", "simulation", "moments", "encoder",
-           "mixture", "run", "ensemble")  # fmt: skip
+           "mixture", "run", "ensemble", "panel")  # fmt: skip
 ROOMS = ("datasets", "forecasters", "verify", "plots", "cli")
 LAYERS = LIBRARY + ROOMS
 ENTRIES = ("__init__", "__main__")

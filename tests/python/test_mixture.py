@@ -264,7 +264,7 @@ def test_one_of_the_two_may_be_exact() -> None:
         ({"decay": np.nan}, ValueError, r"decay is nan; expected a number in \(0, 1\]"),
         ({"ridge": 0.0}, ValueError, "ridge is 0; expected a positive finite number"),
         ({"ridge": "1"}, TypeError, "ridge is '1' of type str; expected a number"),
-        ({"total": np.inf}, ValueError, "total is inf; expected a finite number"),
+        ({"total": np.inf}, ValueError, "total is inf; expected a number from -1e100 to 1e100"),
         ({"n_agents": 0}, ValueError, "n_agents is 0; expected an integer of at least 1"),
         ({"n_outputs": 1.0}, TypeError, "n_outputs is 1.0 of type float; expected an integer"),
         ({"n_threads": 0}, ValueError, "n_threads is 0; expected an integer of at least 1"),

@@ -110,6 +110,7 @@ CHANGES = {
     "discount": 0.5,
     "forgetting": 0.9,
     "ridge": 2.0,
+    "aggregate": "mean",
     "mixture": memoa.Mixture(window=3, total=0.5),
     "dtype": "float32",
     "n_threads": 1,

@@ -31,11 +31,15 @@ struct Precomputed {
   Index n_features = 1;
 };
 
-using Encoder = std::variant<RandomFeatures, EchoState, Precomputed>;
+/// z = (1, x) / sqrt(dx + 1): the standardised input itself.
+struct Linear {};
+
+using Encoder = std::variant<RandomFeatures, EchoState, Precomputed, Linear>;
 
 /// Throws std::invalid_argument that names the option at fault.
 void validate(const Encoder& encoder);
-Index n_features(const Encoder& encoder);
+/// Width of the features of inputs of width n_inputs.
+Index n_features(const Encoder& encoder, Index n_inputs);
 
 /// Weights of one agent; empty where the encoder has none.
 struct EncoderWeights {
@@ -57,9 +61,9 @@ struct Moments {
   double deviation() const;
 };
 
-/// What is known of one coordinate of the inputs. Of values far from what was seen few are taken in,
-/// with a bound; where such values stay, or all values keep to a stretch so narrow that what was seen
-/// blinds the agents to them, the coordinate is learnt anew from those values.
+/// What is known of one coordinate of the inputs. Of values far from what was seen few are taken
+/// in, with a bound; where such values stay, or all values keep to a stretch so narrow that what
+/// was seen blinds the agents to them, the coordinate is learnt anew from those values.
 class Coordinate {
  public:
   void count(double x);

@@ -13,10 +13,9 @@ struct Inside;
 /// greedy: every agent plays its local forecast. memoa: the mean-field Nash policy, theory (6.2).
 enum class PolicyKind { memoa, greedy };
 
-/// Averages over agents, theory section 6, step 3. mean: of all. clip: of those in the crowd's range
-/// and whose recent loss is not far above the usual; the mixture heeds no others. trimmed: of the middle of these.
-enum class Aggregate { mean, trimmed, clip };
-
+/// `aggregate` says whom averages over agents count, theory section 6, step 3. mean: all. clip:
+/// those in the crowd's range whose recent loss is not far above the usual; the mixture heeds no
+/// others. trimmed: the middle of these.
 struct PopulationSettings {
   Index n_agents = 64;
   Index n_inputs = 1;   ///< dx; not used by Precomputed
@@ -44,17 +43,17 @@ bool judges(const PopulationSettings& settings);
 /// All that was learnt, independent of the layout in memory. The encoders' weights are not part
 /// of it: they follow from the seed.
 struct PopulationMemory {
-  Index steps = 0;                 ///< learnt
-  Index has_seen = 0;              ///< 1 where any y was seen
-  std::vector<double> base;        ///< (d)
-  std::vector<double> shown_base;  ///< (d), the base of the last predictions
-  std::vector<double> mean_field;  ///< (d)
-  std::vector<double> costs;       ///< (N)
-  std::vector<double> recent_loss; ///< (N), where the crowd judges
-  std::vector<double> gram;        ///< (N, p (p+1)/2), packed lower triangle of H
-  std::vector<double> cross;       ///< (N, d, p), q
-  std::vector<double> reservoir;   ///< (N, p), EchoState only
-  std::vector<double> increments;  ///< (N, d), the last predictions
+  Index steps = 0;                   ///< learnt
+  Index has_seen = 0;                ///< 1 where any y was seen
+  std::vector<double> base;          ///< (d)
+  std::vector<double> shown_base;    ///< (d), the base of the last predictions
+  std::vector<double> mean_field;    ///< (d)
+  std::vector<double> costs;         ///< (N)
+  std::vector<double> recent_loss;   ///< (N), where the crowd judges
+  std::vector<double> gram;          ///< (N, p (p+1)/2), packed lower triangle of H
+  std::vector<double> cross;         ///< (N, d, p), q
+  std::vector<double> reservoir;     ///< (N, p), EchoState only
+  std::vector<double> increments;    ///< (N, d), the last predictions
   std::vector<double> standardiser;  ///< (dx, 11), the numbers of every Coordinate
 };
 
@@ -127,7 +126,7 @@ void visit_fields(Memory& memory, const BasicPopulation<Real>& population, const
   const PopulationSettings& s = population.settings();
   const bool given = std::holds_alternative<Precomputed>(s.encoder);
   const bool echo = std::holds_alternative<EchoState>(s.encoder);
-  const Index N = s.n_agents, d = s.n_outputs, p = n_features(s.encoder),
+  const Index N = s.n_agents, d = s.n_outputs, p = n_features(s.encoder, s.n_inputs),
               dx = given ? 0 : s.n_inputs;
   visit("steps", memory.steps, Shape{});
   visit("has_seen", memory.has_seen, Shape{});

@@ -4,6 +4,7 @@
 #include <variant>
 #include <vector>
 
+#include "memoa/panel.hpp"
 #include "memoa/run.hpp"
 
 namespace memoa {
@@ -37,5 +38,17 @@ struct Saved {
 /// Throws std::invalid_argument, in one line that names the file, for whatever else the file holds;
 /// no size in it is believed before the file has been seen to be that long.
 Saved load(const std::string& path, int n_threads = -1);
+
+/// The same of a panel, with the inputs last predicted.
+template <class Real>
+void save(const std::string& path, const BasicPanel<Real>& panel,
+          const std::vector<double>& pending = {}, const std::string& note = "null");
+
+struct SavedPanel {
+  std::variant<Panel, PanelF32> panel;
+  std::vector<double> pending;
+  std::string header;
+};
+SavedPanel load_panel(const std::string& path, int n_threads = -1);
 
 }  // namespace memoa

@@ -27,6 +27,9 @@ struct VectorView {
   double operator[](Index i) const { return data[i]; }
 };
 
+/// How an average over agents or clients guards itself against those far from the others.
+enum class Aggregate { mean, trimmed, clip };
+
 /// A computation met a number it cannot go on from (a singular stage, an overflow).
 /// Bad input is std::invalid_argument instead, and is found before anything is computed.
 class NumericalError : public std::runtime_error {

@@ -4,50 +4,38 @@
 // Only population_kernels.cpp includes this, once per instruction set: what detail/kernels.hpp says
 // of inline functions holds here.
 
-#include <math.h>
-
-#include "detail/simd.hpp"
-
-#ifndef MEMOA_LEVEL
-#define MEMOA_LEVEL baseline
-#endif
+#include "detail/ridge.hpp"
 
 namespace memoa::detail::MEMOA_LEVEL {
 namespace {
 
-/// As many agents as two vectors hold, through a pass. In the records of blocks these are the same
-/// part of every row.
+/// As many agents as two vectors hold, through a pass.
 template <class Real>
-class Agents {
+class Agents : Ridge<Real> {
  public:
-  using Vec = typename Simd<Real>::Vec;
-  using Two = Pair<Real>;
-  static constexpr Size kWidth = kBytes / static_cast<Size>(sizeof(Real));  // of a vector
-  static constexpr Size kParts = kLanes<Real> / kWidth;                     // vectors of a row
-  static constexpr int kRows = 2, kColumns = 2;  // eliminated at once: what registers hold
+  using Base = Ridge<Real>;
+  using Base::kParts;
+  using Base::kRows;
+  using Base::kWidth;
+  using typename Base::Two;
 
   Agents(const Advance<Real>& a, Two* work)
-      : pass_(a),
+      : Base(a.record->p, a.record->gram, work),
+        pass_(a),
         r_(*a.record),
-        factor_(work),
-        inverse_(factor_ + packed_size(r_.p)),
-        left_(inverse_ + r_.p),
-        learnt_(left_ + kRows * r_.p),
-        shown_(learnt_ + r_.p),
+        shown_(Base::scratch_end()),
         scaled_(shown_ + r_.p),
-        forecast_(scaled_ + r_.p) {}
+        forecast_(scaled_ + r_.p) {
+    learnt_ = forecast_ + r_.d;
+  }
 
   static Size work_size(const Record& r) {
-    return (packed_size(r.p) + (4 + kRows) * r.p + r.d) * static_cast<Size>(sizeof(Two));
+    return (Base::scratch_pairs(r.p) + 3 * r.p + r.d) * static_cast<Size>(sizeof(Two));
   }
 
   /// All steps of the pass for the two vectors of agents from number `vector` on.
   void run(Size vector, Real* totals) {
-    const Size stride = r_.rows * kLanes<Real>;
-    first_ = vector * kWidth;
-    lo_ = pass_.records + vector / kParts * stride + vector % kParts * kWidth;
-    hi_ = pass_.records + (vector + 1) / kParts * stride + (vector + 1) % kParts * kWidth;
-    ahead_ = first_ + 2 * kWidth < pass_.n_agents ? (kParts == 1 ? 2 : 1) * stride : 0;
+    this->turn_to(pass_.records, r_.rows, vector, pass_.n_agents);
     const Types<Real>& types = pass_.types;
     forgetting_ = of_types(types.forgetting, vector), ridge_ = of_types(types.ridge, vector);
     if (pass_.steps == 0) return absorb();
@@ -64,27 +52,18 @@ class Agents {
   }
 
  private:
-  // ---------------------------------------------------------------- memory
+  using Base::each_lane;
+  using Base::factor_;
+  using Base::first_;
+  using Base::forgetting_;
+  using Base::get;
+  using Base::inverse_;
+  using Base::learnt_;
+  using Base::left_;
+  using Base::put;
+  using Base::ridge_;
+  using Base::vector_at;
 
-  static Vec& vector_at(Real* values) { return *reinterpret_cast<Vec*>(values); }
-  static const Vec& vector_at(const Real* values) { return *reinterpret_cast<const Vec*>(values); }
-  /// Where the second vector's row lies: beside the first one's, or in the next block.
-  MEMOA_INLINE Real* second(Size row) const {
-    return (kParts == 1 ? hi_ : lo_ + kWidth) + row * kLanes<Real>;
-  }
-  MEMOA_INLINE Two get(Size row) const {
-    return {vector_at(lo_ + row * kLanes<Real>), vector_at(second(row))};
-  }
-  MEMOA_INLINE void put(Size row, const Two& value) const {
-    vector_at(lo_ + row * kLanes<Real>) = value.lo;
-    vector_at(second(row)) = value.hi;
-  }
-  /// Asks for a row of the agents after these, to be written where `write`.
-  template <int write>
-  MEMOA_INLINE void ask_ahead(Size row) const {
-    __builtin_prefetch(lo_ + ahead_ + row * kLanes<Real>, 0, 2);
-    if (kParts == 1) __builtin_prefetch(hi_ + ahead_ + row * kLanes<Real>, 0, 2);
-  }
   Two of_types(const Real* table, Size vector) const {
     const auto part = [&](Size v) {
       const Size phase = v / kParts % pass_.types.phases;
@@ -92,18 +71,7 @@ class Agents {
     };
     return {part(vector), part(vector + 1)};
   }
-  template <class Body>
-  static void each_lane(Two& value, const Body& body) {
-    for (Size l = 0; l < kWidth; ++l) value.lo[l] = body(l, value.lo[l]);
-    for (Size l = 0; l < kWidth; ++l) value.hi[l] = body(kWidth + l, value.hi[l]);
-  }
-
   // ---------------------------------------------------------------- encode
-
-  static double call_tanh(double v) { return ::tanh(v); }
-  static float call_tanh(float v) { return ::tanhf(v); }
-  static double call_cos(double v) { return ::cos(v); }
-  static float call_cos(float v) { return ::cosf(v); }
 
   /// Pre-activations of feature k for `count` inputs at once: the weights are read once.
   template <int count, bool Ahead>
@@ -111,37 +79,30 @@ class Agents {
     for (int i = 0; i < count; ++i) sum[i] = Two{};
     for (Size j = 0; j < r_.dx; ++j) {
       const Size row = r_.input + k * r_.dx + j;
-      if (Ahead) ask_ahead<0>(row);
+      if (Ahead) this->template ask_ahead<0>(row);
       const Two weight = get(row);
       for (int i = 0; i < count; ++i) sum[i] = sum[i] + weight * splat(x[i][j]);
     }
-    if (Ahead) ask_ahead<0>(r_.bias + k);
+    if (Ahead) this->template ask_ahead<0>(r_.bias + k);
     for (int i = 0; i < count; ++i) sum[i] = sum[i] + get(r_.bias + k);
   }
 
   template <int count, bool Ahead>
-  void encode_random(const Real* const (&x)[count], Two* const (&z)[count]) const {
+  void encode_stateless(const Real* const (&x)[count], Two* const (&z)[count]) const {
+    if (r_.features == Features::linear) {
+      const Real norm = static_cast<Real>(pass_.norm);
+      for (int i = 0; i < count; ++i) {
+        z[i][0] = splat(norm);
+        for (Size j = 0; j < r_.dx; ++j) z[i][j + 1] = splat(norm * x[i][j]);
+      }
+      return;
+    }
     for (Size k = 0; k < r_.p; ++k) {
       Two sum[count];
       project<count, Ahead>(k, x, sum);
       for (int i = 0; i < count; ++i) z[i][k] = sum[i];
     }
-    for (int i = 0; i < count; ++i) activate(z[i]);
-  }
-
-  void activate(Two* z) const {
-    const Two norm = splat(static_cast<Real>(pass_.norm));
-    for (Size k = 0; k < r_.p; ++k) {
-      if (r_.features == Features::relu) {  // its weights carry the norm
-        z[k] = select(z[k] <= Two{}, Two{}, z[k]);
-        continue;
-      }
-      if (r_.features == Features::cos)
-        each_lane(z[k], [](Size, Real a) { return call_cos(a); });
-      else
-        each_lane(z[k], [](Size, Real a) { return call_tanh(a); });
-      z[k] = norm * z[k];
-    }
+    for (int i = 0; i < count; ++i) this->activate(r_.features, pass_.norm, z[i]);
   }
 
   template <bool Ahead>
@@ -155,11 +116,11 @@ class Agents {
       project<1, Ahead>(k, {x}, sum);
       for (Size j = 0; j < p; ++j) {
         const Size row = r_.recurrent + k * p + j;
-        if (Ahead) ask_ahead<0>(row);
+        if (Ahead) this->template ask_ahead<0>(row);
         recurrence = recurrence + get(row) * get(r_.reservoir + j);
       }
       Two a = sum[0] + recurrence;
-      each_lane(a, [](Size, Real v) { return call_tanh(v); });
+      each_lane(a, [](Size, Real v) { return Base::call_tanh(v); });
       z[k] = norm * (rest * get(r_.reservoir + k) + leak * a);
     }
   }
@@ -199,96 +160,7 @@ class Agents {
       }
   }
 
-  // ---------------------------------------------------------------- learn, factorise, solve
-
-  /// Entry of H or q, with the step before learnt into it: forgetting * entry + a b.
-  template <bool Learn, bool Ahead>
-  MEMOA_INLINE Two take(Size row, const Two& a, const Two& b) const {
-    if (Ahead) ask_ahead<1>(row);
-    Two entry = get(row);
-    if (Learn) {
-      entry = forgetting_ * entry + a * b;
-      put(row, entry);
-    }
-    return entry;
-  }
-
-  /// Eliminates the first `columns` columns from R rows at once: left = row L^-T. C columns at a
-  /// time, so that a value read serves several products.
-  template <int R, int C, class Start, class Finish>
-  MEMOA_INLINE void sweep(Size c, const Start& start, const Finish& finish) const {
-    Two a[R][C];
-    for (int j = 0; j < R; ++j)
-      for (int i = 0; i < C; ++i) a[j][i] = start(j, c + i);
-    const Two* u = left_;
-    const Two* l[C];
-    for (int i = 0; i < C; ++i) l[i] = factor_ + packed(c + i, 0);
-    for (Size k = 0; k < c; ++k, u += R) {
-      Two x[C];
-      for (int i = 0; i < C; ++i) x[i] = in_register(l[i][k]);
-      for (int j = 0; j < R; ++j) {
-        const Two v = in_register(u[j]);
-        for (int i = 0; i < C; ++i) a[j][i] = a[j][i] - v * x[i];
-      }
-    }
-    for (int i = 0; i < C; ++i)
-      for (int j = 0; j < R; ++j) {
-        for (int m = 0; m < i; ++m) a[j][i] = a[j][i] - a[j][m] * l[i][c + m];
-        left_[(c + i) * R + j] = a[j][i];
-        finish(j, c + i, a[j][i]);
-      }
-  }
-  template <int R, class Start, class Finish>
-  MEMOA_INLINE void sweep(Size columns, const Start& start, const Finish& finish) const {
-    Size c = 0;
-    for (; c + kColumns <= columns; c += kColumns) sweep<R, kColumns>(c, start, finish);
-    for (; c < columns; ++c) sweep<R, 1>(c, start, finish);
-  }
-
-  /// Rows [row, row + R) of H + ridge I = L D L'. A direction that rounding has made singular is
-  /// left out (its inverse is 0) rather than divided by.
-  template <int R, bool Learn, bool Ahead>
-  MEMOA_INLINE void factorise(Size row) const {
-    Size entries[R];  // first entries of the rows in H
-    Two* factors[R];  // and in L
-    for (int j = 0; j < R; ++j) {
-      entries[j] = r_.gram + packed(row + j, 0);
-      factors[j] = factor_ + packed(row + j, 0);
-    }
-    sweep<R>(
-        row,
-        [&](int j, Size c) MEMOA_LAMBDA {
-          return take<Learn, Ahead>(entries[j] + c, learnt_[row + j], learnt_[c]);
-        },
-        [&](int j, Size c, const Two& a) MEMOA_LAMBDA { factors[j][c] = a * inverse_[c]; });
-    Two b[R][R], pivot[R];
-    for (int j = 0; j < R; ++j) {
-      for (int i = 0; i <= j; ++i)
-        b[j][i] = take<Learn, Ahead>(entries[j] + row + i, learnt_[row + j], learnt_[row + i]);
-      b[j][j] = b[j][j] + ridge_;
-      pivot[j] = b[j][j];
-    }
-    const Two* u = left_;
-    for (Size k = 0; k < row; ++k, u += R) {
-      Two v[R], x[R];
-      for (int j = 0; j < R; ++j) v[j] = in_register(u[j]), x[j] = in_register(factors[j][k]);
-      for (int j = 0; j < R; ++j) {
-        for (int i = 0; i < j; ++i) b[j][i] = b[j][i] - v[j] * x[i];
-        pivot[j] = pivot[j] - v[j] * x[j];
-      }
-    }
-    const Two tiny = splat(static_cast<Real>(r_.p) * Simd<Real>::kEpsilon);
-    Two l[R][R];
-    for (int j = 0; j < R; ++j) {
-      for (int i = 0; i < j; ++i) {
-        for (int m = 0; m < i; ++m) b[j][i] = b[j][i] - b[j][m] * l[i][m];
-        l[j][i] = b[j][i] * inverse_[row + i];
-        factors[j][row + i] = l[j][i];
-        pivot[j] = pivot[j] - b[j][i] * l[j][i];
-      }
-      inverse_[row + j] = select(pivot[j] <= tiny * b[j][j], Two{}, splat(Real(1)) / pivot[j]);
-    }
-  }
+  // ---------------------------------------------------------------- solve
 
   /// Of the right-hand sides z and q, those numbered [first, first + R), whose first is z: the
   /// forecasts are q' (H + ridge I)^-1 z = (L^-1 q)' D^-1 (L^-1 z).
@@ -297,12 +169,12 @@ class Agents {
     Two step[R];
     for (int j = 0; j < R; ++j)
       step[j] = Learn && first + j > 0 ? splat(change[first + j - 1]) : Two{};
-    sweep<R>(
+    this->template sweep<R>(
         r_.p,
         [&](int j, Size c) MEMOA_LAMBDA {
           return first + j == 0 ? shown_[c]
-                                : take<Learn, Ahead>(r_.cross + (first + j - 1) * r_.p + c,
-                                                     learnt_[c], step[j]);
+                                : this->template take<Learn, Ahead>(
+                                      r_.cross + (first + j - 1) * r_.p + c, learnt_[c], step[j]);
         },
         [&](int j, Size c, const Two& a) MEMOA_LAMBDA {
           if (first + j == 0) scaled_[c] = a * inverse_[c];
@@ -323,8 +195,8 @@ class Agents {
   template <bool Learn, bool Ahead>
   MEMOA_INLINE void solve_here(const Real* change) const {
     Size row = 0;
-    for (; row + kRows <= r_.p; row += kRows) factorise<kRows, Learn, Ahead>(row);
-    for (; row < r_.p; ++row) factorise<1, Learn, Ahead>(row);
+    for (; row + kRows <= r_.p; row += kRows) this->template factorise<kRows, Learn, Ahead>(row);
+    for (; row < r_.p; ++row) this->template factorise<1, Learn, Ahead>(row);
     Size side = 0;
     for (; side + 2 <= r_.d + 1; side += 2) substitute<2, Learn, Ahead>(side, change);
     for (; side < r_.d + 1; ++side) substitute<1, Learn, Ahead>(side, change);
@@ -338,16 +210,17 @@ class Agents {
       load_pending();
       if (r_.features == Features::echo) keep_reservoir();
     } else {
-      encode_random<1, false>({pass_.learn_x}, {learnt_});
+      encode_stateless<1, false>({pass_.learn_x}, {learnt_});
       Size told = 0;
       guard(learnt_, told);
     }
     for (Size row = 0; row < r_.p; ++row)
       for (Size c = 0; c <= row; ++c)
-        take<true, false>(r_.gram + packed(row, c), learnt_[row], learnt_[c]);
+        this->template take<true, false>(r_.gram + packed(row, c), learnt_[row], learnt_[c]);
     for (Size o = 0; o < r_.d; ++o)
       for (Size k = 0; k < r_.p; ++k)
-        take<true, false>(r_.cross + o * r_.p + k, learnt_[k], splat(pass_.change[o]));
+        this->template take<true, false>(r_.cross + o * r_.p + k, learnt_[k],
+                                         splat(pass_.change[o]));
   }
 
   void keep_reservoir() const {
@@ -371,11 +244,11 @@ class Agents {
       if (Learn) keep_reservoir();
       encode_echo<Ahead>(x, shown_);
     } else if (first) {  // encoding it anew moves fewer bytes than keeping it would
-      encode_random<2, Ahead>({x, pass_.learn_x}, {shown_, learnt_});
+      encode_stateless<2, Ahead>({x, pass_.learn_x}, {shown_, learnt_});
       Size told = 0;  // when it was shown
       guard(learnt_, told);
     } else {
-      encode_random<1, Ahead>({x}, {shown_});
+      encode_stateless<1, Ahead>({x}, {shown_});
     }
   }
 
@@ -410,10 +283,7 @@ class Agents {
 
   const Advance<Real>& pass_;
   const Record r_;
-  Two *factor_, *inverse_, *left_, *learnt_, *shown_, *scaled_, *forecast_;  // scratch
-  Real *lo_ = nullptr, *hi_ = nullptr;  // first rows of the two vectors
-  Size ahead_ = 0, first_ = 0;          // the first agent
-  Two forgetting_, ridge_;
+  Two *shown_, *scaled_, *forecast_;  // scratch
 };
 
 }  // namespace

@@ -20,8 +20,9 @@ class Crowd {
 
   /// Takes the jury's recent losses as they are before a window of steps.
   void begin(const double* recent_loss);
-  /// Finds the limits of the window's next step, after `learnt` steps were learnt in all, and brings
-  /// the jury's recent losses forward where what is to be learnt from it, `change` (d), is known.
+  /// Finds the limits of the window's next step, after `learnt` steps were learnt in all, and
+  /// brings the jury's recent losses forward where what is to be learnt from it, `change` (d), is
+  /// known.
   void look(Index step, Index learnt, const Real* forecast, const Real* energy, const Real* change);
 
   // of a step of the window

@@ -24,7 +24,7 @@ constexpr Size kChunkAgents = 256;
 /// Steps of a series that a block of agents takes while it sits in the cache.
 constexpr Size kTile = 16;
 
-enum class Features { relu, tanh, cos, echo, given };
+enum class Features { relu, tanh, cos, echo, given, linear };
 
 /// Entry (row, column <= row) of a packed lower triangle.
 constexpr Size packed(Size row, Size column) { return row * (row + 1) / 2 + column; }
@@ -112,7 +112,8 @@ struct Kernels {
   void (*census)(const Census<Real>&, const Response<Real>&, const Real* forecast,
                  const Real* energy, const double* recent_loss, unsigned char* heeded, Size first,
                  Size last, double* sums);
-  /// recent_loss = forgetting recent_loss + min(|change - forecast|^2, largest) over agents [first, last).
+  /// recent_loss = forgetting recent_loss + min(|change - forecast|^2, largest) over agents [first,
+  /// last).
   void (*remember)(const Real* forecast, Size padded, const Real* change, Size d, double forgetting,
                    double largest, double* recent_loss, Size first, Size last);
   /// Sum of a b, and of a, over n numbers in one row.

@@ -36,7 +36,7 @@ struct BasicServerMixture<Real>::State {
     Eigen::MatrixXd dots;      // E increments', (rows, d)
     Eigen::VectorXd sums;      // increments 1, (d)
   };
-  Shown staged, glanced;                   // to be settled; of a forecast that leaves no trace
+  Shown staged, glanced;  // to be settled; of a forecast that leaves no trace
   /// Whom to heed, 1 or 0 at o stride + agent, and the increments (d) that the others are taken to
   /// have said. A null pointer: everybody.
   struct Heeded {

@@ -11,8 +11,8 @@ namespace memoa::detail {
 /// The step last learnt, and whether the next pass still has to take it in.
 template <class Real>
 struct Lesson {
-  std::vector<Real> x;       // (dx), its standardised input
-  std::vector<Real> change;  // (d), y less the base
+  std::vector<Real> x;        // (dx), its standardised input
+  std::vector<Real> change;   // (d), y less the base
   double largest_loss = 0.0;  // what counts in a recent loss at most
   bool to_records = false, to_costs = false;
 };
@@ -21,16 +21,16 @@ struct Lesson {
 template <class Real>
 struct Window {
   Index steps = 0;
-  const Real* x = nullptr;        // (steps, dx), standardised
-  const double* given = nullptr;  // (steps, N, p), where the caller hands in the features
-  const Real* change = nullptr;   // (steps, d): what is learnt before each step
-  const Real* next = nullptr;     // (steps, d): what comes after each, null where not known yet
-  Real* shown = nullptr;          // (steps, d, padded): forecasts, which become the increments
-  Real* energy = nullptr;         // (steps, padded)
+  const Real* x = nullptr;          // (steps, dx), standardised
+  const double* given = nullptr;    // (steps, N, p), where the caller hands in the features
+  const Real* change = nullptr;     // (steps, d): what is learnt before each step
+  const Real* next = nullptr;       // (steps, d): what comes after each, null where not known yet
+  Real* shown = nullptr;            // (steps, d, padded): forecasts, which become the increments
+  Real* energy = nullptr;           // (steps, padded)
   unsigned char* heeded = nullptr;  // (steps, d, padded), where the crowd judges
-  Index learnt = 0;               // steps learnt before the first one
-  bool keep_last = true;          // will the last step be learnt?
-  bool want_worst = false;        // the largest cost after every step
+  Index learnt = 0;                 // steps learnt before the first one
+  bool keep_last = true;            // will the last step be learnt?
+  bool want_worst = false;          // the largest cost after every step
 };
 
 /// A pass of a window of steps over all agents: theory section 6, steps 1 to 4.

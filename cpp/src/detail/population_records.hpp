@@ -5,6 +5,7 @@
 
 #include "detail/buffer.hpp"
 #include "detail/kernels.hpp"
+#include "detail/memory.hpp"
 #include "detail/team.hpp"
 #include "memoa/population.hpp"
 
@@ -42,31 +43,6 @@ struct Layout {
     });
   }
 };
-
-/// Numbers of all agents as a memory holds them, (N, size), wherever the engine keeps them: number
-/// k of an agent is at(k, agent).
-template <class At>
-struct AgentView {
-  Index N, size;
-  At at;
-
-  void gather(std::vector<double>& values) const {
-    values.resize(static_cast<std::size_t>(N * size));
-    for (Index agent = 0; agent < N; ++agent)
-      for (Index k = 0; k < size; ++k) values[agent * size + k] = at(k, agent);
-  }
-  void spread(const std::vector<double>& values) const {
-    for (Index agent = 0; agent < N; ++agent)
-      for (Index k = 0; k < size; ++k) {
-        auto& place = at(k, agent);
-        place = static_cast<std::decay_t<decltype(place)>>(values[agent * size + k]);
-      }
-  }
-};
-template <class At>
-AgentView<At> agent_view(Index n_agents, Index size, const At& at) {
-  return {n_agents, size, at};
-}
 
 /// All agents' numbers in blocks of lanes. A block's numbers lie together in one record, so that a
 /// pass streams the records once.

@@ -20,7 +20,8 @@ struct RelativeStage {
 inline RelativeStage relative_game(double nu, Index horizon, double discount, double consensus,
                                    double effort) {
   constexpr double kMost = 1e140;
-  const double grows = std::exp(std::min(discount, 300.0));  // the next stage's weight in this one's
+  const double grows =
+      std::exp(std::min(discount, 300.0));  // the next stage's weight in this one's
   double K = 0.0, M = 0.0;
   for (Index t = 0; t < horizon; ++t) {
     K = (1.0 + consensus) + grows * (K / (K * (nu / effort) + 1.0));

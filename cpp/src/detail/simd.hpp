@@ -92,6 +92,43 @@ MEMOA_INLINE Pair<Real> select(const PairMask<Real>& mask, const Pair<Real>& a,
   return {mask.lo ? a.lo : b.lo, mask.hi ? a.hi : b.hi};
 }
 
+/// Square roots.
+MEMOA_INLINE Simd<double>::Vec root(Simd<double>::Vec v) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Simd<double>::Vec>(_mm512_sqrt_pd(reinterpret_cast<__m512d>(v)));
+#elif defined(__AVX__)
+  return reinterpret_cast<Simd<double>::Vec>(_mm256_sqrt_pd(reinterpret_cast<__m256d>(v)));
+#elif defined(__SSE2__)
+  return reinterpret_cast<Simd<double>::Vec>(_mm_sqrt_pd(reinterpret_cast<__m128d>(v)));
+#else
+  for (std::size_t l = 0; l < sizeof(v) / sizeof(v[0]); ++l) v[l] = __builtin_sqrt(v[l]);
+  return v;
+#endif
+}
+MEMOA_INLINE Simd<float>::Vec root(Simd<float>::Vec v) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Simd<float>::Vec>(_mm512_sqrt_ps(reinterpret_cast<__m512>(v)));
+#elif defined(__AVX__)
+  return reinterpret_cast<Simd<float>::Vec>(_mm256_sqrt_ps(reinterpret_cast<__m256>(v)));
+#elif defined(__SSE2__)
+  return reinterpret_cast<Simd<float>::Vec>(_mm_sqrt_ps(reinterpret_cast<__m128>(v)));
+#else
+  for (std::size_t l = 0; l < sizeof(v) / sizeof(v[0]); ++l) v[l] = __builtin_sqrtf(v[l]);
+  return v;
+#endif
+}
+template <class Real>
+MEMOA_INLINE Pair<Real> root(const Pair<Real>& a) {
+  return {root(a.lo), root(a.hi)};
+}
+
+/// Within +-limit.
+template <class Real>
+MEMOA_INLINE Pair<Real> clip(const Pair<Real>& a, Real limit) {
+  const Pair<Real> most = splat(limit), least = splat(-limit);
+  return select(a <= least, least, select(most <= a, most, a));
+}
+
 template <class Real>
 MEMOA_INLINE bool all(const PairMask<Real>& mask) {
   const auto both = mask.lo & mask.hi;

@@ -5,6 +5,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "detail/interrupt.hpp"
 #include "detail/matrix.hpp"
 #include "detail/validate.hpp"
 
@@ -55,6 +56,9 @@ struct Stage {
         t(stage),
         d(game.n_outputs()),
         p(game.n_features()) {}
+
+  /// Lets an interrupt be heard: a backward recursion does so once a stage.
+  void listen() const { poll(static_cast<double>(d * d) * static_cast<double>(d + p)); }
 
   /// tr(K C[k]) + effort of every column k of the features, theory (1.4).
   void price_noise(const Matrix<D, D>& K, double with_effort, Column<kDynamic>& price) const {

@@ -13,6 +13,7 @@ import typer
 from memoa import build_info
 from memoa.cli.compare import compare_command
 from memoa.cli.info import info_command
+from memoa.cli.panel import panel_command
 from memoa.cli.run import run_command
 from memoa.cli.terminal import APP, OneLineGroup
 from memoa.cli.verify import verify_command
@@ -45,3 +46,4 @@ app.command("run")(run_command)
 app.command("info")(info_command)
 app.command("verify")(verify_command)
 app.command("compare")(compare_command)
+app.command("panel")(panel_command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +20,7 @@ from memoa import Game, build_info
 from memoa._files import prepare, whole, write_text
 from memoa.cli.series import Force
 from memoa.cli.terminal import progress_bar, wide_console
-from memoa.verify import Verification, random_game, verify
+from memoa.verify import Check, Verification, random_game, verify, verify_panel
 
 FILES = ("verify.csv", "centralized.csv", "checks.json", "game.json", "verify.png")
 Columns = Mapping[str, NDArray[np.float64]]
@@ -48,6 +48,9 @@ def verify_command(
     random: Annotated[
         int | None, typer.Option(metavar="SEED", min=0, help="A random game.", show_default="0")
     ] = None,
+    panel: Annotated[
+        bool, typer.Option("--panel", help="The panel's theorems, on random clients.")
+    ] = False,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads.", show_default="all that may be used")
     ] = None,
@@ -59,8 +62,12 @@ def verify_command(
     """Check the theorems on a game: gap and exploitability against N, costs and solve times.
 
     Writes verify.csv, centralized.csv, checks.json, game.json and verify.png. Exit code 1:
-    a check failed.
+    a check failed. With --panel only the checks are printed.
     """
+    if panel:
+        if game is not None or threads is not None:
+            raise ValueError("--panel takes no --game and no --threads")
+        return _verify_panel(random or 0)
     if game is not None and random is not None:
         raise ValueError("--game and --random exclude each other")
     played = random_game(random or 0) if game is None else Game.load(game)
@@ -73,6 +80,14 @@ def verify_command(
     _print_report(found)
     typer.echo(f"verify.csv, centralized.csv, checks.json, game.json and verify.png are in {out}")
     if not found.passed:
+        raise typer.Exit(1)
+
+
+def _verify_panel(seed: int) -> None:
+    typer.echo(f"random clients {seed}")
+    checks = verify_panel(seed)
+    wide_console(100).print(_checks_table(checks))
+    if not all(check.passed for check in checks):
         raise typer.Exit(1)
 
 
@@ -142,11 +157,15 @@ def _print_report(found: Verification) -> None:
         console.print(_table(title, names, columns))
         if columns is table and names is costs:
             console.print(ANARCHY_NOTE + "\n", style="dim")
-    checks = Table(box=None, show_header=False, pad_edge=False)
-    for check in found.checks:
+    console.print(_checks_table(found.checks))
+
+
+def _checks_table(checks: Sequence[Check]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for check in checks:
         mark = Text("pass", style="green") if check.passed else Text("FAIL", style="bold red")
-        checks.add_row(mark, check.name, _number(check.measured), check.expected)
-    console.print(checks)
+        table.add_row(mark, check.name, _number(check.measured), check.expected)
+    return table
 
 
 def _table(title: str, names: Mapping[str, str], columns: Columns) -> Table:

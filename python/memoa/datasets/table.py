@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import os
 import warnings
+import zlib
 from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
@@ -49,6 +51,8 @@ class Table:
             raise FileNotFoundError(f"{path}: there is no such file") from None
         except OSError as error:
             raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+        if path.suffix.lower() == ".gz":
+            data = _decompress(path.name, data)
         if path.suffix.lower() in (".parquet", ".pq"):
             names, columns, text = *_parse_parquet(path.name, data), None
         else:
@@ -63,7 +67,7 @@ class Table:
                 f"{path.name}: the file has {n_rows} rows of data; at least {min_rows} are needed"
             )
         cells = dict(zip(names, columns, strict=True))
-        return cls(path.name, cells, {name: _floats(cells[name]) for name in names}, text)
+        return cls(path.name, cells, {name: to_floats(cells[name]) for name in names}, text)
 
     def error(self, column: str, row: int, problem: str) -> ValueError:
         """Say what is wrong with a cell and where it stands."""
@@ -78,7 +82,7 @@ class Table:
 
     def _not_a(self, kind: str, column: str, row: int) -> str:
         cell = str(self.cells[column][row])
-        return "the cell is empty" if _is_empty(cell) else f"{cell[:60]!r} is not a {kind}"
+        return "the cell is empty" if is_empty(cell) else f"{cell[:60]!r} is not a {kind}"
 
     def require(self, column: str) -> None:
         if column not in self.cells:
@@ -107,16 +111,16 @@ class Table:
         for column in self.cells:
             if column in numeric:
                 continue
-            dates = _parse_dates(self.cells[column])
+            dates = parse_dates(self.cells[column])
             no_date = self.cells[column][np.isnat(dates)]
-            if len(no_date) < len(dates) and all(map(_is_empty, no_date)):
+            if len(no_date) < len(dates) and all(map(is_empty, no_date)):
                 return self._increasing(column, dates)
         return None
 
     def dates(self, column: str) -> DateArray:
         """Return a column of which every cell is a date, each later than the one before."""
         self.require(column)
-        return self._increasing(column, _parse_dates(self.cells[column]))
+        return self._increasing(column, parse_dates(self.cells[column]))
 
     def _increasing(self, column: str, dates: DateArray) -> DateArray:
         missing = np.isnat(dates)
@@ -129,6 +133,13 @@ class Table:
             before, here = np.datetime_as_string(dates[[row - 1, row]], unit="auto")
             raise self.error(column, row, f"the date {here} is not later than {before} before it")
         return dates
+
+
+def _decompress(file: str, data: bytes) -> bytes:
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error):
+        raise ValueError(f"{file}: not a file that gzip can read") from None
 
 
 def _decode(file: str, data: bytes) -> str:
@@ -195,7 +206,7 @@ def _parse_parquet(file: str, data: bytes) -> tuple[list[str], list[NDArray[Any]
     return [str(name) for name in frame.columns], columns
 
 
-def _parse_dates(cells: NDArray[Any]) -> DateArray:
+def parse_dates(cells: NDArray[Any]) -> DateArray:
     """Return the cells as datetime64, NaT where a cell is no date in the best-fitting format."""
     import pandas as pd
     from pandas.tseries.api import guess_datetime_format
@@ -203,7 +214,7 @@ def _parse_dates(cells: NDArray[Any]) -> DateArray:
     if cells.dtype.kind == "M":
         return cells
     text = [str(cell).strip() for cell in cells]
-    sample = next((cell for cell in text if not _is_empty(cell)), "")
+    sample = next((cell for cell in text if not is_empty(cell)), "")
 
     def read(style: str) -> DateArray:
         dates = pd.to_datetime(text, format=style, errors="coerce", utc=True)
@@ -221,7 +232,7 @@ def _parse_dates(cells: NDArray[Any]) -> DateArray:
     return min(readings, key=misfit)
 
 
-def _floats(cells: NDArray[Any]) -> FloatArray:
+def to_floats(cells: NDArray[Any]) -> FloatArray:
     """Return the cells as float64, NaN where a cell is no number."""
     if cells.dtype.kind == "M":
         return np.full(len(cells), np.nan)
@@ -238,5 +249,5 @@ def _number(cell: str) -> float:
         return {"true": 1.0, "false": 0.0}.get(cell.strip().lower(), np.nan)
 
 
-def _is_empty(cell: object) -> bool:
+def is_empty(cell: object) -> bool:
     return str(cell).strip().lower() in _EMPTY

@@ -1,0 +1,161 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "memoa/encoder.hpp"
+
+namespace memoa {
+
+/// `aggregate` says how the crowd's values become one: their mean; their mean without the lowest
+/// and the highest fifth; or the mean of the values clipped about the last result, theory (8.6).
+struct PanelSettings {
+  Index n_clients = 1;
+  Index n_inputs = 1;   ///< dx; not used by Precomputed
+  Index n_outputs = 1;  ///< d
+  Encoder encoder =
+      Linear{};            ///< one for all clients, so that readouts mean the same; not EchoState
+  double pooling = 10.0;   ///< >= 0, price of a readout's distance from the crowd's
+  double ridge = 1.0;      ///< > 0
+  bool learned = true;     ///< whether each client learns its consensus weight, theory (8.3)
+  double consensus = 0.0;  ///< l >= 0, where it is not learned
+  Aggregate aggregate = Aggregate::trimmed;
+  double forgetting = 0.998;  ///< in (0, 1]
+  std::uint64_t seed = 0;
+  int n_threads = 0;  ///< 0: all that the process may use
+};
+
+/// Throws std::invalid_argument that names the setting at fault.
+void validate(const PanelSettings& settings);
+
+/// All that was learnt, independent of the layout in memory; shapes are those of visit_fields. The
+/// last step's share in `gram` and the like is still to come: it is in `mark`, `change`, `pending`.
+struct PanelMemory {
+  Index steps = 0;
+  Index due = 0;                         ///< 1 where the crowd's readout is to be formed anew
+  std::vector<double> base, seen;        ///< last values, and 1 where there was one
+  std::vector<double> gram, cross;       ///< H, packed lower triangles, and q
+  std::vector<double> counted;           ///< inputs in the running moments
+  std::vector<double> mean, deviations;  ///< those moments
+  std::vector<double> learnt, squares;   ///< steps learnt, and sums of their squared increments
+  std::vector<double> pending;           ///< the last inputs, or features where they are handed in
+  std::vector<double> mark, change;      ///< what the last step leaves to be learnt
+  std::vector<double> moved, present;    ///< 1 once an increment was not 0; 1 in the averages
+  std::vector<double> agree_a, agree_b;  ///< theory (8.3)
+  std::vector<double> cost, scored;      ///< sums of squared errors, and of how many
+  std::vector<double> readouts;          ///< the last ones
+  std::vector<double> asleep, held;      ///< 1 where a client goes by the mean readout it last got
+  std::vector<double> mean_readout;
+  std::vector<double> center, spread;  ///< of the clipped means of readouts, then of forecasts
+};
+
+/// N clients, each with its own series, that shrink their readouts to the crowd's, theory
+/// section 8. An engine: it owns the clients' state. The same bits for any number of threads and on
+/// any processor. `Real` is the type of the clients' state and of their inputs; targets and
+/// forecasts are double.
+///
+///     predict(x) forms the forecasts and leaves no trace until learn(y).
+///
+/// Input is checked before anything changes (std::invalid_argument).
+template <class Real>
+class BasicPanel {
+ public:
+  explicit BasicPanel(PanelSettings settings);
+  ~BasicPanel();
+  BasicPanel(BasicPanel&&) noexcept;
+  BasicPanel& operator=(BasicPanel&&) noexcept;
+
+  const PanelSettings& settings() const;
+
+  /// Takes y (N, d) as the last values seen, without learning; NaN where there is none.
+  void observe(const double* y);
+  /// Forecasts (N, d) from the clients' inputs x (N, dx), or features (N, p) with Precomputed. NaN
+  /// for a client without a value yet, whose inputs are not looked at.
+  void predict(const Real* x, double* forecasts);
+  /// Learns the y (N, d) that belongs to the x last predicted; NaN where there is none. `awake`
+  /// (N), or null for all: who takes part in the exchange that follows.
+  void learn(const double* y, const unsigned char* awake = nullptr);
+  bool is_pending() const;  ///< predicted, not yet learnt
+
+  /// predict and learn T steps: x (T, N, dx), y (T, N, d), awake (T, N) or null, forecasts
+  /// (T, N, d). Calls after_step(steps done) where given; what that throws ends the run, with the
+  /// steps so far learnt.
+  void run(const Real* x, const double* y, const unsigned char* awake, Index n_steps,
+           double* forecasts, const std::function<void(Index)>& after_step = {});
+
+  /// Adds clients without history, after those that are there. A forecast not yet learnt is
+  /// dropped.
+  void add_clients(Index count);
+
+  Index steps() const;
+  void base(double* out) const;               ///< (N, d), the last values seen; NaN: none yet
+  void readouts(double* out) const;           ///< (N, p, d), of the last forecasts
+  void mean_readout(double* out) const;       ///< (p, d), the crowd's
+  void consensus_weights(double* out) const;  ///< (N, d), beta of theory (8.3)
+  void costs(double* out) const;              ///< (N,), sums of squared errors
+  void scored(double* out) const;             ///< (N,), of how many
+  void scales(double* out) const;  ///< (N, d), root mean squares of the increments learnt
+  std::size_t bytes() const;
+
+  using Memory = PanelMemory;
+  Memory memory() const;
+  void restore(const Memory& memory);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Calls visit(name, field, shape) for every field of the memory of such a panel: a number, of
+/// shape {}, or an array. Whatever copies, checks or stores a memory goes by this list.
+template <class Memory, class Visit>
+void visit_fields(Memory& memory, const PanelSettings& s, const Visit& visit) {
+  const bool given = std::holds_alternative<Precomputed>(s.encoder);
+  const Index N = s.n_clients, d = s.n_outputs, p = n_features(s.encoder, s.n_inputs),
+              dx = given ? 0 : s.n_inputs;
+  visit("steps", memory.steps, Shape{});
+  visit("due", memory.due, Shape{});
+  visit("base", memory.base, Shape{N, d});
+  visit("seen", memory.seen, Shape{N, d});
+  visit("gram", memory.gram, Shape{N, p * (p + 1) / 2});
+  visit("cross", memory.cross, Shape{N, d, p});
+  visit("counted", memory.counted, Shape{given ? 0 : N});
+  visit("mean", memory.mean, Shape{N, dx});
+  visit("deviations", memory.deviations, Shape{N, dx});
+  visit("learnt", memory.learnt, Shape{N});
+  visit("squares", memory.squares, Shape{N, d});
+  visit("pending", memory.pending, Shape{N, given ? p : dx});
+  visit("mark", memory.mark, Shape{N});
+  visit("change", memory.change, Shape{N, d});
+  visit("moved", memory.moved, Shape{N, d});
+  visit("present", memory.present, Shape{N, d});
+  visit("agree_a", memory.agree_a, Shape{N, d});
+  visit("agree_b", memory.agree_b, Shape{N, d});
+  visit("cost", memory.cost, Shape{N});
+  visit("scored", memory.scored, Shape{N});
+  visit("readouts", memory.readouts, Shape{N, d, p});
+  visit("asleep", memory.asleep, Shape{N});
+  visit("held", memory.held, Shape{N, d, p});
+  visit("mean_readout", memory.mean_readout, Shape{d, p});
+  visit("center", memory.center, Shape{d * (p + 1)});
+  visit("spread", memory.spread, Shape{d * (p + 1)});
+}
+
+template <class Memory, class Real, class Visit>
+void visit_fields(Memory& memory, const BasicPanel<Real>& panel, const Visit& visit) {
+  visit_fields(memory, panel.settings(), visit);
+}
+
+using Panel = BasicPanel<double>;
+using PanelF32 = BasicPanel<float>;  ///< half the memory and its traffic
+
+/// The Nash equilibrium of clients with given statistics, theory (8.2): the mean readout (p, d) and
+/// readouts (N, p, d), from gram (N, p, p) and cross (N, p, d). ridge >= 0, pooling >= 0.
+struct PanelEquilibrium {
+  std::vector<double> mean_readout, readouts;
+};
+PanelEquilibrium solve_panel_equilibrium(const double* gram, const double* cross, Index n_clients,
+                                         Index n_features, Index n_outputs, double ridge,
+                                         double pooling);
+
+}  // namespace memoa

@@ -1,0 +1,118 @@
+#pragma once
+
+#include "detail/kernels.hpp"
+
+// The loops over the clients of a panel, compiled like those of a population; see
+// detail/kernels.hpp.
+namespace memoa::detail {
+
+/// Where a block of clients keeps what: a record of rows, one number per lane each.
+struct ClientRecord {
+  Size p, d, dx;
+  Features features;
+  Size gram, cross;       // H and q, theory section 8
+  Size mean, deviations;  // running moments of x (dx each)
+  Size counted;           // steps in them
+  Size learnt, squares;   // steps learnt; sums of squared increments (d)
+  Size pending;           // the last x (dx), or features (p) where the caller hands them in
+  Size rows;
+};
+
+/// What a step leaves for the next pass to learn, and whether the client has a value by now.
+enum Mark { kNothing = 0, kCount = 1, kLearn = 2, kKnown = 4 };
+
+/// A pass over a range of clients: learn the step before, factorise, encode, find the readouts and
+/// what they forecast, theory (8.1).
+template <class Real>
+struct ClientPass {
+  const ClientRecord* record;
+  Real* records;
+  Size n_clients, padded;
+  Real forgetting, ridge, pooling;
+  bool learn;                  // is there a step before this one to be learnt?
+  double norm;                 // of a feature
+  const Real *weights, *bias;  // of random features, (p, dx) and (p): one encoder for all
+  const Real* x;               // (N, dx), or (N, p) features
+  const Real* mark;            // (padded)
+  const Real* change;        // (d, padded): y - base of the step before, 0 where nothing is learnt
+  const Real* mean_readout;  // (d, p)
+  const Real* asleep;        // (padded), 1 where a client goes by `held`; null: nobody does
+  const Real* held;          // (d p, padded): mean readouts last sent to those
+  // results
+  Real* readout;   // (d p, padded)
+  Real* forecast;  // (d, padded), in units of the scale
+  Real* scale;     // (d, padded)
+  void* work;      // this thread's, work_size() bytes
+};
+
+/// How clients agree, theory (8.3), and what the forecasts are made of.
+template <class Real>
+struct Agreement {
+  Size d, padded;
+  bool learned;
+  Real fixed;               // the consensus weight where it is not learned
+  const double* crowd;      // (d), the crowd's consensus weight
+  const double* agreed;     // (d), the crowd's forecast; NaN where there is no crowd
+  const Real* forecast;     // (d, padded)
+  const Real* scale;        // (d, padded)
+  Real *agree_a, *agree_b;  // (d, padded)
+  Real* present;            // (d, padded), 1 where a client counts in the crowd's averages
+  Real* moved;              // (d, padded), 1 once an increment was not 0: there is a scale
+  double* base;             // (d, padded), NaN where no value was seen
+};
+
+/// What becomes known at the end of a step.
+template <class Real>
+struct Outcome {
+  const double* y;             // (N, d), NaN where there is none
+  const unsigned char* awake;  // (N), or null for all
+  Real* change;                // (d, padded)
+  Real* mark;                  // (padded)
+  double* cost;                // (padded), squared errors
+  double* scored;              // (padded), how many
+};
+
+/// Bounds about the two order statistics that cut a trimmed mean, and what lies about them.
+template <class Real>
+struct Split {
+  Real low_from, low_to, high_from, high_to;
+  Real *low, *high;            // candidates, in order
+  Size n_low, n_high;          // how many
+  Size below_low, below_high;  // values below low_from, and below high_from
+  double between;              // sum of the values above low_to and below high_from
+};
+
+template <class Real>
+struct PanelKernels {
+  Size (*work_size)(const ClientRecord&);
+  /// Clients [first, last) of one chunk, in whole pairs of blocks.
+  void (*advance)(const ClientPass<Real>&, Size first, Size last);
+  /// Forecasts (N, d) of clients [first, last).
+  void (*forecast)(const Agreement<Real>&, double* out, Size first, Size last);
+  /// Counts errors, learns the consensus weights, moves the bases and marks what is to be learnt.
+  /// sums (3 d): those who are present then, and their a and b.
+  void (*settle)(const Agreement<Real>&, const Outcome<Real>&, double* sums, Size first, Size last);
+  /// Sums over those present of clip(value - center, +-limit) and of its size.
+  void (*clipped)(const Real* values, const Real* present, double center, double limit, Size first,
+                  Size last, double* sums);
+  /// Adds what is among the values [first, last) of those present to the split.
+  void (*split)(const Real* values, const Real* present, Size first, Size last, Split<Real>&);
+};
+
+template <class Real>
+const PanelKernels<Real>& panel_kernels();
+
+namespace baseline {
+extern const PanelKernels<double> panel_kernels_f64;
+extern const PanelKernels<float> panel_kernels_f32;
+}  // namespace baseline
+namespace v3 {
+extern const PanelKernels<double> panel_kernels_f64;
+extern const PanelKernels<float> panel_kernels_f32;
+}  // namespace v3
+namespace v4 {
+extern const PanelKernels<double> panel_kernels_f64;
+extern const PanelKernels<float> panel_kernels_f32;
+}  // namespace v4
+
+}  // namespace memoa::detail

@@ -1,0 +1,370 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <variant>
+#include <vector>
+
+#include "detail/buffer.hpp"
+#include "detail/encoding.hpp"
+#include "detail/memory.hpp"
+#include "detail/panel_crowd.hpp"
+#include "detail/panel_kernels.hpp"
+#include "detail/team.hpp"
+#include "detail/validate.hpp"
+#include "memoa/panel.hpp"
+
+namespace memoa {
+
+/// All clients in blocks of lanes, and the passes of a step over them.
+///
+/// A block's numbers lie together in one record, so that a pass streams the records once. What was
+/// learnt from a step is taken into them by the next pass (`unlearnt`).
+template <class Real>
+struct BasicPanel<Real>::State {
+  PanelSettings s;
+  Index N, d, dx, p, width, padded, chunks;  // width of what a client hands in
+  int n_threads;
+  const detail::PanelKernels<Real>& kernels;
+  detail::ClientRecord record;
+  std::vector<Real> weights, bias;  // of random features
+  Real fixed;                       // consensus weight where it is not learned
+
+  detail::Buffer<Real> records;
+  detail::Buffer<Real> readout;                  // (d p, padded)
+  detail::Buffer<Real> forecast, scale, change;  // (d, padded)
+  detail::Buffer<Real> agree_a, agree_b, present, moved;
+  detail::Buffer<Real> mark;                    // (padded)
+  detail::Buffer<double> base;                  // (d, padded), NaN where no value was seen
+  detail::Buffer<double> cost, scored;          // (padded)
+  detail::Buffer<Real> asleep, held;            // (padded), (d p, padded); empty: nobody sleeps
+  std::vector<detail::Buffer<std::byte>> work;  // per thread
+  detail::PanelCrowd<Real> crowd;
+  std::vector<Index> bad;  // (chunks), first bad number of a chunk
+  Index steps = 0;
+  bool pending = false, unlearnt = false, any_asleep = false;
+
+  explicit State(PanelSettings settings)
+      : s(std::move(settings)),
+        N(s.n_clients),
+        d(s.n_outputs),
+        dx(std::holds_alternative<Precomputed>(s.encoder) ? 0 : s.n_inputs),
+        p(n_features(s.encoder, s.n_inputs)),
+        width(dx > 0 ? dx : p),
+        padded((N + 2 * kLanes - 1) / (2 * kLanes) * 2 * kLanes),
+        chunks((N + detail::kChunkAgents - 1) / detail::kChunkAgents),
+        n_threads(detail::resolve_threads(s.n_threads)),
+        kernels(detail::panel_kernels<Real>()),
+        record(layout()),
+        fixed(static_cast<Real>(s.consensus / (1.0 + s.consensus))),
+        records(padded / kLanes * record.rows * kLanes),
+        readout(d * p * padded),
+        mark(padded),
+        base(d * padded),
+        cost(padded),
+        scored(padded),
+        crowd(s, kernels, p, padded, n_threads) {
+    for (auto* rows : of_outputs()) *rows = detail::Buffer<Real>(d * padded);
+    for (int thread = 0; thread < n_threads; ++thread) work.emplace_back(kernels.work_size(record));
+    bad.resize(static_cast<std::size_t>(chunks));
+    if (const auto* random = std::get_if<RandomFeatures>(&s.encoder)) {
+      const EncoderWeights drawn = draw_weights(*random, s.seed, 0, dx);
+      const double gain = norm() * random->scale;  // of relu; the others are scaled afterwards
+      const bool relu = random->activation == Activation::relu;
+      for (const double v : drawn.input)
+        weights.push_back(static_cast<Real>(v * (relu ? gain : random->scale)));
+      for (const double v : drawn.bias) bias.push_back(static_cast<Real>(v * (relu ? norm() : 1)));
+    }
+    clear();
+  }
+
+  // ------------------------------------------------------------------ layout
+
+  static constexpr Index kLanes = detail::kLanes<Real>;
+
+  std::vector<detail::Buffer<Real>*> of_outputs() {
+    return {&forecast, &scale, &change, &agree_a, &agree_b, &present, &moved};
+  }
+
+  double norm() const { return detail::feature_norm(s.encoder, p); }
+
+  detail::ClientRecord layout() const {
+    detail::ClientRecord r{};
+    r.p = p, r.d = d, r.dx = dx;
+    r.features = detail::features_of(s.encoder);
+    const auto place = [&](Index& first, Index rows) { first = r.rows, r.rows += rows; };
+    place(r.gram, detail::packed_size(p));
+    place(r.cross, d * p);
+    place(r.mean, dx);
+    place(r.deviations, dx);
+    place(r.counted, dx > 0 ? 1 : 0);
+    place(r.learnt, 1);
+    place(r.squares, d);
+    place(r.pending, width);
+    return r;
+  }
+
+  /// Number `row` of a client's record.
+  Real& at(Index row, Index client) const {
+    return records.data()[(client / kLanes * record.rows + row) * kLanes + client % kLanes];
+  }
+
+  /// body(first client, last client) of a chunk; the last chunk ends with the padding.
+  template <class Body>
+  void of_chunk(Index chunk, const Body& body) const {
+    const Index first = chunk * detail::kChunkAgents;
+    body(first, std::min(first + detail::kChunkAgents, padded));
+  }
+  template <class Body>
+  void on_threads(double work_per_client, const Body& body) const {
+    detail::in_parallel(detail::threads_for(n_threads, work_per_client * static_cast<double>(N)),
+                        body);
+  }
+  double step_work() const { return static_cast<double>(p * (p * p / 3 + 4 * p + 2 * dx)); }
+
+  /// Clears all state: each thread is the first to touch its part.
+  void clear() {
+    on_threads(static_cast<double>(record.rows + d * (p + 10)), [&](const detail::Worker& worker) {
+      worker.chunks(chunks, [&](Index chunk) {
+        of_chunk(chunk, [&](Index first, Index last) {
+          std::fill(&at(0, first), &at(0, first) + (last - first) * record.rows, Real(0));
+          const auto fill = [&](auto& rows, Index n, auto value) {
+            for (Index row = 0; row < n; ++row)
+              std::fill(rows.data() + row * padded + first, rows.data() + row * padded + last,
+                        value);
+          };
+          fill(readout, d * p, Real(0));
+          for (auto* rows : of_outputs()) fill(*rows, d, Real(0));
+          fill(mark, 1, Real(0));
+          fill(base, d, std::numeric_limits<double>::quiet_NaN());
+          fill(cost, 1, 0.0), fill(scored, 1, 0.0);
+        });
+      });
+    });
+  }
+
+  // ------------------------------------------------------------------ a step
+
+  detail::Agreement<Real> agreement() {
+    return {d,
+            padded,
+            s.learned,
+            fixed,
+            crowd.weight.data(),
+            crowd.forecast.data(),
+            forecast.data(),
+            scale.data(),
+            agree_a.data(),
+            agree_b.data(),
+            present.data(),
+            moved.data(),
+            base.data()};
+  }
+
+  void advance_chunk(const Real* x, Index chunk, int thread) {
+    const detail::ClientPass<Real> pass{&record,
+                                        records.data(),
+                                        N,
+                                        padded,
+                                        static_cast<Real>(s.forgetting),
+                                        static_cast<Real>(s.ridge),
+                                        static_cast<Real>(s.pooling),
+                                        unlearnt,
+                                        norm(),
+                                        weights.data(),
+                                        bias.data(),
+                                        x,
+                                        mark.data(),
+                                        change.data(),
+                                        crowd.sent.data(),
+                                        any_asleep ? asleep.data() : nullptr,
+                                        held.data(),
+                                        readout.data(),
+                                        forecast.data(),
+                                        scale.data(),
+                                        work[thread].data()};
+    of_chunk(chunk, [&](Index first, Index last) { kernels.advance(pass, first, last); });
+  }
+
+  /// Forecasts (N, d) from inputs x (N, width).
+  void predict(const Real* x, double* out) {
+    const auto rule = agreement();
+    on_threads(step_work(), [&](const detail::Worker& worker) {
+      crowd.exchange(worker, readout.data(), present.data());
+      worker.chunks(chunks, [&](Index chunk) { advance_chunk(x, chunk, worker.thread); });
+      worker.meet();
+      crowd.agree(worker, forecast.data(), present.data());
+      worker.chunks(chunks, [&](Index chunk) {
+        const Index first = chunk * detail::kChunkAgents;
+        kernels.forecast(rule, out, first, std::min(first + detail::kChunkAgents, N));
+      });
+    });
+    unlearnt = false, crowd.due = 0;
+    pending = true;
+  }
+
+  void learn(const double* y, const unsigned char* awake) {
+    const auto rule = agreement();
+    const detail::Outcome<Real> outcome{y,           awake,       change.data(),
+                                        mark.data(), cost.data(), scored.data()};
+    on_threads(static_cast<double>(20 * d), [&](const detail::Worker& worker) {
+      worker.chunks(chunks, [&](Index chunk) {
+        const Index first = chunk * detail::kChunkAgents;
+        kernels.settle(rule, outcome, crowd.sums_of(chunk), first,
+                       std::min(first + detail::kChunkAgents, N));
+      });
+    });
+    crowd.settle();
+    send_to_bed(awake);
+    ++steps;
+    unlearnt = true;
+    pending = false;
+  }
+
+  /// A client that falls asleep keeps the mean readout that it was last sent.
+  void send_to_bed(const unsigned char* awake) {
+    const bool all = awake == nullptr || std::all_of(awake, awake + N, [](auto a) { return a; });
+    if (all && !any_asleep) return;
+    make_beds();
+    any_asleep = !all;
+    for (Index i = 0; i < N; ++i) {
+      const bool sleeps = awake != nullptr && !awake[i];
+      if (sleeps && asleep.data()[i] == 0)
+        for (Index row = 0; row < d * p; ++row) held.data()[row * padded + i] = crowd.sent[row];
+      asleep.data()[i] = Real(sleeps);
+    }
+  }
+
+  void make_beds() {
+    if (held.size() > 0) return;
+    asleep = detail::Buffer<Real>(padded), held = detail::Buffer<Real>(d * p * padded);
+    std::fill_n(asleep.data(), padded, Real(0)), std::fill_n(held.data(), held.size(), Real(0));
+  }
+
+  // ------------------------------------------------------------------ checks
+
+  double largest() const {
+    const bool single = sizeof(Real) == 4;
+    return single ? 1e15 : dx > 0 ? 1e150 : 1e75;  // squares of features add up in H
+  }
+
+  bool knows(Index client) const {
+    for (Index o = 0; o < d; ++o)
+      if (!std::isnan(base.data()[o * padded + client])) return true;
+    return false;
+  }
+
+  double largest_target() const { return sizeof(Real) == 4 ? 1e15 : 1e150; }
+
+  void require_targets(const char* name, const double* y) const {
+    const double most = largest_target();
+    for (Index k = 0; k < N * d; ++k)
+      if (std::abs(y[k]) > most) refuse(name, y, k / d, d, false, most, true);
+  }
+
+  /// Inputs (n_steps, N, width) of clients that have a value by then, and targets (n_steps, N, d),
+  /// or null for the inputs of a single step.
+  void require_series(const Real* x, const double* y, Index n_steps) {
+    const double most = largest(), most_y = largest_target();
+    on_threads(static_cast<double>(n_steps * width), [&](const detail::Worker& worker) {
+      worker.chunks(chunks, [&](Index chunk) {
+        const Index first = chunk * detail::kChunkAgents;
+        const Index last = std::min(first + detail::kChunkAgents, N);
+        bool known[detail::kChunkAgents];
+        for (Index i = first; i < last; ++i) known[i - first] = knows(i);
+        Index& found = bad[chunk] = -1;  // 2 (t N + i) for X, and 1 more for Y
+        for (Index t = 0; t < n_steps && found < 0; ++t)
+          for (Index i = first; i < last && found < 0; ++i) {
+            const Real* row = x + (t * N + i) * width;
+            bool fine = true, seen = false;
+            for (Index j = 0; j < width; ++j)
+              fine = fine && std::abs(static_cast<double>(row[j])) <= most;
+            if (known[i - first] && !fine) found = 2 * (t * N + i);
+            for (Index o = 0; o < d && y != nullptr; ++o) {
+              const double v = y[(t * N + i) * d + o];
+              if (std::abs(v) > most_y && found < 0) found = 2 * (t * N + i) + 1;
+              seen = seen || !std::isnan(v);
+            }
+            known[i - first] = known[i - first] || seen;
+          }
+      });
+    });
+    const bool series = y != nullptr;
+    for (const Index found : bad) {
+      if (found >= 0 && found % 2 == 0) refuse("X", x, found / 2, width, series, most, false);
+      if (found >= 0) refuse("Y", y, found / 2, d, series, most_y, true);
+    }
+  }
+
+  template <class Value>
+  [[noreturn]] void refuse(const char* name, const Value* values, Index row, Index columns,
+                           bool series, double most, bool may_miss) const {
+    Index j = 0;
+    const auto fine = [&](double v) { return std::abs(v) <= most || (may_miss && std::isnan(v)); };
+    while (fine(static_cast<double>(values[row * columns + j]))) ++j;
+    const std::string step = series ? detail::to_text(row / N) + ", " : std::string();
+    throw std::invalid_argument(std::string(name) + " holds " +
+                                detail::to_text(static_cast<double>(values[row * columns + j])) +
+                                " at [" + step + detail::to_text(row % N) + ", " +
+                                detail::to_text(j) + "]; expected numbers of at most " +
+                                detail::to_text(most, 3));
+  }
+
+  // ------------------------------------------------------------------ copies
+
+  /// `size` rows from `row` on of the records, as (N, size).
+  auto in_records(Index row, Index size) const {
+    return detail::agent_view(N, size,
+                              [this, row](Index k, Index i) -> Real& { return at(row + k, i); });
+  }
+  /// Arrays (size, padded) as (N, size).
+  template <class Buffer>
+  auto in_rows(const Buffer& rows, Index size) const {
+    return detail::agent_view(
+        N, size, [ data = rows.data(), stride =
+                   padded ](Index k, Index i) -> auto& { return data[k * stride + i]; });
+  }
+
+  /// move(field, where it is kept) for every field of the memory but `seen`.
+  template <class Memory, class Move>
+  void move_fields(Memory& memory, const Move& move) {
+    const detail::ClientRecord& r = record;
+    make_beds();
+    move(memory.steps, steps);
+    move(memory.due, crowd.due);
+    move(memory.base, in_rows(base, d));
+    move(memory.gram, in_records(r.gram, detail::packed_size(p)));
+    move(memory.cross, in_records(r.cross, d * p));
+    move(memory.counted, in_records(r.counted, dx > 0 ? 1 : 0));
+    move(memory.mean, in_records(r.mean, dx));
+    move(memory.deviations, in_records(r.deviations, dx));
+    move(memory.learnt, in_records(r.learnt, 1));
+    move(memory.squares, in_records(r.squares, d));
+    move(memory.pending, in_records(r.pending, width));
+    move(memory.mark, in_rows(mark, 1));
+    move(memory.change, in_rows(change, d));
+    move(memory.moved, in_rows(moved, d));
+    move(memory.present, in_rows(present, d));
+    move(memory.agree_a, in_rows(agree_a, d));
+    move(memory.agree_b, in_rows(agree_b, d));
+    move(memory.cost, in_rows(cost, 1));
+    move(memory.scored, in_rows(scored, 1));
+    move(memory.readouts, in_rows(readout, d * p));
+    move(memory.asleep, in_rows(asleep, 1));
+    move(memory.held, in_rows(held, d * p));
+    move(memory.mean_readout, crowd.readout.data(), d * p);
+    move(memory.center, crowd.center.data(), d * (p + 1));
+    move(memory.spread, crowd.spread.data(), d * (p + 1));
+  }
+
+  std::size_t bytes() const {
+    const auto of = [](const auto& buffer) {
+      return static_cast<std::size_t>(buffer.size()) * sizeof(*buffer.data());
+    };
+    return of(records) + of(readout) + 7 * of(forecast) + of(mark) + of(base) + of(cost) +
+           of(scored) + of(asleep) + of(held) + crowd.bytes();
+  }
+};
+
+}  // namespace memoa

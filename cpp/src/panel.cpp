@@ -1,0 +1,212 @@
+#include "memoa/panel.hpp"
+
+#include "detail/panel_state.hpp"
+
+namespace memoa {
+
+using detail::require;
+
+void validate(const PanelSettings& s) {
+  validate(s.encoder);
+  if (std::holds_alternative<EchoState>(s.encoder))
+    throw std::invalid_argument(
+        "encoder is an EchoState; expected one without a state of its own: Linear, RandomFeatures "
+        "or Precomputed");
+  require(s.n_clients >= 1, "n_clients", s.n_clients, "at least 1");
+  require(s.n_inputs >= 1 || std::holds_alternative<Precomputed>(s.encoder), "n_inputs", s.n_inputs,
+          "at least 1");
+  require(s.n_outputs >= 1, "n_outputs", s.n_outputs, "at least 1");
+  require(s.pooling >= 0.0 && s.pooling <= 1e12, "pooling", s.pooling, "a number from 0 to 1e12");
+  require(s.ridge > 0.0 && std::isfinite(s.ridge), "ridge", s.ridge, "a positive finite number");
+  require(s.consensus >= 0.0 && s.consensus <= 1e12, "consensus", s.consensus,
+          "a number from 0 to 1e12");
+  require(s.forgetting > 0.0 && s.forgetting <= 1.0, "forgetting", s.forgetting,
+          "a number in (0, 1]");
+}
+
+template <class Real>
+BasicPanel<Real>::BasicPanel(PanelSettings settings) {
+  validate(settings);
+  state_ = std::make_unique<State>(std::move(settings));
+}
+template <class Real>
+BasicPanel<Real>::~BasicPanel() = default;
+template <class Real>
+BasicPanel<Real>::BasicPanel(BasicPanel&&) noexcept = default;
+template <class Real>
+BasicPanel<Real>& BasicPanel<Real>::operator=(BasicPanel&&) noexcept = default;
+
+template <class Real>
+const PanelSettings& BasicPanel<Real>::settings() const {
+  return state_->s;
+}
+template <class Real>
+bool BasicPanel<Real>::is_pending() const {
+  return state_->pending;
+}
+template <class Real>
+Index BasicPanel<Real>::steps() const {
+  return state_->steps;
+}
+template <class Real>
+std::size_t BasicPanel<Real>::bytes() const {
+  return state_->bytes();
+}
+
+// -------------------------------------------------------------------- steps
+
+template <class Real>
+void BasicPanel<Real>::observe(const double* y) {
+  State& s = *state_;
+  s.require_targets("initial", y);
+  for (Index i = 0; i < s.N; ++i)
+    for (Index o = 0; o < s.d; ++o) {
+      const double seen = y[i * s.d + o];
+      if (std::isnan(seen)) continue;
+      s.base.data()[o * s.padded + i] = seen;
+      Real& mark = s.mark.data()[i];
+      if (mark < detail::kKnown) mark += detail::kKnown;
+    }
+  s.pending = false;  // what was predicted had another base
+}
+
+template <class Real>
+void BasicPanel<Real>::predict(const Real* x, double* forecasts) {
+  state_->require_series(x, nullptr, 1);
+  state_->predict(x, forecasts);
+}
+
+template <class Real>
+void BasicPanel<Real>::learn(const double* y, const unsigned char* awake) {
+  if (!state_->pending)
+    throw std::invalid_argument("X was not predicted; expected predict before learn");
+  state_->require_targets("Y", y);
+  state_->learn(y, awake);
+}
+
+template <class Real>
+void BasicPanel<Real>::run(const Real* x, const double* y, const unsigned char* awake,
+                           Index n_steps, double* forecasts,
+                           const std::function<void(Index)>& after_step) {
+  State& s = *state_;
+  s.require_series(x, y, n_steps);
+  for (Index t = 0; t < n_steps; ++t) {
+    s.predict(x + t * s.N * s.width, forecasts + t * s.N * s.d);
+    s.learn(y + t * s.N * s.d, awake == nullptr ? nullptr : awake + t * s.N);
+    if (after_step) after_step(t + 1);
+  }
+}
+
+// -------------------------------------------------------------------- what was learnt
+
+template <class Real>
+void BasicPanel<Real>::readouts(double* out) const {
+  const State& s = *state_;
+  for (Index i = 0; i < s.N; ++i)
+    for (Index k = 0; k < s.p; ++k)
+      for (Index o = 0; o < s.d; ++o)
+        *out++ = static_cast<double>(s.readout.data()[(o * s.p + k) * s.padded + i]);
+}
+
+template <class Real>
+void BasicPanel<Real>::base(double* out) const {
+  const State& s = *state_;
+  for (Index i = 0; i < s.N; ++i)
+    for (Index o = 0; o < s.d; ++o) *out++ = s.base.data()[o * s.padded + i];
+}
+
+template <class Real>
+void BasicPanel<Real>::mean_readout(double* out) const {
+  const State& s = *state_;
+  for (Index k = 0; k < s.p; ++k)
+    for (Index o = 0; o < s.d; ++o) *out++ = s.crowd.readout[o * s.p + k];
+}
+
+template <class Real>
+void BasicPanel<Real>::consensus_weights(double* out) const {
+  const State& s = *state_;
+  for (Index i = 0; i < s.N; ++i)
+    for (Index o = 0; o < s.d; ++o) {
+      const auto a = static_cast<double>(s.agree_a.data()[o * s.padded + i]);
+      const auto b = static_cast<double>(s.agree_b.data()[o * s.padded + i]);
+      const double crowd = s.crowd.learnt_weight(o);
+      *out++ = s.s.learned ? std::clamp((b + 5.0 * crowd) / (a + 5.0), 0.0, 1.0)
+                           : static_cast<double>(s.fixed);
+    }
+}
+
+template <class Real>
+void BasicPanel<Real>::costs(double* out) const {
+  std::copy_n(state_->cost.data(), state_->N, out);
+}
+template <class Real>
+void BasicPanel<Real>::scored(double* out) const {
+  std::copy_n(state_->scored.data(), state_->N, out);
+}
+
+template <class Real>
+void BasicPanel<Real>::scales(double* out) const {
+  const State& s = *state_;
+  for (Index i = 0; i < s.N; ++i) {
+    const Real mark = s.mark.data()[i], left = mark - (mark >= detail::kKnown ? 4 : 0);
+    const bool more = s.unlearnt && left >= detail::kLearn;
+    const double learnt = static_cast<double>(s.at(s.record.learnt, i)) + (more ? 1.0 : 0.0);
+    for (Index o = 0; o < s.d; ++o) {
+      const double change = more ? static_cast<double>(s.change.data()[o * s.padded + i]) : 0.0;
+      const double squares = static_cast<double>(s.at(s.record.squares + o, i)) + change * change;
+      *out++ = std::sqrt(squares / std::max(learnt, 1.0));
+    }
+  }
+}
+
+template <class Real>
+PanelMemory BasicPanel<Real>::memory() const {
+  State& s = *state_;
+  PanelMemory m;
+  s.move_fields(m, detail::Save());
+  m.seen.assign(m.base.size(), 1.0);
+  for (std::size_t k = 0; k < m.base.size(); ++k)
+    if (std::isnan(m.base[k])) m.base[k] = m.seen[k] = 0.0;
+  if (s.unlearnt) return m;
+  for (double& mark : m.mark) mark = mark >= detail::kKnown ? detail::kKnown : detail::kNothing;
+  std::fill(m.change.begin(), m.change.end(), 0.0);  // the last step is in the records by now
+  return m;
+}
+
+template <class Real>
+void BasicPanel<Real>::restore(const Memory& m) {
+  detail::check_fields(m, *this);
+  require(m.steps >= 0, "memory.steps", m.steps, "at least 0");
+  require(m.due == 0 || m.due == 1, "memory.due", m.due, "0 or 1");
+  State& s = *state_;
+  s.move_fields(m, detail::Load());
+  const auto base = s.in_rows(s.base, s.d);
+  for (Index i = 0; i < s.N; ++i)
+    for (Index o = 0; o < s.d; ++o)
+      if (m.seen[i * s.d + o] == 0.0) base.at(o, i) = std::numeric_limits<double>::quiet_NaN();
+  s.any_asleep = std::any_of(m.asleep.begin(), m.asleep.end(), [](double v) { return v != 0.0; });
+  s.unlearnt = true, s.pending = false;
+  s.crowd.sum_again(s.present.data(), s.agree_a.data(), s.agree_b.data());
+}
+
+template <class Real>
+void BasicPanel<Real>::add_clients(Index count) {
+  require(count >= 0, "count", count, "at least 0");
+  Memory m = memory();
+  PanelSettings settings = state_->s;
+  const auto old = static_cast<std::size_t>(settings.n_clients);
+  settings.n_clients += count;
+  const auto now = static_cast<std::size_t>(settings.n_clients);
+  visit_fields(m, *this, [&](const char*, auto& field, const Shape&) {
+    if constexpr (std::is_same_v<decltype(field), std::vector<double>&>)
+      if (&field != &m.mean_readout && &field != &m.center && &field != &m.spread)
+        field.resize(field.size() / old * now, 0.0);
+  });
+  state_ = std::make_unique<State>(std::move(settings));
+  restore(m);
+}
+
+template class BasicPanel<double>;
+template class BasicPanel<float>;
+
+}  // namespace memoa

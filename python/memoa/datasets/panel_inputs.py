@@ -1,0 +1,131 @@
+"""Inputs that a client of a panel makes from its own past: increments, level, season."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from memoa._validate import as_float64, as_int
+from memoa.datasets.table import FloatArray
+
+LEVEL_WEIGHT = 0.1  # of the newest value in the average that a value is compared with
+SMOOTH_LEVEL, SMOOTH_INDEX = 0.2, 0.3  # of the newest value, additive Holt-Winters
+
+
+def seasonal_inputs(y: ArrayLike, season: int) -> FloatArray:
+    """Increments that the season proposes, from additive Holt-Winters smoothing; theory (8.8).
+
+    With a level and one seasonal index per phase, the three inputs at t, for the target y[t + 1]:
+
+    1. what the smoothing forecasts, ``level + index[next phase] - y[t]``;
+    2. how the index moves, ``index[next phase] - index[phase]``;
+    3. the mean of the increments into the next phase so far.
+
+    Nothing looks ahead. A missing value changes nothing, and inputs before a client's first value
+    are 0.
+
+    Parameters
+    ----------
+    y : array_like, shape (T,) or (T, N), float64
+        One series, or one per client; NaN where there is no value.
+    season : int
+        Steps in a season, at least 2.
+
+    Returns
+    -------
+    ndarray, shape (T, 3) or (T, N, 3)
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `y` has another number of dimensions or infinite values, or `season` is no such integer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from memoa import datasets
+    >>> y = np.tile([0.0, 1.0, 3.0, 2.0], 30)
+    >>> change = np.diff(y)[-4:]
+    >>> float(np.abs(datasets.seasonal_inputs(y, 4)[-5:-1, 0] - change).max().round(3))
+    0.0
+    """
+    values = as_float64("y", y)
+    season = as_int("season", season, 2)
+    if values.ndim not in (1, 2) or values.size == 0:
+        raise ValueError(f"y has shape {values.shape}; expected (T,) or (T, N), none of them 0")
+    if np.isinf(values).any():
+        raise ValueError("y holds infinite values; expected numbers, or NaN where there is none")
+    columns = values[:, None] if values.ndim == 1 else values
+    inputs = _seasonal(columns, season)
+    return inputs[:, 0] if values.ndim == 1 else inputs
+
+
+def _seasonal(y: FloatArray, season: int) -> FloatArray:
+    n_steps, n_clients = y.shape
+    out = np.zeros((n_steps, n_clients, 3))
+    level, last = np.full((2, n_clients), np.nan)
+    index, sums, counts = np.zeros((3, season, n_clients))
+    for t in range(n_steps):
+        phase, following = t % season, (t + 1) % season
+        now = y[t]
+        seen, started = ~np.isnan(now), ~np.isnan(level)
+        smooth = (1.0 - SMOOTH_LEVEL) * level + SMOOTH_LEVEL * (now - index[phase])
+        level = np.where(seen, np.where(started, smooth, now), level)
+        smooth = (1.0 - SMOOTH_INDEX) * index[phase] + SMOOTH_INDEX * (now - level)
+        index[phase] = np.where(seen, smooth, index[phase])
+        grown = seen & ~np.isnan(last)
+        sums[phase] += np.where(grown, now - last, 0.0)
+        counts[phase] += grown
+        last = np.where(seen, now, last)
+        known = ~np.isnan(last)
+        out[t, :, 0] = np.where(known, level + index[following] - last, 0.0)
+        out[t, :, 1] = np.where(known, index[following] - index[phase], 0.0)
+        out[t, :, 2] = sums[following] / np.maximum(counts[following], 1)
+    return out
+
+
+def panel_inputs(
+    y: FloatArray, lags: int, season: int | None, holt_winters: bool
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Inputs (T, N, dx) of all clients, known at t for the target at t + 1, and their names."""
+    filled = fill_forward(y)
+    columns = [_change(filled, lag, lag + 1) for lag in range(lags)]
+    names = [f"increment lag {lag}" if lag else "increment" for lag in range(lags)]
+    columns.append(_level_deviation(filled))
+    names.append("level deviation")
+    if season is not None:
+        columns += [_change(filled, season - 1, 0), _change(filled, season - 1, season)]
+        names += ["seasonal gap", "seasonal increment"]
+        if holt_winters:
+            columns += list(np.moveaxis(_seasonal(y, season), 2, 0))
+            names += ["Holt-Winters increment", "seasonal index change", "mean seasonal increment"]
+    return np.stack(columns, axis=2), tuple(names)
+
+
+def fill_forward(y: FloatArray) -> FloatArray:
+    """Gaps carry the last value; NaN stays before the first one."""
+    rows = np.where(np.isnan(y), -1, np.arange(len(y))[:, None])
+    latest = np.maximum.accumulate(rows, axis=0)
+    return np.where(latest >= 0, np.take_along_axis(y, np.maximum(latest, 0), axis=0), np.nan)
+
+
+def _change(filled: FloatArray, newer: int, older: int) -> FloatArray:
+    """y[t - newer] - y[t - older], and 0 where one of them is not known."""
+    change = _lag(filled, newer) - _lag(filled, older)
+    return np.where(np.isnan(change), 0.0, change)
+
+
+def _lag(values: FloatArray, lag: int) -> FloatArray:
+    before = np.full((min(lag, len(values)), values.shape[1]), np.nan)
+    return np.concatenate([before, values[: len(values) - len(before)]])
+
+
+def _level_deviation(filled: FloatArray) -> FloatArray:
+    """The value less its exponential average."""
+    out = np.zeros_like(filled)
+    average = np.full(filled.shape[1], np.nan)
+    for t, now in enumerate(filled):
+        smooth = (1.0 - LEVEL_WEIGHT) * average + LEVEL_WEIGHT * now
+        average = np.where(np.isnan(average), now, smooth)
+        out[t] = np.where(np.isnan(now), 0.0, now - average)
+    return out

@@ -1,0 +1,305 @@
+"""Panels: many clients, each with a series of its own, and how they come from long tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memoa._validate import as_float64, as_int, require_shape
+from memoa.datasets.panel_inputs import panel_inputs
+from memoa.datasets.table import FilePath, FloatArray, Table, is_empty, parse_dates, to_floats
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PanelSeries:
+    """Inputs and targets of N clients in the order in which they meet them.
+
+    The arrays are copied on construction and read-only. Two panels are equal only if they are the
+    same object.
+
+    Parameters
+    ----------
+    X : array_like, shape (T, N, dx)
+        Inputs. ``X[t, i]`` is all that client i knows when ``Y[t, i]`` is to be predicted.
+    Y : array_like, shape (T, N, d)
+        Targets; NaN where there is no value.
+    initial : array_like, shape (N, d)
+        Values just before ``Y[0]``, NaN where a client has none yet; observed first.
+    ids : array_like, shape (N,)
+        Names of the clients.
+    times : array_like, shape (T,)
+        Times of the rows of Y, increasing: datetime64 or numbers.
+    columns : sequence of str, length dx
+        Names of the columns of X.
+    name : str
+        Short name, used in tables and titles.
+    names : tuple of str, length 3
+        Names of the long table's columns: client, time and target.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes do not fit, a dimension is empty, X is not finite or Y or `initial` is infinite.
+    """
+
+    X: FloatArray
+    Y: FloatArray
+    initial: FloatArray
+    ids: NDArray[Any]
+    times: NDArray[Any]
+    columns: tuple[str, ...] = ()
+    name: str = "panel"
+    names: tuple[str, str, str] = ("unique_id", "ds", "y")
+
+    def __post_init__(self) -> None:
+        X, Y, initial = (as_float64(k, getattr(self, k)).copy() for k in ("X", "Y", "initial"))
+        ids, times = np.array(self.ids), np.array(self.times)
+        require_shape("X", X, "(n_steps, n_clients, n_inputs)", (None, None, None))
+        n_steps, n_clients, n_inputs = X.shape
+        require_shape("Y", Y, "(n_steps, n_clients, n_outputs)", (n_steps, n_clients, None))
+        require_shape("initial", initial, "(n_clients, n_outputs)", Y.shape[1:])
+        require_shape("ids", ids, "(n_clients,)", (n_clients,))
+        require_shape("times", times, "(n_steps,)", (n_steps,))
+        columns = tuple(self.columns) or tuple(f"x{j}" for j in range(n_inputs))
+        if len(columns) != n_inputs:
+            raise ValueError(f"columns has {len(columns)} names; X has {n_inputs} columns")
+        if not np.isfinite(X).all():
+            raise ValueError("X holds values that are not finite; expected finite numbers")
+        for name, array in (("Y", Y), ("initial", initial)):
+            if np.isinf(array).any():
+                raise ValueError(f"{name} holds infinite values; expected numbers or NaN")
+        fields = {"X": X, "Y": Y, "initial": initial, "ids": ids, "times": times}
+        for field, array in fields.items():
+            array.setflags(write=False)
+            object.__setattr__(self, field, array)
+        object.__setattr__(self, "columns", columns)
+
+    @property
+    def awake(self) -> NDArray[np.bool_]:
+        """Whether a client's series goes on, shape (T, N): from its first value to its last."""
+        seen = ~np.isnan(self.Y).all(axis=2)
+        began = np.maximum.accumulate(seen, axis=0) | ~np.isnan(self.initial).all(axis=1)
+        goes_on = np.flip(np.maximum.accumulate(np.flip(seen, axis=0), axis=0), axis=0)
+        return np.logical_and(began, goes_on)
+
+    def to_frame(self, **columns: FloatArray) -> Any:
+        """The panel as a long pandas frame, with results beside the target.
+
+        Parameters
+        ----------
+        **columns : ndarray, shape (T, N) or (T, N, 1)
+            More columns by name, such as ``forecast=run.predictions``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per client and step that has a value, client by client.
+
+        Raises
+        ------
+        ValueError
+            If the panel has several outputs, or a column has another shape.
+        ImportError
+            If pandas is missing: ``pip install "memoa[cli]"``.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError('a long frame needs pandas: pip install "memoa[cli]"') from error
+        n_steps, n_clients, n_outputs = self.Y.shape
+        if n_outputs != 1:
+            raise ValueError(f"the panel has {n_outputs} outputs; a long frame has one target")
+        seen = ~np.isnan(self.Y[:, :, 0].T)
+        of_client, time = (np.broadcast_to(a, (n_clients, n_steps))[seen] for a in self._axes())
+        id, ds, target = self.names
+        data = {id: of_client, ds: time, target: self.Y[:, :, 0].T[seen]}
+        for name, values in columns.items():
+            array = np.asarray(values)
+            array = array[:, :, 0] if array.shape == self.Y.shape else array
+            require_shape(name, array, "(n_steps, n_clients)", (n_steps, n_clients))
+            data[name] = array.T[seen]
+        return pd.DataFrame(data)
+
+    def _axes(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        return self.ids[:, None], self.times[None, :]
+
+    def __repr__(self) -> str:
+        n_steps, n_clients, n_inputs = self.X.shape
+        gaps = int(np.isnan(self.Y).sum())
+        text = f"{n_clients} clients, {n_steps} steps, {n_inputs} inputs"
+        return f"PanelSeries({self.name!r}: {text}{f', {gaps} values missing' * (gaps > 0)})"
+
+
+def load_long(
+    data: FilePath | Any,
+    *,
+    id: str = "unique_id",
+    time: str = "ds",
+    target: str = "y",
+    lags: int = 4,
+    season: int | None = None,
+    holt_winters: bool = True,
+    log: bool = False,
+) -> PanelSeries:
+    """Read a long table, one row per client and time, and make every client's inputs.
+
+    The steps are the times that occur, in order. Where a client has no row, or an empty cell, its
+    target is NaN: not learnt, not scored, and its inputs carry the last value on. Clients may begin
+    late and end early. Rows may come in any order.
+
+    The inputs for the target y[t + 1], theory section 8: the last `lags` increments; y[t] less its
+    exponential average (weight 0.1); with a season s, ``y[t+1-s] - y[t]`` and
+    ``y[t+1-s] - y[t-s]``, and the three of `seasonal_inputs`.
+
+    Parameters
+    ----------
+    data : path-like, or a pandas or polars frame
+        A Parquet file if it ends in .parquet or .pq, else CSV, which may be compressed (.gz).
+    id, time, target : str
+        Columns of the client, of the time (dates, or numbers), and of the value to predict.
+    lags : int
+        How many increments are inputs, at least 1.
+    season : int, optional
+        Steps in a season, at least 2.
+    holt_winters : bool
+        Whether a season adds the inputs of `seasonal_inputs`.
+    log : bool
+        Whether the target is replaced by its logarithm.
+
+    Returns
+    -------
+    PanelSeries
+        With clients sorted by name, and one step less than there are times.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If a column is unknown; a client or a time is empty; a value is no number, infinite, or not
+        positive where its logarithm is wanted; a client has no value, or a time twice; or there are
+        too few times.
+    TypeError
+        If `data` is neither a path nor a frame.
+    ImportError
+        If pandas (for Parquet also pyarrow) is missing: ``pip install "memoa[cli]"``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from memoa import datasets
+    >>> frame = pd.DataFrame({"unique_id": ["a", "b"] * 5, "ds": range(10), "y": range(10)})
+    >>> datasets.load_long(frame, lags=2)
+    PanelSeries('panel': 2 clients, 9 steps, 3 inputs, 9 values missing)
+    """
+    lags = as_int("lags", lags, 1)
+    season = None if season is None else as_int("season", season, 2)
+    table = _table(data)
+    clients, when, values = (_cells(table, name) for name in (id, time, target))
+    ids, rows = np.unique(_as_ids(table, id, clients), return_inverse=True)
+    times, steps = np.unique(_as_times(table, time, when), return_inverse=True)
+    least = 3 if season is None else season + 2
+    if len(times) < least:
+        raise ValueError(f"{table.name}: {len(times)} times; expected at least {least}")
+    y = np.full((len(times), len(ids)), np.nan)
+    cells, first = np.unique(steps * len(ids) + rows, return_index=True)
+    if len(cells) < len(rows):
+        again = int(np.setdiff1d(np.arange(len(rows)), first)[0])
+        raise ValueError(
+            f"{table.name}: client {ids[rows[again]]!s} has the time {times[steps[again]]!s} "
+            "twice; expected one row per client and time"
+        )
+    y[steps, rows] = _as_values(table, target, values, log)
+    empty = np.isnan(y).all(axis=0)
+    if empty.any():
+        raise ValueError(f"{table.name}: client {ids[np.argmax(empty)]!s} has no value")
+    inputs, columns = panel_inputs(y, lags, season, bool(holt_winters))
+    return PanelSeries(
+        inputs[:-1], y[1:, :, None], y[0][:, None], ids, times[1:], columns, table.name,
+        (id, time, target),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Columns of a file or a frame as they came."""
+
+    name: str
+    cells: dict[str, Any]
+
+
+def _table(data: Any) -> _Columns:
+    if hasattr(data, "columns") and hasattr(data, "__getitem__"):
+        return _Columns("panel", {str(name): data[name] for name in data.columns})
+    if not isinstance(data, (str, Path)) and not hasattr(data, "__fspath__"):
+        raise TypeError(f"data is of type {type(data).__name__}; expected a path or a frame")
+    table = Table.read(data, min_rows=1)
+    return _Columns(Path(data).name.split(".")[0], dict(table.cells))
+
+
+def _cells(table: _Columns, column: str) -> NDArray[Any]:
+    if column not in table.cells:
+        known = ", ".join(map(repr, table.cells))
+        raise ValueError(f"{table.name}: no column {column!r}; the columns are {known}")
+    cells = table.cells[column]
+    if hasattr(getattr(cells, "dt", None), "tz") and cells.dt.tz is not None:  # of pandas
+        cells = cells.dt.tz_convert("UTC").dt.tz_localize(None)
+    array: NDArray[Any] = np.asarray(cells)
+    return array
+
+
+def _as_ids(table: _Columns, column: str, cells: NDArray[Any]) -> NDArray[Any]:
+    if cells.dtype.kind in "iu":
+        return cells
+    text = np.array([str(cell).strip() for cell in cells])
+    missing = np.array([is_empty(cell) for cell in text])
+    if missing.any():
+        row = int(np.argmax(missing)) + 1
+        raise ValueError(f"{table.name}: column {column!r}, row {row}: the client is empty")
+    return text
+
+
+def _as_times(table: _Columns, column: str, cells: NDArray[Any]) -> NDArray[Any]:
+    if cells.dtype.kind == "O" and len(cells) and not isinstance(cells[0], str):
+        cells = cells.astype("datetime64[ns]")  # dates of Python
+    if cells.dtype.kind in "iuM":
+        times = cells
+    else:
+        numbers = to_floats(cells)
+        times = _parse_repeated(cells) if np.isnan(numbers).all() else numbers
+    missing = np.isnat(times) if times.dtype.kind == "M" else ~np.isfinite(times)
+    if missing.any():
+        row = int(np.argmax(missing))
+        raise ValueError(
+            f"{table.name}: column {column!r}, row {row + 1}: {str(cells[row])[:60]!r} is neither "
+            "a date nor a number"
+        )
+    if times.dtype.kind == "f" and (times == np.round(times)).all():
+        times = times.astype(np.int64)
+    return times
+
+
+def _parse_repeated(cells: NDArray[Any]) -> NDArray[np.datetime64]:
+    """Each date once, in the order in which they occur, which tells days from months."""
+    places = {cell: k for k, cell in enumerate(dict.fromkeys(cells.tolist()))}
+    dates = parse_dates(np.array(list(places), dtype=object))
+    return dates[[places[cell] for cell in cells.tolist()]]
+
+
+def _as_values(table: _Columns, column: str, cells: NDArray[Any], log: bool) -> FloatArray:
+    values = to_floats(cells)
+    bad = np.isinf(values) | (log & (values <= 0.0))
+    if cells.dtype.kind not in "biuf":
+        bad |= np.isnan(values) & ~np.array([is_empty(cell) for cell in cells])
+    if bad.any():
+        row = int(np.argmax(bad))
+        wanted = "a positive number" if log else "a finite number"
+        raise ValueError(
+            f"{table.name}: column {column!r}, row {row + 1}: {str(cells[row])[:60]!r} is not "
+            f"{wanted}"
+        )
+    return np.log(values) if log else values

@@ -1,0 +1,100 @@
+"""A panel beside clients on their own, one readout for all, and smoothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from memoa._validate import Float64
+from memoa.datasets.panels import PanelSeries
+from memoa.forecasters.panel_rivals import RIVALS
+from memoa.panel import Panel
+from memoa.panel_run import PanelRun
+
+PANEL, ALONE, REPEAT = "panel", "private ridge", "repeat last value"
+ProgressCallback = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class PanelComparison:
+    """Forecasts of a panel and of its rivals, and the clients' errors.
+
+    Attributes
+    ----------
+    series : PanelSeries
+    runs : dict of str to PanelRun
+        By name; ``panel`` is the first.
+    errors : dict of str to ndarray, shape (N,)
+        Every client's error over that of repeating its last value, NaN where too little was scored.
+    """
+
+    series: PanelSeries
+    runs: Mapping[str, PanelRun]
+    errors: Mapping[str, Float64]
+
+    def mean(self, name: str) -> float:
+        """Error of the mean client."""
+        return _over(np.nanmean, self.errors[name])
+
+    def worst(self, name: str) -> float:
+        """Error of the client with the largest one."""
+        return _over(np.nanmax, self.errors[name])
+
+    def better_than_alone(self, name: str) -> float:
+        """Share of the clients whose error is below a private ridge's."""
+        mine, alone = self.errors[name], self.errors[ALONE]
+        compared = ~np.isnan(mine - alone)
+        return float((mine < alone)[compared].mean()) if compared.any() else float("nan")
+
+    def to_frame(self) -> Any:
+        """The forecasts as a long pandas frame, one column per forecaster."""
+        columns = {name.replace(" ", "_"): run.predictions for name, run in self.runs.items()}
+        return self.series.to_frame(**columns)
+
+
+def compare_panel(
+    series: PanelSeries,
+    *,
+    pooling: float = 10.0,
+    ridge: float = 1.0,
+    aggregate: str = "trimmed",
+    n_threads: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> PanelComparison:
+    """Run a panel and its rivals over one series.
+
+    Parameters
+    ----------
+    series : PanelSeries
+        With one output.
+    pooling, ridge, aggregate, n_threads
+        As for `memoa.Panel`.
+    progress : callable, optional
+        Called as ``progress(done, total, what)`` before each forecaster.
+    """
+    if series.Y.shape[2] != 1:
+        raise ValueError(f"series has {series.Y.shape[2]} outputs; expected 1")
+
+    def panel(series: PanelSeries, n_threads: int | None) -> Float64:
+        engine = Panel(
+            len(series.ids), pooling=pooling, ridge=ridge, aggregate=aggregate,  # type: ignore[arg-type]
+            n_threads=n_threads,
+        )  # fmt: skip
+        run = engine.run(series.X, series.Y, initial=series.initial, awake=series.awake)
+        return run.predictions
+
+    forecasters = {PANEL: panel, **RIVALS}
+    runs = {}
+    for done, (name, forecaster) in enumerate(forecasters.items()):
+        if progress is not None:
+            progress(done, len(forecasters), name)
+        predictions = forecaster(series, n_threads)
+        runs[name] = PanelRun(predictions, series.Y, series.initial)
+    return PanelComparison(series, runs, {name: run.relative_rmse() for name, run in runs.items()})
+
+
+def _over(measure: Callable[[Float64], Any], errors: Float64) -> float:
+    return float(measure(errors)) if not np.isnan(errors).all() else float("nan")

@@ -1,0 +1,132 @@
+"""The result of running a panel over a series of steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memoa._validate import Float64
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PanelRun:
+    """What the clients of a panel did over T steps, an immutable value.
+
+    A step counts for a client where it had seen a value before and its next one is known.
+
+    Attributes
+    ----------
+    predictions : ndarray, shape (T, N, d)
+        NaN before a client's first value.
+    targets : ndarray, shape (T, N, d)
+        NaN where there is no value.
+    initial : ndarray, shape (N, d)
+        Last values seen before the run, NaN where there were none.
+    """
+
+    predictions: Float64
+    targets: Float64
+    initial: Float64
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            getattr(self, one.name).setflags(write=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by the constructor's arguments, so that a copy is read-only too."""
+        return type(self), tuple(getattr(self, one.name) for one in fields(self))
+
+    @property
+    def client_rmse(self) -> Float64:
+        """Root-mean-square error of every client, shape (N,); NaN where nothing was scored."""
+        return _rmse(self.predictions - self.targets)
+
+    @property
+    def repeat_last_rmse(self) -> Float64:
+        """The same of repeating the last value, the baseline that hurts."""
+        return _rmse(self._changes)
+
+    def relative_rmse(self, *, skip: int = 2, least: int = 20, last: int | None = None) -> Float64:
+        """Every client's error over that of repeating its last value, shape (N,).
+
+        Parameters
+        ----------
+        skip : int
+            How many of a client's first scored steps are left out.
+        least : int
+            A client with fewer scored steps than this is NaN.
+        last : int, optional
+            Only the run's last steps are compared, and `skip` has no meaning.
+        """
+        scored: NDArray[np.bool_] = np.any(~np.isnan(self.predictions - self.targets), axis=2)
+        if last is None:
+            counts = scored & (np.cumsum(scored, axis=0) > skip)
+        else:
+            counts = scored & (np.arange(len(scored)) >= len(scored) - last)[:, None]
+        steps = np.where(counts[:, :, None], 1.0, np.nan)
+        error = _rmse((self.predictions - self.targets) * steps)
+        repeat = _rmse(self._changes * steps)
+        enough = (counts.sum(axis=0) >= least) & (repeat > 0.0)
+        return np.where(enough, error / np.where(repeat > 0.0, repeat, 1.0), np.nan)
+
+    @property
+    def mean_client_rmse(self) -> float:
+        """Mean over clients of their errors."""
+        return float(np.nanmean(self.client_rmse))
+
+    @property
+    def worst_client_rmse(self) -> float:
+        """Error of the client with the largest one."""
+        return float(np.nanmax(self.client_rmse))
+
+    @property
+    def worst_client(self) -> int:
+        """Number of that client."""
+        return int(np.nanargmax(self.client_rmse))
+
+    def summary(self) -> str:
+        """A few lines to print."""
+        steps, clients, outputs = self.targets.shape
+        relative = self.relative_rmse()
+        lines = [f"{clients} clients, {steps} steps, {outputs} outputs"]
+        if np.isnan(relative).all():
+            return lines[0] + "; too few steps to compare"
+        worst = int(np.nanargmax(relative))
+        lines += [
+            "error over that of repeating the last value",
+            f"  mean client   {np.nanmean(relative):>10.4g}",
+            f"  worst client  {relative[worst]:>10.4g}  client {worst}",
+        ]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """Sizes and errors."""
+        steps, clients, outputs = self.targets.shape
+        return (
+            f"PanelRun(n_clients={clients}, n_steps={steps}, n_outputs={outputs}, "
+            f"mean_client_rmse={self.mean_client_rmse:.4g}, "
+            f"worst_client_rmse={self.worst_client_rmse:.4g})"
+        )
+
+    @cached_property
+    def _changes(self) -> Float64:
+        """Targets less the last value seen before each."""
+        values = np.concatenate([self.initial[None], self.targets])
+        rows = np.where(np.isnan(values), -1, np.arange(len(values))[:, None, None])
+        latest: NDArray[np.intp] = np.maximum.accumulate(rows, axis=0)[:-1]
+        base: Float64 = np.take_along_axis(values, np.maximum(latest, 0), axis=0)
+        changes: Float64 = self.targets - np.where(latest >= 0, base, np.nan)
+        return changes
+
+
+def _rmse(errors: Float64) -> Float64:
+    """Over steps and outputs, for every client."""
+    known = ~np.isnan(errors)
+    count = known.sum(axis=(0, 2))
+    squares = np.where(known, errors, 0.0) ** 2
+    means: Float64 = squares.sum(axis=(0, 2)) / np.where(count > 0, count, np.nan)
+    return np.sqrt(means)
