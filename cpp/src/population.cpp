@@ -58,8 +58,8 @@ void validate(const PopulationSettings& s) {
   require(s.n_outputs >= 1, "n_outputs", s.n_outputs, "at least 1");
   require(s.consensus >= 0.0 && s.consensus <= 1e12, "consensus", s.consensus,
           "a number from 0 to 1e12");
-  require(s.effort >= 1e-300 && std::isfinite(s.effort), "effort", s.effort,
-          "a positive finite number, at least 1e-300");
+  require(s.effort > 0.0 && std::isfinite(s.effort), "effort", s.effort,
+          "a positive finite number");
   require(s.horizon >= 1, "horizon", s.horizon, "at least 1");
   require(s.discount >= 0.0 && std::isfinite(s.discount), "discount", s.discount,
           "a finite rate >= 0");

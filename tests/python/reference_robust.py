@@ -91,14 +91,17 @@ class Fallback:
     """The last value as the mixture's rival, theory (6.7), one output after the other."""
 
     def __init__(self, n_outputs):
-        self.base, self.mixture, self.lead, self.largest = np.zeros((4, n_outputs))
+        self.base, self.mixture, self.lead = np.zeros((3, n_outputs))
+        self.largest = np.zeros((2, n_outputs))
         self.learnt = 0
 
     def noise(self, o):
-        """The variance of an error, without the largest that was counted."""
+        """The variance of an error, without the two largest that were counted."""
         compared = self.learnt - 1
         total = min(self.base[o], self.mixture[o])
-        return (total - self.largest[o]) / (compared - 1) if compared > 1 else total
+        if compared < 3:
+            return total / max(compared, 1)
+        return max(total - self.largest[:, o].sum(), 0.0) / (compared - 2)
 
     def weight(self):
         """Weight of the mixture, shape (d,); the rest is that of the base."""
@@ -125,7 +128,7 @@ class Fallback:
             by = min(1.0, 4.0 * noise / least) if noise > 0.0 and least > 0.0 else 1.0
             self.base[o] += by * of_base
             self.mixture[o] += by * of_mixture
-            self.largest[o] = max(self.largest[o], by * least)
+            self.largest[:, o] = sorted([*self.largest[:, o], by * least])[1:]
             self.lead[o] += by * (of_base - of_mixture)
             noise = self.noise(o)
             if noise > 0.0:  # a weight of at least 1 / (1 + sqrt(count + 1))

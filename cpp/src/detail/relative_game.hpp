@@ -22,8 +22,8 @@ inline RelativeStage relative_game(double nu, Index horizon, double discount, do
   constexpr double kMost = 1e140;
   const double grows =
       std::exp(std::min(discount, 300.0));  // the next stage's weight in this one's
-  double K = 0.0, M = 0.0;
-  for (Index t = 0; t < horizon; ++t) {
+  double K = 1.0 + consensus, M = 1.0;
+  for (Index t = 1; t < horizon; ++t) {
     K = (1.0 + consensus) + grows * (K / (K * (nu / effort) + 1.0));
     M = 1.0 + grows * (M / (M * (nu / effort) + 1.0));
     if (K > kMost) M *= kMost / K, K = kMost;
