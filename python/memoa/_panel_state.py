@@ -186,7 +186,7 @@ class PanelState(Estimator):
 
         A new one is kept by the caller, once it has accepted its input.
         """
-        width: int = n_outputs or getattr(self, "n_outputs_", 1)
+        width = self._width() if n_outputs is None else n_outputs
         if self._engine is not None and width == self._settings["n_outputs"]:
             return self._engine
         engine = _core.Panel(**_for_core(self._core_settings(n_inputs, width)))
@@ -199,7 +199,7 @@ class PanelState(Estimator):
         if n_outputs is not None:
             self.n_outputs_ = n_outputs
         if engine is not self._engine:
-            self._settings = self._core_settings(n_inputs, getattr(self, "n_outputs_", 1))
+            self._settings = self._core_settings(n_inputs, self._width())
             self.n_features_in_ = n_inputs
             self._engine, self._seen, self._pending = engine, None, None
 
@@ -220,6 +220,10 @@ class PanelState(Estimator):
         return self._engine
 
     # ------------------------------------------------------------------ what comes in
+
+    def _width(self) -> int:
+        """Width of the values; 1 as long as none was seen."""
+        return getattr(self, "n_outputs_", 1)
 
     def _n(self) -> int:
         return int(self._settings["n_clients"])
