@@ -28,11 +28,22 @@ void bind_nplayer(py::module_& module) {
                  const Index N = feature_mean.shape(0), T = feature_mean.shape(1),
                              d = feature_mean.shape(2), p = feature_mean.shape(3);
                  for (Index i = 0; i < N; ++i) {
+                   GameData player;
+                   player.horizon = T;
+                   player.n_outputs = d;
+                   player.n_features = p;
+                   player.effort = effort.data()[i];
+                   player.feature_mean = part(feature_mean, i);
+                   player.feature_cov = part(feature_cov, i);
+                   player.target = part(target, i);
+                   player.tracking = part(tracking, i);
+                   player.coupling = part(coupling, i);
+                   player.discount = part(discount, i);
+                   player.transition = part(transition, i);
+                   player.mean_transition = part(mean_transition, i);
+                   player.drift = part(drift, i);
                    try {
-                     data.players.push_back(Game(
-                         {T, d, p, part(feature_mean, i), part(feature_cov, i), part(target, i),
-                          part(tracking, i), part(coupling, i), effort.data()[i], part(discount, i),
-                          part(transition, i), part(mean_transition, i), part(drift, i)}));
+                     data.players.push_back(Game(std::move(player)));
                    } catch (const std::invalid_argument& error) {
                      throw std::invalid_argument("player " + std::to_string(i) + ": " +
                                                  error.what());
