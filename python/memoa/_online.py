@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from memoa import _core
 from memoa._engines import Engines, Frozen, Progress, check, draw_seed, thaw
-from memoa._estimator import Estimator, join_river, not_fitted
+from memoa._estimator import Regressor, join_river, not_fitted
 from memoa._frames import Names, with_column
 from memoa._inputs import Inputs
 from memoa._lock import EngineLock, serialised
@@ -24,7 +24,7 @@ from memoa.run import Run
 Self = TypeVar("Self", bound="Online")
 
 
-class Online(Estimator):
+class Online(Regressor):
     """Engines that are drawn when the first input comes, and what must be known until then.
 
     Sizes and names become known, and new engines are kept, only once the core has accepted what
