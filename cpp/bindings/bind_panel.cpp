@@ -6,6 +6,7 @@
 
 #include "bind_encoder.hpp"
 #include "bind_memory.hpp"
+#include "constructor.hpp"
 #include "memoa/saved.hpp"
 
 namespace memoa::python {
@@ -126,7 +127,7 @@ py::tuple load_saved(const std::string& path, int n_threads) {
     const py::gil_scoped_release release;  // safe: only the file is touched
     return load_panel(path, n_threads);
   }();
-  return py::make_tuple(std::make_unique<LockedPanel>(std::move(saved.panel)),
+  return py::make_tuple(to_python(std::make_unique<LockedPanel>(std::move(saved.panel))),
                         copy(saved.pending.data(), {static_cast<Index>(saved.pending.size())}),
                         saved.header);
 }
@@ -154,12 +155,13 @@ void bind_panel(py::module_& module) {
   module.def("check_panel", [](const py::kwargs& d) { settings_from(d); });
 
   py::class_<LockedPanel>(module, "Panel")
-      .def(py::init([](const py::kwargs& d) {
-        const PanelSettings settings = settings_from(d);
-        const bool single = d["single"].cast<bool>();
-        py::gil_scoped_release release;  // safe: clearing the state touches no Python object
-        return std::make_unique<LockedPanel>(single, settings);
-      }))
+      .def("__init__", constructor<LockedPanel>([](const py::kwargs& d) {
+             const PanelSettings settings = settings_from(d);
+             const bool single = d["single"].cast<bool>();
+             py::gil_scoped_release release;  // safe: clearing the state touches no Python object
+             return std::make_unique<LockedPanel>(single, settings);
+           }),
+           kConstructor)
       .def(
           "observe",
           [](LockedPanel& self, const Array& y) {

@@ -72,6 +72,7 @@ void BasicPanel<Real>::learn(const double* y, const unsigned char* awake) {
   if (!state_->pending)
     throw std::invalid_argument("X was not predicted; expected predict before learn");
   state_->guard.targets("Y", y);
+  if (awake != nullptr) state_->make_beds();  // what may fail does so before anything is learnt
   state_->learn(y, awake);
 }
 
@@ -82,6 +83,7 @@ void BasicPanel<Real>::run(const Real* x, const double* y, const unsigned char* 
   State& s = *state_;
   if (initial != nullptr) s.guard.targets("initial", initial);
   s.check(x, y, initial, n_steps);
+  if (awake != nullptr) s.make_beds();
   if (initial != nullptr) s.observe(initial);
   for (Index t = 0; t < n_steps; ++t) {
     s.predict(x + t * s.N * s.width, forecasts + t * s.N * s.d);
@@ -177,9 +179,9 @@ PanelMemory BasicPanel<Real>::memory() const {
 template <class Real>
 void BasicPanel<Real>::restore(const Memory& m) {
   detail::check_fields(m, *this);
-  require(m.steps >= 0, "memory.steps", m.steps, "at least 0");
-  require(m.due == 0 || m.due == 1, "memory.due", m.due, "0 or 1");
+  detail::check_numbers(m);
   State& s = *state_;
+  s.move_fields(m, detail::Fits());
   s.move_fields(m, detail::Load());
   const auto base = s.in_rows(s.base, s.d);
   for (Index i = 0; i < s.N; ++i)
@@ -203,8 +205,9 @@ void BasicPanel<Real>::add_clients(Index count) {
       if (&field != &m.mean_readout && &field != &m.center && &field != &m.spread)
         field.resize(field.size() / old * now, 0.0);
   });
-  state_ = std::make_unique<State>(std::move(settings));
-  restore(m);
+  BasicPanel more(std::move(settings));
+  more.restore(m);
+  *this = std::move(more);
 }
 
 template class BasicPanel<double>;

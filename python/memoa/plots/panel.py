@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from memoa._validate import Float64
 from memoa.forecasters.panel_comparison import ALONE, PANEL
-from memoa.plots.style import COLOURS, date_axis, finish_axes, new_figure
+from memoa.plots.style import COLOURS, date_axis, finish_axes, new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +49,7 @@ def plot_panel(found: PanelComparison, *, path: str | Path) -> Figure:
     _draw_worst([figure.add_subplot(grid[row, 1]) for row in range(rows)], found)
     _draw_history(figure.add_subplot(grid[:, 2]), found)
     figure.suptitle(found.series.name, x=0.01, ha="left", fontsize=11, parse_math=False)
-    figure.savefig(path, format="png")
+    save(figure, path)
     return figure
 
 
