@@ -209,7 +209,7 @@ void Pass<Real>::find_responses(const Window<Real>& w) {
   agree_on(w);
   add_partials(d + 1);
   if (judges_) {
-    if (!exchange_.alone()) ask_largest_energies();
+    if (!exchange_.alone() && !greedy()) ask_largest_energies();
     crowd_.ask(sums_, w.steps, kept_.recent_loss.data(), w.shown, w.energy);
   }
   sums_.exchange();
@@ -219,7 +219,7 @@ void Pass<Real>::find_responses(const Window<Real>& w) {
     crowd_.hear(sums_);
     for (Index step = 0; step < w.steps; ++step)
       crowd_.look(step, w.learnt + step, w.next ? w.next + step * d : nullptr);
-    bound_energies();
+    if (!greedy()) bound_energies();  // nobody else asks for them
   }
   for (Index step = 0; step < w.steps; ++step) {
     const double* means = &means_[step * (d + 1)];
