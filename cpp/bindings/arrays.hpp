@@ -137,6 +137,7 @@ void bind_moments(py::module_& module);
 void bind_nplayer(py::module_& module);
 void bind_panel(py::module_& module);
 void bind_population(py::module_& module);
+void bind_shard(py::module_& module);
 void bind_simulation(py::module_& module);
 
 }  // namespace memoa::python
