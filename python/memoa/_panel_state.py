@@ -207,7 +207,7 @@ class PanelState(Estimator):
             "aggregate": as_choice("aggregate", params["aggregate"], kinds),
             "forgetting": as_number("forgetting", params["forgetting"]),
             "seed": as_int("random_state", params["random_state"], 0, below=2**64),
-            "n_threads": 0 if threads is None else as_int("n_threads", threads, 1),
+            "n_threads": 0 if threads is None else as_int("n_threads", threads, 1, below=2**31),
             "single": as_choice("dtype", params["dtype"], ("float64", "float32")) == "float32",
         }
 
