@@ -105,7 +105,7 @@ class Heard(Exception):
 
 
 def until_heard(work: Work, after: float) -> tuple[float, float]:
-    """Seconds from the signal to the exception, and those of processors; NaN if it came too late."""
+    """Seconds from the signal to the exception, and those of processors; NaN if too late."""
     sent: list[float] = []
 
     def handle(number: int, frame: Any) -> None:
