@@ -14,6 +14,7 @@ from experiments.pieces import ProgressCallback, Store, compute
 from experiments.section import Context, Experiment, Section
 from experiments.theory import Theory
 from memoa import build_info
+from memoa._files import write_text
 from memoa._validate import as_int
 
 #: In the report's order.
@@ -101,7 +102,7 @@ def write_page(path: Path, section: Section, context: Context, order: Sequence[s
     )
     known[section.name] = f"{section.markdown()}\n{made}\n\n"
     parts = [f"<!-- section: {name} -->\n{known[name]}" for name in order if name in known]
-    path.write_text(f"{HEADER}\n{''.join(parts)}".rstrip() + "\n", encoding="utf-8")
+    write_text(path, f"{HEADER}\n{''.join(parts)}".rstrip() + "\n")
 
 
 HEADER = """# The experiments

@@ -1,6 +1,7 @@
 #include "memoa/game.hpp"
 
 #include "arrays.hpp"
+#include "constructor.hpp"
 #include "memoa/room.hpp"
 
 namespace memoa::python {
@@ -22,16 +23,29 @@ void bind_game(py::module_& module) {
     };
   };
   py::class_<Game>(module, "Game")
-      .def(py::init([](Index T, Index d, Index p, const Array& feature_mean,
-                       const Array& feature_cov, const Array& target, const Array& tracking,
-                       const Array& coupling, double effort, const Array& discount,
-                       const Array& transition, const Array& mean_transition, const Array& drift) {
-             return Game({T, d, p, to_vector(feature_mean), to_vector(feature_cov),
-                          to_vector(target), to_vector(tracking), to_vector(coupling), effort,
-                          to_vector(discount), to_vector(transition), to_vector(mean_transition),
-                          to_vector(drift)});
+      .def("__init__",
+           constructor<Game>([](Index T, Index d, Index p, const Array& feature_mean,
+                                const Array& feature_cov, const Array& target,
+                                const Array& tracking, const Array& coupling, double effort,
+                                const Array& discount, const Array& transition,
+                                const Array& mean_transition, const Array& drift) {
+             GameData data;
+             data.horizon = T;
+             data.n_outputs = d;
+             data.n_features = p;
+             data.effort = effort;
+             data.feature_mean = to_vector(feature_mean);
+             data.feature_cov = to_vector(feature_cov);
+             data.target = to_vector(target);
+             data.tracking = to_vector(tracking);
+             data.coupling = to_vector(coupling);
+             data.discount = to_vector(discount);
+             data.transition = to_vector(transition);
+             data.mean_transition = to_vector(mean_transition);
+             data.drift = to_vector(drift);
+             return Game(std::move(data));
            }),
-           py::kw_only(), arg("horizon"), arg("n_outputs"), arg("n_features"),
+           kConstructor, py::kw_only(), arg("horizon"), arg("n_outputs"), arg("n_features"),
            arg("feature_mean").noconvert(), arg("feature_cov").noconvert(),
            arg("target").noconvert(), arg("tracking").noconvert(), arg("coupling").noconvert(),
            arg("effort"), arg("discount").noconvert(), arg("transition").noconvert(),

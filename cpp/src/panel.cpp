@@ -57,22 +57,13 @@ std::size_t BasicPanel<Real>::bytes() const {
 
 template <class Real>
 void BasicPanel<Real>::observe(const double* y) {
-  State& s = *state_;
-  s.require_targets("initial", y);
-  for (Index i = 0; i < s.N; ++i)
-    for (Index o = 0; o < s.d; ++o) {
-      const double seen = y[i * s.d + o];
-      if (std::isnan(seen)) continue;
-      s.base.data()[o * s.padded + i] = seen;
-      Real& mark = s.mark.data()[i];
-      if (mark < detail::kKnown) mark += detail::kKnown;
-    }
-  s.pending = false;  // what was predicted had another base
+  state_->guard.targets("Y", y);
+  state_->observe(y);
 }
 
 template <class Real>
 void BasicPanel<Real>::predict(const Real* x, double* forecasts) {
-  state_->require_series(x, nullptr, 1);
+  state_->check(x, nullptr, nullptr, 1);
   state_->predict(x, forecasts);
 }
 
@@ -80,16 +71,20 @@ template <class Real>
 void BasicPanel<Real>::learn(const double* y, const unsigned char* awake) {
   if (!state_->pending)
     throw std::invalid_argument("X was not predicted; expected predict before learn");
-  state_->require_targets("Y", y);
+  state_->guard.targets("Y", y);
+  if (awake != nullptr) state_->make_beds();  // what may fail does so before anything is learnt
   state_->learn(y, awake);
 }
 
 template <class Real>
 void BasicPanel<Real>::run(const Real* x, const double* y, const unsigned char* awake,
                            Index n_steps, double* forecasts,
-                           const std::function<void(Index)>& after_step) {
+                           const std::function<void(Index)>& after_step, const double* initial) {
   State& s = *state_;
-  s.require_series(x, y, n_steps);
+  if (initial != nullptr) s.guard.targets("initial", initial);
+  s.check(x, y, initial, n_steps);
+  if (awake != nullptr) s.make_beds();
+  if (initial != nullptr) s.observe(initial);
   for (Index t = 0; t < n_steps; ++t) {
     s.predict(x + t * s.N * s.width, forecasts + t * s.N * s.d);
     s.learn(y + t * s.N * s.d, awake == nullptr ? nullptr : awake + t * s.N);
@@ -176,9 +171,9 @@ PanelMemory BasicPanel<Real>::memory() const {
 template <class Real>
 void BasicPanel<Real>::restore(const Memory& m) {
   detail::check_fields(m, *this);
-  require(m.steps >= 0, "memory.steps", m.steps, "at least 0");
-  require(m.due == 0 || m.due == 1, "memory.due", m.due, "0 or 1");
+  detail::check_numbers(m);
   State& s = *state_;
+  s.move_fields(m, detail::Fits());
   s.move_fields(m, detail::Load());
   const auto base = s.in_rows(s.base, s.d);
   for (Index i = 0; i < s.N; ++i)
@@ -202,8 +197,9 @@ void BasicPanel<Real>::add_clients(Index count) {
       if (&field != &m.mean_readout && &field != &m.center && &field != &m.spread)
         field.resize(field.size() / old * now, 0.0);
   });
-  state_ = std::make_unique<State>(std::move(settings));
-  restore(m);
+  BasicPanel more(std::move(settings));
+  more.restore(m);
+  *this = std::move(more);
 }
 
 template class BasicPanel<double>;

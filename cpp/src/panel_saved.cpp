@@ -1,5 +1,5 @@
+#include "detail/saved.hpp"
 #include "detail/settings_json.hpp"
-#include "memoa/saved.hpp"
 
 namespace memoa {
 namespace {
@@ -94,7 +94,7 @@ SavedPanel restored(const PanelSettings& settings, const PanelMemory& memory,
   return {std::move(panel), std::move(waiting), header};
 }
 
-SavedPanel read_saved(StateReader& reader, int n_threads) {
+SavedPanel read_all(StateReader& reader, int n_threads) {
   const Json& header = reader.header();
   if (header.at("kind").as_string("kind") != "Panel")
     throw std::invalid_argument("it holds something else than a Panel");
@@ -138,14 +138,18 @@ void save(const std::string& path, const BasicPanel<Real>& panel,
   writer.commit();
 }
 
-SavedPanel load_panel(const std::string& path, int n_threads) {
-  StateReader reader(path);
+SavedPanel detail::read_panel(StateReader& reader, int n_threads) {
   try {
-    return read_saved(reader, n_threads);
+    return read_all(reader, n_threads);
   } catch (const std::invalid_argument& error) {
-    if (std::string(error.what()).rfind(path + ": ", 0) == 0) throw;
+    if (std::string(error.what()).rfind(reader.path() + ": ", 0) == 0) throw;
     reader.refuse(error.what());
   }
+}
+
+SavedPanel load_panel(const std::string& path, int n_threads) {
+  StateReader reader(path);
+  return detail::read_panel(reader, n_threads);
 }
 
 template void save(const std::string&, const Panel&, const std::vector<double>&,

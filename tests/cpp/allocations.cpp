@@ -30,11 +30,16 @@ std::size_t memoa::tests::allocations() { return count; }
 #if __has_feature(address_sanitizer)
 #define MEMOA_TESTS_ASAN
 #endif
+#if __has_feature(thread_sanitizer)
+#define MEMOA_TESTS_TSAN
+#endif
 #elif defined(__SANITIZE_ADDRESS__)
 #define MEMOA_TESTS_ASAN
+#elif defined(__SANITIZE_THREAD__)
+#define MEMOA_TESTS_TSAN
 #endif
 
-#if defined(MEMOA_TESTS_ASAN) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
+#if defined(MEMOA_TESTS_ASAN) || defined(MEMOA_TESTS_TSAN) || !defined(__GLIBC__)
 bool memoa::tests::can_refuse_memory() { return false; }
 #else
 bool memoa::tests::can_refuse_memory() { return true; }
@@ -53,7 +58,7 @@ namespace {
     [](const volatile void*, std::size_t) { ++count; }, [](const volatile void*) {});
 }
 
-#elif defined(__GLIBC__)
+#elif defined(__GLIBC__) && !defined(MEMOA_TESTS_TSAN)
 
 // The program's own definitions come before the library's; operator new calls malloc.
 extern "C" {

@@ -79,9 +79,10 @@ class BasicPanel {
 
   /// predict and learn T steps: x (T, N, dx), y (T, N, d), awake (T, N) or null, forecasts
   /// (T, N, d). Calls after_step(steps done) where given; what that throws ends the run, with the
-  /// steps so far learnt.
+  /// steps so far learnt. `initial` (N, d), where given, is observed first.
   void run(const Real* x, const double* y, const unsigned char* awake, Index n_steps,
-           double* forecasts, const std::function<void(Index)>& after_step = {});
+           double* forecasts, const std::function<void(Index)>& after_step = {},
+           const double* initial = nullptr);
 
   /// Adds clients without history, after those that are there. A forecast not yet learnt is
   /// dropped.

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "detail/buffer.hpp"
+#include "detail/exact_sum.hpp"
 #include "detail/kernels.hpp"
 #include "detail/team.hpp"
 #include "memoa/mixture.hpp"
@@ -52,6 +53,7 @@ struct BasicServerMixture<Real>::State {
   Eigen::VectorXd dual, root_decay, on_ones, on_targets;
   Eigen::MatrixXd system;
   std::vector<double> partial, scratch, shift;
+  detail::ExactSums exact;
   std::vector<Real> plain;
 
   State(Index n_agents, Index n_outputs, Mixture mixture, int threads)
@@ -81,6 +83,7 @@ struct BasicServerMixture<Real>::State {
     partial.resize(static_cast<std::size_t>(chunks() * (rows + d + 1) * d));
     scratch.reserve(static_cast<std::size_t>((rows + d + 1) * d));  // no step asks for memory
     shift.reserve(base_size());
+    exact.reserve((rows + d + 1) * d);
   }
 
   std::size_t base_size() const { return static_cast<std::size_t>(d); }
@@ -96,9 +99,7 @@ struct BasicServerMixture<Real>::State {
       const Index first = chunk * kChunk;
       fill(first, std::min(kChunk, N - first), partial.data() + chunk * width);
     });
-    std::fill(out, out + width, 0.0);
-    for (Index chunk = 0; chunk < chunks(); ++chunk)
-      for (Index j = 0; j < width; ++j) out[j] += partial[chunk * width + j];
+    detail::add_columns(partial.data(), chunks(), width, exact, out);
   }
 
   /// The one pass over the window: products of the increments with every row of it. They are copied
