@@ -156,6 +156,13 @@ void BasicPanel<Real>::scored(double* out) const {
   std::copy_n(state_->scored.data(), state_->N, out);
 }
 
+/// What is learnt of a change, as the kernels have it.
+static double bounded(double change, double squares, double learnt) {
+  if (learnt < detail::kJudged || squares <= 0.0) return change;
+  const double limit = detail::kFar * std::sqrt(squares / learnt);
+  return std::clamp(change, -limit, limit);
+}
+
 template <class Real>
 void BasicPanel<Real>::scales(double* out) const {
   const State& s = *state_;
@@ -163,11 +170,12 @@ void BasicPanel<Real>::scales(double* out) const {
   for (Index i = 0; i < s.N; ++i) {
     const Real mark = s.mark.data()[i], left = mark - (mark >= detail::kKnown ? 4 : 0);
     const bool more = s.unlearnt && left >= detail::kLearn;
-    const double learnt = static_cast<double>(s.at(s.record.learnt, i)) + (more ? 1.0 : 0.0);
+    const auto learnt = static_cast<double>(s.at(s.record.learnt, i));
     for (Index o = 0; o < s.d; ++o) {
-      const double change = more ? static_cast<double>(s.change.data()[o * s.padded + i]) : 0.0;
-      const double squares = static_cast<double>(s.at(s.record.squares + o, i)) + change * change;
-      *out++ = std::sqrt(squares / std::max(learnt, 1.0));
+      const auto squares = static_cast<double>(s.at(s.record.squares + o, i));
+      const double came = more ? static_cast<double>(s.change.data()[o * s.padded + i]) : 0.0;
+      const double change = bounded(came, squares, learnt), count = learnt + (more ? 1.0 : 0.0);
+      *out++ = std::sqrt((squares + change * change) / std::max(count, 1.0));
     }
   }
 }

@@ -110,8 +110,9 @@ SavedPanel read_all(StateReader& reader, int n_threads) {
   const std::string& dtype = header.at("settings").at("dtype").as_string("dtype");
   if (dtype != "<f4" && dtype != "<f8") throw std::invalid_argument("dtype is unknown");
   const PanelMemory memory = read_memory(reader, settings);
+  const auto& inputs = memory.inputs.empty() ? memory.pending : memory.inputs;
   std::vector<double> waiting =
-      detail::read_pending(reader, kWaiting, static_cast<std::int64_t>(memory.pending.size()));
+      detail::read_pending(reader, kWaiting, static_cast<std::int64_t>(inputs.size()));
   reader.finish();
   return dtype == "<f4"
              ? restored<float>(settings, memory, std::move(waiting), reader.header_text())

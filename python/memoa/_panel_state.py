@@ -14,7 +14,7 @@ from memoa import _core
 from memoa._estimator import Estimator, not_fitted
 from memoa._lock import EngineLock, serialised
 from memoa._parts import Part, joined, read_parts, rows_of, save_parts, waiting_rows
-from memoa._saved import panel_params, read_note, write_note
+from memoa._saved import checksum, panel_params, read_note, require_doubles, write_note
 from memoa._shards import Reducer, agree, gather, shard, share, threads
 from memoa._shards import check as check_communicator
 from memoa._validate import Float64, as_choice, as_float64, as_int, as_number, require_shape
@@ -203,20 +203,50 @@ class PanelState(Estimator):
         """Parameters and all that was learnt; the lock is everybody's own."""
         state = {k: v for k, v in self.__dict__.items() if k not in ("_engine", "_lock")}
         if self._engine is not None:
-            state["_memory"] = self._engine.memory()
+            memory = self._engine.memory()
+            state |= {"_memory": memory, "_checksum": checksum((memory,))}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Go on with the same bits; a forecast not yet learnt is predicted again."""
-        memory = state.pop("_memory", None)
-        self.__dict__.update(state)
+        """Go on with the same bits; a forecast not yet learnt is predicted again.
+
+        Raises
+        ------
+        ValueError
+            Where the state is not one that `__getstate__` made.
+        """
+        self.__dict__.update((k, v) for k, v in state.items() if k not in ("_memory", "_checksum"))
         self._lock, self._engine = EngineLock(), None
-        if memory is None:
+        if "_memory" not in state:
             return
-        self._engine = _core.Panel(**_for_core(self._settings))
-        self._engine.restore(memory)
-        if self._pending is not None:
-            self._engine.predict(self._pending)
+        memory = state["_memory"]
+        try:
+            if state["_checksum"] != checksum((memory,)):
+                raise ValueError("the checksum of what was learnt is wrong")
+            self._require_sizes(memory)
+            self._engine = _core.Panel(**_for_core(self._settings))
+            self._engine.restore(memory)
+            if self._pending is not None:
+                self._engine.predict(self._pending)
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise ValueError(f"this is not the state of a panel: {error}") from error
+
+    def _require_sizes(self, memory: dict[str, Any]) -> None:
+        """The arrays are those of the settings, before anything of that size is made."""
+        settings = self._settings
+        n_clients, d = settings["n_clients"], settings["n_outputs"]
+        encoder, width = settings["encoder"], settings["n_inputs"]
+        p = width + 1 if isinstance(encoder, Linear) else encoder.n_features
+        given = isinstance(encoder, Precomputed)
+        expected = {
+            "base": (n_clients, d),
+            "readouts": (n_clients, d, p),
+            "inputs": (n_clients, 0 if given else width),
+        }
+        for name, shape in expected.items():
+            if memory[name].shape != shape:
+                raise ValueError(f"{name} has shape {memory[name].shape}; expected {shape}")
+        require_doubles(memory)
 
     # ------------------------------------------------------------------ the engine
 
@@ -251,7 +281,7 @@ class PanelState(Estimator):
             "aggregate": as_choice("aggregate", params["aggregate"], kinds),
             "forgetting": as_number("forgetting", params["forgetting"]),
             "seed": as_int("random_state", params["random_state"], 0, below=2**64),
-            "n_threads": 0 if n_threads is None else as_int("n_threads", n_threads, 1),
+            "n_threads": 0 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31),
             "single": as_choice("dtype", params["dtype"], ("float64", "float32")) == "float32",
         }
 

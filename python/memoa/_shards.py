@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoa import _core
-from memoa._validate import Float64
+from memoa._validate import Float64, as_int
 
 UNIT = _core.SHARD_UNIT
 _DIGEST = 40  # bits, so that 2^23 processes may add theirs
@@ -50,6 +50,7 @@ def check(communicator: Any) -> None:
 
 def share(name: str, total: int, communicator: Reducer | None) -> range:
     """Numbers of the agents or clients that this process holds."""
+    total = as_int(name, total, 1)
     if communicator is None:
         return range(total)
     rank, size = communicator.rank, communicator.size

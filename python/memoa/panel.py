@@ -124,9 +124,10 @@ class Panel(PanelState):
         """
         inputs = self._as_inputs(X, "(n_clients, n_inputs)", (self._n(),))
         engine = self._engine_for(inputs.shape[-1], None)
+        inputs = inputs.copy()  # the caller may change it at any time
         forecasts = engine.predict(inputs)
         self._keep(engine, inputs.shape[-1], None)
-        self._pending = inputs.copy()  # the caller may change it at any time
+        self._pending = inputs
         return forecasts
 
     @serialised
@@ -207,16 +208,16 @@ class Panel(PanelState):
             start = self._as_targets("initial", initial, (self._n(),))
             require_shape("initial", start, "(n_clients, n_outputs)", targets.shape[1:])
         engine = self._engine_for(inputs.shape[-1], targets.shape[-1])
-        steps, before = engine.steps, engine.base()
+        steps, before, kept = engine.steps, engine.base(), targets.copy()
+        if start is not None:
+            before = np.where(np.isnan(start), before, start)
         try:
             predictions = engine.run(inputs, targets, flags, start, progress)
         finally:
             if engine.steps > steps:  # also where Ctrl-C ended it
                 self._keep(engine, inputs.shape[-1], targets.shape[-1])
                 self._pending = None
-        if start is not None:
-            before = np.where(np.isnan(start), before, start)
-        return PanelRun(predictions, targets.copy(), before)
+        return PanelRun(predictions, kept, before)
 
     @serialised
     def add_clients(self, count: int) -> Panel:

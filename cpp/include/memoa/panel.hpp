@@ -40,7 +40,7 @@ struct PanelMemory {
   std::vector<double> counted;           ///< inputs in the running moments
   std::vector<double> mean, deviations;  ///< those moments
   std::vector<double> learnt, squares;   ///< steps learnt, and sums of their squared increments
-  std::vector<double> pending;           ///< the last inputs, or features where they are handed in
+  std::vector<double> inputs, pending;   ///< the last inputs, far ones bounded; and features
   std::vector<double> mark, change;      ///< what the last step leaves to be learnt
   std::vector<double> moved, present;    ///< 1 once an increment was not 0; 1 in the averages
   std::vector<double> agree_a, agree_b;  ///< theory (8.3)
@@ -127,7 +127,8 @@ void visit_fields(Memory& memory, const PanelSettings& s, const Visit& visit) {
   visit("deviations", memory.deviations, Shape{N, dx});
   visit("learnt", memory.learnt, Shape{N});
   visit("squares", memory.squares, Shape{N, d});
-  visit("pending", memory.pending, Shape{N, given ? p : dx});
+  visit("inputs", memory.inputs, Shape{N, dx});
+  visit("pending", memory.pending, Shape{N, p});
   visit("mark", memory.mark, Shape{N});
   visit("change", memory.change, Shape{N, d});
   visit("moved", memory.moved, Shape{N, d});

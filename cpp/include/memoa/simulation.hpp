@@ -12,7 +12,7 @@ struct SimulationSettings {
   std::uint64_t seed = 0;
   MeanField mean_field = MeanField::empirical;
   int n_threads = 0;  ///< 0: all that the process may use; no result depends on it
-  Shard shard;        ///< by default all agents are here
+  Shard shard = {};   ///< by default all agents are here
 };
 
 /// What a roll-out saw of all agents; `cost` is of those here. With K types, agents of one type are

@@ -39,20 +39,24 @@ class PanelGuard {
 
   /// Values (N, d), NaN where there is none.
   void targets(const char* name, const double* y) const {
-    for (Index k = 0; k < N_ * d_; ++k)
+    bool large = false;  // looked for without a branch, which compilers make vectors of
+    for (Index k = 0; k < N_ * d_; ++k) large |= std::abs(y[k]) > most_y_;
+    for (Index k = 0; k < N_ * d_ && large; ++k)
       if (std::abs(y[k]) > most_y_) refuse(name, y, k / d_, d_, false, most_y_, true);
   }
 
   /// Notes the first bad number of a chunk of clients; on any thread.
   void look(Index chunk, const PanelRows<Real>& rows) {
     const Index first = chunk * kChunkAgents, last = std::min(first + kChunkAgents, N_);
+    bad_[chunk] = -1;
+    if (rows.y == nullptr && all_fine(rows.x + first * width_, (last - first) * width_)) return;
     bool known[kChunkAgents];
     for (Index i = first; i < last; ++i) known[i - first] = knows(rows, i);
-    Index& found = bad_[chunk] = -1;  // 2 (t N + i) for X, and 1 more for Y
+    Index& found = bad_[chunk];  // 2 (t N + i) for X, and 1 more for Y
     for (Index t = 0; t < rows.n_steps && found < 0; ++t)
       for (Index i = first; i < last && found < 0; ++i) {
         const Index row = t * N_ + i;
-        if (known[i - first] && !all_fine(rows.x + row * width_)) found = 2 * row;
+        if (known[i - first] && !all_fine(rows.x + row * width_, width_)) found = 2 * row;
         for (Index o = 0; o < d_ && rows.y != nullptr; ++o) {
           const double v = rows.y[row * d_ + o];
           if (std::abs(v) > most_y_ && found < 0) found = 2 * row + 1;
@@ -72,9 +76,11 @@ class PanelGuard {
   }
 
  private:
-  bool all_fine(const Real* x) const {
-    return std::all_of(x, x + width_,
-                       [&](Real v) { return std::abs(static_cast<double>(v)) <= most_; });
+  bool all_fine(const Real* x, Index size) const {
+    const Real most = static_cast<Real>(most_);
+    bool fine = true;
+    for (Index k = 0; k < size; ++k) fine &= std::abs(x[k]) <= most;
+    return fine;
   }
   bool knows(const PanelRows<Real>& rows, Index client) const {
     for (Index o = 0; o < d_; ++o) {

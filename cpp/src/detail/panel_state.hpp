@@ -104,7 +104,8 @@ struct BasicPanel<Real>::State {
     place(r.counted, dx > 0 ? 1 : 0);
     place(r.learnt, 1);
     place(r.squares, d);
-    place(r.pending, width);
+    place(r.inputs, dx);
+    place(r.pending, p);
     return r;
   }
 
@@ -316,7 +317,8 @@ struct BasicPanel<Real>::State {
     move(memory.deviations, in_records(r.deviations, dx));
     move(memory.learnt, in_records(r.learnt, 1));
     move(memory.squares, in_records(r.squares, d));
-    move(memory.pending, in_records(r.pending, width));
+    move(memory.inputs, in_records(r.inputs, dx));
+    move(memory.pending, in_records(r.pending, p));
     move(memory.mark, in_rows(mark, 1));
     move(memory.change, in_rows(change, d));
     move(memory.moved, in_rows(moved, d));
