@@ -158,7 +158,7 @@ void BasicPanel<Real>::scored(double* out) const {
 
 /// What is learnt of a change, as the kernels have it.
 static double bounded(double change, double squares, double learnt) {
-  if (learnt < detail::kJudged || squares <= 0.0) return change;
+  if (learnt < detail::kChangesJudged || squares <= 0.0) return change;
   const double limit = detail::kFar * std::sqrt(squares / learnt);
   return std::clamp(change, -limit, limit);
 }
