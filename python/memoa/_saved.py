@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any
@@ -24,7 +25,8 @@ def write_note(params: Mapping[str, Any], seed: int, names: Names | None, flat: 
     for name in listed or ():
         if not isinstance(name, (str, int, float)):
             raise TypeError(f"the input {name!r} cannot be saved; expected names that are text")
-    note = {"params": {**params, "random_state": number}, "names": listed, "flat": flat}
+    kept = {name: value for name, value in params.items() if name != "communicator"}
+    note = {"params": {**kept, "random_state": number}, "names": listed, "flat": flat}
     return json.dumps(note, default=_plain, allow_nan=False)
 
 
@@ -81,3 +83,23 @@ def _object(value: Any) -> Any:
     if isinstance(value, dict):
         return KINDS[value["type"]](**{k: v for k, v in value.items() if k != "type"})
     return tuple(value) if isinstance(value, list) else value
+
+
+def checksum(memory: tuple[dict[str, Any], ...]) -> int:
+    """CRC-32 of every number of it."""
+    sum_ = 0
+    for fields in memory:
+        for name, value in fields.items():
+            sum_ = zlib.crc32(name.encode(), sum_)
+            array = np.ascontiguousarray(value)
+            sum_ = zlib.crc32(str((array.dtype, array.shape)).encode(), sum_)
+            sum_ = zlib.crc32(array.data, sum_)
+    return sum_
+
+
+def require_doubles(*memory: dict[str, Any]) -> None:
+    """All arrays of it are float64."""
+    for fields in memory:
+        for name, value in fields.items():
+            if isinstance(value, np.ndarray) and value.dtype != np.float64:
+                raise ValueError(f"{name} has dtype {value.dtype}; expected float64")

@@ -17,7 +17,7 @@ template <class Real>
 void go_on(memoa::SavedEngines<Real>& engines) {
   const auto& s = engines.population.settings();
   const bool given = std::holds_alternative<memoa::Precomputed>(s.encoder);
-  const Index width = given ? s.n_agents * memoa::n_features(s.encoder) : s.n_inputs;
+  const Index width = given ? s.n_agents * memoa::n_features(s.encoder, 0) : s.n_inputs;
   const auto x = filled(width, 0.5), y = filled(s.n_outputs, 1.0);
   auto forecast = filled(s.n_outputs, 0.0);
   for (int step = 0; step < 2; ++step) {
@@ -30,7 +30,7 @@ template <class Real>
 void go_on(memoa::BasicPanel<Real>& panel) {
   const auto& s = panel.settings();
   const bool given = std::holds_alternative<memoa::Precomputed>(s.encoder);
-  const Index width = given ? memoa::n_features(s.encoder) : s.n_inputs;
+  const Index width = given ? memoa::n_features(s.encoder, 0) : s.n_inputs;
   const std::vector<Real> x(static_cast<std::size_t>(s.n_clients * width), Real(0.5));
   const auto y = filled(s.n_clients * s.n_outputs, 1.0);
   auto forecasts = y;

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import memoa
 from helpers import everything, series
 
@@ -29,7 +31,7 @@ Case = tuple[Callable[[Path], Model], Callable[[Model, Path], object]]
 
 def ensemble(**settings: Any) -> memoa.OnlineEnsemble:
     settings.setdefault("encoder", memoa.EchoState(4))
-    return memoa.OnlineEnsemble(21, **{"n_threads": 1, **settings})
+    return memoa.OnlineEnsemble(**{"n_agents": 21, "n_threads": 1, **settings})
 
 
 def seen(**settings: Any) -> memoa.OnlineEnsemble:
@@ -68,6 +70,7 @@ CASES: dict[str, Case] = {
     "observe": (lambda path: learnt(), lambda model, path: model.observe(INITIAL)),
     "run, new": (lambda path: ensemble(), a_run),
     "run": (lambda path: learnt(), a_run),
+    "run, many agents": (lambda path: learnt(n_agents=200, encoder=memoa.Linear()), a_run),
     "run, float32": (lambda path: learnt(dtype="float32", encoder=memoa.RandomFeatures(4)), a_run),
     "fit": (lambda path: learnt(), lambda model, path: model.fit(X, Y)),
     "predict": (lambda path: learnt(), lambda model, path: model.predict(X)),
@@ -75,6 +78,47 @@ CASES: dict[str, Case] = {
     "save": (saved, lambda model, path: model.save(path)),
     "load": (saved, lambda model, path: memoa.OnlineEnsemble.load(path)),
     "restore": (lambda path: learnt(), lambda model, path: pickle.loads(pickle.dumps(model))),
+}
+
+CLIENTS = X.reshape(20, 3, 3), Y[:, :1].reshape(20, 3)  # inputs and values of a panel
+
+
+def panel(path: Path | None = None) -> memoa.Panel:
+    return memoa.Panel(3, n_threads=1)
+
+
+def learnt_panel(path: Path | None = None) -> memoa.Panel:
+    model = panel()
+    model.run(CLIENTS[0][:10], CLIENTS[1][:10])
+    model.predict_one(CLIENTS[0][10])
+    return model
+
+
+def saved_panel(path: Path) -> memoa.Panel:
+    model = learnt_panel()
+    model.save(path)
+    return model
+
+
+def a_panel_step(model: Model, path: Path) -> None:
+    model.learn_one(CLIENTS[0][11], CLIENTS[1][11], awake=np.array([True, False, True]))
+
+
+def a_panel_run(model: Model, path: Path) -> None:
+    model.run(CLIENTS[0][10:], CLIENTS[1][10:], initial=CLIENTS[1][9])
+
+
+CASES |= {
+    "Panel.predict_one, new": (panel, lambda model, path: model.predict_one(CLIENTS[0][0])),
+    "Panel.predict_one": (learnt_panel, lambda model, path: model.predict_one(CLIENTS[0][11])),
+    "Panel.learn_one, new": (panel, a_panel_step),
+    "Panel.learn_one": (learnt_panel, a_panel_step),
+    "Panel.run, new": (panel, a_panel_run),
+    "Panel.run": (learnt_panel, a_panel_run),
+    "Panel.add_clients": (learnt_panel, lambda model, path: model.add_clients(2)),
+    "Panel.save": (saved_panel, lambda model, path: model.save(path)),
+    "Panel.load": (saved_panel, lambda model, path: memoa.Panel.load(path)),
+    "Panel restore": (learnt_panel, lambda model, path: pickle.loads(pickle.dumps(model))),
 }
 
 
@@ -100,8 +144,10 @@ def fail_every_allocation(case: Case, path: Path, *, once: bool) -> int:
         if not raised:  # done without that memory
             model = make(path)
         if before["_pending"] is not None and model._pending is None:  # to be predicted anew
-            model.predict_one(X[10])
-        assert everything(model) == before, f"changed by failure {failures}"
+            model.predict_one(CLIENTS[0][10] if isinstance(model, memoa.Panel) else X[10])
+        now = everything(model)
+        changed = [name for name in before | now if now.get(name) != before.get(name)]
+        assert not changed, f"{changed} changed by failure {failures}"
         assert file is None or path.read_bytes() == file
     twin = make(path)
     call(twin, path)

@@ -88,20 +88,23 @@ def steps(model: memoa.OnlineEnsemble, x: np.ndarray, y: np.ndarray) -> np.ndarr
     return np.array(shown)
 
 
-def everything(model: memoa.OnlineEnsemble) -> dict[str, Any]:
-    """All that an ensemble knows, to be compared: only the seed may be drawn by a call that fails.
+def everything(model: memoa.OnlineEnsemble | memoa.Panel) -> dict[str, Any]:
+    """All that an ensemble or a panel knows, to be compared, but the seed.
 
-    A seed drawn once stays, for what it was drawn from has moved on.
+    A call that fails may draw it. It stays, for what it was drawn from has moved on.
     """
     known = {name: value for name, value in vars(model).items() if name not in ("_lock", "_seed")}
-    if model._engines is not None:
+    memory: tuple[dict[str, Any], ...] = ()
+    if isinstance(model, memoa.Panel):
+        if known.pop("_engine") is not None:
+            memory = (model._engine.memory(),)  # type: ignore[union-attr]
+    elif model._engines is not None:
         state = model._engines.__getstate__()
-        known["_engines"] = {name: value for name, value in state.items() if name != "memory"}
-        known["memory"] = [
-            (name, np.asarray(value).tobytes())
-            for fields in state["memory"]
-            for name, value in fields.items()
-        ]
+        memory = state.pop("memory")
+        known["_engines"] = state
+    known["memory"] = [
+        (name, np.asarray(value).tobytes()) for fields in memory for name, value in fields.items()
+    ]
     return {
         name: (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
         for name, value in known.items()

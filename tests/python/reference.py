@@ -315,7 +315,7 @@ class Ensemble:
         total=1.0,
         absolute=False,
         fallback=True,
-        aggregate="clip",
+        aggregate="trimmed",
         seed=0,
     ):
         self.n, self.encoder, self.policy = n_agents, encoder, policy

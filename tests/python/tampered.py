@@ -235,10 +235,10 @@ def go_on(model: Any) -> None:
 def tampered(state: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
     """One number, size or entry of a state changed."""
     state = copy.deepcopy(state)
-    memory = state["memory"][rng.integers(2)]
+    memory = state["memory"][rng.integers(len(state["memory"]))]
     name = str(rng.choice(sorted(memory)))
     value = memory[name]
-    odd = [None, "x", -100, 2**63 - 1, 2**64, np.nan, np.zeros(3), np.zeros((2, 2), int)]
+    odd = [None, "x", -100, 2**63 - 1, 2**64, np.nan, np.full(3, 7.25), np.zeros((2, 2), int)]
     kind = rng.integers(4)
     if kind == 0 and isinstance(value, np.ndarray) and value.size:
         flat = value.reshape(-1).view(np.uint64)
@@ -252,6 +252,23 @@ def tampered(state: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
     return state
 
 
+def refuses_state(model: Any, rng: np.random.Generator) -> bool:
+    """Whether a changed state is one clear ValueError."""
+    if isinstance(model, memoa.Panel):
+        state = model.__getstate__()
+        changed = tampered({"memory": (state["_memory"],)}, rng)["memory"][0]
+        made, state = memoa.Panel.__new__(memoa.Panel), {**state, "_memory": changed}
+    else:
+        engines = type(model._engines)
+        made = engines.__new__(engines)
+        state = tampered(model.__getstate__()["_engines"].state, rng)
+    try:
+        made.__setstate__(state)
+    except ValueError as error:
+        return "is not the state of" in str(error)
+    return False
+
+
 def main(count: int, folder: Path | None) -> None:
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as work:
@@ -261,7 +278,7 @@ def main(count: int, folder: Path | None) -> None:
             whole = path.read_bytes()
             for name, tamper in TAMPERS.items():
                 found: Counter[str] = Counter()
-                for n in range(count // (2 * len(TAMPERS)) + 1):
+                for n in range(count // (2 * (len(TAMPERS) + 1)) + 1):
                     data = tamper(whole, rng)
                     found[loads_or_refuses(data, path, type(model))] += 1
                     if folder is not None:
@@ -269,6 +286,10 @@ def main(count: int, folder: Path | None) -> None:
                 assert name.startswith("signed") or set(found) == {"refused"}
                 told = ", ".join(f"{n} {what}" for what, n in sorted(found.items()))
                 print(f"{type(model).__name__}: {name}: {told}", flush=True)
+            n_states = count // (2 * (len(TAMPERS) + 1)) + 1
+            for _ in range(n_states):
+                assert refuses_state(model, rng)
+            print(f"{type(model).__name__}: a pickled state: {n_states} refused", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import json
 import pickle
@@ -25,9 +24,9 @@ from tampered import (
     archive,
     loads_or_refuses,
     members,
+    refuses_state,
     small_ensemble,
     small_panel,
-    tampered,
 )
 
 X, Y, INITIAL = series(40, 3, 2)
@@ -300,18 +299,22 @@ def test_signed_files_with_other_arrays(small: bytes, tmp_path: Path) -> None:
 # ------------------------------------------------------------------ pickles
 
 
-def states(model: memoa.OnlineEnsemble) -> dict[str, Any]:
-    return copy.deepcopy(model.__getstate__()["_engines"].state)
+@pytest.mark.parametrize("make", [learnt, small_panel])
+def test_a_changed_state_is_one_clear_error(make: Any) -> None:
+    rng, model = np.random.default_rng(1), make()
+    for _ in range(200):
+        assert refuses_state(model, rng)
 
 
-def test_a_changed_state_is_one_clear_error() -> None:
-    rng = np.random.default_rng(1)
-    state = states(learnt())
-    engines = type(learnt()._engines)
-    for _ in range(400):
-        changed = tampered(state, rng)
-        with pytest.raises(ValueError, match="not the state of an ensemble"):
-            engines.__new__(engines).__setstate__(changed)
+def test_a_state_of_another_panel_is_refused_before_anything_is_made() -> None:
+    state = small_panel().__getstate__()
+    for name, value in (("n_clients", 10**12), ("n_inputs", 2**60), ("encoder", None)):
+        settings = {**state["_settings"], name: value}
+        with pytest.raises(ValueError, match="not the state of a panel"):
+            memoa.Panel.__new__(memoa.Panel).__setstate__({**state, "_settings": settings})
+    again = memoa.Panel.__new__(memoa.Panel)
+    again.__setstate__(state)
+    assert_same_bits(again.readouts, small_panel().readouts)
 
 
 @pytest.mark.parametrize(
@@ -323,8 +326,9 @@ def test_a_changed_state_is_one_clear_error() -> None:
 def test_a_state_of_other_settings_is_refused_before_anything_is_made(
     name: str, value: Any
 ) -> None:
-    state = states(learnt()) | {name: value}
-    engines = type(learnt()._engines)
+    model = learnt()
+    state = model.__getstate__()["_engines"].state | {name: value}
+    engines = type(model._engines)
     with pytest.raises(ValueError, match="not the state of an ensemble"):
         engines.__new__(engines).__setstate__(state)
 
