@@ -5,6 +5,7 @@
 #include "memoa/equilibrium.hpp"
 #include "memoa/game.hpp"
 #include "memoa/interrupt.hpp"
+#include "memoa/interval.hpp"
 #include "memoa/mixture.hpp"
 #include "memoa/moments.hpp"
 #include "memoa/nplayer.hpp"
