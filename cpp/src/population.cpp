@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "detail/memory.hpp"
+#include "detail/missing.hpp"
 #include "detail/population_state.hpp"
 #include "detail/room.hpp"
 #include "detail/validate.hpp"
@@ -136,7 +137,7 @@ std::size_t BasicPopulation<Real>::bytes() const {
 template <class Real>
 void BasicPopulation<Real>::observe(const double* y) {
   state_->others.require_whole();
-  require_moderate("y", y, {state_->layout.d}, kLargest<Real>);
+  detail::require_moderate_or_missing("y", y, {state_->layout.d}, kLargest<Real>);
   state_->observe(y);
 }
 
@@ -155,8 +156,12 @@ void BasicPopulation<Real>::learn(const double* y) {
   state_->others.require_whole();
   if (!state_->pending)
     throw std::invalid_argument("x was not predicted; expected predict before learn");
-  require_moderate("y", y, {state_->layout.d}, kLargest<Real>);
+  detail::require_moderate_or_missing("y", y, {state_->layout.d}, kLargest<Real>);
   if (!has_seen()) return state_->observe(y);
+  if (detail::all_missing(y, state_->layout.d)) {
+    state_->pending = false;
+    return;
+  }
   state_->learn(y, 1);
   state_->lesson.to_costs = true;
 }

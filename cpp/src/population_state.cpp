@@ -1,8 +1,10 @@
 #include "detail/population_state.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "detail/interrupt.hpp"
+#include "detail/missing.hpp"
 
 namespace memoa {
 
@@ -20,7 +22,8 @@ BasicPopulation<Real>::State::State(PopulationSettings s)
   const auto resize = [](auto& values, Index size) {
     values.resize(static_cast<std::size_t>(size));
   };
-  for (auto* v : {&base, &shown_base, &mean_field}) resize(*v, d);
+  for (auto* v : {&base, &shown_base, &mean_field, &known}) resize(*v, d);
+  resize(bases, (kTile + 1) * d);
   resize(lesson.x, dx);
   resize(lesson.change, d);
   resize(changes, (kTile + 1) * d);
@@ -53,7 +56,7 @@ BasicPopulation<Real>::State::State(PopulationSettings s)
 template <class Real>
 void BasicPopulation<Real>::State::require_input(const double* x) const {
   if (layout.dx > 0)
-    require_moderate("x", x, {layout.dx}, kLargest<double>);
+    detail::require_moderate_or_missing("x", x, {layout.dx}, kLargest<double>);
   else
     require_finite("x", x, {layout.N, layout.p});
 }
@@ -61,15 +64,19 @@ void BasicPopulation<Real>::State::require_input(const double* x) const {
 template <class Real>
 void BasicPopulation<Real>::State::require_inputs(const double* values, Index n) const {
   if (layout.dx > 0)
-    require_moderate("X", values, {n, layout.dx}, kLargest<double>);
+    detail::require_moderate_or_missing("X", values, {n, layout.dx}, kLargest<double>);
   else
     require_finite("X", values, {n, layout.N, layout.p});
 }
 
 template <class Real>
 void BasicPopulation<Real>::State::observe(const double* y) {
-  std::copy_n(y, layout.d, base.begin());
-  has_seen = 1;
+  bool all = true;
+  for (Index o = 0; o < layout.d; ++o) {
+    if (!std::isnan(y[o])) base[o] = y[o], known[o] = 1;
+    all = all && (known[o] != 0 || has_seen != 0);
+  }
+  has_seen = all ? 1 : 0;
   pending = false;
 }
 
@@ -77,7 +84,7 @@ template <class Real>
 void BasicPopulation<Real>::State::show_nothing() {
   std::fill_n(kept.increment.data(), layout.d * layout.padded, Real(0));
   std::fill_n(kept.energy.data(), layout.padded, Real(0));
-  for (auto* v : {&base, &shown_base, &mean_field}) std::fill(v->begin(), v->end(), 0.0);
+  for (auto* v : {&shown_base, &mean_field}) std::fill(v->begin(), v->end(), 0.0);
   pending = true;
 }
 
@@ -113,7 +120,13 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
   if (n > 1) reserve(n);
   pending = false;  // what fails from here on has shown nothing that can be learnt
   standardise(x, n, inputs.learnt, inputs);
-  const auto before = [&](Index t) { return t == 0 ? base.data() : targets + (t - 1) * d; };
+  const auto before = [&](Index t) { return bases.data() + t * d; };
+  std::copy(base.begin(), base.end(), bases.begin());
+  for (Index t = 0; t < n && targets != nullptr; ++t)
+    for (Index o = 0; o < d; ++o) {  // the last value seen, theory (10.5)
+      const double y = targets[t * d + o];
+      bases[(t + 1) * d + o] = std::isnan(y) ? bases[t * d + o] : y;
+    }
   std::copy(lesson.change.begin(), lesson.change.end(), changes.begin());
   for (Index t = 0; t < n && targets != nullptr; ++t)
     for (Index o = 0; o < d; ++o)
@@ -152,7 +165,9 @@ void BasicPopulation<Real>::State::learn(const double* targets, Index n) {
   lesson.largest_loss = largest_loss;
   lesson.to_records = true;
   inputs.learnt = inputs.counted;
-  std::copy_n(y, d, base.begin());
+  for (Index t = 0; t < n; ++t)
+    for (Index o = 0; o < d; ++o)
+      if (!std::isnan(targets[t * d + o])) base[o] = targets[t * d + o];
   steps += n;
   pending = false;
 }

@@ -23,9 +23,10 @@ def write_note(
     names: Names | None,
     flat: bool,
     bands: list[float] | None = None,
+    scored: int | None = None,
 ) -> str:
-    """The constructor's arguments, the names of the inputs, whether y was given as (T,), and what
-    the intervals have learnt."""
+    """The constructor's arguments, the names of the inputs, whether y was given as (T,), what the
+    intervals have learnt, and how many values of y costs count."""
     state = params["random_state"]
     number = int(state) if isinstance(state, (int, np.integer)) else seed
     listed = None if names is None else list(names)
@@ -33,9 +34,10 @@ def write_note(
         if not isinstance(name, (str, int, float)):
             raise TypeError(f"the input {name!r} cannot be saved; expected names that are text")
     kept = {name: value for name, value in params.items() if name != "communicator"}
-    note = {"params": {**kept, "random_state": number}, "names": listed, "flat": flat}
-    if bands is not None:
-        note["bands"] = bands
+    note: dict[str, Any] = {"params": {**kept, "random_state": number}}
+    note |= {"names": listed, "flat": flat}
+    note |= {} if bands is None else {"bands": bands}
+    note |= {} if scored is None else {"scored": scored}
     return json.dumps(note, default=_plain, allow_nan=False)
 
 

@@ -283,6 +283,8 @@ def test_signed_files_with_other_arrays(small: bytes, tmp_path: Path) -> None:
             continue
         for value in (np.nan, np.inf):
             content = parts[name][:-8] + struct.pack("<d", value)
+            if name == "pending.npy" and np.isnan(value):  # an input may be missing
+                continue
             assert "not finite" in refused(archive({**parts, name: content}), path)
         refused(archive({**parts, name: parts[name][:-8]}), path)
         refused(archive({**parts, name: parts[name] + bytes(8)}), path)

@@ -112,6 +112,7 @@ CHANGES = {
     "ridge": 2.0,
     "aggregate": "mean",
     "mixture": memoa.Mixture(window=3, total=0.5),
+    "intervals": (0.5,),
     "dtype": "float32",
     "n_threads": 1,
     "random_state": 7,

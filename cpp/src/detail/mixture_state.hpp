@@ -153,7 +153,8 @@ struct BasicServerMixture<Real>::State {
         const Real* from = staged_increments.data() + o * N + first;
         const Real by = static_cast<Real>(shift[o]);
         Real* to = row(at + o) + first;
-        for (Index i = 0; i < count; ++i) to[i] = from[i] - by;
+        const bool is_missing = std::isnan(by);  // a row that says nothing
+        for (Index i = 0; i < count; ++i) to[i] = is_missing ? Real(0) : from[i] - by;
         sums[d * d + o] = kernels.sum(to, count);
         for (Index other = 0; other <= o; ++other)
           sums[o * d + other] = kernels.dot(to, row(at + other) + first, count);
@@ -275,7 +276,7 @@ struct BasicServerMixture<Real>::State {
   }
 
   /// Counts the losses of the base and of the mixture; `shift` is the target less the base. A step
-  /// that surprises even the better of them counts as one of 2 sigma.
+  /// that surprises even the better of them counts as one of 2 sigma; one without y as none.
   void compare() {
     solve();
     for (Index o = 0; o < d; ++o) {
@@ -316,15 +317,17 @@ struct BasicServerMixture<Real>::State {
   void count(const double* target) {
     find_shift(target, staged.base.data());
     if (settings.fallback && seen > 0) compare();
-    std::copy_n(target, d, last.begin());
+    for (Index o = 0; o < d; ++o)
+      if (!std::isnan(target[o])) last[o] = target[o];
     ++seen;
     if (settings.window == 0) return;
     const Index at = next_slot() * d, before = filled();
     for (double& by : shift) by = static_cast<double>(static_cast<Real>(by));  // as the rows see it
     for (Index o = 0; o < d; ++o)
       for (Index r = 0; r < before; ++r)  // a row that makes room is among them: `take_own` follows
-        gram(r, at + o) = gram(at + o, r) = staged.dots(r, o) - shift[o] * row_sums[r];
-    std::copy_n(target, d, targets.begin() + at);
+        gram(r, at + o) = gram(at + o, r) =
+            std::isnan(shift[o]) ? 0.0 : staged.dots(r, o) - shift[o] * row_sums[r];
+    for (Index o = 0; o < d; ++o) targets[at + o] = std::isnan(target[o]) ? 0.0 : target[o];
     newest = next_slot();
     steps = std::min(seen, settings.window);
     solved = false;

@@ -19,6 +19,8 @@ struct BasicPopulation<Real>::State {
   detail::Lesson<Real> lesson;
 
   std::vector<double> base, shown_base, mean_field;  // (d); shown_base: of the last predictions
+  std::vector<double> known;  // (d), 1 where any y of the output was seen; all are before learning
+  std::vector<double> bases;  // (steps + 1, d), before each step shown and after the last
   Index steps = 0, has_seen = 0;
   Overflow overflow;
   bool pending = false;

@@ -141,6 +141,9 @@ def run_command(
     if len(series.targets) > 1:
         console.print(_target_table(found.per_target))
     typer.echo(_verdict(found.rmse))
+    n_scored, n_steps = found.runs[found.policy].n_scored, len(series.Y)
+    if n_scored < n_steps:
+        typer.echo(f"scored: {n_scored} of {n_steps} steps")
     run = found.runs[found.policy]
     for level, share in zip(run.levels, run.coverage.mean(axis=1)):
         typer.echo(f"the interval of {level:.1%} holds {share:.1%} of the outcomes")

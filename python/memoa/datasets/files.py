@@ -10,6 +10,7 @@ import numpy as np
 from memoa._validate import as_int
 from memoa.datasets.cells import FloatArray, Writing
 from memoa.datasets.dates import Dates, spacing
+from memoa.datasets.panel_inputs import fill_forward
 from memoa.datasets.series import Series, as_names
 from memoa.datasets.table import FilePath, Table
 
@@ -83,8 +84,10 @@ def load_csv(
 
     The inputs of a step are the other numeric columns of row k and the target's values at rows
     k, k - 1, ..., k - lags + 1; the target is its value at row k + 1. Rows without all their lags
-    are dropped. A column without a single number is text and is left out, and so is a first column
-    without a name that counts the rows; `Series.left_out` says which and why.
+    are dropped. An empty cell is a missing value, NaN; where the target has one, its lags carry the
+    value before it on. A column without a single number is text and
+    is left out, and so is a first column without a name that counts the rows; `Series.left_out`
+    says which and why.
 
     The first column of dates (typed as such, or text of which at least half is dates) becomes
     `Series.index` and is no input. Dates are ISO 8601 or all of one format with a four-digit year;
@@ -130,8 +133,8 @@ def load_csv(
         If there is no such file.
     ValueError
         If the file cannot be read, names are unknown or double, there are fewer than lags + 2
-        rows, a column of numbers has an empty, infinite or textual cell, a column of dates has one
-        that is no date, or dates do not increase.
+        rows, a column of numbers has an infinite or textual cell, a column of dates has one that
+        is no date, or dates do not increase.
     TypeError
         If an option is of the wrong type.
     ImportError
@@ -148,23 +151,25 @@ def load_csv(
     table = Table.read(
         path, min_rows=lags + 2, writing=Writing(sep, decimal, thousands, bool(percent))
     )
-    past = np.column_stack([table.numbers(name) for name in targets])
+    past = np.column_stack([table.numbers(name, gaps=True) for name in targets])
     dates = table.find_dates(dayfirst) if date is None else (date, table.dates(date, dayfirst))
     columns, left_out = _inputs(table, (*targets, dates[0] if dates else date), wanted, dropped)
-    now = np.column_stack([*(table.numbers(name) for name in columns), _lagged(past, lags)])
+    others = [table.numbers(name, gaps=True) for name in columns]
+    now = np.column_stack([*others, _lagged(fill_forward(past), lags)])
+    gaps = dict(zip((*targets, *columns), (*past.T, *others), strict=True))
     index, zone = (None, None) if dates is None else (dates[1].values, dates[1].zone)
     return Series(
         _stem(path),
         now[lags - 1 : -1],
         past[lags:],
-        past[lags - 1],
+        fill_forward(past[:lags])[-1],
         (*columns, *_lag_names(targets, lags)),
         targets,
         None if index is None else index[lags:],
         zone,
         now[-1],
         left_out,
-        _notes(dates),
+        (*_notes(dates), *_gaps(gaps)),
     )
 
 
@@ -211,6 +216,16 @@ def _notes(dates: tuple[str, Dates] | None) -> tuple[str, ...]:
         notes = (f"dates of {name!r} are read {found.order}: the first is {first}",)
     odd = spacing(found.values, found.zone)
     return notes if odd is None else (*notes, f"dates of {name!r}: {odd}")
+
+
+def _gaps(columns: dict[str, FloatArray]) -> list[str]:
+    """Which columns have empty cells, and how many."""
+    counts = {name: int(np.isnan(values).sum()) for name, values in columns.items()}
+    return [
+        f"{count} of {len(columns[name])} cells of {name!r} are empty: taken as missing"
+        for name, count in counts.items()
+        if count
+    ]
 
 
 def _stem(path: FilePath) -> str:
