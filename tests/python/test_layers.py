@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "python" / "memoa"
 # As CONTRIBUTING.md has it; modules that it does not name are free to stand anywhere.
 LIBRARY = ("game", "nplayer", "equilibrium", "certificate", "simulation", "moments", "encoder",
            "mixture", "run", "ensemble", "panel")  # fmt: skip
-ROOMS = ("datasets", "forecasters", "verify", "plots", "cli")
+ROOMS = ("datasets", "forecasters", "verify", "plots", "federated", "cli")
 LAYERS = LIBRARY + ROOMS
 ENTRIES = ("__init__", "__main__")
 
@@ -85,9 +85,13 @@ def test_contributing_names_the_layers_in_this_order() -> None:
     assert tuple(dict.fromkeys(words)) == LAYERS
 
 
-@pytest.mark.parametrize("name", ["memoa", "memoa.forecasters", "memoa.datasets", "memoa.verify"])
+@pytest.mark.parametrize(
+    "name",
+    ["memoa", "memoa.forecasters", "memoa.datasets", "memoa.verify", "memoa.federated"],
+)
 def test_importing_needs_numpy_only(name: str) -> None:
     heavy = ("pandas", "matplotlib", "typer", "rich", "sklearn", "river", "scipy", "pyarrow")
+    heavy += ("flwr",)
     code = f"import sys, {name}; print(*sys.modules)"
     shown = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -30,6 +30,7 @@ struct Window {
   unsigned char* heeded = nullptr;  // (steps, d, padded), where the crowd judges
   Index learnt = 0;                 // steps learnt before the first one
   bool keep_last = true;            // will the last step be learnt?
+  bool told = false;                // shown and energy hold what agents elsewhere forecast
   bool want_worst = false;          // the largest cost after every step
 };
 
@@ -57,6 +58,7 @@ class Pass {
 
  private:
   void forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk, int thread);
+  void add_told(const Window<Real>& w, Index chunk);
   void charge(const Lesson<Real>& lesson, Index first, Index last);
   void add_partials(Index step, Index width);
   double sum_up_to(double largest, Index step, Index which, Index width) const;
