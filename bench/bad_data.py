@@ -1,6 +1,6 @@
 """What bad values and lying agents cost, and what the defence costs where there are none.
 
-    python bench/bad_data.py [--steps 700] [--seeds 3]
+    python bench/bad_data.py [--steps 700] [--seeds 3] [--draw 0]
 
 prints the tables of docs/reliability.md, section "Bad data". Errors are root-mean-square ones.
 """
@@ -289,12 +289,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=700, help="of the series with liars")
     parser.add_argument("--seeds", type=int, default=3, help="of the study's series")
+    parser.add_argument("--draw", type=int, default=0, help="seed of the liars and their series")
     options = parser.parse_args()
     names = ["chaos", "mackey-glass 2000", "lorenz 800", "ar2 1000", "sine 1000", "regimes 800"]
     for table in (
         bad_value_table(20_000),
         failing_table(2_000, 0),
-        liar_table(names, options.steps, 0),
+        liar_table(names, options.steps, options.draw),
         price_table(options.seeds),
     ):
         for line in table:

@@ -1,23 +1,27 @@
 """Nanoseconds per client and step of the panel, against the population, the machine and river.
 
     python bench/bench_panel.py [--clients 10000,100000,1000000] [--dtypes float64,float32]
-                                [--threads 2] [--rounds 5] [--million]
+                                [--threads 2] [--rounds 5] [--cpu] [--million] [--out FILE]
 
 What is compared runs in turn, in rounds of short samples; shown are medians, and ratios are those
 of the rounds. The panel has 7 inputs and the linear encoder, so 8 features; the population is
 handed features of the same width (`Precomputed(8)`, no mixture). river: a StandardScaler and a
-LinearRegression per series. `--million` runs 10^6 clients in float32 for 100 steps and tells the
-memory that the process took.
+LinearRegression per series. On a machine that others use, `--cpu` takes one thread and counts its
+processor time. `--million` runs 10^6 clients in float32 for 100 steps and tells the memory that the
+process took. `--out bench/results/panel.json` keeps the rows with the machine and the versions.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 from collections.abc import Callable
-from time import perf_counter
+from pathlib import Path
+from time import perf_counter, process_time
 
 import numpy as np
+from game_solvers import machine
 from interleaving import Task, interleaved, ratio, update_task
 from rich.console import Console
 from rich.table import Table
@@ -35,7 +39,8 @@ def panel_bytes(size: int, p: int = N_FEATURES, dx: int = N_INPUTS) -> int:
     cross products        2 p                       read and written once
     running moments       4 dx                      read and written once
     inputs                dx                        read
-    the last inputs       2 dx                      read to be learnt, the new ones written
+    the last inputs       2 dx                      read to be counted, the new ones written
+    their features        2 p                       read to be learnt, the new ones written
     readout               3 p                       written; two passes of the trimmed mean
     counts and squares    6                         read and written once
     marks and changes     4                         written when y is known, read once
@@ -46,7 +51,7 @@ def panel_bytes(size: int, p: int = N_FEATURES, dx: int = N_INPUTS) -> int:
     cost and count        4 (of 8 bytes)            read and written
     ====================  ========================  ============================================
     """
-    numbers = p * (p + 1) + 2 * p + 7 * dx + 4 * p + 28
+    numbers = p * (p + 1) + 2 * p + 7 * dx + 2 * p + 4 * p + 28
     return numbers * size + 10 * 8
 
 
@@ -109,7 +114,7 @@ def river_task() -> Task:
     return Task(call, BATCH * SERIES)
 
 
-def measure(n: int, dtype: str, threads: int, rounds: int) -> list[str]:
+def measure(n: int, dtype: str, threads: int, rounds: int, cpu: bool) -> dict[str, object]:
     """One row of the table."""
     size = np.dtype(dtype).itemsize
     moved = panel_bytes(size)
@@ -119,16 +124,27 @@ def measure(n: int, dtype: str, threads: int, rounds: int) -> list[str]:
         "river": river_task(),
         "update": update_task(min(n * moved / 2, 1e9), threads),
     }
-    seconds = interleaved(tasks, rounds)
+    seconds = interleaved(tasks, rounds, clock=process_time if cpu else perf_counter)
     nanoseconds = {name: 1e9 * float(np.median(values)) for name, values in seconds.items()}
     fraction = ratio(seconds["update"], seconds["panel"], moved)["median"]
-    return [
-        f"{n:,}", dtype, str(threads), f"{nanoseconds['panel']:.1f}",
-        f"{nanoseconds['population']:.1f}",
-        f"{ratio(seconds['panel'], seconds['population'])['median']:.2f}",
-        f"{ratio(seconds['river'], seconds['panel'])['median']:.0f}",
-        f"{moved}", f"{fraction:.2f}",
-    ]  # fmt: skip
+    return {
+        "clients": n,
+        "dtype": dtype,
+        "threads": threads,
+        "panel ns": round(nanoseconds["panel"], 1),
+        "population ns": round(nanoseconds["population"], 1),
+        "panel/population": round(ratio(seconds["panel"], seconds["population"])["median"], 2),
+        "river/panel": round(ratio(seconds["river"], seconds["panel"])["median"]),
+        "bytes": moved,
+        "of bandwidth": round(fraction, 2),
+    }
+
+
+def keep(path: Path, what: str, rows: object) -> None:
+    """Write the rows with the machine beside what else the file holds."""
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    kept[what] = {"machine": machine(), "rows": rows}
+    path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
 
 def million(threads: int) -> str:
@@ -161,20 +177,32 @@ def main() -> None:
     parser.add_argument("--dtypes", type=numbers_of(str), default=["float64", "float32"])
     parser.add_argument("--threads", type=int, default=memoa._core.available_threads())
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--million", action="store_true")
+    parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
     console = Console(width=120)
     if chosen.million:
-        console.print(million(chosen.threads))
+        line = million(chosen.threads)
+        console.print(line)
+        if chosen.out:
+            keep(chosen.out, "million", line)
         return
-    table = Table(title=f"a step, {memoa.build_info()['instruction_set']}")
-    for title in ("clients", "dtype", "threads", "panel ns", "population ns", "panel/population",
-                  "river/panel", "bytes", "of bandwidth"):  # fmt: skip
+    threads = 1 if chosen.cpu else chosen.threads
+    what = "a step, processor time" if chosen.cpu else "a step, by the clock"
+    rows = [
+        measure(n, dtype, threads, chosen.rounds, chosen.cpu)
+        for n in chosen.clients
+        for dtype in chosen.dtypes
+    ]
+    table = Table(title=f"{what}, {memoa.build_info()['instruction_set']}")
+    for title in rows[0]:
         table.add_column(title, justify="right")
-    for n in chosen.clients:
-        for dtype in chosen.dtypes:
-            table.add_row(*measure(n, dtype, chosen.threads, chosen.rounds))
+    for row in rows:
+        table.add_row(*map(str, row.values()))
     console.print(table)
+    if chosen.out:
+        keep(chosen.out, what, rows)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from experiments.knobs import Knob
 from experiments.section import quartiles
 from memoa.forecasters.standard import GREEDY, MEMOA, REPEAT
-from memoa.plots.style import COLOURS, finish_axes, new_figure
+from memoa.plots.style import COLOURS, finish_axes, new_figure, save
 from memoa.plots.verification import POLICY_COLOURS, POLICY_LABELS
 
 MEASURE_STYLES: dict[str, tuple[str, str]] = {
@@ -69,7 +69,7 @@ def plot_forecasting(
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3,
                   frameon=False, fontsize=9)  # fmt: skip
     figure.supxlabel("error / error of repeating the last value", fontsize=9)
-    figure.savefig(path, format="png", dpi=PICTURE_DPI)
+    save(figure, path, dpi=PICTURE_DPI)
 
 
 def plot_knob(
@@ -119,7 +119,7 @@ def plot_knob(
     panels[0].set_ylabel("error / that of repeating", fontsize=9)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=6,
                   frameon=False, fontsize=9)  # fmt: skip
-    figure.savefig(path, format="png", dpi=PICTURE_DPI)
+    save(figure, path, dpi=PICTURE_DPI)
 
 
 def plot_worst(
@@ -151,7 +151,7 @@ def plot_worst(
         axes.set_xlabel("number of agents N", fontsize=9)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4,
                   frameon=False, fontsize=9)  # fmt: skip
-    figure.savefig(path, format="png", dpi=PICTURE_DPI)
+    save(figure, path, dpi=PICTURE_DPI)
 
 
 def plot_heterogeneity(
@@ -193,7 +193,7 @@ def plot_heterogeneity(
     panels[0].plot([], [], color=COLOURS["greedy"], lw=1.0, label="greedy")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4,
                   frameon=False, fontsize=9)  # fmt: skip
-    figure.savefig(path, format="png", dpi=PICTURE_DPI)
+    save(figure, path, dpi=PICTURE_DPI)
 
 
 def _draw_error(

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +86,12 @@ def versions() -> dict[str, str]:
 
 
 class Store:
-    """Results in a file of JSON lines; a line that was cut off when the power went is ignored."""
+    """Results in a file of JSON lines; lines that were cut off, or are damaged, are ignored."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._records: dict[str, dict[str, Any]] = {}
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         self._is_cut = bool(text) and not text.endswith("\n")
         for line in text.splitlines():
             try:
@@ -115,8 +117,11 @@ class Store:
             "result": result,
         }
         line = json.dumps(record)
+        begin, self._is_cut = "\n" if self._is_cut else "", True
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(("\n" if self._is_cut else "") + line + "\n")
+            file.write(begin + line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         self._is_cut = False
         self._records[piece.key] = json.loads(line)
 
@@ -169,7 +174,7 @@ def _compute_apart(
     pieces: Sequence[Piece], store: Store, jobs: int, tell: Callable[[int], None]
 ) -> None:
     # Spawned, not forked: the core's threads do not survive a fork.
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_leave_ctrl_c)
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin_worker)
     futures: dict[Future[Result], Piece] = {pool.submit(one.compute): one for one in pieces}
     try:
         for done, future in enumerate(as_completed(futures), start=1):
@@ -183,6 +188,15 @@ def _compute_apart(
                 store.put(piece, future.result())
 
 
-def _leave_ctrl_c() -> None:
+def _begin_worker() -> None:
     """Ctrl-C is for the parent, which lets the workers finish their pieces."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed tells its workers nothing."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -14,6 +14,7 @@ from experiments.pieces import ProgressCallback, Store, compute
 from experiments.section import Context, Experiment, Section
 from experiments.theory import Theory
 from memoa import build_info
+from memoa._files import prepare, write_text
 from memoa._validate import as_int
 
 #: In the report's order.
@@ -71,7 +72,7 @@ def run_experiments(
         raise ValueError(f"only is {unknown[0]!r}; expected one of {', '.join(order)}")
     number, processes = as_int("seeds", seeds, 1), as_int("jobs", jobs, 1)
     folder = Path(out) / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
+    prepare(folder, [], force=True)
     context = Context(folder, None if data is None else Path(data), tuple(range(number)))
     store = Store(folder / RESULTS)
     sections = []
@@ -101,7 +102,7 @@ def write_page(path: Path, section: Section, context: Context, order: Sequence[s
     )
     known[section.name] = f"{section.markdown()}\n{made}\n\n"
     parts = [f"<!-- section: {name} -->\n{known[name]}" for name in order if name in known]
-    path.write_text(f"{HEADER}\n{''.join(parts)}".rstrip() + "\n", encoding="utf-8")
+    write_text(path, f"{HEADER}\n{''.join(parts)}".rstrip() + "\n")
 
 
 HEADER = """# The experiments

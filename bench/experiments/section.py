@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from experiments import benchmarks
 from experiments.pieces import Method, Piece, Result
 from memoa import OnlineEnsemble
+from memoa._files import whole, write_text
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Section:
             "left out": self.left_out,
         }
         text = json.dumps(described, indent=1, ensure_ascii=False, default=str)
-        (context.folder / f"{self.name}.json").write_text(text + "\n", encoding="utf-8")
+        write_text(context.folder / f"{self.name}.json", text + "\n")
 
 
 class Experiment:
@@ -173,7 +174,7 @@ def spread(values: ArrayLike) -> str:
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows with the same keys; numbers as `repr` has them, empty where there is none."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]) if rows else [])
         writer.writeheader()
         for row in rows:

@@ -31,6 +31,7 @@ from memoa import (
     solve_nash,
     solve_social_optimum,
 )
+from memoa.plots.style import save
 from memoa.plots.verification import POLICY_LABELS, plot_verification
 from memoa.verify import Check, Verification, random_game, verify
 
@@ -167,7 +168,7 @@ class Theory(Experiment):
         write_csv(context.folder / "theory.csv", columns)
         write_csv(context.folder / "theory-worst.csv", lines)
         picture = context.folder / "theory.png"
-        plot_verification(found, path=picture).savefig(picture, dpi=PICTURE_DPI)
+        save(plot_verification(found, path=picture), picture, dpi=PICTURE_DPI)
         titles = {name: game.title for name, game in GAMES.items()}
         plot_worst(costs, titles, path=context.folder / "theory-worst.png")
         out = Section(

@@ -3,6 +3,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -49,8 +50,12 @@ inline Array view(const std::vector<double>& values, const Shape& shape, py::han
   return array;
 }
 
-/// A new array that owns a copy of the values.
-inline Array copy(const double* values, const Shape& shape) { return Array(shape, values); }
+/// A new array that owns a copy of the values. (pybind11's own copy may be null, without an error.)
+inline Array copy(const double* values, const Shape& shape) {
+  Array made(shape);
+  std::copy_n(values, made.size(), made.mutable_data());
+  return made;
+}
 
 /// A mutex that a forked child can go on with: the thread that held it may not exist there. What
 /// that thread was at work on is half done then, and the child is told so.
@@ -133,6 +138,7 @@ void bind_moments(py::module_& module);
 void bind_nplayer(py::module_& module);
 void bind_panel(py::module_& module);
 void bind_population(py::module_& module);
+void bind_shard(py::module_& module);
 void bind_simulation(py::module_& module);
 
 }  // namespace memoa::python

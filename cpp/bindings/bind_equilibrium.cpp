@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include "arrays.hpp"
+#include "constructor.hpp"
 
 namespace memoa::python {
 
@@ -15,8 +16,9 @@ void bind_equilibrium(py::module_& module) {
     };
   };
   py::class_<Policy>(module, "Policy")
-      .def(py::init([](const Array& gain, const Array& mean_gain, const Array& offset,
-                       const Array& mean_map, const Array& mean_shift, double rcond) {
+      .def("__init__",
+           constructor<Policy>([](const Array& gain, const Array& mean_gain, const Array& offset,
+                                  const Array& mean_map, const Array& mean_shift, double rcond) {
              Policy policy;
              policy.horizon = gain.shape(0);
              policy.n_features = gain.shape(1);
@@ -31,7 +33,7 @@ void bind_equilibrium(py::module_& module) {
              policy.validate();
              return policy;
            }),
-           py::kw_only(), arg("gain").noconvert(), arg("mean_gain").noconvert(),
+           kConstructor, py::kw_only(), arg("gain").noconvert(), arg("mean_gain").noconvert(),
            arg("offset").noconvert(), arg("mean_map").noconvert(), arg("mean_shift").noconvert(),
            arg("rcond"))
       .def_property_readonly("gain", field(&Policy::gain,

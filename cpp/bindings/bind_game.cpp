@@ -1,6 +1,7 @@
 #include "memoa/game.hpp"
 
 #include "arrays.hpp"
+#include "constructor.hpp"
 #include "memoa/room.hpp"
 
 namespace memoa::python {
@@ -22,10 +23,12 @@ void bind_game(py::module_& module) {
     };
   };
   py::class_<Game>(module, "Game")
-      .def(py::init([](Index T, Index d, Index p, const Array& feature_mean,
-                       const Array& feature_cov, const Array& target, const Array& tracking,
-                       const Array& coupling, double effort, const Array& discount,
-                       const Array& transition, const Array& mean_transition, const Array& drift) {
+      .def("__init__",
+           constructor<Game>([](Index T, Index d, Index p, const Array& feature_mean,
+                                const Array& feature_cov, const Array& target,
+                                const Array& tracking, const Array& coupling, double effort,
+                                const Array& discount, const Array& transition,
+                                const Array& mean_transition, const Array& drift) {
              GameData data;
              data.horizon = T;
              data.n_outputs = d;
@@ -42,7 +45,7 @@ void bind_game(py::module_& module) {
              data.drift = to_vector(drift);
              return Game(std::move(data));
            }),
-           py::kw_only(), arg("horizon"), arg("n_outputs"), arg("n_features"),
+           kConstructor, py::kw_only(), arg("horizon"), arg("n_outputs"), arg("n_features"),
            arg("feature_mean").noconvert(), arg("feature_cov").noconvert(),
            arg("target").noconvert(), arg("tracking").noconvert(), arg("coupling").noconvert(),
            arg("effort"), arg("discount").noconvert(), arg("transition").noconvert(),

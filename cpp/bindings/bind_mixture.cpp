@@ -4,6 +4,7 @@
 
 #include "bind_memory.hpp"
 #include "bind_mixture.hpp"
+#include "constructor.hpp"
 
 namespace memoa::python {
 namespace {
@@ -17,8 +18,9 @@ std::pair<Index, Index> sizes(const LockedMixture& server) {
 void bind_mixture(py::module_& module) {
   using py::arg;
   py::class_<Mixture>(module, "Mixture")
-      .def(py::init([](Index window, double decay, double ridge, double total, bool absolute,
-                       bool fallback) {
+      .def("__init__",
+           constructor<Mixture>([](Index window, double decay, double ridge, double total,
+                                   bool absolute, bool fallback) {
              Mixture mixture;
              mixture.window = window;
              mixture.decay = decay;
@@ -29,8 +31,8 @@ void bind_mixture(py::module_& module) {
              validate(mixture);
              return mixture;
            }),
-           py::kw_only(), arg("window"), arg("decay"), arg("ridge"), arg("total"), arg("absolute"),
-           arg("fallback"));
+           kConstructor, py::kw_only(), arg("window"), arg("decay"), arg("ridge"), arg("total"),
+           arg("absolute"), arg("fallback"));
 
   module.def(
       "mixture_weights",
@@ -48,12 +50,13 @@ void bind_mixture(py::module_& module) {
       arg("predictions").noconvert(), arg("targets").noconvert(), arg("mixture"));
 
   py::class_<LockedMixture>(module, "ServerMixture")
-      .def(py::init([](Index n_agents, Index n_outputs, const Mixture& mixture, int n_threads,
-                       bool single) {
+      .def("__init__",
+           constructor<LockedMixture>([](Index n_agents, Index n_outputs, const Mixture& mixture,
+                                         int n_threads, bool single) {
              return std::make_unique<LockedMixture>(single, n_agents, n_outputs, mixture,
                                                     n_threads);
            }),
-           arg("n_agents"), arg("n_outputs"), arg("mixture"), arg("n_threads"),
+           kConstructor, arg("n_agents"), arg("n_outputs"), arg("mixture"), arg("n_threads"),
            arg("single") = false)
       .def_property_readonly(
           "steps",

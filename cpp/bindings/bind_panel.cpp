@@ -7,6 +7,7 @@
 #include "bind_encoder.hpp"
 #include "bind_memory.hpp"
 #include "bind_panel.hpp"
+#include "constructor.hpp"
 #include "memoa/saved.hpp"
 
 namespace memoa::python {
@@ -88,18 +89,21 @@ class Pulse {
 };
 
 Array run_panel(LockedPanel& self, const py::array& x, const Array& y,
-                const std::optional<Flags>& awake, const py::object& progress) {
+                const std::optional<Flags>& awake, const std::optional<Array>& initial,
+                const py::object& progress) {
   const PanelSettings& s = settings_of(self);
   const Index T = y.ndim() == 3 ? y.shape(0) : 0;
   require_shape("Y", y, {T, s.n_clients, s.n_outputs});
   const py::buffer_info inputs = x.request();
+  if (initial) require_shape("initial", *initial, {s.n_clients, s.n_outputs});
+  const double* start = initial ? initial->data() : nullptr;
   const unsigned char* flags = flags_of(awake, T * s.n_clients);
   Array out({T, s.n_clients, s.n_outputs});
   double* forecasts = out.mutable_data();
   Pulse pulse(progress, T);
   self.compute([&](auto& panel) {
     const auto* values = inputs_of(panel, inputs, {T, s.n_clients, width_of(self)});
-    panel.run(values, y.data(), flags, T, forecasts, std::ref(pulse));
+    panel.run(values, y.data(), flags, T, forecasts, std::ref(pulse), start);
   });
   return out;
 }
@@ -123,7 +127,7 @@ py::tuple load_saved(const std::string& path, int n_threads) {
     const py::gil_scoped_release release;  // safe: only the file is touched
     return load_panel(path, n_threads);
   }();
-  return py::make_tuple(std::make_unique<LockedPanel>(std::move(saved.panel)),
+  return py::make_tuple(to_python(std::make_unique<LockedPanel>(std::move(saved.panel))),
                         copy(saved.pending.data(), {static_cast<Index>(saved.pending.size())}),
                         saved.header);
 }
@@ -151,16 +155,17 @@ void bind_panel(py::module_& module) {
   module.def("check_panel", [](const py::kwargs& d) { settings_from(d); });
 
   py::class_<LockedPanel>(module, "Panel")
-      .def(py::init([](const py::kwargs& d) {
-        const PanelSettings settings = settings_from(d);
-        const bool single = d["single"].cast<bool>();
-        py::gil_scoped_release release;  // safe: clearing the state touches no Python object
-        return std::make_unique<LockedPanel>(single, settings);
-      }))
+      .def("__init__", constructor<LockedPanel>([](const py::kwargs& d) {
+             const PanelSettings settings = settings_from(d);
+             const bool single = d["single"].cast<bool>();
+             py::gil_scoped_release release;  // safe: clearing the state touches no Python object
+             return std::make_unique<LockedPanel>(single, settings);
+           }),
+           kConstructor)
       .def(
           "observe",
           [](LockedPanel& self, const Array& y) {
-            require_shape("initial", y, {settings_of(self).n_clients, settings_of(self).n_outputs});
+            require_shape("Y", y, {settings_of(self).n_clients, settings_of(self).n_outputs});
             self.compute([&](auto& panel) { panel.observe(y.data()); });
           },
           arg("y").noconvert())
@@ -184,7 +189,7 @@ void bind_panel(py::module_& module) {
           },
           arg("y").noconvert(), arg("awake").none(true))
       .def("run", &run_panel, arg("x").noconvert(), arg("y").noconvert(), arg("awake").none(true),
-           arg("progress"))
+           arg("initial").none(true), arg("progress"))
       .def(
           "add_clients",
           [](LockedPanel& self, Index count) {

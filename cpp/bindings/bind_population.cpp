@@ -8,6 +8,7 @@
 #include "bind_memory.hpp"
 #include "bind_mixture.hpp"
 #include "bind_population.hpp"
+#include "constructor.hpp"
 #include "memoa/run.hpp"
 #include "memoa/saved.hpp"
 
@@ -173,7 +174,7 @@ py::tuple load_engines(const std::string& path, int n_threads) {
         server = std::make_unique<LockedMixture>(std::move(engines.mixture));
       },
       saved.engines);
-  return py::make_tuple(std::move(population), std::move(server),
+  return py::make_tuple(to_python(std::move(population)), to_python(std::move(server)),
                         copy(saved.pending.data(), {static_cast<Index>(saved.pending.size())}),
                         saved.header);
 }
@@ -202,21 +203,22 @@ void bind_population(py::module_& module) {
   });
 
   py::class_<PopulationSettings>(module, "PopulationSettings")
-      .def(py::init(&make_settings), py::kw_only(), arg("n_agents"), arg("encoder"), arg("greedy"),
-           arg("consensus"), arg("effort"), arg("horizon"), arg("discount"), arg("forgetting"),
-           arg("ridge"), arg("aggregate"), arg("n_threads"), arg("n_inputs") = 1,
-           arg("n_outputs") = 1, arg("seed") = 0)
+      .def("__init__", constructor<PopulationSettings>(&make_settings), kConstructor, py::kw_only(),
+           arg("n_agents"), arg("encoder"), arg("greedy"), arg("consensus"), arg("effort"),
+           arg("horizon"), arg("discount"), arg("forgetting"), arg("ridge"), arg("aggregate"),
+           arg("n_threads"), arg("n_inputs") = 1, arg("n_outputs") = 1, arg("seed") = 0)
       .def_readonly("n_agents", &PopulationSettings::n_agents)
       .def_readonly("n_threads", &PopulationSettings::n_threads);
 
   module.def("load", &load_engines, arg("path"), py::kw_only(), arg("n_threads"));
 
   py::class_<LockedPopulation>(module, "Population")
-      .def(py::init([](const PopulationSettings& settings, bool single) {
+      .def("__init__",
+           constructor<LockedPopulation>([](const PopulationSettings& settings, bool single) {
              py::gil_scoped_release release;  // safe: drawing the weights touches no Python object
              return std::make_unique<LockedPopulation>(single, settings);
            }),
-           arg("settings"), arg("single") = false)
+           kConstructor, arg("settings"), arg("single") = false)
       .def(
           "observe",
           [](LockedPopulation& self, const Array& y) {

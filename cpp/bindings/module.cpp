@@ -92,4 +92,5 @@ PYBIND11_MODULE(_core, module) {
   python::bind_population(module);
   python::bind_panel(module);
   python::bind_federated(module);
+  python::bind_shard(module);
 }

@@ -1,6 +1,8 @@
 #include "memoa/equilibrium.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <string>
 
 #include "detail/stage.hpp"
 
@@ -169,6 +171,8 @@ std::vector<double> Policy::mean_path(const double* m0) const {
     for (Index i = 0; i < mean_size; ++i)
       path[(t + 1) * mean_size + i] =
           dot(map.data + i * mean_size, now, mean_size) + mean_shift_at(t)[i];
+    for (Index i = 0; i < mean_size; ++i)
+      if (!std::isfinite(path[(t + 1) * mean_size + i])) fail(t, "the mean field overflowed");
   }
   return path;
 }
@@ -182,7 +186,11 @@ void Policy::act(Index t, const double* prediction, Index n_agents, const double
   const Matrix<kDynamic, kDynamic> gain = transposed(Rows(gain_at(t)));
   multiply<false>(Rows(prediction, n_agents, n_outputs), gain, out);
   for (Index i = 0; i < n_agents; ++i)
-    for (Index k = 0; k < n_features; ++k) out(i, k) += common[k];
+    for (Index k = 0; k < n_features; ++k) {
+      out(i, k) += common[k];
+      if (!std::isfinite(out(i, k)))
+        fail(t, "the control of agent " + std::to_string(i) + " overflowed");
+    }
 }
 
 void Policy::validate() const {

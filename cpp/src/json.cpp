@@ -246,6 +246,7 @@ double Json::as_double(const std::string& where) const {
   const Number& number = get(std::get_if<Number>(&value_), where, "a number");
   std::istringstream stream(number.text);
   stream.imbue(std::locale::classic());  // a point, whatever the process writes numbers with
+  stream.exceptions(std::ios::badbit);   // memory that is missing is no bad number
   double value = 0.0;
   stream >> value;
   if (stream.fail() || !std::isfinite(value)) refuse(where, "a finite number");
@@ -272,6 +273,7 @@ std::uint64_t Json::as_seed(const std::string& where) const {
 std::string json_text(double value) {
   std::ostringstream stream;
   stream.imbue(std::locale::classic());
+  stream.exceptions(std::ios::badbit);
   stream.precision(std::numeric_limits<double>::max_digits10);
   stream << value;
   return stream.str();

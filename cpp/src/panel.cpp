@@ -57,22 +57,13 @@ std::size_t BasicPanel<Real>::bytes() const {
 
 template <class Real>
 void BasicPanel<Real>::observe(const double* y) {
-  State& s = *state_;
-  s.require_targets("initial", y);
-  for (Index i = 0; i < s.N; ++i)
-    for (Index o = 0; o < s.d; ++o) {
-      const double seen = y[i * s.d + o];
-      if (std::isnan(seen)) continue;
-      s.base.data()[o * s.padded + i] = seen;
-      Real& mark = s.mark.data()[i];
-      if (mark < detail::kKnown) mark += detail::kKnown;
-    }
-  s.pending = false;  // what was predicted had another base
+  state_->guard.targets("Y", y);
+  state_->observe(y);
 }
 
 template <class Real>
 void BasicPanel<Real>::predict(const Real* x, double* forecasts) {
-  state_->require_series(x, nullptr, 1);
+  state_->check(x, nullptr, nullptr, 1);
   state_->predict(x, forecasts);
 }
 
@@ -80,16 +71,20 @@ template <class Real>
 void BasicPanel<Real>::learn(const double* y, const unsigned char* awake) {
   if (!state_->pending)
     throw std::invalid_argument("X was not predicted; expected predict before learn");
-  state_->require_targets("Y", y);
+  state_->guard.targets("Y", y);
+  if (awake != nullptr) state_->make_beds();  // what may fail does so before anything is learnt
   state_->learn(y, awake);
 }
 
 template <class Real>
 void BasicPanel<Real>::run(const Real* x, const double* y, const unsigned char* awake,
                            Index n_steps, double* forecasts,
-                           const std::function<void(Index)>& after_step) {
+                           const std::function<void(Index)>& after_step, const double* initial) {
   State& s = *state_;
-  s.require_series(x, y, n_steps);
+  if (initial != nullptr) s.guard.targets("initial", initial);
+  s.check(x, y, initial, n_steps);
+  if (awake != nullptr) s.make_beds();
+  if (initial != nullptr) s.observe(initial);
   for (Index t = 0; t < n_steps; ++t) {
     s.predict(x + t * s.N * s.width, forecasts + t * s.N * s.d);
     s.learn(y + t * s.N * s.d, awake == nullptr ? nullptr : awake + t * s.N);
@@ -121,9 +116,7 @@ void BasicPanel<Real>::gather(const double* readouts, const unsigned char* prese
   for (Index i = 0; i < s.N; ++i)
     for (Index o = 0; o < s.d; ++o)
       for (Index k = 0; k < s.p && present[i * s.d + o]; ++k)
-        if (!(std::abs(readouts[(i * s.p + k) * s.d + o]) <= kLargest<Real>))
-          s.refuse("readouts", readouts + i * s.p * s.d, 0, s.p * s.d, false, kLargest<Real>,
-                   false);
+        require_moderate("readouts", readouts + (i * s.p + k) * s.d + o, {1}, kLargest<Real>);
   for (Index i = 0; i < s.N; ++i)
     for (Index o = 0; o < s.d; ++o) {
       const bool is_present = present[i * s.d + o] != 0;
@@ -196,17 +189,25 @@ void BasicPanel<Real>::scored(double* out) const {
   std::copy_n(state_->scored.data(), state_->N, out);
 }
 
+/// What is learnt of a change, as the kernels have it.
+static double bounded(double change, double squares, double learnt) {
+  if (learnt < detail::kJudged || squares <= 0.0) return change;
+  const double limit = detail::kFar * std::sqrt(squares / learnt);
+  return std::clamp(change, -limit, limit);
+}
+
 template <class Real>
 void BasicPanel<Real>::scales(double* out) const {
   const State& s = *state_;
   for (Index i = 0; i < s.N; ++i) {
     const Real mark = s.mark.data()[i], left = mark - (mark >= detail::kKnown ? 4 : 0);
     const bool more = s.unlearnt && left >= detail::kLearn;
-    const double learnt = static_cast<double>(s.at(s.record.learnt, i)) + (more ? 1.0 : 0.0);
+    const auto learnt = static_cast<double>(s.at(s.record.learnt, i));
     for (Index o = 0; o < s.d; ++o) {
-      const double change = more ? static_cast<double>(s.change.data()[o * s.padded + i]) : 0.0;
-      const double squares = static_cast<double>(s.at(s.record.squares + o, i)) + change * change;
-      *out++ = std::sqrt(squares / std::max(learnt, 1.0));
+      const auto squares = static_cast<double>(s.at(s.record.squares + o, i));
+      const double came = more ? static_cast<double>(s.change.data()[o * s.padded + i]) : 0.0;
+      const double change = bounded(came, squares, learnt), count = learnt + (more ? 1.0 : 0.0);
+      *out++ = std::sqrt((squares + change * change) / std::max(count, 1.0));
     }
   }
 }
@@ -228,9 +229,9 @@ PanelMemory BasicPanel<Real>::memory() const {
 template <class Real>
 void BasicPanel<Real>::restore(const Memory& m) {
   detail::check_fields(m, *this);
-  require(m.steps >= 0, "memory.steps", m.steps, "at least 0");
-  require(m.due == 0 || m.due == 1, "memory.due", m.due, "0 or 1");
+  detail::check_numbers(m);
   State& s = *state_;
+  s.move_fields(m, detail::Fits());
   s.move_fields(m, detail::Load());
   const auto base = s.in_rows(s.base, s.d);
   for (Index i = 0; i < s.N; ++i)
@@ -254,8 +255,9 @@ void BasicPanel<Real>::add_clients(Index count) {
       if (&field != &m.mean_readout && &field != &m.center && &field != &m.spread)
         field.resize(field.size() / old * now, 0.0);
   });
-  state_ = std::make_unique<State>(std::move(settings));
-  restore(m);
+  BasicPanel more(std::move(settings));
+  more.restore(m);
+  *this = std::move(more);
 }
 
 template class BasicPanel<double>;

@@ -49,7 +49,10 @@ PanelEquilibrium solve_panel_equilibrium(const double* gram, const double* cross
   found.readouts.resize(static_cast<std::size_t>(N * p * d));
   for (Index i = 0; i < N; ++i) {
     const RowMatrix right = MatrixMap(cross + i * p * d, p, d) + pooling * mean;
-    Eigen::Map<RowMatrix>(found.readouts.data() + i * p * d, p, d) = client(i).solve(right);
+    Eigen::Map<RowMatrix> readout(found.readouts.data() + i * p * d, p, d);
+    readout = client(i).solve(right);
+    if (!readout.allFinite())
+      throw NumericalError("the readout of client " + std::to_string(i) + " overflowed");
   }
   return found;
 }

@@ -1,5 +1,7 @@
 // Compiled once per instruction set, with MEMOA_LEVEL as the name of its namespace; see
 // detail/kernels.hpp for what that forbids here.
+#include <limits>
+
 #include "detail/clients.hpp"
 
 namespace memoa::detail::MEMOA_LEVEL {
@@ -95,7 +97,10 @@ void settle(const Agreement<Real>& g, const Outcome<Real>& outcome, double* sums
       g.agree_b[at] = agree ? b : g.agree_b[at];
       outcome.change[at] = change;
       g.base[at] = y == y ? y : base;
-      const Real moved = change != 0 ? Real(1) : g.moved[at];
+      // a change whose square underflows makes no scale
+      constexpr Real kLeast = std::numeric_limits<Real>::min();
+      const bool moves = change * change >= kLeast;
+      const Real moved = moves ? Real(1) : g.moved[at];
       g.moved[at] = moved;
       const bool awake = outcome.awake == nullptr || outcome.awake[i] != 0;
       const Real present = awake ? moved : Real(0);

@@ -1,5 +1,5 @@
+#include "detail/saved.hpp"
 #include "detail/settings_json.hpp"
-#include "memoa/saved.hpp"
 
 namespace memoa {
 namespace {
@@ -94,7 +94,7 @@ SavedPanel restored(const PanelSettings& settings, const PanelMemory& memory,
   return {std::move(panel), std::move(waiting), header};
 }
 
-SavedPanel read_saved(StateReader& reader, int n_threads) {
+SavedPanel read_all(StateReader& reader, int n_threads) {
   const Json& header = reader.header();
   if (header.at("kind").as_string("kind") != "Panel")
     throw std::invalid_argument("it holds something else than a Panel");
@@ -102,8 +102,9 @@ SavedPanel read_saved(StateReader& reader, int n_threads) {
   const std::string& dtype = header.at("settings").at("dtype").as_string("dtype");
   if (dtype != "<f4" && dtype != "<f8") throw std::invalid_argument("dtype is unknown");
   const PanelMemory memory = read_memory(reader, settings);
+  const auto& inputs = memory.inputs.empty() ? memory.pending : memory.inputs;
   std::vector<double> waiting =
-      detail::read_pending(reader, kWaiting, static_cast<std::int64_t>(memory.pending.size()));
+      detail::read_pending(reader, kWaiting, static_cast<std::int64_t>(inputs.size()));
   reader.finish();
   return dtype == "<f4"
              ? restored<float>(settings, memory, std::move(waiting), reader.header_text())
@@ -138,14 +139,18 @@ void save(const std::string& path, const BasicPanel<Real>& panel,
   writer.commit();
 }
 
-SavedPanel load_panel(const std::string& path, int n_threads) {
-  StateReader reader(path);
+SavedPanel detail::read_panel(StateReader& reader, int n_threads) {
   try {
-    return read_saved(reader, n_threads);
+    return read_all(reader, n_threads);
   } catch (const std::invalid_argument& error) {
-    if (std::string(error.what()).rfind(path + ": ", 0) == 0) throw;
+    if (std::string(error.what()).rfind(reader.path() + ": ", 0) == 0) throw;
     reader.refuse(error.what());
   }
+}
+
+SavedPanel load_panel(const std::string& path, int n_threads) {
+  StateReader reader(path);
+  return detail::read_panel(reader, n_threads);
 }
 
 template void save(const std::string&, const Panel&, const std::vector<double>&,

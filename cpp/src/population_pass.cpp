@@ -28,7 +28,9 @@ Pass<Real>::Pass(const PopulationSettings& settings, const Layout<Real>& layout,
   resize(partial_, layout.chunks * kTile * sums);
   resize(worst_, layout.chunks * kTile);
   resize(overflowed_, layout.chunks * kTile);
-  resize(sums_, sums);
+  resize(sums_, kTile * sums);
+  exact_.reserve(kTile * sums);
+  exact_least_.reserve(1);
   resize(means_, kTile * (d + 1));
   resize(mean_, kTile * d);
   resize(pull_, kTile * d);
@@ -151,24 +153,22 @@ void Pass<Real>::add_told(const Window<Real>& w, Index chunk) {
   });
 }
 
-/// Adds the chunks' partial sums of a step in order: the same bits for any number of threads.
+/// The sums over the chunks, `width` of them for every step.
 template <class Real>
-void Pass<Real>::add_partials(Index step, Index width) {
-  std::fill(sums_.begin(), sums_.end(), 0.0);
-  for (Index chunk = 0; chunk < layout_.chunks; ++chunk)
-    for (Index j = 0; j < width; ++j) sums_[j] += partial_[(chunk * steps_ + step) * width + j];
+void Pass<Real>::add_partials(Index width) {
+  add_columns(partial_.data(), layout_.chunks, steps_ * width, exact_, sums_.data());
 }
 
 /// The sum of a sum over the chunks, none of which may be above `largest` per agent.
 template <class Real>
-double Pass<Real>::sum_up_to(double largest, Index step, Index which, Index width) const {
-  double sum = 0.0;
+double Pass<Real>::sum_up_to(double largest, Index step, Index which, Index width) {
+  exact_least_.begin(1);
   for (Index chunk = 0; chunk < layout_.chunks; ++chunk) {
     const Index first = chunk * kChunkAgents, agents = std::min(kChunkAgents, layout_.N - first);
-    sum += std::min(partial_[(chunk * steps_ + step) * width + which],
-                    largest * static_cast<double>(agents));
+    exact_least_.add(0, std::min(partial_[(chunk * steps_ + step) * width + which],
+                                 largest * static_cast<double>(agents)));
   }
-  return sum;
+  return exact_least_.rounded(0);
 }
 
 /// Whom each step heeds, and theory (6.1) from the means of the forecasts and of |z|^2.
@@ -177,15 +177,16 @@ void Pass<Real>::find_responses(const Window<Real>& w) {
   const Index d = layout_.d;
   const double count = static_cast<double>(layout_.N);
   if (judges_) crowd_.begin(kept_.recent_loss.data());
+  add_partials(d + 1);
   for (Index step = 0; step < w.steps; ++step) {
-    add_partials(step, d + 1);
+    double* sums = &sums_[step * (d + 1)];
     if (judges_) {
       crowd_.look(step, w.learnt + step, w.shown + step * d * layout_.padded,
                   w.energy + step * layout_.padded, w.next ? w.next + step * d : nullptr);
-      sums_[d] = sum_up_to(crowd_.largest_energy(step), step, d, d + 1);
+      sums[d] = sum_up_to(crowd_.largest_energy(step), step, d, d + 1);
     }
     double* means = &means_[step * (d + 1)];
-    for (Index j = 0; j <= d; ++j) means[j] = sums_[j] / count;
+    for (Index j = 0; j <= d; ++j) means[j] = sums[j] / count;
     responses_[step].n_agents = layout_.N;
     responses_[step].d = d;
     responses_[step].padded = layout_.padded;
@@ -238,18 +239,19 @@ void Pass<Real>::take_census(const Window<Real>& w, Index chunk) {
 /// The mean field of theory (6.2) from the sums over agents, for every step.
 template <class Real>
 void Pass<Real>::find_mean_fields(const Window<Real>& w) {
-  const Index d = layout_.d;
+  const Index d = layout_.d, width = judges_ ? kCensusSums * d : d + 2;
+  add_partials(width);
   for (Index step = 0; step < w.steps; ++step) {
     const RelativeStage& g = games_[step];
-    add_partials(step, judges_ ? kCensusSums * d : d + 2);
+    const double* sums = &sums_[step * width];
     for (Index o = 0; o < d; ++o) {
-      const double* counted = &sums_[kCensusSums * o];
+      const double* counted = &sums[kCensusSums * o];
       const double cbar = judges_ ? counted[0] / counted[4] : means_[step * (d + 1) + o];
       double& m = mean_[step * d + o] = cbar;
       if (greedy()) continue;
       const double toward_mean = (g.share - g.own) * cbar;
       m = judges_ ? (g.own * counted[1] + toward_mean * counted[2]) / counted[3]
-                  : (g.own * sums_[o] + toward_mean * sums_[d]) / sums_[d + 1];
+                  : (g.own * sums[o] + toward_mean * sums[d]) / sums[d + 1];
       pull_[step * d + o] = static_cast<Real>((1.0 - g.share) * m + toward_mean);
     }
   }

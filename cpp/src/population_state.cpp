@@ -110,6 +110,7 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
                                                bool want_worst) {
   const Index d = layout.d;
   if (n > 1) reserve(n);
+  pending = false;  // what fails from here on has shown nothing that can be learnt
   standardise(x, n, inputs.learnt, inputs);
   const auto before = [&](Index t) { return t == 0 ? base.data() : targets + (t - 1) * d; };
   std::copy(lesson.change.begin(), lesson.change.end(), changes.begin());

@@ -123,9 +123,11 @@ void predict(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixtur
   }
   auto& state = Inside::of(population);
   auto& server = Inside::of(mixture);
+  state.pending = false;  // until the server has seen it too
   server.stage(population.increments(), population.stride(), population.base(),
                {state.heeded, state.pass.mean(0)});
   server.mixed(server.staged, forecast);
+  state.pending = true;
 }
 
 template <class Real>

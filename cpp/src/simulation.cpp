@@ -5,6 +5,7 @@
 #include <memory>
 #include <numeric>
 
+#include "detail/exact_sum.hpp"
 #include "detail/interrupt.hpp"
 #include "detail/normals.hpp"
 #include "detail/planes.hpp"
@@ -84,8 +85,7 @@ class Rollout {
         threads_(
             threads_for(resolve_threads(settings.n_threads), 50.0 * static_cast<double>(N_ * d_))),
         plans_(K_),
-        state_(N_ * d_),
-        sums_(K_ * d_) {
+        state_(N_ * d_) {
     result_.stages = games[0].horizon() + 1;
     result_.type_sizes = sizes;
     result_.cost.assign(N_, 0.0);
@@ -140,13 +140,12 @@ class Rollout {
     return mean;
   }
 
-  /// Adds the chunks' sums in order: the same bits for any number of threads.
   void store_means(Index t) {
-    std::fill(sums_.begin(), sums_.end(), 0.0);
+    exact_.begin(K_ * d_);
     for (std::size_t c = 0; c < chunks_.size(); ++c)
-      for (Index o = 0; o < d_; ++o) sums_[chunks_[c].type * d_ + o] += partial_[c * d_ + o];
+      for (Index o = 0; o < d_; ++o) exact_.add(chunks_[c].type * d_ + o, partial_[c * d_ + o]);
     for (Index j = 0; j < K_ * d_; ++j) {
-      const double mean = sums_[j] / static_cast<double>(result_.type_sizes[j / d_]);
+      const double mean = exact_.rounded(j) / static_cast<double>(result_.type_sizes[j / d_]);
       if (!std::isfinite(mean))
         fail(std::max<Index>(t - 1, 0), "the agents' predictions overflowed");
       result_.mean_path[t * K_ * d_ + j] = mean;
@@ -256,8 +255,9 @@ class Rollout {
   }
 
   void summarise() {
-    double total = 0.0;
-    for (std::size_t c = 0; c < chunks_.size(); ++c) total += partial_[c * d_];
+    exact_.begin(1);
+    for (std::size_t c = 0; c < chunks_.size(); ++c) exact_.add(0, partial_[c * d_]);
+    const double total = exact_.rounded(0);
     if (!std::isfinite(total)) fail(games_[0].horizon() - 1, "the agents' costs overflowed");
     const auto worst = std::max_element(result_.cost.begin(), result_.cost.end());
     result_.mean_cost = total / static_cast<double>(N_);
@@ -275,7 +275,8 @@ class Rollout {
   std::vector<StagePlan> plans_;
   std::vector<Chunk> chunks_;
   std::vector<double> state_;  // (d, N)
-  std::vector<double> partial_, sums_;
+  std::vector<double> partial_;
+  ExactSums exact_;
   Simulation result_;
 };
 

@@ -189,11 +189,11 @@ StateWriter::StateWriter(const std::string& path, const std::string& header,
   members_ = members_of(text, arrays_);
 
   std::random_device random;
-  temporary_ = path_ + ".tmp-" + std::to_string(random()) + std::to_string(random());
-  file_.reset(std::fopen(temporary_.c_str(), "wbx"));
+  temporary_.text = path_ + ".tmp-" + std::to_string(random()) + std::to_string(random());
+  file_.reset(std::fopen(temporary_.text.c_str(), "wbx"));
   if (file_ == nullptr) {
     const int error = errno;
-    temporary_.clear();  // not ours to remove
+    temporary_.text.clear();  // not ours to remove
     fail(path, error, "cannot write");
   }
   begin(members_[0]);
@@ -202,10 +202,8 @@ StateWriter::StateWriter(const std::string& path, const std::string& header,
   next_array();
 }
 
-StateWriter::~StateWriter() {
-  file_.reset();
-  std::error_code ignored;
-  if (!temporary_.empty()) fs::remove(temporary_, ignored);
+TemporaryName::~TemporaryName() {
+  if (!text.empty()) std::remove(text.c_str());  // asks for no memory
 }
 
 void StateWriter::begin(ZipMember& member) {
@@ -275,9 +273,9 @@ void StateWriter::commit() {
   if (std::fclose(file_.release()) != 0) fail(path_, errno, "cannot write");
   std::error_code error;
   const fs::file_status old = fs::status(path_, error);
-  if (fs::exists(old)) fs::permissions(temporary_, old.permissions(), error);
-  fs::rename(temporary_, path_);
-  temporary_.clear();
+  if (fs::exists(old)) fs::permissions(temporary_.text, old.permissions(), error);
+  fs::rename(temporary_.text, path_);
+  temporary_.text.clear();
   sync_folder(path_);
 }
 

@@ -36,7 +36,8 @@ from memoa.nplayer import (  # noqa: E402
     NPlayerGame,
     solve_centralized_nash,
 )
-from memoa.panel import Panel, solve_panel_equilibrium  # noqa: E402
+from memoa.panel import Panel  # noqa: E402
+from memoa.panel_equilibrium import solve_panel_equilibrium  # noqa: E402
 from memoa.panel_run import PanelRun  # noqa: E402
 from memoa.run import Run  # noqa: E402
 from memoa.simulation import Simulation, simulate  # noqa: E402

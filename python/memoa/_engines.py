@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoa import _core
-from memoa._saved import engine_params
+from memoa._saved import checksum, engine_params, require_doubles
 from memoa._validate import Float64, as_choice, as_int, as_number, as_numbers
 from memoa.encoder import Encoder, Linear, Precomputed
 from memoa.mixture import Mixture
@@ -140,18 +139,20 @@ class Engines:
     ) -> Run:
         """Predict and learn a series."""
         targets = Y.copy()  # the caller may change it at any time
+        # of a run that scores all steps, or all but the first: after it, nothing asks for memory
+        scored = [np.array(float((len(Y) - u) * self.n_outputs) or np.nan) for u in (0, 1)]
         found = self.population.run(
             self.server, X, targets, initial=initial, record=record, progress=progress
         )
         self._warn_of_overflow()
         costs, unscored = found["costs"], found["unscored"]
-        scored = (len(Y) - unscored) * self.n_outputs
+        costs /= scored[unscored]
         return Run(
             predictions=found["predictions"],
             targets=targets,
             initial=found["base"],
             mean_field=found["mean_field"],
-            agent_rmse=np.sqrt(costs / scored) if scored else np.full(self.n_agents, np.nan),
+            agent_rmse=np.sqrt(costs, out=costs),
             worst_cost=found["worst_cost"],
             recorded=found["recorded"],
             record=record,
@@ -205,7 +206,7 @@ class Engines:
         """Settings and all that was learnt."""
         state = {k: v for k, v in self.__dict__.items() if k not in ("population", "server")}
         memory = (self.population.memory(), self.server.memory())
-        return {**state, "memory": memory, "checksum": _checksum(memory)}
+        return {**state, "memory": memory, "checksum": checksum(memory)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Go on with the same bits.
@@ -216,11 +217,11 @@ class Engines:
             Where the state is not one that `__getstate__` made.
         """
         try:
-            memory, checksum = state["memory"], state["checksum"]
+            memory, expected = state["memory"], state["checksum"]
             self.__dict__.update(
                 (k, v) for k, v in state.items() if k not in ("memory", "checksum")
             )
-            if checksum != _checksum(memory):
+            if expected != checksum(memory):
                 raise ValueError("the checksum of what was learnt is wrong")
             self._require_sizes(*memory)
             self._build()
@@ -249,10 +250,7 @@ class Engines:
                 raise ValueError(f"{name} has shape {population[name].shape}; expected {shape}")
         if server["errors"].shape != (self.mixture.window, d, agents):
             raise ValueError(f"errors has shape {server['errors'].shape}")
-        for fields in (population, server):
-            for name, value in fields.items():
-                if isinstance(value, np.ndarray) and value.dtype != np.float64:
-                    raise ValueError(f"{name} has dtype {value.dtype}; expected float64")
+        require_doubles(population, server)
 
 
 class Frozen:
@@ -270,15 +268,3 @@ def thaw(state: dict[str, Any]) -> Engines:
     made = Engines.__new__(Engines)
     made.__setstate__(state)
     return made
-
-
-def _checksum(memory: tuple[dict[str, Any], ...]) -> int:
-    """CRC-32 of every number of it."""
-    sum_ = 0
-    for fields in memory:
-        for name, value in fields.items():
-            sum_ = zlib.crc32(name.encode(), sum_)
-            array = np.ascontiguousarray(value)
-            sum_ = zlib.crc32(str((array.dtype, array.shape)).encode(), sum_)
-            sum_ = zlib.crc32(array.data, sum_)
-    return sum_

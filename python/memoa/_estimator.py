@@ -61,6 +61,46 @@ class Estimator:
             return type(self)(**copy.deepcopy(wanted))
         return copy.deepcopy(self).set_params(**wanted)
 
+    def __repr__(self) -> str:
+        """Only what differs from the default."""
+        defaults = {k: v.default for k, v in inspect.signature(type(self)).parameters.items()}
+        given = (
+            f"{name}={value!r}"
+            for name, value in self.get_params(deep=False).items()
+            if repr(value) != repr(defaults[name])
+        )
+        return f"{type(self).__name__}({', '.join(given)})"
+
+    def _get_params(self) -> dict[str, Any]:
+        """river's name of `get_params`."""
+        return self.get_params(deep=False)
+
+    def _with_params(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """All parameters after the changes, as the constructor takes them."""
+        names = self._names()
+        params = self.get_params(deep=False)
+        params.update({name: value for name, value in changes.items() if name in names})
+        known = _deep(params)
+        for name, value in changes.items():
+            if name not in known:
+                raise ValueError(
+                    f"{name!r} is not a parameter of {type(self).__name__}; expected one of "
+                    f"{', '.join(known)}"
+                )
+            if name not in names:
+                owner, _, inner = name.partition("__")
+                params[owner] = replace(params[owner], **{inner: value})
+        type(self)(**params)  # refuses what cannot be
+        return params
+
+    @classmethod
+    def _names(cls) -> tuple[str, ...]:
+        return tuple(inspect.signature(cls).parameters)
+
+
+class Regressor(Estimator):
+    """An estimator that `predict` makes forecasts of, one row of inputs each."""
+
     def score(self: Any, X: ArrayLike, y: ArrayLike) -> float:
         """Coefficient of determination R^2 of ``predict(X)``, the mean over outputs.
 
@@ -99,42 +139,6 @@ class Estimator:
             regressor_tags=RegressorTags(poor_score=True),
             input_tags=InputTags(),
         )
-
-    def __repr__(self) -> str:
-        """Only what differs from the default."""
-        defaults = {k: v.default for k, v in inspect.signature(type(self)).parameters.items()}
-        given = (
-            f"{name}={value!r}"
-            for name, value in self.get_params(deep=False).items()
-            if repr(value) != repr(defaults[name])
-        )
-        return f"{type(self).__name__}({', '.join(given)})"
-
-    def _get_params(self) -> dict[str, Any]:
-        """river's name of `get_params`."""
-        return self.get_params(deep=False)
-
-    def _with_params(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """All parameters after the changes, as the constructor takes them."""
-        names = self._names()
-        params = self.get_params(deep=False)
-        params.update({name: value for name, value in changes.items() if name in names})
-        known = _deep(params)
-        for name, value in changes.items():
-            if name not in known:
-                raise ValueError(
-                    f"{name!r} is not a parameter of {type(self).__name__}; expected one of "
-                    f"{', '.join(known)}"
-                )
-            if name not in names:
-                owner, _, inner = name.partition("__")
-                params[owner] = replace(params[owner], **{inner: value})
-        type(self)(**params)  # refuses what cannot be
-        return params
-
-    @classmethod
-    def _names(cls) -> tuple[str, ...]:
-        return tuple(inspect.signature(cls).parameters)
 
 
 def not_fitted(message: str) -> Exception:

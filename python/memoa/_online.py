@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from memoa import _core
 from memoa._engines import Engines, Frozen, Progress, check, draw_seed, thaw
-from memoa._estimator import Estimator, join_river, not_fitted
+from memoa._estimator import Regressor, join_river, not_fitted
 from memoa._frames import Names, with_column
 from memoa._inputs import Inputs
 from memoa._lock import EngineLock, serialised
@@ -23,7 +24,7 @@ from memoa.run import Run
 Self = TypeVar("Self", bound="Online")
 
 
-class Online(Estimator):
+class Online(Regressor):
     """Engines that are drawn when the first input comes, and what must be known until then.
 
     Sizes and names become known, and new engines are kept, only once the core has accepted what
@@ -200,8 +201,9 @@ class Online(Estimator):
             mixed = engines.predict(inputs)
         except ValueError as error:
             raise with_column(error, names) from None
-        except BaseException:  # half-way
-            self._show_again(engines)
+        except BaseException as error:
+            if isinstance(error, Warning) or not engines.population.is_pending:  # half-way
+                self._show_again(engines)
             raise
         self._keep(engines, names)
         self._pending = inputs
@@ -211,23 +213,36 @@ class Online(Estimator):
         """Predict the x that waits for its y once more: a failed call may have shown another."""
         waiting, self._pending = self._pending, None
         if waiting is not None and engines is self._engines:
-            engines.predict(waiting)
-        self._pending = waiting
+            with suppress(MemoryError):  # it is predicted anew when its y is learnt
+                engines.predict(waiting)
+                self._pending = waiting
+        else:
+            self._pending = waiting
 
     def _learn(self, inputs: Float64, names: Names | None, target: Float64) -> None:
         pending = self._pending is not None and np.array_equal(self._pending, inputs)
-        if not pending or target.size != self._learnt("y").n_outputs:  # its width may be new
-            _core.require_moderate("y", target, self._is_single())  # before x is predicted
-            self._predict(inputs, names, target.size)
-        self._learnt("y").learn(target)
-        self.n_outputs_ = target.size
-        self._pending = None
+        if pending and target.size == self._learnt("y").n_outputs:  # its width may be new
+            self._take(target)
+        else:
+            self._step(inputs, names, target)
 
     def _step(self, inputs: Float64, names: Names | None, target: Float64) -> Float64:
         _core.require_moderate("y", target, self._is_single())  # before x is predicted
+        before = self.__dict__.copy()
         mixed = self._predict(inputs, names, target.size)
-        self._learn(self._pending if self._pending is not None else inputs, names, target)
+        try:
+            self._take(target)
+        except BaseException:
+            self.__dict__ = before
+            if self._engines is not None:
+                self._show_again(self._engines)
+            raise
         return mixed
+
+    def _take(self, target: Float64) -> None:
+        self._learnt("y").learn(target)
+        self.n_outputs_ = target.size
+        self._pending = None
 
     def _observe(self, target: Float64) -> None:
         if self._engines is None:

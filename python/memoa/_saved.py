@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any
@@ -81,3 +82,23 @@ def _object(value: Any) -> Any:
     if isinstance(value, dict):
         return KINDS[value["type"]](**{k: v for k, v in value.items() if k != "type"})
     return tuple(value) if isinstance(value, list) else value
+
+
+def checksum(memory: tuple[dict[str, Any], ...]) -> int:
+    """CRC-32 of every number of it."""
+    sum_ = 0
+    for fields in memory:
+        for name, value in fields.items():
+            sum_ = zlib.crc32(name.encode(), sum_)
+            array = np.ascontiguousarray(value)
+            sum_ = zlib.crc32(str((array.dtype, array.shape)).encode(), sum_)
+            sum_ = zlib.crc32(array.data, sum_)
+    return sum_
+
+
+def require_doubles(*memory: dict[str, Any]) -> None:
+    """All arrays of it are float64."""
+    for fields in memory:
+        for name, value in fields.items():
+            if isinstance(value, np.ndarray) and value.dtype != np.float64:
+                raise ValueError(f"{name} has dtype {value.dtype}; expected float64")

@@ -56,8 +56,8 @@ class OnlineEnsemble(Online):
         "clip": of those whose forecast lies within five robust deviations of the crowd's median
         and whose recent squared errors are at most four times the usual; the server takes the
         others to have said the mean field. An agent that lies or fails then harms neither the
-        others nor the server. "trimmed": the same, and a fifth of the agents at either end is left
-        out of the mean field. Fewer than 16 agents are no crowd: all of them count.
+        others nor the server. "trimmed", the default: the same, and a fifth of the agents at either
+        end is left out of the mean field. Fewer than 16 agents are no crowd: all of them count.
     mixture : Mixture
         How the server weighs the agents.
     dtype : {"float64", "float32"}
@@ -118,7 +118,7 @@ class OnlineEnsemble(Online):
         discount: float = 0.0,
         forgetting: float | Sequence[float] = (0.97, 0.99, 0.998),
         ridge: float | Sequence[float] = 0.1,
-        aggregate: Literal["mean", "trimmed", "clip"] = "clip",
+        aggregate: Literal["mean", "trimmed", "clip"] = "trimmed",
         mixture: Mixture = Mixture(),  # noqa: B008 - an immutable value
         dtype: Literal["float64", "float32"] = "float64",
         n_threads: int | None = None,

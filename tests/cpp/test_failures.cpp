@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "allocations.hpp"
+#include "memoa/panel.hpp"
 #include "memoa/run.hpp"
 #include "populations.hpp"
 
@@ -27,26 +28,32 @@ Pair fresh(const Stream& stream, const Encoder& encoder) {
 }
 
 /// Everything that was learnt, as numbers.
-std::vector<double> all_of(const Pair& pair) {
-  std::vector<double> numbers;
-  const auto add = [&](const char*, const auto& field, const Shape&) {
+template <class Engine>
+void add_all(const Engine& engine, std::vector<double>& numbers) {
+  const auto memory = engine.memory();
+  visit_fields(memory, engine, [&](const char*, const auto& field, const Shape&) {
     if constexpr (std::is_arithmetic_v<std::decay_t<decltype(field)>>)
       numbers.push_back(static_cast<double>(field));
     else
       numbers.insert(numbers.end(), field.begin(), field.end());
-  };
-  const auto population = pair.population.memory();
-  const auto mixture = pair.mixture.memory();
-  visit_fields(population, pair.population, add);
-  visit_fields(mixture, pair.mixture, add);
+  });
+}
+std::vector<double> all_of(const Pair& pair) {
+  std::vector<double> numbers;
+  add_all(pair.population, numbers), add_all(pair.mixture, numbers);
+  return numbers;
+}
+std::vector<double> all_of(const Panel& panel) {
+  std::vector<double> numbers;
+  add_all(panel, numbers);
   return numbers;
 }
 
 /// Calls with memory that ends after 0, 1, 2, ... allocations, until it is enough; the number of
 /// failures. Between failures everything is as it was before.
-template <class Call>
-int fail_every_allocation(const Pair& pair, const Call& call) {
-  const std::vector<double> before = all_of(pair);
+template <class Engines, class Call>
+int fail_every_allocation(const Engines& engines, const Call& call) {
+  const std::vector<double> before = all_of(engines);
   for (int failures = 0;; ++failures) {
     tests::refuse_memory_after(static_cast<std::size_t>(failures));
     bool failed = false;
@@ -58,7 +65,7 @@ int fail_every_allocation(const Pair& pair, const Call& call) {
     tests::give_memory();
     if (!failed) return failures;
     REQUIRE(failures < 10000);
-    REQUIRE(all_of(pair) == before);
+    REQUIRE(all_of(engines) == before);
   }
 }
 
@@ -94,6 +101,32 @@ TEST_CASE("memory that runs out anywhere changes nothing") {
     failures += fail_every_allocation(stepped, [&] { stepped.mixture.restore(mixture); });
     CHECK(all_of(stepped) == all_of(pair));
   }
+  MESSAGE("allocations that failed: " << failures);
+  CHECK(failures > 20);
+}
+
+TEST_CASE("memory that runs out anywhere changes nothing of a panel") {
+  if (!tests::can_refuse_memory()) return;
+  PanelSettings settings;
+  settings.n_clients = 6, settings.n_inputs = 2, settings.n_threads = 1;
+  Panel panel(settings);
+  const Stream stream = random_stream(8, 60, 12, 6);  // each client has two inputs and one output
+  std::vector<double> forecasts(60 * 6);
+  std::vector<unsigned char> awake(20 * 6, 1);
+  awake[3] = 0;
+  int failures = fail_every_allocation(panel, [&] { panel.observe(stream.y(0)); });
+  failures += fail_every_allocation(
+      panel, [&] { panel.run(stream.x(1), stream.y(1), nullptr, 19, forecasts.data()); });
+  failures += fail_every_allocation(
+      panel, [&] { panel.run(stream.x(20), stream.y(20), awake.data(), 20, forecasts.data()); });
+  failures += fail_every_allocation(panel, [&] { panel.predict(stream.x(40), forecasts.data()); });
+  failures += fail_every_allocation(panel, [&] { panel.learn(stream.y(40), awake.data()); });
+  const PanelMemory memory = panel.memory();
+  Panel restored(settings);
+  failures += fail_every_allocation(restored, [&] { restored.restore(memory); });
+  CHECK(all_of(restored) == all_of(panel));
+  failures += fail_every_allocation(panel, [&] { panel.add_clients(3); });
+  CHECK(panel.settings().n_clients == 9);
   MESSAGE("allocations that failed: " << failures);
   CHECK(failures > 20);
 }

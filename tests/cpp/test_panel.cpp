@@ -93,7 +93,8 @@ std::vector<double> follow(BasicPanel<Real>& panel, const Clients& c, Index firs
 template <class Real>
 std::vector<double> run_all(BasicPanel<Real>& panel, const Clients& c) {
   std::vector<double> forecasts(static_cast<std::size_t>(c.T * c.N * c.d));
-  panel.run(inputs_of<Real>(c).data(), c.y.data(), c.awake.data(), c.T, forecasts.data());
+  panel.run(inputs_of<Real>(c).data(), c.y.data(), c.awake.data(), c.T, forecasts.data(), {},
+            c.initial.data());
   return plain(forecasts);
 }
 
@@ -115,7 +116,6 @@ TEST_CASE_TEMPLATE("a run and single steps give the same bits, on any thread and
     const auto seen = see(stepped);
     const auto same = [&] {
       BasicPanel<Real> other(settings);
-      other.observe(c.initial.data());
       CHECK(run_all(other, c) == forecasts);
       CHECK(see(other) == seen);
     };
@@ -219,6 +219,9 @@ TEST_CASE("bad input is named and changes nothing") {
   bad = c;
   bad.y[8 * 9 + 2] = -INFINITY;
   CHECK(names(refusal([&] { run_all(panel, bad); }), "Y holds -inf at [8, 2, 0]"));
+  bad = c;
+  bad.initial[3] = 1e200;
+  CHECK(names(refusal([&] { run_all(panel, bad); }), "initial holds 1e+200 at [3, 0]"));
   CHECK(see(panel) == start);
   CHECK(names(refusal([&] { panel.learn(c.y.data()); }), "X was not predicted"));
   follow(panel, c, 0, 12);
@@ -226,7 +229,7 @@ TEST_CASE("bad input is named and changes nothing") {
   std::vector<double> x(c.x.begin(), c.x.begin() + 18), y(9, 1e200);
   x[5] = NAN;
   CHECK(names(refusal([&] { panel.predict(x.data(), out.data()); }), "X holds nan at [2, 1]"));
-  CHECK(names(refusal([&] { panel.observe(y.data()); }), "initial holds 1e+200 at [0, 0]"));
+  CHECK(names(refusal([&] { panel.observe(y.data()); }), "Y holds 1e+200 at [0, 0]"));
   CHECK(see(panel) == seen);
 
   PanelSettings s = settings_of(c);

@@ -56,6 +56,23 @@ def series(
     return x, y, rng.normal(size=n_outputs)
 
 
+def random_panel(
+    seed: int = 0, n_steps: int = 40, n_clients: int = 11, n_inputs: int = 3, n_outputs: int = 2
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Inputs, targets with gaps and late starts, values before them, and who is awake."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_steps, n_clients, n_inputs)) * [1.0, 20.0, 0.1][:n_inputs] + 3.0
+    pull = rng.normal(size=(n_inputs, n_outputs)) + 0.3 * rng.normal(size=(n_clients, 1, 1))
+    Y = np.cumsum(np.einsum("tnx,nxd->tnd", X - 3.0, pull) + rng.normal(size=(n_steps, 1, 1)), 0)
+    Y = Y * rng.lognormal(size=(n_clients, 1)) + 100.0
+    initial = Y[0] - 1.0
+    Y[rng.random(Y.shape) < 0.05] = np.nan
+    Y[:15, 2] = initial[2] = np.nan  # joins late
+    Y[25:, 4] = np.nan  # leaves early
+    Y[:, 7] = initial[7]  # never moves
+    return X, Y, initial, rng.random((n_steps, n_clients)) < 0.7
+
+
 def ensemble(n_agents: int = 6, n_features: int = 5, **settings: Any) -> memoa.OnlineEnsemble:
     """A small ensemble; any setting may be given."""
     settings.setdefault("encoder", memoa.RandomFeatures(n_features))
@@ -71,20 +88,23 @@ def steps(model: memoa.OnlineEnsemble, x: np.ndarray, y: np.ndarray) -> np.ndarr
     return np.array(shown)
 
 
-def everything(model: memoa.OnlineEnsemble) -> dict[str, Any]:
-    """All that an ensemble knows, to be compared: only the seed may be drawn by a call that fails.
+def everything(model: memoa.OnlineEnsemble | memoa.Panel) -> dict[str, Any]:
+    """All that an ensemble or a panel knows, to be compared, but the seed.
 
-    A seed drawn once stays, for what it was drawn from has moved on.
+    A call that fails may draw it. It stays, for what it was drawn from has moved on.
     """
     known = {name: value for name, value in vars(model).items() if name not in ("_lock", "_seed")}
-    if model._engines is not None:
+    memory: tuple[dict[str, Any], ...] = ()
+    if isinstance(model, memoa.Panel):
+        if known.pop("_engine") is not None:
+            memory = (model._engine.memory(),)  # type: ignore[union-attr]
+    elif model._engines is not None:
         state = model._engines.__getstate__()
-        known["_engines"] = {name: value for name, value in state.items() if name != "memory"}
-        known["memory"] = [
-            (name, np.asarray(value).tobytes())
-            for fields in state["memory"]
-            for name, value in fields.items()
-        ]
+        memory = state.pop("memory")
+        known["_engines"] = state
+    known["memory"] = [
+        (name, np.asarray(value).tobytes()) for fields in memory for name, value in fields.items()
+    ]
     return {
         name: (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
         for name, value in known.items()

@@ -7,11 +7,28 @@ no algebraic shortcut with the core.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 
 from reference_robust import Crowd, Fallback, Standardiser
+
+# ---------------------------------------------------------------- section 9: sums over agents
+
+
+def exact_sum(values) -> float:
+    """The exact sum, rounded once; +0 where it is 0, infinite where no number holds it."""
+    try:
+        return math.fsum(values) + 0.0
+    except OverflowError:  # of a partial sum
+        total = sum(map(Fraction, values), Fraction(0))
+    try:
+        return float(total)
+    except OverflowError:
+        return math.inf if total > 0 else -math.inf
+
 
 # ---------------------------------------------------------------- section 1: the game
 
@@ -298,7 +315,7 @@ class Ensemble:
         total=1.0,
         absolute=False,
         fallback=True,
-        aggregate="clip",
+        aggregate="trimmed",
         seed=0,
     ):
         self.n, self.encoder, self.policy = n_agents, encoder, policy

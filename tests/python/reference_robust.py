@@ -91,17 +91,17 @@ class Fallback:
     """The last value as the mixture's rival, theory (6.7), one output after the other."""
 
     def __init__(self, n_outputs):
-        self.base, self.mixture, self.lead = np.zeros((3, n_outputs))
-        self.largest = np.zeros((2, n_outputs))
+        self.sums, self.lead = np.zeros((2, n_outputs)), np.zeros(n_outputs)  # base, mixture
+        self.largest = np.zeros((2, 2, n_outputs))  # of each, the two largest
         self.learnt = 0
 
     def noise(self, o):
-        """The variance of an error, without the two largest that were counted."""
+        """The variance of the better one's error, without the two largest of each."""
         compared = self.learnt - 1
-        total = min(self.base[o], self.mixture[o])
         if compared < 3:
-            return total / max(compared, 1)
-        return max(total - self.largest[:, o].sum(), 0.0) / (compared - 2)
+            return self.sums[:, o].min() / max(compared, 1)
+        others = self.sums[:, o] - self.largest[:, :, o].sum(axis=1)
+        return max(others.min(), 0.0) / (compared - 2)
 
     def weight(self):
         """Weight of the mixture, shape (d,); the rest is that of the base."""
@@ -126,9 +126,9 @@ class Fallback:
             noise, least = self.noise(o), min(of_base, of_mixture)
             self.learnt += 1
             by = min(1.0, 4.0 * noise / least) if noise > 0.0 and least > 0.0 else 1.0
-            self.base[o] += by * of_base
-            self.mixture[o] += by * of_mixture
-            self.largest[:, o] = sorted([*self.largest[:, o], by * least])[1:]
+            for rival, squared in enumerate((of_base, of_mixture)):
+                self.sums[rival, o] += by * squared
+                self.largest[rival, :, o] = sorted([*self.largest[rival, :, o], by * squared])[1:]
             self.lead[o] += by * (of_base - of_mixture)
             noise = self.noise(o)
             if noise > 0.0:  # a weight of at least 1 / (1 + sqrt(count + 1))

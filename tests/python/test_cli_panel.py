@@ -13,7 +13,7 @@ from memoa import datasets
 from memoa.cli.app import app
 from memoa.forecasters.panel_comparison import ALONE, PANEL, compare_panel
 from memoa.forecasters.panel_rivals import RIVALS
-from memoa.plots.panel import by_history
+from memoa.plots.panel import by_history, joined_late
 from memoa.verify import verify_panel
 
 
@@ -74,7 +74,19 @@ def test_the_comparison_adds_up():
     assert len(frame) == int((~np.isnan(series.Y)).sum())
     history, ratio = by_history(found)
     assert (np.diff(history) > 0).all() and (ratio > 0).all()
-    assert ratio[:5].min() < 0.95  # pooling pays where history is short
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pooling_pays_where_a_history_is_short_and_the_crowds_is_long(seed):
+    """Clients that begin together find a crowd that knows as little as they do."""
+    found = compare_panel(datasets.late_joiners(seed=seed))
+    late = joined_late(found.series)
+    assert late.sum() == 15
+    _, early = by_history(found, ~late)
+    history, ratio = by_history(found, late)
+    assert ratio[history < 30].max() < 0.95
+    assert ratio[history < 30].mean() < early[:5].mean() - 0.05
+    assert ratio[0] < ratio[-1]
 
 
 def test_rivals_do_not_look_ahead():

@@ -202,6 +202,12 @@ def test_a_module_that_cannot_be_imported_is_one_line(text: str, words: str) -> 
         "run bytes.parquet --target y",
         f"run numbers.csv --target y --lags {10**9}",
         "verify --game bytes.csv",
+        "run periodic --resume bytes.csv",
+        "run periodic --save /dev/null/state.npz",
+        "panel bytes.csv",
+        "panel walks --threads 2147483648",
+        "panel walks --ridge inf",
+        "panel walks --out bytes.csv/deeper",
     ],
 )
 def test_odd_arguments_and_files_are_one_line(arguments: str) -> None:
@@ -219,6 +225,7 @@ def test_odd_arguments_and_files_are_one_line(arguments: str) -> None:
     [
         ("run periodic --agents 3", "memoa-out/periodic/plot.png"),
         ("compare periodic --seeds 1", "memoa-out/periodic-compare/settings.json"),
+        ("panel walks", "memoa-out/walks-panel/clients.csv"),
     ],
 )
 def test_results_are_not_overwritten_without_force(arguments: str, file: str) -> None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
-import memoa
+from kills import KINDS, kill_while_writing
 from memoa._files import prepare, whole, write_text
+from tampered import small_ensemble, small_panel
 
 posix = pytest.mark.skipif(os.name != "posix", reason="limits and kills as POSIX has them")
 
@@ -104,31 +103,48 @@ def test_a_disk_that_is_full_leaves_the_old_file(tmp_path: Path) -> None:
     assert entries(tmp_path) == ["game.json"]
 
 
-ENDLESS = """
-import sys
+@posix
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kill_at_any_moment_leaves_a_whole_file(kind: str, tmp_path: Path) -> None:
+    kill_while_writing(kind, tmp_path, 2)
+
+
+SAVES = """
+import resource, signal, sys
 import numpy as np, memoa
-steps = np.arange(800.0)[:, None]
-games = [memoa.Game(np.full((800, 1, 2), level), np.ones((800, 2)), steps) for level in (1.0, 2.0)]
-print("ready", flush=True)
-while True:
-    for game in games:
-        game.save(sys.argv[1])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+X, Y = np.arange(60.0).reshape(20, 3), np.arange(20.0)
+if sys.argv[2] == "panel":
+    model = memoa.Panel(3)
+    model.run(X[:18].reshape(6, 3, 3), Y[:18].reshape(6, 3))
+else:
+    model = memoa.OnlineEnsemble(50)
+    model.run(X, Y)
+for limit in (100, 3000):  # within the header, and within the arrays
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        model.save(sys.argv[1])
+    except OSError as error:
+        print(error.filename, error.strerror, sep="|")
 """
 
 
 @posix
-def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path: Path) -> None:
-    path = tmp_path / "game.json"
-    rng = np.random.default_rng(0)
-    for _ in range(5):
-        process = subprocess.Popen([sys.executable, "-c", ENDLESS, str(path)],
-                                   stdout=subprocess.PIPE)  # fmt: skip
-        assert process.stdout is not None
-        with process.stdout:
-            process.stdout.readline()
-            time.sleep(float(rng.uniform(0.0, 0.2)))
-            process.send_signal(signal.SIGKILL)
-            process.wait(timeout=60)
-        if path.exists():
-            level = memoa.Game.load(path).feature_mean[0, 0, 0]
-            assert level in (1.0, 2.0)
+@pytest.mark.parametrize("kind", ["ensemble", "panel"])
+def test_a_disk_that_is_full_leaves_the_old_state(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "state.npz"
+    path.write_text("old")
+    said = subprocess.run([sys.executable, "-c", SAVES, str(path), kind], capture_output=True,
+                          text=True, check=True, timeout=120)  # fmt: skip
+    assert said.stdout.splitlines() == [f"{path}|File too large"] * 2
+    assert path.read_text() == "old"
+    assert entries(tmp_path) == ["state.npz"]
+
+
+@posix
+@pytest.mark.parametrize("make", [small_ensemble, small_panel])
+def test_a_folder_that_refuses_is_an_error_with_the_file(make: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for folder in (tmp_path / "file", Path("/proc/self"), tmp_path / "missing"):  # root too
+        with pytest.raises(OSError, match="state.npz"):
+            make().save(folder / "state.npz")

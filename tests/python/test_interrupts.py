@@ -5,21 +5,20 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
+from interrupts import WORKS
 
 import memoa
 from helpers import assert_same_bits, ensemble
-from memoa.verify import random_game
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer signals here")
 
 CPU_SECONDS = 1.0  # of half a second by the clock on an idle machine, two threads at work
-START = {"mean": np.zeros(2), "cov": np.eye(2)}
 
 
 class Heard(Exception):
@@ -57,49 +56,9 @@ def interrupted(after: float = 0.2) -> Iterator[None]:
         signal.signal(signal.SIGUSR1, before)
 
 
-D = 24  # outputs: stages that are heavy
-
-
-def wide_game() -> memoa.Game:
-    mean = np.random.default_rng(0).normal(size=(D, 2)) / D
-    cov = np.stack([0.1 * np.eye(D)] * 2)
-    return memoa.Game(mean, cov, np.ones(D), coupling=0.3, horizon=1500)
-
-
-def simulation() -> Callable[[], object]:
-    game = random_game(0)
-    policy = memoa.solve_mean_field(game)
-    return lambda: memoa.simulate(game, policy, 10_000_000, **START)
-
-
-def centralized() -> Callable[[], object]:
-    cov = np.tile(0.1 * np.eye(2), (60, 40, 2, 1, 1))
-    players = memoa.NPlayerGame(np.ones((60, 40, 2, 2)) / 2, cov, np.ones((60, 40, 2)))
-    return lambda: memoa.solve_centralized_nash(players)
-
-
-def certificate() -> Callable[[], object]:
-    game = wide_game()
-    policy = memoa.solve_myopic(game)
-    return lambda: memoa.certify(game, policy, 100, mean=np.zeros(D), cov=np.eye(D))
-
-
-def nash() -> Callable[[], object]:
-    game = wide_game()
-    return lambda: memoa.solve_nash(game, 100)
-
-
-CALLS: dict[str, Callable[[], Callable[[], object]]] = {
-    "simulate": simulation,
-    "solve_nash": nash,
-    "solve_centralized_nash": centralized,
-    "certify": certificate,
-}
-
-
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", WORKS)
 def test_whatever_lasts_can_be_interrupted(name: str) -> None:
-    call = CALLS[name]()
+    call = WORKS[name]()
     with interrupted():
         call()
 

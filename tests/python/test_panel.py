@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pickle
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 import memoa
 import reference_panel as ref
+from helpers import random_panel
 
 ENCODERS = {
     "linear": (memoa.Linear(), ref.Linear()),
@@ -19,21 +19,6 @@ ENCODERS = {
     "cos": (memoa.RandomFeatures(5, "cos", 1.5), ref.RandomFeatures(5, "cos", 1.5)),
     "given": (memoa.Precomputed(3), ref.Precomputed(3)),
 }
-
-
-def random_panel(seed=0, n_steps=40, n_clients=11, n_inputs=3, n_outputs=2):
-    """Inputs, targets with gaps and late starts, values before them, and who is awake."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n_steps, n_clients, n_inputs)) * [1.0, 20.0, 0.1][:n_inputs] + 3.0
-    pull = rng.normal(size=(n_inputs, n_outputs)) + 0.3 * rng.normal(size=(n_clients, 1, 1))
-    Y = np.cumsum(np.einsum("tnx,nxd->tnd", X - 3.0, pull) + rng.normal(size=(n_steps, 1, 1)), 0)
-    Y = Y * rng.lognormal(size=(n_clients, 1)) + 100.0
-    initial = Y[0] - 1.0
-    Y[rng.random(Y.shape) < 0.05] = np.nan
-    Y[:15, 2] = initial[2] = np.nan  # joins late
-    Y[25:, 4] = np.nan  # leaves early
-    Y[:, 7] = initial[7]  # never moves
-    return X, Y, initial, rng.random((n_steps, n_clients)) < 0.7
 
 
 @pytest.mark.parametrize("awake", [False, True])
@@ -182,27 +167,6 @@ def test_added_clients():
     np.testing.assert_allclose(second.predictions, whole.predictions[20:], rtol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("aggregate", ["trimmed", "clip"])
-def test_a_panel_saved_and_loaded_goes_on_with_the_same_bits(dtype, aggregate):
-    X, Y, initial, awake = random_panel()
-    panel = memoa.Panel(11, dtype=dtype, aggregate=aggregate)
-    panel.run(X[:20], Y[:20], initial=initial, awake=awake[:20])
-    panel.predict_one(X[20])
-    again = pickle.loads(pickle.dumps(panel))
-    again.learn_one(X[20], Y[20], awake=awake[20])
-    panel.learn_one(X[20], Y[20], awake=awake[20])
-    mine, theirs = (p.run(X[21:], Y[21:], awake=awake[21:]) for p in (panel, again))
-    np.testing.assert_array_equal(mine.predictions, theirs.predictions)
-    np.testing.assert_array_equal(panel.readouts, again.readouts)
-    fresh = pickle.loads(pickle.dumps(memoa.Panel(4)))
-    assert fresh.get_params() == memoa.Panel(4).get_params()
-    run = pickle.loads(pickle.dumps(mine))
-    np.testing.assert_array_equal(run.client_rmse, mine.client_rmse)
-    with pytest.raises(ValueError, match="read-only"):
-        run.predictions[0] = 0.0
-
-
 def test_the_run_tells_what_the_panel_tells():
     X, Y, initial, awake = random_panel()
     panel = memoa.Panel(11)
@@ -242,60 +206,6 @@ def test_progress_and_errors_of_it_leave_the_steps_done():
         panel.run(X, Y, initial=initial, progress=stop)
     assert panel.__sklearn_is_fitted__()
     panel.run(X, Y)
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        (dict(n_clients=0), ValueError, "n_clients is 0"),
-        (dict(n_clients=2.5), TypeError, "n_clients is 2.5"),
-        (dict(encoder=memoa.EchoState()), TypeError, "encoder is EchoState"),
-        (dict(pooling=-1.0), ValueError, "pooling is -1"),
-        (dict(ridge=0.0), ValueError, "ridge is 0"),
-        (dict(consensus="none"), ValueError, "consensus is 'none'; expected one of 'learned'"),
-        (dict(consensus=-1.0), ValueError, "consensus is -1"),
-        (dict(aggregate="median"), ValueError, "aggregate is 'median'"),
-        (dict(forgetting=0.0), ValueError, "forgetting is 0"),
-        (dict(dtype="float16"), ValueError, "dtype is 'float16'"),
-        (dict(n_threads=0), ValueError, "n_threads is 0"),
-        (dict(random_state=-1), ValueError, "random_state is -1"),
-    ],
-)
-def test_bad_settings_are_told_by_name(options, error, message):
-    with pytest.raises(error, match=message):
-        memoa.Panel(**(dict(n_clients=3) | options))
-
-
-def test_bad_input_is_told_by_name_and_changes_nothing():
-    X, Y, initial, awake = random_panel()
-    panel = memoa.Panel(11)
-    panel.run(X[:20], Y[:20], initial=initial)
-    before = pickle.dumps(panel)
-    bad_x, bad_y = X[20:].copy(), Y[20:].copy()
-    bad_x[5, 3, 1], bad_y[7, 2, 0] = np.nan, np.inf
-    flags = awake[20:]
-    for call, error, message in [
-        (lambda: panel.run(bad_x, Y[20:]), ValueError, r"X holds nan at \[5, 3, 1\]"),
-        (lambda: panel.run(X[20:], bad_y), ValueError, r"Y holds inf at \[7, 2, 0\]"),
-        (lambda: panel.run(X[20:, :5], Y[20:]), ValueError, r"X has shape \(20, 5, 3\)"),
-        (lambda: panel.run(X[20:], Y[20:, :, :1]), ValueError, r"Y has shape \(20, 11, 1\)"),
-        (lambda: panel.run(X[20:], Y[20:], awake=flags * 1), TypeError, "awake has dtype int"),
-        (lambda: panel.run(X[20:], Y[20:], awake=flags[:3]), ValueError, r"awake has shape \(3"),
-        (lambda: panel.run(X[20:], Y[20:], initial=initial[:4]), ValueError, "initial has shape"),
-        (lambda: panel.predict_one(X[20, :, :2]), ValueError, r"X has shape \(11, 2\)"),
-        (lambda: panel.predict_one(bad_x[5]), ValueError, r"X holds nan at \[3, 1\]"),
-        (lambda: panel.predict_one(X[20].astype(complex)), TypeError, "X has dtype complex128"),
-        (lambda: panel.learn_one(X[20], Y[20, :4]), ValueError, r"Y has shape \(4, 2\)"),
-        (lambda: panel.observe(initial * np.inf), ValueError, "initial holds"),
-        (lambda: panel.add_clients(0), ValueError, "count is 0"),
-    ]:
-        with pytest.raises(error, match=message):
-            call()
-    assert pickle.dumps(panel) == before
-    with pytest.raises(ValueError, match="readouts was asked for before the first prediction"):
-        _ = memoa.Panel(3).readouts
-    with pytest.raises(ValueError, match=r"X holds 1000000\d+ at \[0, 1, 0\]"):
-        memoa.Panel(2, dtype="float32").run([[[1.0], [1e16]]], [[1.0, 2.0]], initial=[0.0, 0.0])
 
 
 @given(seed=st.integers(0, 2**32 - 1), pooling=st.sampled_from([0.0, 0.1, 10.0, 1e4]))

@@ -44,7 +44,7 @@ struct MixtureMemory {
   std::vector<double> gram;      ///< (window d, window d), errors errors'
   std::vector<double> row_sums;  ///< (window d), errors summed over agents
   std::vector<double> last;      ///< (d), the last target
-  std::vector<double> losses;    ///< (5, d): of base and mixture, its lead, the two largest
+  std::vector<double> losses;    ///< (7, d): base's sum, two largest; mixture's; its lead
 };
 
 /// The server's online weights: an engine that owns the window. The argmin is solved in the dual
@@ -102,7 +102,7 @@ void visit_fields(Memory& memory, const BasicServerMixture<Real>& server, const 
   visit("gram", memory.gram, Shape{window * d, window * d});
   visit("row_sums", memory.row_sums, Shape{window * d});
   visit("last", memory.last, Shape{d});
-  visit("losses", memory.losses, Shape{5, d});
+  visit("losses", memory.losses, Shape{7, d});
 }
 
 using ServerMixture = BasicServerMixture<double>;

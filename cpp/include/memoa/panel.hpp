@@ -38,7 +38,7 @@ struct PanelMemory {
   std::vector<double> counted;           ///< inputs in the running moments
   std::vector<double> mean, deviations;  ///< those moments
   std::vector<double> learnt, squares;   ///< steps learnt, and sums of their squared increments
-  std::vector<double> pending;           ///< the last inputs, or features where they are handed in
+  std::vector<double> inputs, pending;   ///< the last inputs, far ones bounded; and features
   std::vector<double> mark, change;      ///< what the last step leaves to be learnt
   std::vector<double> moved, present;    ///< 1 once an increment was not 0; 1 in the averages
   std::vector<double> agree_a, agree_b;  ///< theory (8.3)
@@ -79,9 +79,10 @@ class BasicPanel {
 
   /// predict and learn T steps: x (T, N, dx), y (T, N, d), awake (T, N) or null, forecasts
   /// (T, N, d). Calls after_step(steps done) where given; what that throws ends the run, with the
-  /// steps so far learnt.
+  /// steps so far learnt. `initial` (N, d), where given, is observed first.
   void run(const Real* x, const double* y, const unsigned char* awake, Index n_steps,
-           double* forecasts, const std::function<void(Index)>& after_step = {});
+           double* forecasts, const std::function<void(Index)>& after_step = {},
+           const double* initial = nullptr);
 
   // Of a panel whose clients live in several processes, each with a panel of some of them that
   // learns with nobody `awake`, and a server with one of all of them.
@@ -134,7 +135,8 @@ void visit_fields(Memory& memory, const PanelSettings& s, const Visit& visit) {
   visit("deviations", memory.deviations, Shape{N, dx});
   visit("learnt", memory.learnt, Shape{N});
   visit("squares", memory.squares, Shape{N, d});
-  visit("pending", memory.pending, Shape{N, given ? p : dx});
+  visit("inputs", memory.inputs, Shape{N, dx});
+  visit("pending", memory.pending, Shape{N, p});
   visit("mark", memory.mark, Shape{N});
   visit("change", memory.change, Shape{N, d});
   visit("moved", memory.moved, Shape{N, d});

@@ -29,7 +29,7 @@ struct PopulationSettings {
   /// One value for all agents or one per type, of as many types; agent i is of type i mod K.
   std::vector<double> forgetting = {0.97, 0.99, 0.998};  ///< lambda in (0, 1]
   std::vector<double> ridge = {0.1};                     ///< > 0
-  Aggregate aggregate = Aggregate::clip;
+  Aggregate aggregate = Aggregate::trimmed;
   std::uint64_t seed = 0;
   int n_threads = 0;  ///< 0: all that the process may use
 };

@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "detail/exact_sum.hpp"
 #include "detail/panel_kernels.hpp"
 
 namespace memoa::detail {
@@ -12,16 +13,16 @@ namespace memoa::detail {
 /// The mean of values without the lowest and the highest fifth, theory (8.6), of many clients.
 ///
 /// The two order statistics that cut it are bracketed by those of a sample; one pass counts what
-/// lies outside the brackets and gathers what lies in them, where they are then selected. Sums run
-/// in the order of the clients, so that the bits depend on the values alone.
+/// lies outside the brackets and gathers what lies in them, where they are then selected.
 template <class Real>
 class TrimmedMean {
  public:
   TrimmedMean(const PanelKernels<Real>& kernels, Size n)
       : kernels_(kernels),
         near_(static_cast<std::size_t>(n + 1)),
-        sorted_(near_.size()),
-        sample_(static_cast<std::size_t>(kSample)) {}
+        sample_(static_cast<std::size_t>(kSample)) {
+    sum_.reserve(1);
+  }
 
   /// Of the `count` values that are present among n; present may be null for all.
   double operator()(const Real* values, const Real* present, Size count, Size n) {
@@ -29,8 +30,12 @@ class TrimmedMean {
       Split<Real> s = brackets(values, present, count, n);
       if (s.low_to < s.high_from) {
         s.near = near_.data();
-        for (Size first = 0; first < n; first += kChunkAgents)
+        sum_.begin(1);
+        for (Size first = 0; first < n; first += kChunkAgents) {
+          s.between = 0.0;
           kernels_.split(values, present, first, std::min(first + kChunkAgents, n), s);
+          sum_.add(0, s.between);
+        }
         double mean;
         if (find(s, count, mean)) return mean;
       }
@@ -40,12 +45,13 @@ class TrimmedMean {
       if (present == nullptr || present[i] > 0)
         near_[static_cast<std::size_t>(all.n_near++)] = values[i];
     all.low_to = std::numeric_limits<Real>::infinity();
+    sum_.begin(1);
     double mean = 0.0;
     find(all, count, mean);
     return mean;
   }
 
-  std::size_t bytes() const { return (near_.size() + sorted_.size()) * sizeof(Real); }
+  std::size_t bytes() const { return near_.size() * sizeof(Real); }
 
  private:
   static constexpr Size kSmall = 512, kSample = 4096;
@@ -86,28 +92,27 @@ class TrimmedMean {
     if (low_rank < 0 || low_rank >= n_low || high_rank < low_rank || high_rank >= s.n_near)
       return false;
     if (s.n_between > 0 && high_rank < n_low) return false;
-    std::copy(begin, end, sorted_.begin());  // selecting disturbs the order, in which sums run
-    const Real low = nth(sorted_, 0, s.n_near, low_rank);
-    const Real high = nth(sorted_, low_rank, s.n_near, high_rank);
+    const Real low = nth(near_, 0, s.n_near, low_rank);
+    const Real high = nth(near_, low_rank, s.n_near, high_rank);
     if (!(low < high)) {
       mean = static_cast<double>(low);
       return true;
     }
-    double sum = s.between;
     Size upto_low = 0, under_high = 0;  // of those near
     for (auto at = begin; at != end; ++at) {
       upto_low += *at <= low, under_high += *at < high;
-      sum += *at > low && *at < high ? static_cast<double>(*at) : 0.0;
+      if (*at > low && *at < high) sum_.add(0, static_cast<double>(*at));
     }
     // what equals a cut is kept as far as it is not cut away
-    sum += static_cast<double>(upto_low - low_rank) * static_cast<double>(low) +
-           static_cast<double>(high_rank + 1 - under_high) * static_cast<double>(high);
-    mean = sum / static_cast<double>(count - 2 * cut);
+    sum_.add(0, static_cast<double>(upto_low - low_rank) * static_cast<double>(low));
+    sum_.add(0, static_cast<double>(high_rank + 1 - under_high) * static_cast<double>(high));
+    mean = sum_.rounded(0) / static_cast<double>(count - 2 * cut);
     return true;
   }
 
   const PanelKernels<Real>& kernels_;
-  std::vector<Real> near_, sorted_, sample_;
+  std::vector<Real> near_, sample_;
+  ExactSums sum_;  // of what is kept
 };
 
 }  // namespace memoa::detail

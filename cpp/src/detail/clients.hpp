@@ -25,15 +25,13 @@ class Clients : Ridge<Real> {
         r_(*pass.record),
         shown_(Base::scratch_end()),
         side_(shown_ + r_.p),
-        old_(side_ + kSides * r_.p),
-        new_(old_ + r_.dx) {
-    learnt_ = new_ + r_.dx;
+        standard_(side_ + kSides * r_.p) {
+    learnt_ = standard_ + r_.dx;
     ridge_ = splat(pass.ridge + pass.pooling);
   }
 
   static Size work_size(const ClientRecord& r) {
-    return (Base::scratch_pairs(r.p) + (2 + kSides) * r.p + 2 * r.dx) *
-           static_cast<Size>(sizeof(Two));
+    return (Base::scratch_pairs(r.p) + (2 + kSides) * r.p + r.dx) * static_cast<Size>(sizeof(Two));
   }
 
   void run(Size vector) {
@@ -97,65 +95,85 @@ class Clients : Ridge<Real> {
     return select(variance <= Two{}, Two{}, clip(scaled, Real(4)));
   }
 
-  /// Standardises the x of the step before, and counts it for good where `counts`; standardises
-  /// the new one as if it were counted.
+  /// Squares of the distances from a mean within which a value is not far, theory section 8.
+  MEMOA_INLINE static Two reach(const Two& deviations, const Two& count) {
+    const Two nowhere = splat(Real(__builtin_inff()));
+    const Two judged = select(splat(Real(kJudged)) <= count, deviations, Two{});
+    return select(judged <= Two{}, nowhere, splat(Real(kFar * kFar)) * deviations / count);
+  }
+  /// A value no farther from the mean than `reach` allows.
+  MEMOA_INLINE static Two bounded(const Two& mean, const Two& value, const Two& reach) {
+    const Two apart = value - mean, limit = root(reach);
+    const Two edge = select(apart <= Two{}, mean - limit, mean + limit);
+    return select(apart * apart <= reach, value, edge);
+  }
+
+  /// Counts the x of the step before where `counts`; standardises the new one as if it were
+  /// counted.
   template <bool Ahead>
-  MEMOA_INLINE void standardise_both(const PairMask<Real>& counts, const PairMask<Real>& known) {
+  MEMOA_INLINE void standardise_all(const PairMask<Real>& counts, const PairMask<Real>& known) {
     const Two one = splat(Real(1)), before = get(r_.counted);
     const Two now = select(counts, before + one, before);
     put(r_.counted, now);
     const Two old_share = one / (before + one), new_share = one / (now + one);
+    PairMask<Real> near = Two{} <= Two{};
     for (Size j = 0; j < r_.dx; ++j) {
       if (Ahead) {
         this->template ask_ahead<1>(r_.mean + j);
         this->template ask_ahead<1>(r_.deviations + j);
-        this->template ask_ahead<1>(r_.pending + j);
+        this->template ask_ahead<1>(r_.inputs + j);
       }
       Moments m{get(r_.mean + j), get(r_.deviations + j)};
-      const Two past = get(r_.pending + j);
-      const Moments with = count(m, past, old_share);
-      old_[j] = standardise(with, past, old_share);
+      const Moments with = count(m, get(r_.inputs + j), old_share);
       m = {select(counts, with.mean, m.mean), select(counts, with.deviations, m.deviations)};
       put(r_.mean + j, m.mean), put(r_.deviations + j, m.deviations);
-      const Two x = select(known, input(r_.dx, j), Two{});
-      put(r_.pending + j, x);
-      new_[j] = standardise(count(m, x, new_share), x, new_share);
+      const Two x = select(known, input(r_.dx, j), Two{}), apart = x - m.mean;
+      put(r_.inputs + j, x);
+      standard_[j] = standardise(count(m, x, new_share), x, new_share);
+      const PairMask<Real> here = apart * apart <= reach(m.deviations, now);
+      near = {near.lo & here.lo, near.hi & here.hi};
+    }
+    if (!all(near)) bound_inputs(now, new_share);
+  }
+
+  /// The same where an input is far, which is rare.
+  MEMOA_INLINE void bound_inputs(const Two& now, const Two& new_share) {
+    for (Size j = 0; j < r_.dx; ++j) {
+      const Moments m{get(r_.mean + j), get(r_.deviations + j)};
+      const Two x = bounded(m.mean, get(r_.inputs + j), reach(m.deviations, now));
+      put(r_.inputs + j, x);
+      standard_[j] = standardise(count(m, x, new_share), x, new_share);
     }
   }
 
-  /// Features of a standardised input, nothing where not `keep`.
-  MEMOA_INLINE void encode(const Two* x, const PairMask<Real>& keep, Two* z) const {
+  /// Features of the standardised inputs, nothing of clients without a value.
+  MEMOA_INLINE void encode(const PairMask<Real>& known) const {
     const Two norm = splat(static_cast<Real>(pass_.norm));
     if (r_.features == Features::linear) {
-      z[0] = select(keep, norm, Two{});
-      for (Size j = 0; j < r_.dx; ++j) z[j + 1] = select(keep, norm * x[j], Two{});
+      shown_[0] = select(known, norm, Two{});
+      for (Size j = 0; j < r_.dx; ++j) shown_[j + 1] = select(known, norm * standard_[j], Two{});
       return;
     }
     for (Size k = 0; k < r_.p; ++k) {
       Two sum{};
-      for (Size j = 0; j < r_.dx; ++j) sum = sum + splat(pass_.weights[k * r_.dx + j]) * x[j];
-      z[k] = sum + splat(pass_.bias[k]);
+      for (Size j = 0; j < r_.dx; ++j)
+        sum = sum + splat(pass_.weights[k * r_.dx + j]) * standard_[j];
+      shown_[k] = sum + splat(pass_.bias[k]);
     }
-    this->activate(r_.features, pass_.norm, z);
-    for (Size k = 0; k < r_.p; ++k) z[k] = select(keep, z[k], Two{});
-  }
-
-  void take_given(const PairMask<Real>& learns, const PairMask<Real>& known) const {
-    for (Size k = 0; k < r_.p; ++k) {
-      learnt_[k] = select(learns, get(r_.pending + k), Two{});
-      shown_[k] = select(known, input(r_.p, k), Two{});
-      put(r_.pending + k, shown_[k]);
-    }
+    this->activate(r_.features, pass_.norm, shown_);
+    for (Size k = 0; k < r_.p; ++k) shown_[k] = select(known, shown_[k], Two{});
   }
 
   // ---------------------------------------------------------------- readouts, theory (8.1)
 
   /// s of the outputs from `first` on, with what is learnt counted, and 1/s (0 where s is 0).
+  /// Bounds the changes.
   template <int S>
-  MEMOA_INLINE void scales(Size first, const Two& learnt, const Two (&change)[S],
-                           Two (&unit)[S]) const {
+  MEMOA_INLINE void scales(Size first, const Two& learnt, Two (&change)[S], Two (&unit)[S]) const {
     for (int j = 0; j < S; ++j) {
-      const Two squares = get(r_.squares + first + j) + change[j] * change[j];
+      const Two known = get(r_.squares + first + j);
+      change[j] = bounded(Two{}, change[j], reach(known, learnt - splat(Real(1))));
+      const Two squares = known + change[j] * change[j];
       put(r_.squares + first + j, squares);
       const PairMask<Real> none = squares <= Two{};
       const Two scale = select(none, Two{}, root(squares / learnt));
@@ -211,13 +229,17 @@ class Clients : Ridge<Real> {
     Two left = select(known, mark - splat(Real(kKnown)), mark);
     if (!pass_.learn) left = Two{};
     const PairMask<Real> counts = splat(Real(kCount)) <= left, learns = splat(Real(kLearn)) <= left;
-    if (r_.features == Features::given) {
-      take_given(learns, known);
-    } else {
-      standardise_both<Ahead>(counts, known);
-      encode(old_, learns, learnt_);
-      encode(new_, known, shown_);
+    for (Size k = 0; k < r_.p; ++k) {
+      if (Ahead) this->template ask_ahead<1>(r_.pending + k);
+      learnt_[k] = select(learns, get(r_.pending + k), Two{});
     }
+    if (r_.features == Features::given) {
+      for (Size k = 0; k < r_.p; ++k) shown_[k] = select(known, input(r_.p, k), Two{});
+    } else {
+      standardise_all<Ahead>(counts, known);
+      encode(known);
+    }
+    for (Size k = 0; k < r_.p; ++k) put(r_.pending + k, shown_[k]);
     const Two one = splat(Real(1));
     const Two learnt = select(learns, get(r_.learnt) + one, get(r_.learnt));
     put(r_.learnt, learnt);
@@ -233,7 +255,7 @@ class Clients : Ridge<Real> {
 
   const ClientPass<Real>& pass_;
   const ClientRecord r_;
-  Two *shown_, *side_, *old_, *new_;  // scratch
+  Two *shown_, *side_, *standard_;  // scratch
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "detail/validate.hpp"
 #include "memoa/mixture.hpp"
+#include "memoa/panel.hpp"
 #include "memoa/population.hpp"
 
 // What the memories of engines share. The list of a memory's fields is its visit_fields; where an
@@ -49,6 +50,31 @@ inline void check_numbers(const MixtureMemory& m, Index window) {
   require_steps("memory.steps", m.steps);
   const Index newest = m.steps == 0 || window == 0 ? -1 : (m.steps - 1) % window;
   require(m.newest == newest, "memory.newest", m.newest, to_text(newest));
+}
+
+inline void check_numbers(const PanelMemory& m) {
+  require_steps("memory.steps", m.steps);
+  require(m.due == 0 || m.due == 1, "memory.due", m.due, "0 or 1");
+  const auto all = [](const char* name, const std::vector<double>& field, const char* expected,
+                      const auto& holds) {
+    for (const double value : field) require(holds(value), name, value, expected);
+  };
+  const auto flags = [&](const char* name, const std::vector<double>& field) {
+    all(name, field, "0 or 1", [](double value) { return value == 0.0 || value == 1.0; });
+  };
+  flags("memory.seen", m.seen), flags("memory.asleep", m.asleep);
+  flags("memory.moved", m.moved), flags("memory.present", m.present);
+  all("memory.mark", m.mark, "what a step leaves to be learnt", [](double value) {
+    return value >= 0.0 && value <= 6.0 && value != 3.0 && value == std::floor(value);
+  });
+  all("memory.base", m.base, "at most 1e150 in size",
+      [](double value) { return std::abs(value) <= kLargest<double>; });
+  const auto positive = [&](const char* name, const std::vector<double>& field) {
+    all(name, field, "at least 0", [](double value) { return value >= 0.0; });
+  };
+  positive("memory.counted", m.counted), positive("memory.learnt", m.learnt);
+  positive("memory.squares", m.squares), positive("memory.deviations", m.deviations);
+  positive("memory.cost", m.cost), positive("memory.scored", m.scored);
 }
 
 /// Every number fits into the type in which the engine keeps it.

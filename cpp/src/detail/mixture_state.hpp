@@ -3,8 +3,10 @@
 #include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "detail/buffer.hpp"
+#include "detail/exact_sum.hpp"
 #include "detail/kernels.hpp"
 #include "detail/team.hpp"
 #include "memoa/mixture.hpp"
@@ -29,7 +31,7 @@ struct BasicServerMixture<Real>::State {
   Eigen::MatrixXd gram;         // E E', (rows, rows)
   Eigen::VectorXd row_sums;     // E 1
   std::vector<double> last;     // (d), the last target
-  std::vector<double> losses;   // (5, d), theory (6.7)
+  std::vector<double> losses;   // (7, d), theory (6.7)
   /// Predictions as increments from a base, and what the window says of them.
   struct Shown {
     std::vector<double> base;  // (d)
@@ -51,6 +53,7 @@ struct BasicServerMixture<Real>::State {
   Eigen::VectorXd dual, root_decay, on_ones, on_targets;
   Eigen::MatrixXd system;
   std::vector<double> partial, scratch, shift;
+  detail::ExactSums exact;
   std::vector<Real> plain;
 
   State(Index n_agents, Index n_outputs, Mixture mixture, int threads)
@@ -69,7 +72,7 @@ struct BasicServerMixture<Real>::State {
     gram.setZero(rows, rows);
     row_sums.setZero(rows);
     last.assign(base_size(), 0.0);
-    losses.assign(5 * base_size(), 0.0);
+    losses.assign(7 * base_size(), 0.0);
     for (auto* shown : {&staged, &glanced}) {
       shown->base.assign(base_size(), 0.0);
       shown->dots.setZero(rows, d);
@@ -80,6 +83,7 @@ struct BasicServerMixture<Real>::State {
     partial.resize(static_cast<std::size_t>(chunks() * (rows + d + 1) * d));
     scratch.reserve(static_cast<std::size_t>((rows + d + 1) * d));  // no step asks for memory
     shift.reserve(base_size());
+    exact.reserve((rows + d + 1) * d);
   }
 
   std::size_t base_size() const { return static_cast<std::size_t>(d); }
@@ -95,9 +99,7 @@ struct BasicServerMixture<Real>::State {
       const Index first = chunk * kChunk;
       fill(first, std::min(kChunk, N - first), partial.data() + chunk * width);
     });
-    std::fill(out, out + width, 0.0);
-    for (Index chunk = 0; chunk < chunks(); ++chunk)
-      for (Index j = 0; j < width; ++j) out[j] += partial[chunk * width + j];
+    detail::add_columns(partial.data(), chunks(), width, exact, out);
   }
 
   /// The one pass over the window: products of the increments with every row of it. They are copied
@@ -165,11 +167,11 @@ struct BasicServerMixture<Real>::State {
     return true;
   }
 
-  double& base_loss(Index o) { return losses[o]; }
-  double& mix_loss(Index o) { return losses[d + o]; }
-  double& lead(Index o) { return losses[2 * d + o]; }
-  double& largest_loss(Index o) { return losses[3 * d + o]; }
-  double& next_largest_loss(Index o) { return losses[4 * d + o]; }
+  // of a rival: 0, the base, or 1, the mixture
+  double& loss(int rival, Index o) { return losses[(3 * rival) * d + o]; }
+  double& largest(int rival, Index o) { return losses[(3 * rival + 1) * d + o]; }
+  double& next_largest(int rival, Index o) { return losses[(3 * rival + 2) * d + o]; }
+  double& lead(Index o) { return losses[6 * d + o]; }
 
   /// The mixture of predictions shown, relative to their base.
   double mixed_increment(const Shown& shown, Index o) const {
@@ -177,13 +179,25 @@ struct BasicServerMixture<Real>::State {
     return (settings.total - 1.0) * shown.base[o] + level * shown.sums[o] + product;
   }
 
-  /// The variance of an error after `compared` steps, without the two largest: where there is no
-  /// variance yet, nothing tells that an error is too large to be counted, and one bad y makes two.
+  /// Counts a squared error of a rival.
+  void count_loss(int rival, Index o, double squared) {
+    double &most = largest(rival, o), &next = next_largest(rival, o);
+    loss(rival, o) += squared;
+    next = std::max(next, std::min(most, squared));
+    most = std::max(most, squared);
+  }
+
+  /// The variance of the better rival's error after `compared` steps, without the two largest of
+  /// each: where there is no variance yet, nothing tells that an error is too large to be counted,
+  /// and one bad y makes two.
   double noise(Index o, Index compared) {
-    const double total = std::min(base_loss(o), mix_loss(o));
-    if (compared < 3) return total / static_cast<double>(std::max<Index>(compared, 1));
-    const double others = total - (largest_loss(o) + next_largest_loss(o));
-    return std::max(others, 0.0) / static_cast<double>(compared - 2);
+    const bool first = compared < 3;
+    double least = std::numeric_limits<double>::infinity();
+    for (const int rival : {0, 1}) {
+      const double two = first ? 0.0 : largest(rival, o) + next_largest(rival, o);
+      least = std::min(least, std::max(loss(rival, o) - two, 0.0));
+    }
+    return least / static_cast<double>(first ? std::max<Index>(compared, 1) : compared - 2);
   }
 
   /// The weight of the mixture against the base, theory (6.7). The first step is not compared: its
@@ -212,11 +226,8 @@ struct BasicServerMixture<Real>::State {
       if (!std::isfinite(of_base) || !std::isfinite(of_mixture)) continue;
       const double before = noise(o, seen - 1);
       const double by = before > 0.0 && least > 0.0 ? std::min(1.0, 4.0 * before / least) : 1.0;
-      base_loss(o) += by * of_base;
-      mix_loss(o) += by * of_mixture;
-      const double loss = by * least, pushed_down = std::min(largest_loss(o), loss);
-      largest_loss(o) = std::max(largest_loss(o), loss);
-      next_largest_loss(o) = std::max(next_largest_loss(o), pushed_down);
+      count_loss(0, o, by * of_base);
+      count_loss(1, o, by * of_mixture);
       lead(o) += by * (of_base - of_mixture);
       // the mixture keeps a weight of 1 / (1 + sqrt(seen + 1)): it can come back
       const double variance = noise(o, seen), count = static_cast<double>(seen);
@@ -331,7 +342,7 @@ struct BasicServerMixture<Real>::State {
     move(memory.gram, gram.data(), gram.size());
     move(memory.row_sums, row_sums.data(), rows);
     move(memory.last, last.data(), d);
-    move(memory.losses, losses.data(), 5 * d);
+    move(memory.losses, losses.data(), 7 * d);
   }
 };
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "detail/aggregate.hpp"
+#include "detail/exact_sum.hpp"
 #include "detail/team.hpp"
 #include "memoa/panel.hpp"
 
@@ -30,7 +31,9 @@ class PanelCrowd {
     const auto resize = [](auto& values, Index size) {
       values.resize(static_cast<std::size_t>(size));
     };
-    resize(partial_, chunks_ * 3 * d_);
+    exact_.resize(static_cast<std::size_t>(std::max(n_threads, 1)));
+    for (ExactSums& exact : exact_) exact.reserve(std::max<Index>(3 * d_, 2));
+    resize(partial_, chunks_ * 3 * d_), resize(sums_, 3 * d_);
     for (auto* v : {&counts_, &sum_a_, &sum_b_, &forecast, &weight}) resize(*v, d_);
     resize(readout, d_ * p), resize(sent, d_ * p);
     for (auto* v : {&center, &spread}) resize(*v, d_ * (p + 1));
@@ -74,8 +77,7 @@ class PanelCrowd {
     return std::clamp(sum_b_[output] / (sum_a_[output] + 5.0), 0.0, 1.0);
   }
 
-  /// A step was learnt, and the sums of its chunks are there: they are added in order, which gives
-  /// the same bits for any number of threads.
+  /// A step was learnt, and the sums of its chunks are there.
   void settle() {
     add_up();
     std::copy(next_center_.begin(), next_center_.end(), center.begin() + d_ * p_);
@@ -102,19 +104,16 @@ class PanelCrowd {
   }
 
   std::size_t bytes() const {
-    return trimmed_.size() * 2 * static_cast<std::size_t>(N_) * sizeof(Real) +
+    return trimmed_.size() * static_cast<std::size_t>(N_) * sizeof(Real) +
            partial_.size() * sizeof(double);
   }
 
  private:
   void add_up() {
-    for (Index o = 0; o < d_; ++o) {
-      counts_[o] = sum_a_[o] = sum_b_[o] = 0.0;
-      for (Index chunk = 0; chunk < chunks_; ++chunk) {
-        const double* sums = sums_of(chunk);
-        counts_[o] += sums[o], sum_a_[o] += sums[d_ + o], sum_b_[o] += sums[2 * d_ + o];
-      }
-    }
+    add_columns(partial_.data(), chunks_, 3 * d_, exact_[0], sums_.data());
+    std::copy_n(sums_.begin(), d_, counts_.begin());
+    std::copy_n(sums_.begin() + d_, d_, sum_a_.begin());
+    std::copy_n(sums_.begin() + 2 * d_, d_, sum_b_.begin());
   }
 
   /// The aggregate of a row of values over those who are present, theory (8.6).
@@ -127,15 +126,16 @@ class PanelCrowd {
     const double from = clip ? middle : 0.0;
     const double limit =
         clip && width > 0.0 ? 3.0 * width : std::numeric_limits<double>::infinity();
-    double sum = 0.0, size = 0.0;
+    ExactSums& exact = exact_[static_cast<std::size_t>(thread)];
+    exact.begin(2);
     for (Index first = 0; first < N_; first += kChunkAgents) {
       double sums[2];
       kernels_.clipped(values, present, from, limit, first, std::min(first + kChunkAgents, N_),
                        sums);
-      sum += sums[0], size += sums[1];
+      exact.add(0, sums[0]), exact.add(1, sums[1]);
     }
-    middle = from + sum / counts_[output];
-    width = size / counts_[output];
+    middle = from + exact.rounded(0) / counts_[output];
+    width = exact.rounded(1) / counts_[output];
     return middle;
   }
 
@@ -143,7 +143,8 @@ class PanelCrowd {
   const PanelKernels<Real>& kernels_;
   const Index N_, d_, p_, padded_, chunks_;
   std::vector<TrimmedMean<Real>> trimmed_;         // per thread
-  std::vector<double> partial_;                    // (chunks, 3 d)
+  std::vector<ExactSums> exact_;                   // the same
+  std::vector<double> partial_, sums_;             // (chunks, 3 d), (3 d)
   std::vector<double> counts_, sum_a_, sum_b_;     // (d)
   std::vector<double> next_center_, next_spread_;  // (d), of forecasts once y is learnt
 };

@@ -14,12 +14,16 @@ struct ClientRecord {
   Size mean, deviations;  // running moments of x (dx each)
   Size counted;           // steps in them
   Size learnt, squares;   // steps learnt; sums of squared increments (d)
-  Size pending;           // the last x (dx), or features (p) where the caller hands them in
+  Size inputs;            // the last x (dx), far values bounded
+  Size pending;           // the features made of it, or handed in by the caller (p)
   Size rows;
 };
 
 /// What a step leaves for the next pass to learn, and whether the client has a value by now.
 enum Mark { kNothing = 0, kCount = 1, kLearn = 2, kKnown = 4 };
+
+/// Once so many values were counted, one is bounded to so many deviations, theory section 8.
+constexpr int kJudged = 10, kFar = 8;
 
 /// A pass over a range of clients: learn the step before, factorise, encode, find the readouts and
 /// what they forecast, theory (8.1).

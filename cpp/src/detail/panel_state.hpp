@@ -10,6 +10,7 @@
 #include "detail/encoding.hpp"
 #include "detail/memory.hpp"
 #include "detail/panel_crowd.hpp"
+#include "detail/panel_guard.hpp"
 #include "detail/panel_kernels.hpp"
 #include "detail/team.hpp"
 #include "detail/validate.hpp"
@@ -41,7 +42,7 @@ struct BasicPanel<Real>::State {
   detail::Buffer<Real> asleep, held;            // (padded), (d p, padded); empty: nobody sleeps
   std::vector<detail::Buffer<std::byte>> work;  // per thread
   detail::PanelCrowd<Real> crowd;
-  std::vector<Index> bad;  // (chunks), first bad number of a chunk
+  detail::PanelGuard<Real> guard;
   Index steps = 0;
   bool pending = false, unlearnt = false, any_asleep = false;
 
@@ -64,10 +65,10 @@ struct BasicPanel<Real>::State {
         base(d * padded),
         cost(padded),
         scored(padded),
-        crowd(s, kernels, p, padded, n_threads) {
+        crowd(s, kernels, p, padded, n_threads),
+        guard(N, d, width, dx == 0) {
     for (auto* rows : of_outputs()) *rows = detail::Buffer<Real>(d * padded);
     for (int thread = 0; thread < n_threads; ++thread) work.emplace_back(kernels.work_size(record));
-    bad.resize(static_cast<std::size_t>(chunks));
     if (const auto* random = std::get_if<RandomFeatures>(&s.encoder)) {
       const EncoderWeights drawn = draw_weights(*random, s.seed, 0, dx);
       const double gain = norm() * random->scale;  // of relu; the others are scaled afterwards
@@ -101,7 +102,8 @@ struct BasicPanel<Real>::State {
     place(r.counted, dx > 0 ? 1 : 0);
     place(r.learnt, 1);
     place(r.squares, d);
-    place(r.pending, width);
+    place(r.inputs, dx);
+    place(r.pending, p);
     return r;
   }
 
@@ -120,6 +122,15 @@ struct BasicPanel<Real>::State {
   void on_threads(double work_per_client, const Body& body) const {
     detail::in_parallel(detail::threads_for(n_threads, work_per_client * static_cast<double>(N)),
                         body);
+  }
+  /// Refuses series that `guard` refuses.
+  void check(const Real* x, const double* y, const double* initial, Index n_steps) {
+    on_threads(static_cast<double>(n_steps * width), [&](const detail::Worker& worker) {
+      worker.chunks(chunks, [&](Index chunk) {
+        guard.look(chunk, {x, y, initial, base.data(), padded, n_steps});
+      });
+    });
+    guard.judge({x, y, initial, base.data(), padded, n_steps});
   }
   double step_work() const { return static_cast<double>(p * (p * p / 3 + 4 * p + 2 * dx)); }
 
@@ -204,6 +215,19 @@ struct BasicPanel<Real>::State {
     pending = true;
   }
 
+  /// Takes y as the last values seen.
+  void observe(const double* y) {
+    for (Index i = 0; i < N; ++i)
+      for (Index o = 0; o < d; ++o) {
+        const double seen = y[i * d + o];
+        if (std::isnan(seen)) continue;
+        base.data()[o * padded + i] = seen;
+        Real& of_client = mark.data()[i];
+        if (of_client < detail::kKnown) of_client += detail::kKnown;
+      }
+    pending = false;  // what was predicted had another base
+  }
+
   void learn(const double* y, const unsigned char* awake) {
     const auto rule = agreement();
     const detail::Outcome<Real> outcome{y,           awake,       change.data(),
@@ -242,75 +266,6 @@ struct BasicPanel<Real>::State {
     std::fill_n(asleep.data(), padded, Real(0)), std::fill_n(held.data(), held.size(), Real(0));
   }
 
-  // ------------------------------------------------------------------ checks
-
-  double largest() const {
-    const bool single = sizeof(Real) == 4;
-    return single ? 1e15 : dx > 0 ? 1e150 : 1e75;  // squares of features add up in H
-  }
-
-  bool knows(Index client) const {
-    for (Index o = 0; o < d; ++o)
-      if (!std::isnan(base.data()[o * padded + client])) return true;
-    return false;
-  }
-
-  double largest_target() const { return sizeof(Real) == 4 ? 1e15 : 1e150; }
-
-  void require_targets(const char* name, const double* y) const {
-    const double most = largest_target();
-    for (Index k = 0; k < N * d; ++k)
-      if (std::abs(y[k]) > most) refuse(name, y, k / d, d, false, most, true);
-  }
-
-  /// Inputs (n_steps, N, width) of clients that have a value by then, and targets (n_steps, N, d),
-  /// or null for the inputs of a single step.
-  void require_series(const Real* x, const double* y, Index n_steps) {
-    const double most = largest(), most_y = largest_target();
-    on_threads(static_cast<double>(n_steps * width), [&](const detail::Worker& worker) {
-      worker.chunks(chunks, [&](Index chunk) {
-        const Index first = chunk * detail::kChunkAgents;
-        const Index last = std::min(first + detail::kChunkAgents, N);
-        bool known[detail::kChunkAgents];
-        for (Index i = first; i < last; ++i) known[i - first] = knows(i);
-        Index& found = bad[chunk] = -1;  // 2 (t N + i) for X, and 1 more for Y
-        for (Index t = 0; t < n_steps && found < 0; ++t)
-          for (Index i = first; i < last && found < 0; ++i) {
-            const Real* row = x + (t * N + i) * width;
-            bool fine = true, seen = false;
-            for (Index j = 0; j < width; ++j)
-              fine = fine && std::abs(static_cast<double>(row[j])) <= most;
-            if (known[i - first] && !fine) found = 2 * (t * N + i);
-            for (Index o = 0; o < d && y != nullptr; ++o) {
-              const double v = y[(t * N + i) * d + o];
-              if (std::abs(v) > most_y && found < 0) found = 2 * (t * N + i) + 1;
-              seen = seen || !std::isnan(v);
-            }
-            known[i - first] = known[i - first] || seen;
-          }
-      });
-    });
-    const bool series = y != nullptr;
-    for (const Index found : bad) {
-      if (found >= 0 && found % 2 == 0) refuse("X", x, found / 2, width, series, most, false);
-      if (found >= 0) refuse("Y", y, found / 2, d, series, most_y, true);
-    }
-  }
-
-  template <class Value>
-  [[noreturn]] void refuse(const char* name, const Value* values, Index row, Index columns,
-                           bool series, double most, bool may_miss) const {
-    Index j = 0;
-    const auto fine = [&](double v) { return std::abs(v) <= most || (may_miss && std::isnan(v)); };
-    while (fine(static_cast<double>(values[row * columns + j]))) ++j;
-    const std::string step = series ? detail::to_text(row / N) + ", " : std::string();
-    throw std::invalid_argument(std::string(name) + " holds " +
-                                detail::to_text(static_cast<double>(values[row * columns + j])) +
-                                " at [" + step + detail::to_text(row % N) + ", " +
-                                detail::to_text(j) + "]; expected numbers of at most " +
-                                detail::to_text(most, 3));
-  }
-
   // ------------------------------------------------------------------ copies
 
   /// `size` rows from `row` on of the records, as (N, size).
@@ -341,7 +296,8 @@ struct BasicPanel<Real>::State {
     move(memory.deviations, in_records(r.deviations, dx));
     move(memory.learnt, in_records(r.learnt, 1));
     move(memory.squares, in_records(r.squares, d));
-    move(memory.pending, in_records(r.pending, width));
+    move(memory.inputs, in_records(r.inputs, dx));
+    move(memory.pending, in_records(r.pending, p));
     move(memory.mark, in_rows(mark, 1));
     move(memory.change, in_rows(change, d));
     move(memory.moved, in_rows(moved, d));

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "detail/crowd.hpp"
+#include "detail/exact_sum.hpp"
 #include "detail/population_records.hpp"
 #include "detail/relative_game.hpp"
 
@@ -60,8 +61,8 @@ class Pass {
   void forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk, int thread);
   void add_told(const Window<Real>& w, Index chunk);
   void charge(const Lesson<Real>& lesson, Index first, Index last);
-  void add_partials(Index step, Index width);
-  double sum_up_to(double largest, Index step, Index which, Index width) const;
+  void add_partials(Index width);
+  double sum_up_to(double largest, Index step, Index which, Index width);
   void find_responses(const Window<Real>& w);
   void find_mean_fields(const Window<Real>& w);
   void respond(const Window<Real>& w, Index chunk);
@@ -82,10 +83,12 @@ class Pass {
   std::vector<Buffer<std::byte>> work_;  // per thread
   std::vector<double> partial_, worst_;  // (chunks, steps, d + 1), (chunks, steps)
   std::vector<Size> overflowed_;         // (chunks, steps)
-  std::vector<double> sums_, means_;     // (d + 1), (steps, d + 1): of forecasts and energies
-  std::vector<double> mean_;             // (steps, d)
-  std::vector<Real> pull_;               // (steps, d)
-  std::vector<RelativeStage> games_;     // (steps), and how agents respond in them
+  std::vector<double> sums_;             // of partial_ over the chunks, and of the least of them
+  ExactSums exact_, exact_least_;
+  std::vector<double> means_;         // (steps, d + 1), of forecasts and energies
+  std::vector<double> mean_;          // (steps, d)
+  std::vector<Real> pull_;            // (steps, d)
+  std::vector<RelativeStage> games_;  // (steps), and how agents respond in them
   std::vector<Response<Real>> responses_;
 };
 

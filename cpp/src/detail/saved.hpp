@@ -5,7 +5,8 @@
 
 namespace memoa::detail {
 
-/// What `load` does with an open file.
+/// What `load` and `load_panel` do with an open file.
 Saved read_saved(StateReader& reader, int n_threads);
+SavedPanel read_panel(StateReader& reader, int n_threads);
 
 }  // namespace memoa::detail

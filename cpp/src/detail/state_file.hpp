@@ -40,6 +40,13 @@ struct ZipMember {
   std::uint32_t crc = 0;
 };
 
+/// The name of a file that goes with it.
+struct TemporaryName {
+  std::string text;
+  TemporaryName() = default;
+  ~TemporaryName();
+};
+
 /// Writes a state file beside `path` and gives it that name at `commit`, when it is whole and on
 /// the disk: nobody ever sees half of it. Without `commit` nothing is left. Failures of the system
 /// throw std::filesystem::filesystem_error.
@@ -48,7 +55,6 @@ class StateWriter {
   /// `header` is the text of a JSON object's members; "format", "version", "memoa" and "arrays" are
   /// put before them.
   StateWriter(const std::string& path, const std::string& header, std::vector<StateArray> arrays);
-  ~StateWriter();
   StateWriter(const StateWriter&) = delete;
   StateWriter& operator=(const StateWriter&) = delete;
 
@@ -65,8 +71,9 @@ class StateWriter {
   template <class Number>
   void write_as(const double* values, std::size_t count);
 
-  std::string path_, temporary_;
-  File file_;
+  std::string path_;
+  TemporaryName temporary_;
+  File file_;  // closed before the name goes
   std::vector<StateArray> arrays_;
   std::vector<ZipMember> members_;  // header.json, then the arrays
   std::size_t next_ = 0;            // array being written

@@ -93,7 +93,7 @@ void in_parallel(int n_threads, const Body& body) {
 }
 
 /// Calls body(chunk, thread) for every chunk. Which thread takes a chunk
-/// never shows in a result: chunks are of fixed size and their partial sums are added in order.
+/// never shows in a result: chunks are of fixed size, and sums of theirs are exact.
 template <class Body>
 void for_each_chunk(Index n_chunks, int n_threads, const Body& body) {
   in_parallel(n_threads, [&](const Worker& worker) {

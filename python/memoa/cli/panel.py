@@ -13,9 +13,13 @@ from rich import box
 from rich.table import Table
 
 from memoa import build_info
+from memoa._files import prepare, whole, write_text
+from memoa.cli.series import Force
 from memoa.cli.terminal import progress_bar, wide_console
 from memoa.datasets import PANELS, PanelSeries, load_long
 from memoa.forecasters.panel_comparison import PANEL, PanelComparison, compare_panel
+
+FILES = ("clients.csv", "panel.png", "settings.json")
 
 
 class Format(str, Enum):
@@ -67,6 +71,7 @@ def panel_command(
         Path | None,
         typer.Option(metavar="DIR", help="Where files go.", show_default="memoa-out/NAME-panel"),
     ] = None,
+    force: Force = False,
 ) -> None:  # fmt: skip
     """Forecast every client's next value, and compare with clients on their own.
 
@@ -78,7 +83,7 @@ def panel_command(
     }  # fmt: skip
     series, source = load_panel(data, options)
     folder = out if out is not None else Path("memoa-out", f"{series.name}-panel")
-    folder.mkdir(parents=True, exist_ok=True)
+    prepare(folder, [f"forecasts.{format.value}", *FILES], force=force)
     settings = {"pooling": pooling, "ridge": ridge, "aggregate": aggregate.value}
     typer.echo(repr(series))
     with progress_bar("comparing") as progress:
@@ -114,16 +119,18 @@ def write_files(
 
     frame = found.to_frame()
     file = f"forecasts.{format.value}"
-    if format is Format.parquet:
-        frame.to_parquet(folder / file, index=False)
-    else:
-        frame.to_csv(folder / file, index=False)
+    with whole(folder / file) as temporary:
+        if format is Format.parquet:
+            frame.to_parquet(temporary, index=False)
+        else:
+            frame.to_csv(temporary, index=False)
     clients = {found.series.names[0]: found.series.ids} | dict(found.errors)
-    pd.DataFrame(clients).to_csv(folder / "clients.csv", index=False)
+    with whole(folder / "clients.csv") as temporary:
+        pd.DataFrame(clients).to_csv(temporary, index=False)
     plot_panel(found, path=folder / "panel.png")
     report = {"memoa": build_info()["version"], **settings}
     text = json.dumps(report, indent=2, default=str, ensure_ascii=False)
-    (folder / "settings.json").write_text(text + "\n", encoding="utf-8")
+    write_text(folder / "settings.json", text + "\n")
     return file
 
 

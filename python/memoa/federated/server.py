@@ -74,7 +74,7 @@ class Server:
     agents : sequence of int
         How many agents each client runs; client k is ``agents[k]`` of them.
     consensus, effort, horizon, discount : as in `memoa.OnlineEnsemble`
-    aggregate : {"clip", "mean", "trimmed"}
+    aggregate : {"trimmed", "clip", "mean"}
         As in `memoa.OnlineEnsemble`; but for "mean", few clients that lie harm neither the others
         nor the server.
     mixture : Mixture
@@ -101,7 +101,7 @@ class Server:
         effort: float = 0.01,
         horizon: int = 8,
         discount: float = 0.0,
-        aggregate: Literal["mean", "trimmed", "clip"] = "clip",
+        aggregate: Literal["mean", "trimmed", "clip"] = "trimmed",
         mixture: Mixture = Mixture(),  # noqa: B008 - an immutable value
         n_threads: int | None = None,
     ) -> None:

@@ -92,7 +92,7 @@ def _run_all(
         first = run(copy.deepcopy(chosen), None)
         record = [first.best_agent, first.worst_agent]
     shown = runs[chosen.policy] = run(chosen, record)
-    rmse = {
+    rmse: dict[str, dict[str, float]] = {
         name: {
             "server": runs[name].server_rmse,
             "mean_agent": runs[name].mean_agent_rmse,

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memoa._validate import Float64
 from memoa.forecasters.panel_comparison import ALONE, PANEL
-from memoa.plots.style import COLOURS, date_axis, finish_axes, new_figure
+from memoa.plots.style import COLOURS, date_axis, finish_axes, new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from memoa.datasets import PanelSeries
     from memoa.forecasters.panel_comparison import PanelComparison
 
 WORST = 3  # clients whose series are drawn
@@ -27,7 +29,8 @@ def plot_panel(found: PanelComparison, *, path: str | Path) -> Figure:
 
     Left: every client's error in the panel against its error alone, both over that of repeating its
     last value; below the diagonal it gains. Middle: the end of the series of the worst clients.
-    Right: error of the panel over that of private ridges, by how many values a client had seen.
+    Right: error of the panel over that of private ridges, by how many values a client had seen; the
+    clients that joined a crowd with a history are a line of their own.
 
     Parameters
     ----------
@@ -46,7 +49,7 @@ def plot_panel(found: PanelComparison, *, path: str | Path) -> Figure:
     _draw_worst([figure.add_subplot(grid[row, 1]) for row in range(rows)], found)
     _draw_history(figure.add_subplot(grid[:, 2]), found)
     figure.suptitle(found.series.name, x=0.01, ha="left", fontsize=11, parse_math=False)
-    figure.savefig(path, format="png")
+    save(figure, path)
     return figure
 
 
@@ -100,26 +103,44 @@ def _draw_worst(rows: list[Axes], found: PanelComparison) -> None:
 
 
 def _draw_history(axes: Axes, found: PanelComparison) -> None:
-    history, ratio = by_history(found)
+    late = joined_late(found.series)
     axes.axhline(1.0, color=COLOURS["repeat"], lw=0.8)
-    axes.plot(history, ratio, "o-", ms=4, lw=1.2, color=COLOURS["memoa"])
-    if len(history) > 1:
+    points = 0
+    for clients, style, name in ((~late, "o-", "from the start"), (late, "s--", "joined later")):
+        history, ratio = by_history(found, clients)
+        points += len(history)
+        axes.plot(history, ratio, style, ms=4, lw=1.2, color=COLOURS["memoa"], label=name)
+    if points > 1:
         axes.set_xscale("log")
+    if late.any():
+        axes.legend(frameon=False, fontsize=8)
     axes.set_xlabel("values that a client had seen", fontsize=9)
     axes.set_ylabel("error in the panel / alone")
     finish_axes(axes)
 
 
-def by_history(found: PanelComparison) -> tuple[Float64, Float64]:
+def joined_late(series: PanelSeries) -> NDArray[np.bool_]:
+    """Clients (N,) whose first value came after a tenth of the steps: there was a crowd by then."""
+    values = np.concatenate([series.initial[None], series.Y])[:, :, 0]
+    first: NDArray[np.intp] = np.argmax(~np.isnan(values), axis=0)
+    return np.asarray(first > len(values) / 10)
+
+
+def by_history(
+    found: PanelComparison, clients: NDArray[np.bool_] | None = None
+) -> tuple[Float64, Float64]:
     """Counts of values seen, and the panel's error over that of private ridges at about that count.
 
     Errors are in units of each client's repeat-last error; counts are doubled from bin to bin.
+    `clients` (N,) says who counts; all do by default.
     """
     series = found.series
     unit = found.runs[PANEL].repeat_last_rmse[:, None]
     unit = np.where(unit > 0.0, unit, np.nan)
     squares = [(found.runs[name].predictions - series.Y) ** 2 / unit**2 for name in (PANEL, ALONE)]
     scored = ~np.isnan(squares[0] - squares[1])
+    if clients is not None:
+        scored &= clients[:, None]
     counts = np.cumsum(scored, axis=0)
     edges = 2.0 ** np.arange(0, np.log2(max(counts.max(), 1)) + 1)
     history, ratios = [], []

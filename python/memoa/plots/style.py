@@ -33,10 +33,10 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def save(figure: Figure, path: str | Path) -> None:
+def save(figure: Figure, path: str | Path, dpi: float | None = None) -> None:
     """Write the picture, whole or not at all."""
     with whole(path) as temporary:
-        figure.savefig(temporary, format="png")
+        figure.savefig(temporary, format="png", dpi=dpi or figure.dpi)
 
 
 def finish_axes(axes: Axes) -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from memoa._validate import Float64, as_int
-from memoa.panel import solve_panel_equilibrium
+from memoa.panel_equilibrium import solve_panel_equilibrium
 from memoa.verify.judge import Check
 
 RIDGE, POOLING = 1.0, 10.0

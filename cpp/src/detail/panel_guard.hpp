@@ -1,0 +1,111 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "detail/kernels.hpp"
+#include "detail/validate.hpp"
+
+namespace memoa::detail {
+
+/// What is to be learnt: inputs x (T, N, width) and targets y (T, N, d), or null where there are
+/// only inputs.
+template <class Real>
+struct PanelRows {
+  const Real* x;
+  const double* y;
+  const double* initial;  // (N, d), observed first, or null
+  const double* base;     // (d, padded), NaN where no value was seen
+  Index padded, n_steps;
+};
+
+/// Refuses numbers that a panel cannot take, before anything changes: infinite or too large ones,
+/// and missing inputs of clients that have a value by then.
+template <class Real>
+class PanelGuard {
+ public:
+  PanelGuard(Index n_clients, Index n_outputs, Index width, bool given)
+      : N_(n_clients),
+        d_(n_outputs),
+        width_(width),
+        most_y_(sizeof(Real) == 4 ? 1e15 : 1e150),
+        most_(sizeof(Real) == 4 ? 1e15
+              : given           ? 1e75
+                                : 1e150),  // squares of features add up in H
+        bad_(static_cast<std::size_t>((N_ + kChunkAgents - 1) / kChunkAgents)) {}
+
+  /// Values (N, d), NaN where there is none.
+  void targets(const char* name, const double* y) const {
+    bool large = false;  // looked for without a branch, which compilers make vectors of
+    for (Index k = 0; k < N_ * d_; ++k) large |= std::abs(y[k]) > most_y_;
+    for (Index k = 0; k < N_ * d_ && large; ++k)
+      if (std::abs(y[k]) > most_y_) refuse(name, y, k / d_, d_, false, most_y_, true);
+  }
+
+  /// Notes the first bad number of a chunk of clients; on any thread.
+  void look(Index chunk, const PanelRows<Real>& rows) {
+    const Index first = chunk * kChunkAgents, last = std::min(first + kChunkAgents, N_);
+    bad_[chunk] = -1;
+    if (rows.y == nullptr && all_fine(rows.x + first * width_, (last - first) * width_)) return;
+    bool known[kChunkAgents];
+    for (Index i = first; i < last; ++i) known[i - first] = knows(rows, i);
+    Index& found = bad_[chunk];  // 2 (t N + i) for X, and 1 more for Y
+    for (Index t = 0; t < rows.n_steps && found < 0; ++t)
+      for (Index i = first; i < last && found < 0; ++i) {
+        const Index row = t * N_ + i;
+        if (known[i - first] && !all_fine(rows.x + row * width_, width_)) found = 2 * row;
+        for (Index o = 0; o < d_ && rows.y != nullptr; ++o) {
+          const double v = rows.y[row * d_ + o];
+          if (std::abs(v) > most_y_ && found < 0) found = 2 * row + 1;
+          known[i - first] = known[i - first] || !std::isnan(v);
+        }
+      }
+  }
+
+  /// Throws what was noted.
+  void judge(const PanelRows<Real>& rows) const {
+    const bool series = rows.y != nullptr;
+    for (const Index found : bad_) {
+      if (found < 0) continue;
+      if (found % 2 == 0) refuse("X", rows.x, found / 2, width_, series, most_, false);
+      refuse("Y", rows.y, found / 2, d_, series, most_y_, true);
+    }
+  }
+
+ private:
+  bool all_fine(const Real* x, Index size) const {
+    const Real most = static_cast<Real>(most_);
+    bool fine = true;
+    for (Index k = 0; k < size; ++k) fine &= std::abs(x[k]) <= most;
+    return fine;
+  }
+  bool knows(const PanelRows<Real>& rows, Index client) const {
+    for (Index o = 0; o < d_; ++o) {
+      if (!std::isnan(rows.base[o * rows.padded + client])) return true;
+      if (rows.initial != nullptr && !std::isnan(rows.initial[client * d_ + o])) return true;
+    }
+    return false;
+  }
+
+  template <class Value>
+  [[noreturn]] void refuse(const char* name, const Value* values, Index row, Index columns,
+                           bool series, double most, bool may_miss) const {
+    Index j = 0;
+    const auto fine = [&](double v) { return std::abs(v) <= most || (may_miss && std::isnan(v)); };
+    while (fine(static_cast<double>(values[row * columns + j]))) ++j;
+    const std::string step = series ? to_text(row / N_) + ", " : std::string();
+    throw std::invalid_argument(std::string(name) + " holds " +
+                                to_text(static_cast<double>(values[row * columns + j])) + " at [" +
+                                step + to_text(row % N_) + ", " + to_text(j) +
+                                "]; expected numbers of at most " + to_text(most, 3));
+  }
+
+  const Index N_, d_, width_;
+  const double most_y_, most_;
+  std::vector<Index> bad_;  // (chunks)
+};
+
+}  // namespace memoa::detail
