@@ -119,8 +119,8 @@ def _restored(context: Context) -> Client | PanelClient | None:
     if "memoa" not in context.state:
         return None
     kept = context.state["memoa"]
-    kind = {"Client": Client, "PanelClient": PanelClient}[kept["kind"]]
-    return kind.from_bytes(kept["state"])
+    state: Any = kept["state"]
+    return Client.from_bytes(state) if kept["kind"] == "Client" else PanelClient.from_bytes(state)
 
 
 def _step(

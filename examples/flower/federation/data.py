@@ -11,7 +11,7 @@ AGENTS = 8  # of each client, where there is one series
 
 
 def is_panel(context: Context) -> bool:
-    return context.run_config["series"] == "panel"
+    return str(context.run_config["series"]) == "panel"
 
 
 def series() -> memoa.datasets.Series:
