@@ -118,6 +118,7 @@ class Listener {
     window.energy = crowd.kept.energy.data();
     window.heeded = crowd.kept.heeded.data();
     window.learnt = state_.steps;
+    window.base = state_.base.data();
     window.told = true;
     crowd.pass.run(window, crowd.lesson);
     std::copy_n(crowd.pass.mean(0), d_, mean_.begin());

@@ -26,11 +26,11 @@ Record record_of(Features features, Index p, Index d, Index dx) {
 
 /// The values of the types, one row of lanes for each phase of the blocks.
 template <class Real>
-Buffer<Real> by_type(const std::vector<double>& values, Index n_types) {
+Buffer<Real> by_type(const std::vector<double>& values, Index n_types, Index first) {
   const auto n_values = static_cast<Index>(values.size());
   Buffer<Real> rows(n_types * kLanes<Real>);
   for (Index agent = 0; agent < rows.size(); ++agent)
-    rows.data()[agent] = static_cast<Real>(values[agent % n_types % n_values]);
+    rows.data()[agent] = static_cast<Real>(values[(first + agent) % n_types % n_values]);
   return rows;
 }
 
@@ -46,6 +46,8 @@ Layout<Real>::Layout(const PopulationSettings& s)
       d(s.n_outputs),
       p(n_features(s.encoder, s.n_inputs)),
       dx(std::holds_alternative<Precomputed>(s.encoder) ? 0 : s.n_inputs),
+      first(s.shard.first),
+      total(s.total()),
       padded((N + 2 * kLanes - 1) / (2 * kLanes) * 2 * kLanes),
       chunks((N + kChunkAgents - 1) / kChunkAgents),
       n_threads(resolve_threads(s.n_threads)),
@@ -55,8 +57,8 @@ template <class Real>
 Records<Real>::Records(const PopulationSettings& s, const Layout<Real>& layout)
     : layout_(layout),
       numbers_(layout.padded * layout.record.rows),
-      forgetting_(by_type<Real>(s.forgetting, n_types(s))),
-      ridge_(by_type<Real>(s.ridge, n_types(s))) {}
+      forgetting_(by_type<Real>(s.forgetting, n_types(s), layout.first)),
+      ridge_(by_type<Real>(s.ridge, n_types(s), layout.first)) {}
 
 template <class Real>
 Types<Real> Records<Real>::types() const {
@@ -77,8 +79,8 @@ void Records<Real>::draw(const PopulationSettings& s, Index first, Index last) {
   const double norm = r.features == Features::relu ? feature_norm(s.encoder, layout_.p) : 1.0;
   const double scale = norm * (random ? random->scale : 1.0);
   for (Index agent = first; agent < std::min(last, layout_.N); ++agent) {
-    const EncoderWeights drawn =
-        draw_weights(s.encoder, s.seed, static_cast<std::uint64_t>(agent), layout_.dx);
+    const EncoderWeights drawn = draw_weights(
+        s.encoder, s.seed, static_cast<std::uint64_t>(layout_.first + agent), layout_.dx);
     scatter(drawn.input, scale, r.input, agent);
     scatter(drawn.bias, norm, r.bias, agent);
     scatter(drawn.reservoir, 1.0, r.recurrent, agent);
