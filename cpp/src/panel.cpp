@@ -107,6 +107,7 @@ void BasicPanel<Real>::run(const Real* x, const double* y, const unsigned char* 
 template <class Real>
 void BasicPanel<Real>::receive(const double* mean_readout) {
   State& s = *state_;
+  s.others.require_whole();
   require_moderate("mean_readout", mean_readout, {s.p, s.d}, kLargest<Real>);
   s.make_beds();
   for (Index k = 0; k < s.p; ++k)
@@ -123,6 +124,7 @@ void BasicPanel<Real>::receive(const double* mean_readout) {
 template <class Real>
 void BasicPanel<Real>::gather(const double* readouts, const unsigned char* present) {
   State& s = *state_;
+  s.others.require_whole();
   for (Index i = 0; i < s.N; ++i)
     for (Index o = 0; o < s.d; ++o)
       for (Index k = 0; k < s.p && present[i * s.d + o]; ++k)
@@ -149,6 +151,7 @@ void BasicPanel<Real>::gather(const double* readouts, const unsigned char* prese
 template <class Real>
 void BasicPanel<Real>::have_moved(unsigned char* out) const {
   const State& s = *state_;
+  s.others.require_whole();
   for (Index i = 0; i < s.N; ++i)
     for (Index o = 0; o < s.d; ++o) *out++ = s.moved.data()[o * s.padded + i] > 0 ? 1 : 0;
 }

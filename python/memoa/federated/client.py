@@ -269,7 +269,7 @@ class Client:
         ValueError
             If they are not what `to_bytes` made.
         """
-        engines, _, header = read(state, lambda path: Engines.load(path, n_threads))
+        engines, _, header = read(state, lambda path: Engines.load(path, n_threads, None))
         note, params = note_of(header, "Client"), engine_params(header)
         names = ("forgetting", "ridge", "n_threads")
         made = cls(

@@ -204,6 +204,7 @@ class PanelServer:
             seed=0,
             n_threads=0,
             single=False,
+            shard=None,
         )
 
     @property

@@ -390,7 +390,7 @@ class Server:
         ValueError
             If they are not what `to_bytes` made.
         """
-        engines, _, header = read(state, lambda path: Engines.load(path, n_threads))
+        engines, _, header = read(state, lambda path: Engines.load(path, n_threads, None))
         try:
             return cls._restored(engines, note_of(header, "Server"), engine_params(header))
         except (KeyError, TypeError, ValueError) as error:
