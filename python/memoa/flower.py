@@ -40,7 +40,7 @@ _log = logging.getLogger("memoa.flower")
 def pack(message: Mapping[str, Any]) -> RecordDict:
     """A message of `memoa.federated` as Flower's records."""
     arrays = {name: np.asarray(v) for name, v in message.items() if isinstance(v, np.ndarray)}
-    numbers = {name: int(v) for name, v in message.items() if name not in arrays}
+    numbers: Any = {name: int(v) for name, v in message.items() if name not in arrays}
     return RecordDict(
         {
             "arrays": ArrayRecord({name: Array(value) for name, value in arrays.items()}),
@@ -58,8 +58,9 @@ def unpack(content: RecordDict) -> Message:
         If the records are not those of `pack`.
     """
     try:
-        arrays = {name: value.numpy() for name, value in content["arrays"].items()}
-        return {**content["numbers"], **arrays}
+        records: Mapping[str, Any] = content
+        arrays = {name: value.numpy() for name, value in records["arrays"].items()}
+        return {**records["numbers"], **arrays}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"this is no message of a federation: {error!r}") from error
 
@@ -106,8 +107,9 @@ def client_app(
             if series is None:
                 raise TypeError("series is None; expected the series of the members of a panel")
             reply = _step(context, client, message, series(context), after)
-        kind = type(client).__name__
-        context.state["memoa"] = ConfigRecord({"kind": kind, "state": client.to_bytes()})
+        if not (isinstance(client, Client) and len(reply["forecasts"]) == 0):  # it learnt something
+            kind = type(client).__name__
+            context.state["memoa"] = ConfigRecord({"kind": kind, "state": client.to_bytes()})
         return Envelope(pack({"client": number, **reply}), reply_to=envelope)
 
     app = ClientApp()
@@ -308,9 +310,23 @@ class _Link:
         self._greet(min(self._deadline, 10.0))
         seconds = self._deadline if self._begun else max(self._patience, self._deadline)
         self._begun = True
-        replies = self._carry({node: messages[k] for k, node in self._nodes.items()}, seconds)
+        end = time.monotonic() + seconds
+        good = self._ask(server, messages, seconds)
+        if isinstance(server, Server):
+            left = end - time.monotonic()
+            again = server.ask_again(good)
+            if again and left > 0.0:  # they have lost what they learnt, as in a run that is new
+                good |= self._ask(server, again, left)
+        return good
+
+    def _ask(
+        self, server: Server | PanelServer, messages: Mapping[int, Message], seconds: float
+    ) -> dict[int, Message]:
+        """The good replies of those clients to whom there is a message, and who are here."""
+        nodes = {k: node for k, node in self._nodes.items() if k in messages}
+        replies = self._carry({node: messages[k] for k, node in nodes.items()}, seconds)
         good = {}
-        for k, node in self._nodes.items():
+        for k, node in nodes.items():
             if node not in replies:
                 continue
             try:

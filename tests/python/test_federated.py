@@ -276,6 +276,27 @@ def test_a_client_that_lost_its_last_steps_says_so_and_is_sent_them() -> None:
     assert clients[1].steps == 40
 
 
+@pytest.mark.parametrize("learnt", [0, 8])
+def test_a_client_that_lost_steps_is_sent_them_in_the_same_exchange(learnt: int) -> None:
+    X, Y, initial = series(40)
+    never_lost = federation(initial=initial)
+    expected = grid.run(*never_lost, X, Y, 8)
+    server, clients = federation(initial=initial)
+    grid.run(server, clients, X[:8], Y[:8], 8)
+    old = clients[1].to_bytes()
+    grid.run(server, clients, X[8:32], Y[8:32], 8)
+    fresh = Client(SIZES[1], memoa.EchoState(6), random_state=1)
+    clients[1] = Client.from_bytes(old) if learnt else fresh
+    replies = {k: clients[k].answer(m) for k, m in server.ask(X[32:], Y[32:]).items()}
+    again = server.ask_again(replies)
+    assert {k: message["first"] for k, message in again.items()} == {1: learnt}
+    replies[1] = clients[1].answer(again[1])
+    assert server.ask_again(replies) == {}
+    assert_same_bits(server.hear(replies).predictions, expected[32:])
+    with pytest.raises(ValueError, match="ask_again was called before ask"):
+        server.ask_again(replies)
+
+
 def test_a_client_with_nothing_learnt_takes_another_ones_place() -> None:
     X, Y, initial = series(40)
     server, clients = federation(initial=initial)

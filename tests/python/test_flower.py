@@ -24,6 +24,7 @@ with warnings.catch_warnings():
     from flwr.app import Context, RecordDict
     from flwr.app import Message as Envelope
     from flwr.serverapp import Grid
+    from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
     from flwr.supercore.task_identity import TaskIdentity
 
     from memoa import flower
@@ -159,7 +160,9 @@ def test_too_few_clients_are_an_error() -> None:
     assert_same_bits(found["result"], expected(away=[2]))
 
 
-def test_a_server_goes_on_from_its_checkpoint(tmp_path: Any) -> None:
+@pytest.mark.parametrize("new", [False, True])
+def test_a_server_goes_on_from_its_checkpoint(new: bool, tmp_path: Any) -> None:
+    """And so it does in a new run of Flower, for which the nodes' contexts are new."""
     file = tmp_path / "server.npz"
     local, found = local_grid(), {}
     half = memoa.datasets.Series("half", SERIES.X[:96], SERIES.Y[:96], SERIES.initial,
@@ -167,7 +170,7 @@ def test_a_server_goes_on_from_its_checkpoint(tmp_path: Any) -> None:
     app = flower.server_app(lambda c: Server(SIZES), lambda c: half, checkpoint=lambda c: file)
     run_app(app, local)
     app = ensemble_app(found, checkpoint=lambda context: file)
-    run_app(app, local)
+    run_app(app, local_grid() if new else local)
     assert_same_bits(found["result"], expected()[96:])
 
 
@@ -209,3 +212,16 @@ def test_a_panel_goes_by_its_own_series() -> None:
 def test_other_records_are_no_message() -> None:
     with pytest.raises(ValueError, match="this is no message of a federation"):
         flower.unpack(RecordDict())
+
+
+def test_the_bytes_of_the_documentation_are_those_sent() -> None:
+    """docs/many-machines.md: eight agents, 16 steps of the logistic series."""
+    server, client = Server([8]).observe(SERIES.initial), Client(8, random_state=0)
+    message = server.ask(SERIES.X[:16], SERIES.Y[:16])[0]
+    for fields, expected in ((message, 296), (client.answer(message), 2064)):
+        arrays = [value for value in fields.values() if isinstance(value, np.ndarray)]
+        assert sum(value.nbytes for value in arrays) + 8 * (len(fields) - len(arrays)) == expected
+        envelope = Envelope(flower.pack(fields), dst_node_id=1, message_type="query", ttl=60.0)
+        objects = get_all_nested_objects(envelope).values()
+        added = sum(len(one.deflate()) for one in objects) - expected
+        assert added / (len(arrays) + 1) == pytest.approx(460, abs=30)

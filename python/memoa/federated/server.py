@@ -216,6 +216,37 @@ class Server:
             "digest": seen,
         }
 
+    def ask_again(self, replies: Replies) -> dict[int, Message]:
+        """Messages for clients that reply to `ask` that they lack steps before those it told.
+
+        A client that has lost what it learnt can so take part in this exchange already: its reply
+        to this message takes the place of its first one in `hear`.
+
+        Parameters
+        ----------
+        replies : dict of int to dict
+            As for `hear`.
+
+        Returns
+        -------
+        dict of int to dict
+            A message for each such client, from the step on that it knows. Often none.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `hear`.
+        """
+        if self._asked is None:
+            raise ValueError("ask_again was called before ask; expected replies to a question")
+        X, Y = self._asked
+        again = {}
+        for k, reply in replies.items():
+            steps, c, _ = self._check(reply, k, len(X) - self._settled, len(Y), Y.shape[1])
+            if len(c) == 0 and steps < self._known[k]:
+                again[k] = self._message(steps, digest(X[:steps], Y[:steps]))
+        return again
+
     def hear(self, replies: Replies) -> Exchange:
         """Forecast, and learn, from the replies that came in time; the others are absent.
 
