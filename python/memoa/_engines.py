@@ -23,7 +23,6 @@ from memoa.mixture import Mixture
 from memoa.run import AgentErrors, Run
 
 Progress = Callable[[int, int], object]
-_OLD_GENERATOR = np.random.RandomState
 
 # Fields of the memories with a row for each agent, and where.
 _OF_AGENTS = dict.fromkeys(("costs", "recent_loss", "gram", "cross", "reservoir", "increments"), 0)
@@ -39,7 +38,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
         )
     if not isinstance(params["mixture"], Mixture):
         raise TypeError(f"mixture is {params['mixture']!r}; expected a memoa.Mixture")
-    if not isinstance(params["random_state"], (type(None), np.random.Generator, _OLD_GENERATOR)):
+    if params["random_state"] is not None and not _is_generator(params["random_state"]):
         as_int("random_state", params["random_state"], 0, below=2**64)
     check_communicator(params.get("communicator"))
     n_threads = threads(params["n_threads"], params.get("communicator"))
@@ -58,15 +57,22 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
     return {**settings, "dtype": dtype}
 
 
+def _is_generator(value: Any) -> bool:
+    """Whether it draws numbers; numpy.random, slow to import, is not asked about an integer."""
+    return not isinstance(value, int) and isinstance(
+        value, (np.random.Generator, np.random.RandomState)
+    )
+
+
 def draw_seed(random_state: Any) -> int:
     """The seed of the agents' encoders; drawn where the random state is not a number."""
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+    if not _is_generator(random_state):
+        return as_int("random_state", random_state, 0, below=2**64)
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**63))
-    if isinstance(random_state, _OLD_GENERATOR):
-        return int(random_state.randint(2**31 - 1))
-    return as_int("random_state", random_state, 0, below=2**64)
+    return int(random_state.randint(2**31 - 1))
 
 
 class Engines:
