@@ -47,7 +47,7 @@ class Node:
     def __init__(self, number: int, size: int) -> None:
         config = {"partition-id": number, "num-partitions": size}
         self.context = Context(0, 100 + number, config, RecordDict(), {})  # type: ignore[arg-type]
-        self.silent = self.broken = False
+        self.silent = self.broken = self.late = False
 
 
 class LocalGrid(Grid):
@@ -82,6 +82,8 @@ class LocalGrid(Grid):
             if node.broken:
                 reply.content["arrays"].pop("energies", None)
             self.replies[name] = reply
+            if node.late:  # it has learnt, and its reply comes when nobody waits for it any more
+                self.replies[f"late {name}"] = self.replies.pop(name)
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Envelope]:
@@ -120,8 +122,8 @@ def test_it_gives_the_bits_of_the_federation_itself() -> None:
     assert_same_bits(found["result"], expected())
 
 
-@pytest.mark.parametrize("fault", ["silent", "broken"])
-def test_who_is_silent_or_breaks_is_absent(fault: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("fault", ["silent", "broken", "late"])
+def test_who_does_not_reply_well_is_absent(fault: str, caplog: pytest.LogCaptureFixture) -> None:
     found: dict[str, Any] = {}
     local = local_grid()
     link = flower._Link(local, 3, 0.2, 5.0)
@@ -133,6 +135,9 @@ def test_who_is_silent_or_breaks_is_absent(fault: str, caplog: pytest.LogCapture
         found = flower._lead(server, link, SERIES, 100, lambda: None)
     assert ("client 1 has no 'energies'" in caplog.text) == (fault == "broken")
     assert_same_bits(found, expected(batch=100, away=[1]))
+    setattr(local.nodes[101], fault, False)
+    messages = server.ask(SERIES.X[:16], SERIES.Y[:16])  # it is back, and has caught up
+    assert server.hear(link.exchange(server, messages)).present == (0, 1, 2)
 
 
 def test_a_node_cannot_take_the_place_of_another_one(caplog: pytest.LogCaptureFixture) -> None:
