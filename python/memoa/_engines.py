@@ -161,17 +161,28 @@ class Engines:
         initial: Float64 | None,
         record: NDArray[np.intp],
         progress: Progress | None,
+        warmup: int = 0,
     ) -> Run:
         """Predict and learn a series."""
         targets = Y.copy()  # the caller may change it at any time
-        # of a run that scores all steps, or all but the first: after it, nothing asks for memory
-        scored = [np.array(float((len(Y) - u) * self.n_outputs) or np.nan) for u in (0, 1)]
-        found = self.population.run(
-            self.server, X, targets, initial=initial, record=record, progress=progress
-        )
+        # of a run that scores all steps, or all but some: after it, nothing asks for memory
+        scored = [
+            np.array(float(max(len(Y) - u, 0) * self.n_outputs) or np.nan)
+            for u in (warmup, max(warmup, 1))
+        ]
+        n_steps = len(Y)
+        if warmup > 0 or len(X) > n_steps:  # the core is not shown all of it at once
+            self._require_all(X, Y)
+        if warmup > 0:
+            found = self._run_in_two(X, targets, initial, record, progress, warmup)
+        else:
+            found = self.population.run(
+                self.server, X[:n_steps], targets, initial=initial, record=record, progress=progress
+            )
+        following = self.predict_rows(X[n_steps:])[0] if len(X) > n_steps else None
         self._warn_of_overflow()
-        costs, unscored = found["costs"], found["unscored"]
-        costs /= scored[unscored]
+        costs, unscored = found["costs"], max(found["unscored"], warmup)
+        costs /= scored[found["unscored"]]
         agent_rmse = np.sqrt(costs, out=costs)
         return Run(
             predictions=found["predictions"],
@@ -186,7 +197,49 @@ class Engines:
             unscored=unscored,
             agents=self.agents,
             errors=self._errors_of_all(agent_rmse),
+            next=following,
         )
+
+    def _require_all(self, X: Float64, Y: Float64) -> None:
+        """Every number is one that the core takes, before any is learnt."""
+        if isinstance(self.encoder, Precomputed):
+            _core.require_finite("X", X)
+        else:
+            _core.require_moderate("X", X, False)
+        _core.require_moderate("Y", Y, self.dtype == "float32")
+
+    def _run_in_two(
+        self,
+        X: Float64,
+        Y: Float64,
+        initial: Float64 | None,
+        record: NDArray[np.intp],
+        progress: Progress | None,
+        warmup: int,
+    ) -> dict[str, Any]:
+        """The steps of the warm-up, then the others, whose costs alone count."""
+        total, d = Y.shape
+        whole = {
+            "predictions": np.empty((total, d)),
+            "mean_field": np.empty((total, d)),
+            "recorded": np.empty((total, len(record), d)),
+            "worst_cost": np.zeros(total),
+        }
+
+        def tell(done: int, _: int) -> None:
+            if progress is not None:
+                progress(first + done, total)
+
+        for first, part in ((0, slice(None, warmup)), (warmup, slice(warmup, total))):
+            found = self.population.run(
+                self.server, X[part], Y[part], initial=initial, record=record, progress=tell
+            )
+            for name, values in whole.items():
+                if name != "worst_cost" or first > 0:
+                    values[part] = found[name]
+            if first == 0:
+                base, unscored, initial = found["base"], found["unscored"], None
+        return {**whole, "costs": found["costs"], "base": base, "unscored": unscored}
 
     def _errors_of_all(self, agent_rmse: Float64) -> AgentErrors | None:
         """Of the agents of all processes; None where all are here."""

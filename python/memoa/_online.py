@@ -291,6 +291,7 @@ class Online(Regressor):
         initial: Float64 | None,
         record: NDArray[np.intp],
         progress: Progress | None,
+        warmup: int = 0,
     ) -> Run:
         engines = self._engines_for(inputs.shape[1:], targets.shape[1])
         # a warning that is an error throws the run away: its memory is had before the work
@@ -298,7 +299,7 @@ class Online(Regressor):
         if initial is None and not engines.population.has_seen:
             initial = self._base
         try:
-            return engines.run(inputs, targets, initial, record, progress)
+            return engines.run(inputs, targets, initial, record, progress, warmup)
         except ValueError as error:
             raise with_column(error, names) from None
         except RuntimeWarning:

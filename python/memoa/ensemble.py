@@ -15,7 +15,7 @@ from memoa._inputs import one_target, recorded_agents, targets_of
 from memoa._lock import serialised
 from memoa._online import Online
 from memoa._shards import largest
-from memoa._validate import Float64
+from memoa._validate import Float64, as_int
 from memoa.encoder import Encoder, RandomFeatures
 from memoa.mixture import Mixture
 from memoa.run import Run
@@ -242,13 +242,15 @@ class OnlineEnsemble(Online):
         initial: ArrayLike | None = None,
         record: Sequence[int] | NDArray[np.integer[Any]] | None = None,
         progress: Progress | None = None,
+        warmup: int = 0,
     ) -> Run:
         """Predict and learn a whole series inside the core; the same bits as step by step.
 
         Parameters
         ----------
         X : array_like or data frame, shape (T, dx), or (T, N, p) with Precomputed, float64
-            Columns of pandas or polars frames may be of any numeric or boolean dtype.
+            Columns of pandas or polars frames may be of any numeric or boolean dtype. It may have
+            one row more than `Y`: the inputs of the next step, whose forecast is ``Run.next``.
         Y : array_like or data frame, shape (T, d), or (T,) where d = 1, float64
             Y[t] belongs to X[t].
         initial : array_like, shape (d,), optional
@@ -259,6 +261,8 @@ class OnlineEnsemble(Online):
         progress : callable(done, total), optional
             Called some ten times a second, or after every step where one takes longer. Ctrl-C is
             heard as often and leaves a usable ensemble that has learnt the steps done.
+        warmup : int
+            Steps at the start that no error of the run counts; they are learnt all the same.
 
         Raises
         ------
@@ -283,9 +287,12 @@ class OnlineEnsemble(Online):
         if progress is not None and not callable(progress):
             raise TypeError(f"progress is {progress!r}; expected a function of (done, total)")
         inputs, names = self._inputs().rows(X)
-        targets, _ = targets_of(Y, len(inputs), self._width())
+        targets, _ = targets_of(Y, len(inputs), self._width(), one_less=True)
         start = None if initial is None else one_target("initial", initial, targets.shape[1])
-        return self._run(inputs, targets, names, start, recorded_agents(record), progress)
+        warmup = as_int("warmup", warmup, 0)
+        if warmup > 0 and warmup >= len(targets):
+            raise ValueError(f"warmup is {warmup}; expected fewer than the {len(targets)} steps")
+        return self._run(inputs, targets, names, start, recorded_agents(record), progress, warmup)
 
     @serialised
     def fit(self, X: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
