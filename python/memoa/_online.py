@@ -80,7 +80,9 @@ class Online(Regressor):
         """
         engines = self._learnt("save")
         names = getattr(self, "feature_names_in_", None)
-        note = write_note(self.get_params(deep=False), engines.seed, names, self._flat)
+        bands = None if engines.bands is None else engines.bands.memory()
+        params = {**self.get_params(deep=False), "intervals": engines.levels}
+        note = write_note(params, engines.seed, names, self._flat, bands)
         engines.save(os.fspath(path), self._pending, note)
 
     @classmethod

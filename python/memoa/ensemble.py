@@ -61,6 +61,9 @@ class OnlineEnsemble(Online):
         end is left out of the mean field. Fewer than 16 agents are no crowd: all of them count.
     mixture : Mixture
         How the server weighs the agents.
+    intervals : sequence of float
+        Shares in (0, 1), increasing, of the outcomes that intervals around the server's forecasts
+        are to hold: `prediction_intervals`, theory (10.1) to (10.3).
     dtype : {"float64", "float32"}
         Type of the agents' state and of the mixture's window. "float32" takes half the memory and
         about half the time; what goes in and comes out is float64 all the same. The server's error
@@ -127,6 +130,7 @@ class OnlineEnsemble(Online):
         ridge: float | Sequence[float] = 0.1,
         aggregate: Literal["mean", "trimmed", "clip"] = "trimmed",
         mixture: Mixture = Mixture(),  # noqa: B008 - an immutable value
+        intervals: Sequence[float] = (),
         dtype: Literal["float64", "float32"] = "float64",
         n_threads: int | None = None,
         random_state: Any = 0,
@@ -143,6 +147,7 @@ class OnlineEnsemble(Online):
         self.ridge = ridge
         self.aggregate = aggregate
         self.mixture = mixture
+        self.intervals = intervals
         self.dtype = dtype
         self.n_threads = n_threads
         self.random_state = random_state
@@ -377,6 +382,18 @@ class OnlineEnsemble(Online):
     def mean_field(self) -> Float64:
         """Mean of the agents' last predictions, shape (d,)."""
         return self._learnt("mean_field").population.mean_field()
+
+    @property
+    @serialised
+    def prediction_intervals(self) -> Float64:
+        """Bounds around the server's last forecast, shape (levels, 2, d): lower, then upper.
+
+        nan before the first error was seen.
+        """
+        engines = self._learnt("prediction_intervals")
+        if engines.bounds is None:
+            return np.full((len(engines.levels), 2, engines.n_outputs), np.nan)
+        return np.array(engines.bounds)
 
     @property
     @serialised

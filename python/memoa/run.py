@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoa._validate import Float64
+from memoa.interval import Intervals
 
 
 class AgentErrors(NamedTuple):
@@ -65,6 +67,12 @@ class Run:
         What all processes know of all agents' errors; None where all agents are here.
     next : ndarray, shape (d,), optional
         Forecast of the step after the last one, where its inputs were given.
+    levels : tuple of float
+        Of the intervals around the server's forecasts.
+    prediction_intervals : ndarray, shape (T, levels, 2, d), optional
+        Lower and upper bounds, made before y was seen; nan before the first error.
+    next_intervals : ndarray, shape (levels, 2, d), optional
+        Around `next`.
     """
 
     predictions: Float64
@@ -80,6 +88,9 @@ class Run:
     agents: range | None = None
     errors: AgentErrors | None = None
     next: Float64 | None = None
+    levels: tuple[float, ...] = ()
+    prediction_intervals: Float64 | None = None
+    next_intervals: Float64 | None = None
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -129,6 +140,37 @@ class Run:
     def repeat_last_mae(self) -> float:
         """Mean absolute error of repeating the last value, the mean over outputs."""
         return float(np.mean([one.mae for one in self.repeat_last_per_output]))
+
+    @property
+    def coverage(self) -> Float64:
+        """Share of the scored y that lie within each interval, shape (levels, d)."""
+        if self.prediction_intervals is None:
+            return np.empty((0, self.targets.shape[1]))
+        bounds, y = self.prediction_intervals[self.unscored :], self.targets[self.unscored :]
+        low, high = bounds[:, :, 0], bounds[:, :, 1]
+        known = np.isfinite(low) & ~np.isnan(y[:, None])
+        inside = known & (low <= y[:, None]) & (y[:, None] <= high)
+        counts = known.sum(axis=0)
+        shares = np.full(counts.shape, np.nan)
+        np.divide(inside.sum(axis=0), counts, out=shares, where=counts > 0)
+        return shares
+
+    def recorded_intervals(self, levels: Sequence[float] | None = None) -> Float64:
+        """Intervals of the recorded agents, shape (T, levels, 2, n_recorded, d), learnt here.
+
+        Parameters
+        ----------
+        levels : sequence of float, optional
+            Default: those of the run.
+        """
+        wanted = self.levels if levels is None else tuple(levels)
+        steps, recorded, d = self.recorded.shape
+        bands = Intervals(wanted, recorded * d)
+        knew = slice(min(self.unscored, 1), None)
+        bounds = np.full((steps, len(wanted), 2, recorded * d), np.nan)
+        targets = np.tile(self.targets, recorded)
+        bounds[knew] = bands.run(self.recorded.reshape(steps, -1)[knew], targets[knew])
+        return bounds.reshape(steps, len(wanted), 2, recorded, d)
 
     @property
     def mean_agent_rmse(self) -> float:
@@ -183,6 +225,10 @@ class Run:
                 "root-mean-square error of",
                 *(f"  {name:<18} {value:>12.6g}  {note}".rstrip() for name, value, note in rows),
                 f"under-performer regret {self.regret:>10.6g}",
+                *(
+                    f"interval of {level:.4g} holds {share:.4g} of the outcomes"
+                    for level, share in zip(self.levels, self.coverage.mean(axis=1))
+                ),
                 f"mean absolute error of the server {self.server_mae:.6g}, scaled "
                 f"{self.server_mase:.4g}",
             ]

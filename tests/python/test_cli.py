@@ -115,7 +115,10 @@ def test_numbers_are_those_of_the_library() -> None:
 def test_files_agree_with_the_table() -> None:
     call("run", "logistic", *SMALL, "--out", "here")
     frame, saved = pd.read_csv("here/predictions.csv"), settings("here")
-    assert list(frame) == ["step", "y", "y_server", "y_mean_field", "y_best_agent", "y_worst_agent"]
+    parts = ["y", "y_server", "y_mean_field", "y_best_agent", "y_worst_agent"]
+    bounds = [f"y_{side}_{level}" for level in (80, 95) for side in ("low", "high")]
+    assert list(frame) == ["step", *parts, *bounds]
+    assert (frame["y_low_95"] <= frame["y_server"])[2:].all()
     assert frame["step"].tolist() == list(range(201))
     assert frame["y"].isna().tolist() == [False] * 200 + [True]
     assert saved["rmse"]["memoa"]["server"] == pytest.approx(rmse(frame, "_server"))
@@ -157,7 +160,7 @@ def test_policy_chooses_the_forecasts_and_leaves_the_table() -> None:
 def test_two_outputs_have_their_own_columns() -> None:
     call("run", "drift", *SMALL)
     frame = pd.read_csv("memoa-out/drift/predictions.csv")
-    assert len(frame.columns) == 1 + 2 * 5
+    assert len(frame.columns) == 1 + 2 * 9
     saved = settings("memoa-out/drift")["rmse"]["memoa"]
     assert saved["server"] == pytest.approx(rmse(frame, "_server", ("y1", "y2")))
     assert saved["worst_agent"] == pytest.approx(rmse(frame, "_worst_agent", ("y1", "y2")))

@@ -6,6 +6,7 @@
 #include "memoa/federated.hpp"
 #include "memoa/game.hpp"
 #include "memoa/interrupt.hpp"
+#include "memoa/interval.hpp"
 #include "memoa/mixture.hpp"
 #include "memoa/moments.hpp"
 #include "memoa/nplayer.hpp"

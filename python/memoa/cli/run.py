@@ -47,6 +47,7 @@ from memoa.forecasters.two_policies import (
     run_and_compare,
 )
 from memoa.mpi import communicator_of_job
+from memoa.run import Run
 
 FILES = ("predictions.csv", "plot.png", "settings.json")
 
@@ -76,6 +77,9 @@ def run_command(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads.", show_default="all that may be used")
     ] = None,
+    intervals: Annotated[
+        str, typer.Option(metavar="LEVEL[,LEVEL]", help="Shares that the intervals are to hold.")
+    ] = "0.8,0.95",
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where files go.", show_default="memoa-out/NAME"),
@@ -124,7 +128,7 @@ def run_command(
             found = run_and_compare(
                 series, agents=agents, features=features, encoder=encoder, policy=policy,
                 seed=seed, threads=threads, communicator=communicator, progress=progress,
-                warmup=warmup,
+                warmup=warmup, intervals=_levels(intervals),
             )  # fmt: skip
     if save is not None:
         found.model.save(save)
@@ -137,19 +141,29 @@ def run_command(
     if len(series.targets) > 1:
         console.print(_target_table(found.per_target))
     typer.echo(_verdict(found.rmse))
-    following = found.runs[found.policy].next
-    if following is not None:
-        typer.echo(f"next: {_next(series, following)}")
+    run = found.runs[found.policy]
+    for level, share in zip(run.levels, run.coverage.mean(axis=1)):
+        typer.echo(f"the interval of {level:.1%} holds {share:.1%} of the outcomes")
+    if run.next is not None:
+        typer.echo(f"next: {_next(series, run.next)}")
     typer.echo(f"predictions.csv, plot.png and settings.json are in {folder}")
     if save is not None:
         typer.echo(f"what the agents learnt is in {save}; --resume {save} goes on with it")
+
+
+def _levels(text: str) -> tuple[float, ...]:
+    """Levels between commas, in their order; none where the text is empty."""
+    try:
+        return tuple(sorted(float(level) for level in text.split(",") if level.strip()))
+    except ValueError:
+        raise ValueError(f"--intervals is {text!r}; expected numbers between 0 and 1") from None
 
 
 def _resumed(
     context: typer.Context, path: Path, threads: int | None, communicator: Any
 ) -> OnlineEnsemble:
     """The ensemble of the file, with which the options for a new one make no sense."""
-    for name in ("agents", "features", "encoder", "policy", "seed"):
+    for name in ("agents", "features", "encoder", "policy", "seed", "intervals"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise ValueError(f"--{name} has no meaning with --resume: {path} says it")
@@ -166,15 +180,19 @@ def write_files(folder: Path, series: Series, found: PolicyRuns, source: Mapping
     best, worst = best_and_worst(run)
     parts = {"": run.targets, "_server": run.predictions, "_mean_field": run.mean_field,
              "_best_agent": best, "_worst_agent": worst}  # fmt: skip
+    bounds = run.prediction_intervals
+    for k, level in enumerate(run.levels):
+        for side, name in enumerate(("low", "high")):
+            assert bounds is not None
+            parts[f"_{name}_{100 * level:g}"] = bounds[:, k, side]
     # Not from a dict: a column of the user's may well be called like one of ours.
     frame = pd.DataFrame(
         np.stack(list(parts.values()), axis=2).reshape(len(series.Y), -1),
         columns=[name + part for name in series.targets for part in parts],
         index=None if series.index is None else in_zone(series.index, series.zone),
     )
-    if run.next is not None:  # the step that nobody has seen yet
-        row = [x for one in run.next for x in (np.nan, one, *[np.nan] * (len(parts) - 2))]
-        frame.loc[len(frame) if series.index is None else _next_label(series)] = row
+    if run.next is not None:
+        frame.loc[len(frame) if series.index is None else _next_label(series)] = _next_row(run)
     with whole(folder / "predictions.csv") as temporary:
         frame.to_csv(temporary, index_label="step" if series.index is None else "date")
     plot_run(
@@ -198,6 +216,7 @@ def write_files(folder: Path, series: Series, found: PolicyRuns, source: Mapping
         "rmse": found.rmse,
         "absolute": found.absolute,
         "per_target": found.per_target,
+        "coverage": dict(zip(map(str, run.levels), run.coverage.tolist())),
         "next": None if run.next is None else dict(zip(series.targets, run.next.tolist())),
         "best_agent": run.best_agent,
         "worst_agent": run.worst_agent,
@@ -242,6 +261,17 @@ def _four_digits(rows: Mapping[str, Mapping[str, float]]) -> Callable[[float], s
     smallest = min((v for row in rows.values() for v in row.values() if v > 0.0), default=1.0)
     digits = min(max(3 - math.floor(math.log10(smallest)), 0), 9)
     return lambda x: f"{x:.{digits}f}"
+
+
+def _next_row(run: Run) -> list[float]:
+    """The row of predictions.csv for the step that nobody has seen yet, as the others are."""
+    assert run.next is not None
+    row: list[float] = []
+    for output, forecast in enumerate(run.next):
+        row += [np.nan, forecast, np.nan, np.nan, np.nan]
+        if run.next_intervals is not None:
+            row += run.next_intervals[:, :, output].ravel().tolist()
+    return row
 
 
 def _next_label(series: Series) -> Any:

@@ -53,6 +53,7 @@ def run_and_compare(
     communicator: Any = None,
     progress: ProgressCallback | None = None,
     warmup: int = 0,
+    intervals: Sequence[float] = (),
 ) -> PolicyRuns:
     """Run both policies with everything else equal."""
     kind = EchoState(features) if encoder == "echo" else RandomFeatures(features, encoder)
@@ -64,6 +65,7 @@ def run_and_compare(
             n_threads=threads,
             random_state=seed,
             communicator=communicator,
+            intervals=intervals,
         )
         for name in (("memoa", "greedy") if policy == "memoa" else ("greedy", "memoa"))
     )
