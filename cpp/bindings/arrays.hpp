@@ -129,6 +129,7 @@ struct Locked {
   }
 };
 
+void bind_federated(py::module_& module);
 void bind_game(py::module_& module);
 void bind_certificate(py::module_& module);
 void bind_equilibrium(py::module_& module);

@@ -98,4 +98,5 @@ PYBIND11_MODULE(_core, module) {
   python::bind_mixture(module);
   python::bind_population(module);
   python::bind_panel(module);
+  python::bind_federated(module);
 }

@@ -68,9 +68,9 @@ def engine_params(header: Mapping[str, Any]) -> dict[str, Any]:
     settings = header["settings"]
     names = ("n_agents", "policy", "aggregate", "consensus", "effort", "horizon", "discount",
              "forgetting", "ridge")  # fmt: skip
-    note = header["note"] or {"params": {}}
+    note = header["note"] or {}
     return {name: settings[name] for name in names} | {
-        "intervals": tuple(note["params"].get("intervals", ())),
+        "intervals": tuple(note.get("params", {}).get("intervals", ())),
         "encoder": _object(settings["encoder"]),
         "mixture": Mixture(**header["mixture"]),
         "dtype": {"<f8": "float64", "<f4": "float32"}[settings["dtype"]],

@@ -3,6 +3,7 @@
 #include "memoa/certificate.hpp"
 #include "memoa/encoder.hpp"
 #include "memoa/equilibrium.hpp"
+#include "memoa/federated.hpp"
 #include "memoa/game.hpp"
 #include "memoa/interrupt.hpp"
 #include "memoa/interval.hpp"
