@@ -17,6 +17,7 @@ from rich.table import Table
 from memoa import OnlineEnsemble, build_info
 from memoa._files import prepare, whole, write_text
 from memoa.cli.series import (
+    Calendar,
     Data,
     Date,
     DayFirst,
@@ -27,6 +28,7 @@ from memoa.cli.series import (
     Inputs,
     Lags,
     Percent,
+    Season,
     Sep,
     Start,
     Target,
@@ -67,6 +69,8 @@ def run_command(
     decimal: Decimal = None,
     thousands: Thousands = None,
     percent: Percent = None,
+    season: Season = None,
+    calendar: Calendar = None,
     agents: Annotated[int, typer.Option(min=1, help="Number of agents.")] = 64,
     features: Annotated[int, typer.Option(min=1, help="Features per agent.")] = 12,
     encoder: Annotated[Encoder, typer.Option(help="What makes the features.")] = "relu",
@@ -104,6 +108,7 @@ def run_command(
     reading = {
         "date": date, "inputs": inputs, "drop": drop, "dayfirst": dayfirst, "sep": sep,
         "decimal": decimal, "thousands": thousands, "percent": percent,
+        "season": season, "calendar": calendar,
     }  # fmt: skip
     series, source = load_series(
         data, target=target, file=file, start=start, lags=lags, reading=reading

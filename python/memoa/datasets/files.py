@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from memoa._validate import as_int
 from memoa.datasets.cells import FloatArray, Writing
-from memoa.datasets.dates import Dates, spacing
+from memoa.datasets.dates import Dates, next_date, spacing
 from memoa.datasets.panel_inputs import fill_forward
+from memoa.datasets.seasons import NAMES, calendar_inputs, season_columns
 from memoa.datasets.series import Series, as_names
 from memoa.datasets.table import FilePath, Table
 
@@ -79,6 +81,8 @@ def load_csv(
     decimal: str = ".",
     thousands: str | None = None,
     percent: bool = False,
+    season: int | Literal["auto"] | None = None,
+    calendar: bool = False,
 ) -> Series:
     """Read a table and predict the next row's target.
 
@@ -121,6 +125,12 @@ def load_csv(
         The sign between groups of three digits.
     percent : bool
         Whether numbers may end in a percent sign: 12% is 12.
+    season : int, "auto" or None
+        Steps in a season, which adds four inputs for every target: those of `seasonal_inputs`, and
+        what repeating the value of one season ago would add. "auto": what the spacing of the dates
+        suggests, such as 24 for hours and 12 for months, where there are three seasons of it.
+    calendar : bool
+        Whether the dates of the targets are inputs, as `calendar_inputs` has them.
 
     Returns
     -------
@@ -155,9 +165,22 @@ def load_csv(
     dates = table.find_dates(dayfirst) if date is None else (date, table.dates(date, dayfirst))
     columns, left_out = _inputs(table, (*targets, dates[0] if dates else date), wanted, dropped)
     others = [table.numbers(name, gaps=True) for name in columns]
-    now = np.column_stack([*others, _lagged(fill_forward(past), lags)])
     gaps = dict(zip((*targets, *columns), (*past.T, *others), strict=True))
     index, zone = (None, None) if dates is None else (dates[1].values, dates[1].zone)
+    found: int | None = None
+    for name, y in zip(targets, past.T):
+        found, more = season_columns(y, season, index)
+        others += list(more.T)
+        columns += [f"{name}: {part}" for part in NAMES[: more.shape[1]]]
+    if calendar:
+        if index is None or len(index) < 2:
+            raise ValueError(f"{table.file}: calendar is wanted, and there is no column of dates")
+        following = np.append(index[1:], np.array([next_date(index, zone)], index.dtype))
+        more, names = calendar_inputs(following, zone)
+        others += list(more.T)
+        columns += names
+    now = np.column_stack([*others, _lagged(fill_forward(past), lags)])
+    seasons = [] if found is None else [f"season of {found} steps"]
     return Series(
         _stem(path),
         now[lags - 1 : -1],
@@ -169,7 +192,7 @@ def load_csv(
         zone,
         now[-1],
         left_out,
-        (*_notes(dates), *_gaps(gaps)),
+        (*_notes(dates), *_gaps(gaps), *seasons),
     )
 
 
