@@ -86,6 +86,16 @@ class MEMOA_API BasicPanel {
            double* forecasts, const std::function<void(Index)>& after_step = {},
            const double* initial = nullptr);
 
+  // Of a panel whose clients live in several processes, each with a panel of some of them that
+  // learns with nobody `awake`, and a server with one of all of them.
+  /// The clients' half: goes by the crowd's readout (p, d) from the next step on.
+  void receive(const double* mean_readout);
+  /// The server's half: forms the crowd's readout from readouts (N, p, d) of those `present`
+  /// (N, d), and counts a step. What the others tell is not read.
+  void gather(const double* readouts, const unsigned char* present);
+  /// Who counts in the crowd's readout when present (N, d): 1 once an increment was not 0.
+  void have_moved(unsigned char* out) const;
+
   /// Adds clients without history, after those that are there. A forecast not yet learnt is
   /// dropped.
   void add_clients(Index count);
