@@ -96,11 +96,7 @@ void BasicServerMixture<Real>::weights(double* out) {
   const int threads = detail::threads_for(s.n_threads, static_cast<double>(s.N * n));
   detail::for_each_chunk(s.chunks(), threads, [&](Index chunk, int) {
     const Index first = chunk * State::kChunk, count = std::min(State::kChunk, s.N - first);
-    std::fill(out + first, out + first + count, s.level);
-    for (Index r = 0; r < n; ++r) {
-      const Real* errors = s.row(r) + first;
-      for (Index i = 0; i < count; ++i) out[first + i] += s.dual[r] * errors[i];
-    }
+    s.weights(first, count, out + first);
   });
 }
 

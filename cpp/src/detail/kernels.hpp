@@ -119,6 +119,9 @@ struct Kernels {
   /// Sum of a b, and of a, over n numbers in one row.
   double (*dot)(const Real* a, const Real* b, Size n);
   double (*sum)(const Real* a, Size n);
+  /// Of detail/definite.hpp: solves A x = b for m right sides, and adds outer products.
+  bool (*solve_definite)(double* a, Size n, Size m, Size stride, double* x);
+  void (*add_outer)(double* a, const double* rows, Size count, Size n, Size stride);
   /// Largest cost - before over agents [first, last); `before` may be null for zeros.
   double (*worst)(const double* cost, const double* before, Size first, Size last);
 };

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <Eigen/Cholesky>
+#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -19,6 +19,7 @@ namespace memoa {
 template <class Real>
 struct BasicServerMixture<Real>::State {
   static constexpr Index kChunk = 512;  // agents: their part of a row stays in the first cache
+  static constexpr Index kScaledRows = 16;
 
   Index N, d, rows;
   Mixture settings;
@@ -34,9 +35,10 @@ struct BasicServerMixture<Real>::State {
   std::vector<double> losses;   // (7, d), theory (6.7)
   /// Predictions as increments from a base, and what the window says of them.
   struct Shown {
-    std::vector<double> base;  // (d)
-    Eigen::MatrixXd dots;      // E increments', (rows, d)
-    Eigen::VectorXd sums;      // increments 1, (d)
+    std::vector<double> base;          // (d)
+    Eigen::MatrixXd dots;              // E increments', (rows, d), where the dual is solved
+    Eigen::VectorXd sums;              // increments 1, (d)
+    const Real* increments = nullptr;  // (d, N)
   };
   Shown staged, glanced;  // to be settled; of a forecast that leaves no trace
   /// Whom to heed, 1 or 0 at o stride + agent, and the increments (d) that the others are taken to
@@ -47,11 +49,14 @@ struct BasicServerMixture<Real>::State {
   };
   detail::Buffer<Real> staged_increments, glanced_increments;  // (d, N); the latter once needed
   bool is_staged = false;
-  // the dual solution: u = level 1 + E' dual
+  // the solution: u = level 1 + E' dual, or u = primal + level 1
   bool solved = false;
   double level = 0.0;
-  Eigen::VectorXd dual, root_decay, on_ones, on_targets;
-  Eigen::MatrixXd system;
+  Eigen::VectorXd dual;
+  std::vector<double> primal, root_decay;  // of the rows
+  std::vector<double> powers;              // of the root of the decay, (window)
+  detail::Buffer<double> system, scaled,
+      found;  // (unknowns, stride), (kScaledRows, stride), (2, stride)
   std::vector<double> partial, scratch, shift;
   detail::ExactSums exact;
   std::vector<Real> plain;
@@ -78,8 +83,19 @@ struct BasicServerMixture<Real>::State {
       shown->dots.setZero(rows, d);
       shown->sums.setZero(d);
     }
-    for (auto* v : {&dual, &root_decay, &on_ones, &on_targets}) v->setZero(rows);
-    system.setZero(rows, rows);
+    dual.setZero(rows);
+    root_decay.resize(static_cast<std::size_t>(rows));
+    for (Index age = 0; age < settings.window; ++age)
+      powers.push_back(std::pow(settings.decay, 0.5 * static_cast<double>(age)));
+    const bool may_be_primal = N <= kChunk && rows >= 2 * N;
+    const Index unknowns = may_be_primal ? 2 * N : rows;
+    system = detail::Buffer<double>(unknowns * stride_of(unknowns));
+    found = detail::Buffer<double>(2 * stride_of(unknowns));
+    if (may_be_primal) {
+      primal.resize(static_cast<std::size_t>(N));
+      scaled = detail::Buffer<double>(kScaledRows * stride_of(N));
+      std::fill_n(scaled.data(), scaled.size(), 0.0);
+    }
     partial.resize(static_cast<std::size_t>(chunks() * (rows + d + 1) * d));
     scratch.reserve(static_cast<std::size_t>((rows + d + 1) * d));  // no step asks for memory
     shift.reserve(base_size());
@@ -89,6 +105,10 @@ struct BasicServerMixture<Real>::State {
   std::size_t base_size() const { return static_cast<std::size_t>(d); }
   Index chunks() const { return (N + kChunk - 1) / kChunk; }
   Index filled() const { return std::min(steps, settings.window) * d; }
+  /// Few agents and many rows: then (6.3) is solved as it stands, without products of rows.
+  bool is_primal() const { return N <= kChunk && filled() >= 2 * N; }
+  /// Numbers from a row of a system to the next, with its right sides.
+  static Index stride_of(Index unknowns) { return (unknowns + 2 + 7) / 8 * 8; }
   Real* row(Index r) { return errors.data() + r * N; }
 
   /// Sums over agents by fixed chunks: fill(first, count, sums) writes `width` sums of a chunk.
@@ -106,8 +126,9 @@ struct BasicServerMixture<Real>::State {
   /// on the way.
   void measure(const Real* increments, Index stride, const double* base, const Heeded& heeded,
                Shown& shown, Real* copy) {
-    const Index n = filled();
+    const Index n = is_primal() ? 0 : filled();
     std::copy(base, base + d, shown.base.begin());
+    shown.increments = copy;
     scratch.resize(static_cast<std::size_t>((rows + 1) * d));
     reduce((n + 1) * d, scratch.data(), [&](Index first, Index count, double* sums) {
       for (Index o = 0; o < d; ++o) {
@@ -175,7 +196,13 @@ struct BasicServerMixture<Real>::State {
 
   /// The mixture of predictions shown, relative to their base.
   double mixed_increment(const Shown& shown, Index o) const {
-    const double product = dual.head(filled()).dot(shown.dots.col(o).head(filled()));
+    double product = 0.0;
+    if (is_primal()) {
+      const Real* increments = shown.increments + o * N;
+      for (Index i = 0; i < N; ++i) product += primal[i] * static_cast<double>(increments[i]);
+    } else {
+      product = dual.head(filled()).dot(shown.dots.col(o).head(filled()));
+    }
     return (settings.total - 1.0) * shown.base[o] + level * shown.sums[o] + product;
   }
 
@@ -245,7 +272,8 @@ struct BasicServerMixture<Real>::State {
     std::copy_n(target, d, last.begin());
     ++seen;
     if (settings.window == 0) return;
-    const Index slot = (newest + 1) % settings.window, at = slot * d, before = filled();
+    const Index slot = (newest + 1) % settings.window, at = slot * d;
+    const Index before = is_primal() ? 0 : filled();
     for (double& by : shift) by = static_cast<double>(static_cast<Real>(by));  // as the rows see it
     scratch.resize(static_cast<std::size_t>((d + 1) * d));
     reduce((d + 1) * d, scratch.data(), [&](Index first, Index count, double* sums) {
@@ -276,51 +304,111 @@ struct BasicServerMixture<Real>::State {
     solved = false;
   }
 
-  /// theory (6.4), (6.5): A = kappa I + Theta Theta', u_b = Theta' A^-1 rho,
-  /// u_1 = (1 - Theta' A^-1 Theta 1) / kappa, u = u_b - ((1'u_b - total) / 1'u_1) u_1.
   void solve() {
     if (solved) return;
-    find_dual();
+    find_weights();
     solved = true;
   }
-  void find_dual() {
+  void find_weights() {
     const Index n = filled();
-    const double count = static_cast<double>(N);
-    level = settings.total / count;
+    level = settings.total / static_cast<double>(N);
     dual.setZero();
+    std::fill(primal.begin(), primal.end(), 0.0);
     if (seen < least_steps || settings.window == 0) return;
     const double kappa =
         settings.absolute ? settings.ridge
                           : settings.ridge * gram.diagonal().head(n).sum() / static_cast<double>(n);
     if (!(kappa > 0.0) || !std::isfinite(kappa)) return;
+    for (Index slot = 0; slot < steps; ++slot)
+      std::fill_n(root_decay.begin() + slot * d, d,
+                  powers[(newest - slot + settings.window) % settings.window]);
+    if (is_primal() ? solve_primal(kappa) : solve_dual(kappa)) return;
+    level = settings.total / static_cast<double>(N);  // errors at rounding level, or overflow
+    dual.setZero();
+    std::fill(primal.begin(), primal.end(), 0.0);
+  }
 
-    for (Index slot = 0; slot < steps; ++slot) {
-      const Index age = (newest - slot + settings.window) % settings.window;
-      const double root = std::pow(settings.decay, 0.5 * static_cast<double>(age));
-      for (Index o = 0; o < d; ++o) {
-        root_decay[slot * d + o] = root;
-        on_targets[slot * d + o] = root * targets[slot * d + o] * (1.0 - settings.total);
-      }
+  /// What the weights must sum to is 1 nearly always: then targets say nothing.
+  Index sides() const { return settings.total != 1.0 ? 2 : 1; }
+  double offset(Index r) const { return root_decay[r] * targets[r] * (1.0 - settings.total); }
+
+  /// theory (6.4), (6.5): A = kappa I + Theta Theta', u_b = Theta' A^-1 rho,
+  /// u_1 = (1 - Theta' A^-1 Theta 1) / kappa, u = u_b - ((1'u_b - total) / 1'u_1) u_1.
+  bool solve_dual(double kappa) {
+    const Index n = filled(), stride = stride_of(n);
+    const auto on_ones = [&](Index r) { return root_decay[r] * row_sums[r]; };
+    for (Index r = 0; r < n; ++r) {
+      double* row = system.data() + r * stride;
+      const double* products = gram.data() + r * rows;
+      const double by = root_decay[r];
+      std::fill(row + n, row + stride, 0.0);
+      for (Index other = r / 8 * 8; other < n; ++other)
+        row[other] = by * root_decay[other] * products[other];
+      row[r] += kappa;
+      row[n] = on_ones(r);
+      if (sides() == 2) row[n + 1] = offset(r);
     }
-    const auto roots = root_decay.head(n);
-    auto A = system.topLeftCorner(n, n);
-    A = roots.asDiagonal() * gram.topLeftCorner(n, n) * roots.asDiagonal();
-    A.diagonal().array() += kappa;
-    on_ones.head(n) = roots.cwiseProduct(row_sums.head(n));
-
-    Eigen::LLT<Eigen::Ref<Eigen::MatrixXd>> factor(A);
-    if (factor.info() != Eigen::Success) return;  // errors at rounding level: nothing to choose by
-    auto by_ones = dual.head(n), by_targets = on_targets.head(n);
-    by_ones = on_ones.head(n);
-    factor.solveInPlace(by_ones);
-    factor.solveInPlace(by_targets);
-    const double excess = on_ones.head(n).dot(by_targets) - settings.total;
-    const double scale = excess / (count - on_ones.head(n).dot(by_ones));
+    if (!kernels.solve_definite(system.data(), n, sides(), stride, found.data())) return false;
+    const double* by_ones = found.data();
+    const double* by_targets = sides() == 2 ? by_ones + stride : nullptr;
+    double excess = -settings.total, rest = static_cast<double>(N);
+    for (Index r = 0; r < n; ++r) {
+      if (by_targets) excess += on_ones(r) * by_targets[r];
+      rest -= on_ones(r) * by_ones[r];
+    }
+    const double scale = excess / rest;
     level = -scale;
-    by_ones = (roots.array() * (by_targets.array() + scale * by_ones.array())).matrix();
-    if (!std::isfinite(level) || !dual.allFinite()) {
-      level = settings.total / count;
-      dual.setZero();
+    for (Index r = 0; r < n; ++r)
+      dual[r] = root_decay[r] * ((by_targets ? by_targets[r] : 0.0) + scale * by_ones[r]);
+    return std::isfinite(level) && dual.allFinite();
+  }
+
+  /// The same u with N unknowns: A = kappa I + Theta'Theta, u_b = A^-1 Theta' rho, u_1 = A^-1 1.
+  bool solve_primal(double kappa) {
+    const Index stride = stride_of(N);
+    double* a = system.data();
+    std::fill_n(a, N * stride, 0.0);
+    for (Index i = 0; i < N; ++i) a[i * stride + i] = kappa;
+    for (Index first = 0; first < filled(); first += kScaledRows) {
+      const Index count = std::min(kScaledRows, filled() - first);
+      for (Index r = first; r < first + count; ++r)
+        for (Index i = 0; i < N; ++i)
+          scaled.data()[(r - first) * stride + i] = root_decay[r] * static_cast<double>(row(r)[i]);
+      kernels.add_outer(a, scaled.data(), count, N, stride);
+    }
+    for (Index i = 0; i < N; ++i) {
+      std::fill(a + i * stride + N, a + (i + 1) * stride, 0.0);
+      a[i * stride + N] = 1.0;
+    }
+    for (Index r = 0; r < filled() && sides() == 2; ++r)
+      for (Index i = 0; i < N; ++i)
+        a[i * stride + N + 1] += offset(r) * root_decay[r] * static_cast<double>(row(r)[i]);
+    if (!kernels.solve_definite(a, N, sides(), stride, found.data())) return false;
+    const double* by_ones = found.data();
+    const double* by_targets = sides() == 2 ? by_ones + stride : nullptr;
+    double excess = -settings.total, sum = 0.0, size = 0.0;
+    for (Index i = 0; i < N; ++i) {
+      if (by_targets) excess += by_targets[i];
+      sum += by_ones[i];
+    }
+    level = 0.0;
+    for (Index i = 0; i < N; ++i) {
+      primal[i] = (by_targets ? by_targets[i] : 0.0) - excess / sum * by_ones[i];
+      size += std::abs(primal[i]);
+    }
+    return std::isfinite(size);
+  }
+
+  /// The weights of the agents [first, first + count).
+  void weights(Index first, Index count, double* out) {
+    std::fill_n(out, count, level);
+    if (is_primal()) {
+      for (Index i = 0; i < count; ++i) out[i] += primal[first + i];
+      return;
+    }
+    for (Index r = 0; r < filled(); ++r) {
+      const Real* of_row = row(r) + first;
+      for (Index i = 0; i < count; ++i) out[i] += dual[r] * of_row[i];
     }
   }
 
