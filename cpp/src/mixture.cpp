@@ -14,7 +14,12 @@ void validate(const Mixture& m) {
   require(m.window >= 0, "window", m.window, "a number of steps >= 0");
   require(m.decay > 0.0 && m.decay <= 1.0, "decay", m.decay, "a number in (0, 1]");
   require(m.ridge > 0.0 && std::isfinite(m.ridge), "ridge", m.ridge, "a positive finite number");
+  validate(PastSettings{0, m.season});
   require(std::abs(m.total) <= 1e100, "total", m.total, "a number from -1e100 to 1e100");
+}
+
+Index past_size(const Mixture& m, Index n_outputs) {
+  return m.rivals ? Past({0, m.season}, n_outputs).size() : 0;
 }
 
 template <class Real>
@@ -29,7 +34,8 @@ BasicServerMixture<Real>::BasicServerMixture(Index n_agents, Index n_outputs, Mi
   detail::make_in_room(
       "a mixture with window = " + std::to_string(mixture.window) +
           ", n_agents = " + std::to_string(n_agents) + ", n_outputs = " + std::to_string(n_outputs),
-      (rows + d) * N * sizeof(Real) + 16.0 * rows * rows + 8.0 * sums,
+      (rows + d) * N * sizeof(Real) + (mixture.rivals ? 8.0 * d * N : 0.0) + 16.0 * rows * rows +
+          8.0 * sums,
       [&] { state_ = std::make_unique<State>(n_agents, n_outputs, mixture, n_threads); });
 }
 template <class Real>
@@ -102,7 +108,25 @@ void BasicServerMixture<Real>::weights(double* out) {
 
 template <class Real>
 void BasicServerMixture<Real>::mixture_weight(double* out) const {
-  for (Index o = 0; o < state_->d; ++o) out[o] = state_->mixture_weight(o);
+  for (Index o = 0; o < state_->d; ++o)
+    out[o] = state_->settings.rivals
+                 ? 1.0 - state_->rivals[o].forecast(0.0, 0.0, state_->past.season(o)).shares[3]
+                 : state_->mixture_weight(o);
+}
+
+template <class Real>
+void BasicServerMixture<Real>::shares(double* out) {
+  const Index d = state_->d;
+  for (Index o = 0; o < d; ++o) {
+    if (state_->settings.rivals) {
+      const auto f = state_->rivals[o].forecast(0.0, 0.0, state_->past.season(o));
+      for (Index k = 0; k < 4; ++k) out[k * d + o] = f.shares[k];
+      continue;
+    }
+    const double weight = state_->mixture_weight(o);
+    out[o] = weight, out[3 * d + o] = 1.0 - weight;
+    out[d + o] = out[2 * d + o] = 0.0;
+  }
 }
 
 template <class Real>

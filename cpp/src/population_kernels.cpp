@@ -2,6 +2,7 @@
 // detail/kernels.hpp for what that forbids here.
 #include "detail/agents.hpp"
 #include "detail/definite.hpp"
+#include "detail/weighing.hpp"
 
 namespace memoa::detail::MEMOA_LEVEL {
 namespace {
@@ -178,6 +179,9 @@ constexpr Kernels<Real> make() {
   made.sum = sum<Real>;
   made.solve_definite = solve_definite;
   made.add_outer = add_outer;
+  made.weigh = weigh<Real>;
+  made.least_error = least_error<Real>;
+  made.take_losses = take_losses<Real>;
   made.worst = worst;
   return made;
 }

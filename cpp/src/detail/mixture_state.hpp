@@ -8,6 +8,8 @@
 #include "detail/buffer.hpp"
 #include "detail/exact_sum.hpp"
 #include "detail/kernels.hpp"
+#include "detail/memory.hpp"
+#include "detail/rivals.hpp"
 #include "detail/team.hpp"
 #include "memoa/mixture.hpp"
 
@@ -39,6 +41,8 @@ struct BasicServerMixture<Real>::State {
     Eigen::MatrixXd dots;              // E increments', (rows, d), where the dual is solved
     Eigen::VectorXd sums;              // increments 1, (d)
     const Real* increments = nullptr;  // (d, N)
+    std::vector<double> agents;        // (d), their average by exponential weights
+    bool has_base = true;              // is the base a value of the series?
   };
   Shown staged, glanced;  // to be settled; of a forecast that leaves no trace
   /// Whom to heed, 1 or 0 at o stride + agent, and the increments (d) that the others are taken to
@@ -59,6 +63,11 @@ struct BasicServerMixture<Real>::State {
       found;  // (unknowns, stride), (kScaledRows, stride), (2, stride)
   std::vector<double> partial, scratch, shift;
   detail::ExactSums exact;
+  // of rivals alone
+  std::vector<detail::Rivals> rivals;                    // (d)
+  Past past;                                             // its season
+  detail::Buffer<double> agent_losses;                   // (d, N)
+  std::vector<double> counted_losses, least_agent_loss;  // (d): steps that they count, the smallest
   std::vector<Real> plain;
 
   State(Index n_agents, Index n_outputs, Mixture mixture, int threads)
@@ -70,9 +79,15 @@ struct BasicServerMixture<Real>::State {
         n_threads(detail::resolve_threads(threads)),
         kernels(detail::kernels<Real>()),
         errors(rows * N),
-        staged_increments(d * N) {
+        staged_increments(d * N),
+        rivals(mixture.rivals ? base_size() : 0),
+        past({0, mixture.rivals ? mixture.season : 0}, n_outputs),
+        agent_losses(mixture.rivals ? d * N : 0) {
     detail::for_each_chunk(rows, n_threads, [&](Index r, int) { std::fill_n(row(r), N, Real(0)); });
     std::fill_n(staged_increments.data(), d * N, Real(0));
+    std::fill_n(agent_losses.data(), agent_losses.size(), 0.0);
+    counted_losses.resize(base_size());
+    least_agent_loss.resize(base_size());
     targets.resize(static_cast<std::size_t>(rows));
     gram.setZero(rows, rows);
     row_sums.setZero(rows);
@@ -82,6 +97,7 @@ struct BasicServerMixture<Real>::State {
       shown->base.assign(base_size(), 0.0);
       shown->dots.setZero(rows, d);
       shown->sums.setZero(d);
+      shown->agents.resize(base_size());
     }
     dual.setZero(rows);
     root_decay.resize(static_cast<std::size_t>(rows));
@@ -96,10 +112,10 @@ struct BasicServerMixture<Real>::State {
       scaled = detail::Buffer<double>(kScaledRows * stride_of(N));
       std::fill_n(scaled.data(), scaled.size(), 0.0);
     }
-    partial.resize(static_cast<std::size_t>(chunks() * (rows + d + 1) * d));
-    scratch.reserve(static_cast<std::size_t>((rows + d + 1) * d));  // no step asks for memory
+    partial.resize(static_cast<std::size_t>(chunks() * (rows + d + 3) * d));
+    scratch.reserve(static_cast<std::size_t>((rows + d + 3) * d));  // no step asks for memory
     shift.reserve(base_size());
-    exact.reserve((rows + d + 1) * d);
+    exact.reserve((rows + d + 3) * d);
   }
 
   std::size_t base_size() const { return static_cast<std::size_t>(d); }
@@ -126,43 +142,53 @@ struct BasicServerMixture<Real>::State {
   /// on the way.
   void measure(const Real* increments, Index stride, const double* base, const Heeded& heeded,
                Shown& shown, Real* copy) {
-    const Index n = is_primal() ? 0 : filled();
+    const Index n = is_primal() ? 0 : filled(), of_agents = (n + 1) * d;
     std::copy(base, base + d, shown.base.begin());
     shown.increments = copy;
-    scratch.resize(static_cast<std::size_t>((rows + 1) * d));
-    reduce((n + 1) * d, scratch.data(), [&](Index first, Index count, double* sums) {
-      for (Index o = 0; o < d; ++o) {
-        const Real* from = increments + o * stride + first;
-        Real* to = copy + o * N + first;
-        std::copy(from, from + count, to);
-        if (heeded.mask != nullptr) {
-          const unsigned char* mask = heeded.mask + o * stride + first;
-          const Real instead = static_cast<Real>(heeded.instead[o]);
-          for (Index i = 0; i < count; ++i) to[i] = mask[i] ? to[i] : instead;
-        }
-        sums[n * d + o] = kernels.sum(to, count);
-      }
-      for (Index r = 0; r < n; ++r)
-        for (Index o = 0; o < d; ++o)
-          sums[r * d + o] = kernels.dot(row(r) + first, copy + o * N + first, count);
-    });
+    scratch.resize(static_cast<std::size_t>((rows + 3) * d));
+    reduce(of_agents + (settings.rivals ? 2 * d : 0), scratch.data(),
+           [&](Index first, Index count, double* sums) {
+             for (Index o = 0; o < d; ++o) {
+               const Real* from = increments + o * stride + first;
+               Real* to = copy + o * N + first;
+               std::copy(from, from + count, to);
+               if (heeded.mask != nullptr) {
+                 const unsigned char* mask = heeded.mask + o * stride + first;
+                 const Real instead = static_cast<Real>(heeded.instead[o]);
+                 for (Index i = 0; i < count; ++i) to[i] = mask[i] ? to[i] : instead;
+               }
+               sums[n * d + o] = kernels.sum(to, count);
+               if (settings.rivals)
+                 kernels.weigh(
+                     to, agent_losses.data() + o * N + first, count, least_agent_loss[o],
+                     detail::rate_of(detail::noise_of(least_agent_loss[o], counted_losses[o])),
+                     sums + of_agents + 2 * o);
+             }
+             for (Index r = 0; r < n; ++r)
+               for (Index o = 0; o < d; ++o)
+                 sums[r * d + o] = kernels.dot(row(r) + first, copy + o * N + first, count);
+           });
     for (Index o = 0; o < d; ++o) {
       for (Index r = 0; r < n; ++r) shown.dots(r, o) = scratch[r * d + o];
       shown.sums[o] = scratch[n * d + o];
+      if (settings.rivals)
+        shown.agents[o] = scratch[of_agents + 2 * o + 1] / scratch[of_agents + 2 * o];
     }
   }
 
   /// What is to be settled when the target is known.
   void stage(const Real* increments, Index stride, const double* base,
              const Heeded& heeded = Heeded()) {
+    past.require_base(base);
     measure(increments, stride, base, heeded, staged, staged_increments.data());
-    is_staged = true;
+    is_staged = staged.has_base = true;
   }
 
   /// The forecast of increments that are not to be settled.
   void glance(const Real* increments, Index stride, const double* base, const Heeded& heeded,
               double* out) {
     if (glanced_increments.size() == 0) glanced_increments = detail::Buffer<Real>(d * N);
+    past.require_base(base);
     measure(increments, stride, base, heeded, glanced, glanced_increments.data());
     mixed(glanced, out);
   }
@@ -174,7 +200,10 @@ struct BasicServerMixture<Real>::State {
     for (Index o = 0; o < d; ++o)
       for (Index i = 0; i < N; ++i)
         plain[o * N + i] = static_cast<Real>(predictions[i * d + o] - last[o]);
-    stage(plain.data(), N, last.data());
+    if (seen > 0) past.require_base(last.data());
+    measure(plain.data(), N, last.data(), Heeded(), staged, staged_increments.data());
+    is_staged = true;
+    staged.has_base = seen > 0;
   }
 
   /// Are these plain predictions the ones last shown?
@@ -240,7 +269,52 @@ struct BasicServerMixture<Real>::State {
   void mixed(const Shown& shown, double* out) {
     solve();
     for (Index o = 0; o < d; ++o)
-      out[o] = shown.base[o] + mixture_weight(o) * mixed_increment(shown, o);
+      out[o] = shown.base[o] + (settings.rivals ? rival_forecast(shown, o).mixed
+                                                : mixture_weight(o) * mixed_increment(shown, o));
+  }
+
+  detail::Rivals::Forecast rival_forecast(const Shown& shown, Index o) const {
+    return rivals[o].forecast(mixed_increment(shown, o), shown.agents[o], past.season(o));
+  }
+
+  /// Counts the losses of the rivals and of the agents; `shift` is the target less the base.
+  void compare_rivals() {
+    solve();
+    const int threads = detail::threads_for(n_threads, static_cast<double>(4 * N * d));
+    for (Index o = 0; o < d; ++o) {
+      rivals[o].compare(rival_forecast(staged, o), shift[o]);
+      const Real* increments = staged_increments.data() + o * N;
+      double* losses = agent_losses.data() + o * N;
+      const auto least_of = [&](const auto& of_chunk) {
+        detail::for_each_chunk(chunks(), threads, [&](Index chunk, int) {
+          const Index first = chunk * kChunk;
+          partial[chunk] = of_chunk(first, std::min(kChunk, N - first));
+        });
+        return *std::min_element(partial.begin(), partial.begin() + chunks());
+      };
+      const double best = least_of([&](Index first, Index count) {
+        return kernels.least_error(increments + first, shift[o], count);
+      });
+      const double noise = detail::noise_of(least_agent_loss[o], counted_losses[o]);
+      least_agent_loss[o] = least_of([&](Index first, Index count) {
+        return kernels.take_losses(increments + first, shift[o], count, detail::kAgentsForgetting,
+                                   detail::share_of_step(noise, best),
+                                   detail::most_counted(noise, best), losses + first);
+      });
+      counted_losses[o] = detail::kAgentsForgetting * counted_losses[o] + 1.0;
+    }
+  }
+
+  /// Where the past shows that its scale was one of bad values, so were all losses.
+  void take_past(const double* target) {
+    if (!staged.has_base) return past.observe(target);
+    past.learn(target, staged.base.data());
+    for (Index o = 0; o < d; ++o) {
+      if (!past.has_restarted(o)) continue;
+      rivals[o] = detail::Rivals();
+      std::fill_n(agent_losses.data() + o * N, N, 0.0);
+      counted_losses[o] = least_agent_loss[o] = 0.0;
+    }
   }
 
   /// Counts the losses of the base and of the mixture; `shift` is the target less the base. A step
@@ -264,11 +338,13 @@ struct BasicServerMixture<Real>::State {
 
   /// The staged predictions become the newest step: their errors, and the Gram matrix's new rows.
   void settle(const double* target) {
-    if (settings.fallback && seen > 0) solve();  // the one thing here that may fail
+    const bool compares = settings.fallback || settings.rivals;
+    if (compares && seen > 0) solve();  // the one thing here that may fail
     is_staged = false;
     shift.resize(base_size());
     for (Index o = 0; o < d; ++o) shift[o] = target[o] - staged.base[o];
-    if (settings.fallback && seen > 0) compare();
+    if (compares && seen > 0) settings.rivals ? compare_rivals() : compare();
+    if (settings.rivals) take_past(target);
     std::copy_n(target, d, last.begin());
     ++seen;
     if (settings.window == 0) return;
@@ -418,6 +494,10 @@ struct BasicServerMixture<Real>::State {
   void refresh() {
     steps = std::min(seen, settings.window);
     is_staged = solved = false;
+    past.validate();
+    for (Index o = 0; o < d && settings.rivals; ++o)
+      least_agent_loss[o] =
+          *std::min_element(agent_losses.data() + o * N, agent_losses.data() + (o + 1) * N);
   }
 
   /// move(field, where it is kept) for every field of the memory.
@@ -431,6 +511,14 @@ struct BasicServerMixture<Real>::State {
     move(memory.row_sums, row_sums.data(), rows);
     move(memory.last, last.data(), d);
     move(memory.losses, losses.data(), 7 * d);
+    if (!settings.rivals) return;
+    move(memory.agent_losses, agent_losses.data(), d * N);
+    move(memory.rivals, detail::agent_view(d, 13, [&](Index k, Index o) -> double& {
+           return k == 0 ? counted_losses[o] : rivals[o].number(k - 1);
+         }));
+    move(memory.past, detail::agent_view(1, past.size(), [&](Index k, Index) -> double& {
+           return past.number(k);
+         }));
   }
 };
 
