@@ -175,7 +175,7 @@ class PanelState(Estimator):
         expected = {
             "base": (n_clients, d),
             "readouts": (n_clients, d, p),
-            "pending": (n_clients, p if given else width),
+            "inputs": (n_clients, 0 if given else width),
         }
         for name, shape in expected.items():
             if memory[name].shape != shape:

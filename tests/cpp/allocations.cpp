@@ -27,25 +27,20 @@ void memoa::tests::give_memory() { granted = -1; }
 std::size_t memoa::tests::allocations() { return count; }
 
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define MEMOA_TESTS_ASAN
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define MEMOA_TESTS_SANITIZED
 #endif
-#if __has_feature(thread_sanitizer)
-#define MEMOA_TESTS_TSAN
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define MEMOA_TESTS_ASAN
-#elif defined(__SANITIZE_THREAD__)
-#define MEMOA_TESTS_TSAN
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MEMOA_TESTS_SANITIZED
 #endif
 
-#if defined(MEMOA_TESTS_ASAN) || defined(MEMOA_TESTS_TSAN) || !defined(__GLIBC__)
+#if defined(MEMOA_TESTS_SANITIZED) || !defined(__GLIBC__)
 bool memoa::tests::can_refuse_memory() { return false; }
 #else
 bool memoa::tests::can_refuse_memory() { return true; }
 #endif
 
-#if defined(MEMOA_TESTS_ASAN)
+#if defined(MEMOA_TESTS_SANITIZED)
 
 // The sanitizer owns malloc, but tells whoever asks. Declared here, as not every compiler that has
 // the sanitizer installs its headers.
@@ -58,7 +53,7 @@ namespace {
     [](const volatile void*, std::size_t) { ++count; }, [](const volatile void*) {});
 }
 
-#elif defined(__GLIBC__) && !defined(MEMOA_TESTS_TSAN)
+#elif defined(__GLIBC__)
 
 // The program's own definitions come before the library's; operator new calls malloc.
 extern "C" {

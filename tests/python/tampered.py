@@ -238,7 +238,7 @@ def tampered(state: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
     memory = state["memory"][rng.integers(len(state["memory"]))]
     name = str(rng.choice(sorted(memory)))
     value = memory[name]
-    odd = [None, "x", -100, 2**63 - 1, 2**64, np.nan, np.zeros(3), np.zeros((2, 2), int)]
+    odd = [None, "x", -100, 2**63 - 1, 2**64, np.nan, np.full(3, 7.25), np.zeros((2, 2), int)]
     kind = rng.integers(4)
     if kind == 0 and isinstance(value, np.ndarray) and value.size:
         flat = value.reshape(-1).view(np.uint64)
