@@ -54,12 +54,13 @@ void bind_mixture(py::module_& module) {
   py::class_<LockedMixture>(module, "ServerMixture")
       .def("__init__",
            constructor<LockedMixture>([](Index n_agents, Index n_outputs, const Mixture& mixture,
-                                         int n_threads, bool single) {
-             return std::make_unique<LockedMixture>(single, n_agents, n_outputs, mixture,
-                                                    n_threads);
+                                         int n_threads, bool single,
+                                         const std::optional<Shard>& shard) {
+             return std::make_unique<LockedMixture>(single, n_agents, n_outputs, mixture, n_threads,
+                                                    shard.value_or(Shard{}));
            }),
            kConstructor, arg("n_agents"), arg("n_outputs"), arg("mixture"), arg("n_threads"),
-           arg("single") = false)
+           arg("single") = false, arg("shard") = py::none())
       .def_property_readonly(
           "steps",
           [](const LockedMixture& m) { return m.look([](const auto& e) { return e.steps(); }); })

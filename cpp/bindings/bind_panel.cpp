@@ -37,6 +37,7 @@ PanelSettings settings_from(const py::dict& d) {
   s.forgetting = d["forgetting"].cast<double>();
   s.seed = d["seed"].cast<std::uint64_t>();
   s.n_threads = d["n_threads"].cast<int>();
+  s.shard = d["shard"].cast<std::optional<Shard>>().value_or(Shard{});
   validate(s);
   return s;
 }

@@ -77,7 +77,8 @@ PopulationSettings make_settings(Index n_agents, const EncoderHandle& handle, bo
                                  const std::vector<double>& forgetting,
                                  const std::vector<double>& ridge, const std::string& aggregate,
                                  Index lags, Index season, bool bounded, int n_threads,
-                                 Index n_inputs, Index n_outputs, std::uint64_t seed) {
+                                 Index n_inputs, Index n_outputs, std::uint64_t seed,
+                                 const std::optional<Shard>& shard) {
   PopulationSettings s;
   s.n_agents = n_agents;
   s.n_inputs = n_inputs;
@@ -95,6 +96,7 @@ PopulationSettings make_settings(Index n_agents, const EncoderHandle& handle, bo
   s.bounded = bounded;
   s.seed = seed;
   s.n_threads = n_threads;
+  if (shard) s.shard = *shard;
   validate(s);
   return s;
 }
@@ -256,7 +258,7 @@ void bind_population(py::module_& module) {
            arg("n_agents"), arg("encoder"), arg("greedy"), arg("consensus"), arg("effort"),
            arg("horizon"), arg("discount"), arg("forgetting"), arg("ridge"), arg("aggregate"),
            arg("lags"), arg("season"), arg("bounded"), arg("n_threads"), arg("n_inputs") = 1,
-           arg("n_outputs") = 1, arg("seed") = 0)
+           arg("n_outputs") = 1, arg("seed") = 0, arg("shard") = py::none())
       .def_readonly("n_agents", &PopulationSettings::n_agents)
       .def_readonly("n_threads", &PopulationSettings::n_threads);
 

@@ -29,14 +29,15 @@ void bind_simulation(py::module_& module) {
       "simulate",
       [](const std::vector<Game>& games, const std::vector<Policy>& policies,
          const std::vector<double>& shares, Index n_agents, const Array& mean, const Array& cov,
-         std::uint64_t seed, bool limit, int n_threads) {
+         std::uint64_t seed, bool limit, int n_threads, const std::optional<Shard>& shard) {
         py::gil_scoped_release release;  // safe: games and policies are copies, arrays are held
-        return simulate(
-            games, policies, shares, to_vector(mean), to_vector(cov),
-            {n_agents, seed, limit ? MeanField::limit : MeanField::empirical, n_threads});
+        return simulate(games, policies, shares, to_vector(mean), to_vector(cov),
+                        {n_agents, seed, limit ? MeanField::limit : MeanField::empirical, n_threads,
+                         shard.value_or(Shard{})});
       },
       arg("games"), arg("policies"), arg("shares"), arg("n_agents"), py::kw_only(),
-      arg("mean").noconvert(), arg("cov").noconvert(), arg("seed"), arg("limit"), arg("n_threads"));
+      arg("mean").noconvert(), arg("cov").noconvert(), arg("seed"), arg("limit"), arg("n_threads"),
+      arg("shard") = py::none());
 }
 
 }  // namespace memoa::python

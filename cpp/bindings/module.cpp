@@ -82,6 +82,7 @@ PYBIND11_MODULE(_core, module) {
     return build;
   });
 
+  python::bind_shard(module);
   python::bind_game(module);
   python::bind_equilibrium(module);
   python::bind_nplayer(module);
@@ -91,5 +92,4 @@ PYBIND11_MODULE(_core, module) {
   python::bind_mixture(module);
   python::bind_population(module);
   python::bind_panel(module);
-  python::bind_shard(module);
 }

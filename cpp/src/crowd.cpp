@@ -36,7 +36,7 @@ template <class Real>
 Crowd<Real>::Crowd(const PopulationSettings& settings, const Layout<Real>& layout)
     : layout_(layout), trims_(settings.aggregate == Aggregate::trimmed) {
   if (!judges(settings)) return;
-  jury_ = draw_jury(layout.N);
+  jury_ = draw_jury(layout.total);
   recent_loss_.resize(jury_.size());
   values_.resize(jury_.size());
   trusted_.reserve(jury_.size());
@@ -53,15 +53,32 @@ double Crowd<Real>::median(Index n) {
 }
 
 template <class Real>
-void Crowd<Real>::begin(const double* recent_loss) {
-  std::transform(jury_.begin(), jury_.end(), recent_loss_.begin(),
-                 [=](Index agent) { return recent_loss[agent]; });
+void Crowd<Real>::ask(SharedSums& sums, Index steps, const double* recent_loss,
+                      const Real* forecast, const Real* energy) const {
+  const Index d = layout_.d, padded = layout_.padded;
+  const Index place = sums.gather((1 + steps * (d + 1)) * size());
+  for (Index j = 0; j < size(); ++j) {
+    const Index agent = jury_[j] - layout_.first;
+    if (agent < 0 || agent >= layout_.N) continue;  // another process has it
+    double* said = &sums.gathered(place + j);
+    *said = recent_loss[agent];
+    for (Index step = 0; step < steps; ++step) {
+      for (Index o = 0; o < d; ++o)
+        *(said += size()) = static_cast<double>(forecast[(step * d + o) * padded + agent]);
+      *(said += size()) = static_cast<double>(energy[step * padded + agent]);
+    }
+  }
 }
 
 template <class Real>
-void Crowd<Real>::look(Index step, Index learnt, const Real* forecast, const Real* energy,
-                       const Real* change) {
-  const Index d = layout_.d, size = static_cast<Index>(jury_.size());
+void Crowd<Real>::hear(SharedSums& sums) {
+  std::copy_n(&sums.gathered(0), size(), recent_loss_.begin());
+  said_ = &sums.gathered(0) + size();
+}
+
+template <class Real>
+void Crowd<Real>::look(Index step, Index learnt, const Real* change) {
+  const Index d = layout_.d, size = this->size();
   Census<Real>& census = census_[step];
   std::copy(recent_loss_.begin(), recent_loss_.end(), values_.begin());
   const double usual = median(size);
@@ -74,22 +91,22 @@ void Crowd<Real>::look(Index step, Index learnt, const Real* forecast, const Rea
   Index n = 0;
   trusted_.clear();
   for (Index j = 0; j < size; ++j) {
-    const Real at = energy[jury_[j]];
+    const double at = energy(step, j);
     if (!(at > 0)) continue;  // an agent without features says nothing
-    values_[n++] = static_cast<double>(at);
-    if (recent_loss_[j] <= census.worst) trusted_.push_back(jury_[j]);
+    values_[n++] = at;
+    if (recent_loss_[j] <= census.worst) trusted_.push_back(j);
   }
   largest_energy_[step] = n > 0 ? kLargestEnergy * median(n) : kInfinity;
 
   Real* limits = &limits_[step * 4 * d];
   census.centre = limits, census.range = limits + d;
   census.low = limits + 2 * d, census.high = limits + 3 * d;
-  for (Index o = 0; o < d; ++o) find_limits(o, forecast + o * layout_.padded, limits);
+  for (Index o = 0; o < d; ++o) find_limits(step, o, limits);
 
   for (Index j = 0; j < size && change != nullptr; ++j) {  // as Kernels::remember does
     double loss = 0.0;
     for (Index o = 0; o < d; ++o) {
-      const Real miss = change[o] - forecast[o * layout_.padded + jury_[j]];
+      const Real miss = change[o] - forecast(step, o, j);
       loss += static_cast<double>(miss) * static_cast<double>(miss);
     }
     recent_loss_[j] = kForgetting * recent_loss_[j] + std::min(loss, census.largest);
@@ -98,7 +115,7 @@ void Crowd<Real>::look(Index step, Index learnt, const Real* forecast, const Rea
 
 /// Theory (6.10) from what the trusted of the jury forecast.
 template <class Real>
-void Crowd<Real>::find_limits(Index o, const Real* forecast, Real* limits) {
+void Crowd<Real>::find_limits(Index step, Index o, Real* limits) {
   constexpr Real kNone = std::numeric_limits<Real>::infinity();
   const Index d = layout_.d, n = static_cast<Index>(trusted_.size());
   Real &centre = limits[o], &range = limits[d + o], &low = limits[2 * d + o],
@@ -106,7 +123,8 @@ void Crowd<Real>::find_limits(Index o, const Real* forecast, Real* limits) {
   centre = 0, range = kNone, low = -kNone, high = kNone;
   if (n == 0) return;
   const auto take = [&](const auto& value) {
-    for (Index j = 0; j < n; ++j) values_[j] = value(static_cast<double>(forecast[trusted_[j]]));
+    for (Index j = 0; j < n; ++j)
+      values_[j] = value(static_cast<double>(forecast(step, o, trusted_[j])));
   };
   take([](double c) { return c; });
   const double middle = median(n);
@@ -116,9 +134,10 @@ void Crowd<Real>::find_limits(Index o, const Real* forecast, Real* limits) {
   if (spread > 0.0) range = static_cast<Real>(kRange * spread);
   if (!trims_) return;
   Index kept = 0;
-  for (Index j = 0; j < n; ++j)
-    if (std::abs(forecast[trusted_[j]] - centre) <= range)
-      values_[kept++] = static_cast<double>(forecast[trusted_[j]]);
+  for (Index j = 0; j < n; ++j) {
+    const Real c = forecast(step, o, trusted_[j]);
+    if (std::abs(c - centre) <= range) values_[kept++] = static_cast<double>(c);
+  }
   const auto first = values_.begin();
   std::sort(first, first + kept);
   const Index cut = static_cast<Index>(kCut * static_cast<double>(kept));

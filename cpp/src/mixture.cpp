@@ -24,10 +24,13 @@ Index past_size(const Mixture& m, Index n_outputs) {
 
 template <class Real>
 BasicServerMixture<Real>::BasicServerMixture(Index n_agents, Index n_outputs, Mixture mixture,
-                                             int n_threads) {
+                                             int n_threads, const Shard& shard) {
   require(n_agents >= 1, "n_agents", n_agents, "at least 1");
   require(n_outputs >= 1, "n_outputs", n_outputs, "at least 1");
   validate(mixture);
+  validate(shard, n_agents);
+  if (mixture.rivals && shard.reducer != nullptr)
+    throw std::invalid_argument("rivals is true; expected false where processes share the agents");
   const double N = static_cast<double>(n_agents), d = static_cast<double>(n_outputs),
                rows = static_cast<double>(mixture.window) * d;
   const double sums = (N / static_cast<double>(State::kChunk) + 1.0) * (rows + d + 1.0) * d;
@@ -36,7 +39,7 @@ BasicServerMixture<Real>::BasicServerMixture(Index n_agents, Index n_outputs, Mi
           ", n_agents = " + std::to_string(n_agents) + ", n_outputs = " + std::to_string(n_outputs),
       (rows + d) * N * sizeof(Real) + (mixture.rivals ? 8.0 * d * N : 0.0) + 16.0 * rows * rows +
           8.0 * sums,
-      [&] { state_ = std::make_unique<State>(n_agents, n_outputs, mixture, n_threads); });
+      [&] { state_ = std::make_unique<State>(n_agents, n_outputs, mixture, n_threads, shard); });
 }
 template <class Real>
 BasicServerMixture<Real>::~BasicServerMixture() = default;
@@ -97,6 +100,7 @@ void BasicServerMixture<Real>::update(const double* predictions, const double* t
 template <class Real>
 void BasicServerMixture<Real>::weights(double* out) {
   State& s = *state_;
+  s.others.require_whole();
   s.solve();
   const Index n = s.filled();
   const int threads = detail::threads_for(s.n_threads, static_cast<double>(s.N * n));
@@ -108,6 +112,7 @@ void BasicServerMixture<Real>::weights(double* out) {
 
 template <class Real>
 void BasicServerMixture<Real>::mixture_weight(double* out) const {
+  state_->others.require_whole();
   for (Index o = 0; o < state_->d; ++o)
     out[o] = state_->settings.rivals
                  ? 1.0 - state_->rivals[o].forecast(0.0, 0.0, state_->past.season(o)).shares[3]
@@ -131,6 +136,8 @@ void BasicServerMixture<Real>::shares(double* out) {
 
 template <class Real>
 MixtureMemory BasicServerMixture<Real>::memory() const {
+  state_->others.require_whole();
+  state_->require_own();
   MixtureMemory memory;
   state_->exchange(memory, detail::Save());
   return memory;

@@ -27,6 +27,11 @@ void validate(const PanelSettings& s) {
           "a number from 0 to 1e12");
   require(s.forgetting > 0.0 && s.forgetting <= 1.0, "forgetting", s.forgetting,
           "a number in (0, 1]");
+  validate(s.shard, s.n_clients);
+  if (s.shard.total > 0 && s.aggregate == Aggregate::trimmed)
+    throw std::invalid_argument(
+        "aggregate is trimmed, which needs the readouts of all clients in one process; expected "
+        "clip or mean where clients are in several");
 }
 
 template <class Real>
@@ -62,18 +67,21 @@ std::size_t BasicPanel<Real>::bytes() const {
 
 template <class Real>
 void BasicPanel<Real>::observe(const double* y) {
+  state_->others.require_whole();
   state_->guard.targets("Y", y);
   state_->observe(y);
 }
 
 template <class Real>
 void BasicPanel<Real>::predict(const Real* x, double* forecasts) {
+  state_->others.require_whole();
   state_->check(x, nullptr, nullptr, 1);
   state_->predict(x, forecasts);
 }
 
 template <class Real>
 void BasicPanel<Real>::learn(const double* y, const unsigned char* awake) {
+  state_->others.require_whole();
   if (!state_->pending)
     throw std::invalid_argument("X was not predicted; expected predict before learn");
   state_->guard.targets("Y", y);
@@ -86,9 +94,11 @@ void BasicPanel<Real>::run(const Real* x, const double* y, const unsigned char* 
                            Index n_steps, double* forecasts,
                            const std::function<void(Index)>& after_step, const double* initial) {
   State& s = *state_;
+  s.others.require_whole();
   if (initial != nullptr) s.guard.targets("initial", initial);
   s.check(x, y, initial, n_steps);
   if (awake != nullptr) s.make_beds();
+  s.crowd.agree_on_length(n_steps);
   if (initial != nullptr) s.observe(initial);
   for (Index t = 0; t < n_steps; ++t) {
     s.predict(x + t * s.N * s.width, forecasts + t * s.N * s.d);
@@ -102,6 +112,7 @@ void BasicPanel<Real>::run(const Real* x, const double* y, const unsigned char* 
 template <class Real>
 void BasicPanel<Real>::readouts(double* out) const {
   const State& s = *state_;
+  s.others.require_whole();
   for (Index i = 0; i < s.N; ++i)
     for (Index k = 0; k < s.p; ++k)
       for (Index o = 0; o < s.d; ++o)
@@ -111,6 +122,7 @@ void BasicPanel<Real>::readouts(double* out) const {
 template <class Real>
 void BasicPanel<Real>::base(double* out) const {
   const State& s = *state_;
+  s.others.require_whole();
   for (Index i = 0; i < s.N; ++i)
     for (Index o = 0; o < s.d; ++o) *out++ = s.base.data()[o * s.padded + i];
 }
@@ -118,13 +130,16 @@ void BasicPanel<Real>::base(double* out) const {
 template <class Real>
 void BasicPanel<Real>::mean_readout(double* out) const {
   const State& s = *state_;
+  s.others.require_whole();
   for (Index k = 0; k < s.p; ++k)
     for (Index o = 0; o < s.d; ++o) *out++ = s.crowd.readout[o * s.p + k];
 }
 
 template <class Real>
 void BasicPanel<Real>::consensus_weights(double* out) const {
-  const State& s = *state_;
+  State& s = *state_;
+  s.others.require_whole();
+  s.crowd.require_sums();
   for (Index i = 0; i < s.N; ++i)
     for (Index o = 0; o < s.d; ++o) {
       const auto a = static_cast<double>(s.agree_a.data()[o * s.padded + i]);
@@ -137,16 +152,18 @@ void BasicPanel<Real>::consensus_weights(double* out) const {
 
 template <class Real>
 void BasicPanel<Real>::costs(double* out) const {
+  state_->others.require_whole();
   std::copy_n(state_->cost.data(), state_->N, out);
 }
 template <class Real>
 void BasicPanel<Real>::scored(double* out) const {
+  state_->others.require_whole();
   std::copy_n(state_->scored.data(), state_->N, out);
 }
 
 /// What is learnt of a change, as the kernels have it.
 static double bounded(double change, double squares, double learnt) {
-  if (learnt < detail::kJudged || squares <= 0.0) return change;
+  if (learnt < detail::kChangesJudged || squares <= 0.0) return change;
   const double limit = detail::kFar * std::sqrt(squares / learnt);
   return std::clamp(change, -limit, limit);
 }
@@ -154,6 +171,7 @@ static double bounded(double change, double squares, double learnt) {
 template <class Real>
 void BasicPanel<Real>::scales(double* out) const {
   const State& s = *state_;
+  s.others.require_whole();
   for (Index i = 0; i < s.N; ++i) {
     const Real mark = s.mark.data()[i], left = mark - (mark >= detail::kKnown ? 4 : 0);
     const bool more = s.unlearnt && left >= detail::kLearn;
@@ -170,6 +188,7 @@ void BasicPanel<Real>::scales(double* out) const {
 template <class Real>
 PanelMemory BasicPanel<Real>::memory() const {
   State& s = *state_;
+  s.others.require_whole();
   PanelMemory m;
   s.move_fields(m, detail::Save());
   m.seen.assign(m.base.size(), 1.0);
@@ -199,6 +218,10 @@ void BasicPanel<Real>::restore(const Memory& m) {
 
 template <class Real>
 void BasicPanel<Real>::add_clients(Index count) {
+  if (state_->s.shard.total > 0)
+    throw std::invalid_argument(
+        "count of new clients was given where clients are in several processes; expected all "
+        "clients from the start, those to come without values");
   require(count >= 0, "count", count, "at least 0");
   Memory m = memory();
   PanelSettings settings = state_->s;

@@ -33,6 +33,10 @@ std::string settings_text(const PanelSettings& s, const char* dtype) {
   members("aggregate", json_text(std::string(detail::kAggregates[kind])));
   members("encoder", detail::encoder_text(s.encoder));
   members("n_threads", std::to_string(s.n_threads));
+  if (s.shard.total > 0) {  // clients of one process among several
+    members("first", std::to_string(s.shard.first));
+    members("total", std::to_string(s.shard.total));
+  }
   return members.object();
 }
 
@@ -45,6 +49,10 @@ PanelSettings read_settings(const Json& json, int n_threads) {
   s.encoder = detail::read_encoder(json.at("encoder"));
   const auto saved = json.at("n_threads").as_integer("n_threads", 0, detail::kMostThreads);
   s.n_threads = n_threads < 0 ? static_cast<int>(saved) : n_threads;
+  if (json.find("total") != nullptr) {
+    const auto read = reader_of(json);
+    read("first", s.shard.first), read("total", s.shard.total);
+  }
   validate(s);
   return s;
 }
@@ -86,7 +94,7 @@ SavedPanel restored(const PanelSettings& settings, const PanelMemory& memory,
                     std::vector<double> waiting, const std::string& header) {
   BasicPanel<Real> panel(settings);
   panel.restore(memory);
-  if (!waiting.empty()) {
+  if (!waiting.empty() && settings.shard.total == 0) {  // a part forecasts with the others
     const std::vector<Real> x(waiting.begin(), waiting.end());
     std::vector<double> forecasts(memory.base.size());
     panel.predict(x.data(), forecasts.data());

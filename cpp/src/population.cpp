@@ -65,6 +65,7 @@ void validate(const PopulationSettings& s) {
   require(s.horizon >= 1, "horizon", s.horizon, "at least 1");
   require(s.discount >= 0.0 && std::isfinite(s.discount), "discount", s.discount,
           "a finite rate >= 0");
+  validate(s.shard, s.n_agents);
   require_types(s.forgetting, "forgetting", "a number in (0, 1]",
                 [](double value) { return value > 0.0 && value <= 1.0; });
   require_types(s.ridge, "ridge", "a positive finite number",
@@ -88,7 +89,7 @@ Index past_size(const PopulationSettings& s) {
 }
 
 bool judges(const PopulationSettings& s) {
-  return s.aggregate != Aggregate::mean && s.n_agents >= 16;
+  return s.aggregate != Aggregate::mean && s.total() >= 16;
 }
 
 template <class Real>
@@ -147,12 +148,14 @@ std::size_t BasicPopulation<Real>::bytes() const {
 
 template <class Real>
 void BasicPopulation<Real>::observe(const double* y) {
+  state_->others.require_whole();
   require_moderate("y", y, {state_->layout.d}, kLargest<Real>);
   state_->observe(y);
 }
 
 template <class Real>
 void BasicPopulation<Real>::predict(const double* x) {
+  state_->others.require_whole();
   state_->require_input(x);
   if (has_seen())
     state_->show(x, 1, nullptr, false);
@@ -162,6 +165,7 @@ void BasicPopulation<Real>::predict(const double* x) {
 
 template <class Real>
 void BasicPopulation<Real>::learn(const double* y) {
+  state_->others.require_whole();
   if (!state_->pending)
     throw std::invalid_argument("x was not predicted; expected predict before learn");
   require_moderate("y", y, {state_->layout.d}, kLargest<Real>);
@@ -172,6 +176,7 @@ void BasicPopulation<Real>::learn(const double* y) {
 
 template <class Real>
 void BasicPopulation<Real>::predictions(double* out) const {
+  state_->others.require_whole();
   const auto shown = state_->kept.increments(state_->layout);
   for (Index i = 0; i < shown.N; ++i)
     for (Index o = 0; o < shown.size; ++o)
@@ -180,11 +185,13 @@ void BasicPopulation<Real>::predictions(double* out) const {
 
 template <class Real>
 void BasicPopulation<Real>::energies(double* out) const {
+  state_->others.require_whole();
   std::copy_n(state_->kept.energy.data(), state_->layout.N, out);
 }
 
 template <class Real>
 void BasicPopulation<Real>::costs(double* out) const {
+  state_->others.require_whole();
   state_->settle_costs();
   std::copy_n(state_->kept.cost.data(), state_->layout.N, out);
 }
@@ -199,18 +206,24 @@ void BasicPopulation<Real>::costs_since_mark(double* out) const {
 
 template <class Real>
 double BasicPopulation<Real>::worst_cost() const {
+  state_->others.require_whole();
   state_->settle_costs();
   const detail::Kept<Real>& kept = state_->kept;
-  return state_->pass.kernels().worst(kept.cost.data(), kept.at_mark.data(), 0, state_->layout.N);
+  double worst =
+      state_->pass.kernels().worst(kept.cost.data(), kept.at_mark.data(), 0, state_->layout.N);
+  state_->others.max(&worst, 1);
+  return worst;
 }
 
 template <class Real>
 void BasicPopulation<Real>::mark_costs() {
+  state_->others.require_whole();
   state_->mark_costs();
 }
 
 template <class Real>
 PopulationMemory BasicPopulation<Real>::memory() const {
+  state_->others.require_whole();
   state_->settle();
   PopulationMemory memory;
   state_->exchange(memory, detail::Save());

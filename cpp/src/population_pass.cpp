@@ -10,14 +10,16 @@ namespace memoa::detail {
 
 template <class Real>
 Pass<Real>::Pass(const PopulationSettings& settings, const Layout<Real>& layout,
-                 const Records<Real>& records, Kept<Real>& kept)
+                 const Records<Real>& records, Kept<Real>& kept, Exchange& exchange)
     : settings_(settings),
       layout_(layout),
       records_(records),
       kept_(kept),
       kernels_(detail::kernels<Real>()),
       judges_(judges(settings)),
-      crowd_(settings, layout) {
+      crowd_(settings, layout),
+      exchange_(exchange),
+      sums_(exchange) {
   const Index sums = std::max(layout.d + 2, kCensusSums * layout.d);
   const Index d = layout.d;
   const auto resize = [](auto& values, Index size) {
@@ -28,9 +30,8 @@ Pass<Real>::Pass(const PopulationSettings& settings, const Layout<Real>& layout,
   resize(partial_, layout.chunks * kTile * sums);
   resize(worst_, layout.chunks * kTile);
   resize(overflowed_, layout.chunks * kTile);
-  resize(sums_, kTile * sums);
-  exact_.reserve(kTile * sums);
-  exact_least_.reserve(1);
+  sums_.reserve(kTile * (sums + 1), judges_ ? (1 + kTile * (d + 1)) * crowd_.size() : 0);
+  resize(energies_, judges_ ? layout.chunks * kTile : 0);
   resize(means_, kTile * (d + 1));
   resize(mean_, kTile * d);
   resize(cbar_, kTile * d);
@@ -53,20 +54,41 @@ std::size_t Pass<Real>::bytes() const {
 template <class Real>
 void Pass<Real>::run(const Window<Real>& w, Lesson<Real>& lesson) {
   steps_ = w.steps;
-  layout_.on_threads(step_work() * static_cast<double>(w.steps), [&](const Worker& worker) {
+  const double work = step_work() * static_cast<double>(w.steps);
+  const bool answers = judges_ || !greedy();
+  const auto forecasts = [&](const Worker& worker) {
     worker.chunks(layout_.chunks, [&](Index chunk) { forecast(w, lesson, chunk, worker.thread); });
-    worker.alone([&] { find_responses(w); });
-    if (judges_ || !greedy()) {
-      worker.chunks(layout_.chunks, [&](Index chunk) {
-        if (judges_)
-          take_census(w, chunk);
-        else
-          respond(w, chunk);
-      });
-      worker.alone([&] { find_mean_fields(w); });
-    }
+  };
+  const auto answer = [&](const Worker& worker) {
+    worker.chunks(layout_.chunks, [&](Index chunk) {
+      if (judges_)
+        take_census(w, chunk);
+      else
+        respond(w, chunk);
+    });
+  };
+  const auto acts = [&](const Worker& worker) {
     worker.chunks(layout_.chunks, [&](Index chunk) { act(w, chunk); });
-  });
+  };
+  if (exchange_.alone()) {
+    layout_.on_threads(work, [&](const Worker& worker) {
+      forecasts(worker);
+      worker.alone([&] { find_responses(w); });
+      if (answers) {
+        answer(worker);
+        worker.alone([&] { find_mean_fields(w); });
+      }
+      acts(worker);
+    });
+  } else {  // an exchange is for the thread that called
+    layout_.on_threads(work, forecasts);
+    find_responses(w);
+    if (answers) {
+      layout_.on_threads(work, answer);
+      find_mean_fields(w);
+    }
+    layout_.on_threads(work, acts);
+  }
   lesson.to_records = lesson.to_costs = false;
 }
 
@@ -134,40 +156,75 @@ void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Ind
   });
 }
 
-/// The sums over the chunks, `width` of them for every step.
+/// Asks for the sums over agents, `width` of them for every step.
 template <class Real>
 void Pass<Real>::add_partials(Index width) {
-  add_columns(partial_.data(), layout_.chunks, steps_ * width, exact_, sums_.data());
+  sums_.add(partial_.data(), layout_.chunks, steps_ * width);
 }
 
-/// The sum of a sum over the chunks, none of which may be above `largest` per agent.
+/// Agents of a chunk.
 template <class Real>
-double Pass<Real>::sum_up_to(double largest, Index step, Index which, Index width) {
-  exact_least_.begin(1);
-  for (Index chunk = 0; chunk < layout_.chunks; ++chunk) {
-    const Index first = chunk * kChunkAgents, agents = std::min(kChunkAgents, layout_.N - first);
-    exact_least_.add(0, std::min(partial_[(chunk * steps_ + step) * width + which],
-                                 largest * static_cast<double>(agents)));
+double Pass<Real>::agents_of(Index chunk) const {
+  return static_cast<double>(std::min(kChunkAgents, layout_.N - chunk * kChunkAgents));
+}
+
+/// Asks for sums of the 16th powers of the chunks' mean energies, whose root is a bound on each.
+template <class Real>
+void Pass<Real>::ask_largest_energies() {
+  const Index d = layout_.d;
+  for (Index chunk = 0; chunk < layout_.chunks; ++chunk)
+    for (Index step = 0; step < steps_; ++step) {
+      double power = partial_[(chunk * steps_ + step) * (d + 1) + d] / agents_of(chunk);
+      for (int squarings = 0; squarings < 4; ++squarings) power *= power;
+      energies_[chunk * steps_ + step] = power;
+    }
+  sums_.add(energies_.data(), layout_.chunks, steps_);
+}
+
+/// Sums of energies of which no chunk counts for more than the jury allows. That takes another
+/// exchange, but for windows whose chunks are all known to be below.
+template <class Real>
+void Pass<Real>::bound_energies() {
+  const Index d = layout_.d, steps = steps_;
+  bool below = !exchange_.alone();
+  for (Index step = 0; step < steps && below; ++step) {
+    const double power = sums_[steps * (d + 1) + step];
+    below = power > 1e-280 && std::pow(power, 1.0 / 16.0) * 1.000001 < crowd_.largest_energy(step);
   }
-  return exact_least_.rounded(0);
+  if (below) return;
+  for (Index chunk = 0; chunk < layout_.chunks; ++chunk)
+    for (Index step = 0; step < steps; ++step)
+      energies_[chunk * steps + step] = std::min(partial_[(chunk * steps + step) * (d + 1) + d],
+                                                 crowd_.largest_energy(step) * agents_of(chunk));
+  sums_.begin();
+  sums_.add(energies_.data(), layout_.chunks, steps);
+  sums_.exchange();
+  for (Index step = 0; step < steps; ++step)
+    means_[step * (d + 1) + d] = sums_[step] / static_cast<double>(layout_.total);
 }
 
 /// Whom each step heeds, and theory (6.1) from the means of the forecasts and of |z|^2.
 template <class Real>
 void Pass<Real>::find_responses(const Window<Real>& w) {
   const Index d = layout_.d;
-  const double count = static_cast<double>(layout_.N);
-  if (judges_) crowd_.begin(kept_.recent_loss.data());
+  sums_.begin();
+  agree_on(w);
   add_partials(d + 1);
+  if (judges_) {
+    if (!exchange_.alone() && !greedy()) ask_largest_energies();
+    crowd_.ask(sums_, w.steps, kept_.recent_loss.data(), w.shown, w.energy);
+  }
+  sums_.exchange();
+  for (Index j = 0; j < w.steps * (d + 1); ++j)
+    means_[j] = sums_[j] / static_cast<double>(layout_.total);
+  if (judges_) {
+    crowd_.hear(sums_);
+    for (Index step = 0; step < w.steps; ++step)
+      crowd_.look(step, w.learnt + step, w.next ? w.next + step * d : nullptr);
+    if (!greedy()) bound_energies();  // nobody else asks for them
+  }
   for (Index step = 0; step < w.steps; ++step) {
-    double* sums = &sums_[step * (d + 1)];
-    if (judges_) {
-      crowd_.look(step, w.learnt + step, w.shown + step * d * layout_.padded,
-                  w.energy + step * layout_.padded, w.next ? w.next + step * d : nullptr);
-      sums[d] = sum_up_to(crowd_.largest_energy(step), step, d, d + 1);
-    }
-    double* means = &means_[step * (d + 1)];
-    for (Index j = 0; j <= d; ++j) means[j] = sums[j] / count;
+    const double* means = &means_[step * (d + 1)];
     std::copy_n(means, d, &cbar_[step * d]);
     responses_[step].n_agents = layout_.N;
     responses_[step].d = d;
@@ -184,6 +241,18 @@ void Pass<Real>::find_responses(const Window<Real>& w) {
     r.own = static_cast<Real>(g.own);
     r.pull = &pull_[step * d];
   }
+}
+
+/// What processes must have in common at the start of a window.
+template <class Real>
+void Pass<Real>::agree_on(const Window<Real>& w) {
+  const bool series = w.next != nullptr;
+  const double calls[] = {static_cast<double>(w.learnt), series ? 1.0 : 0.0,
+                          w.keep_last ? 1.0 : 0.0};
+  sums_.agree("the sequence of calls", calls, 3);
+  if (layout_.dx > 0) sums_.agree(series ? "X" : "x", w.raw, w.steps * layout_.dx);
+  sums_.agree(series ? "initial, or a y seen before," : "y, or initial,", w.base, layout_.d);
+  if (series) sums_.agree("Y", w.targets, w.steps * layout_.d);
 }
 
 template <class Real>
@@ -222,10 +291,12 @@ void Pass<Real>::take_census(const Window<Real>& w, Index chunk) {
 template <class Real>
 void Pass<Real>::find_mean_fields(const Window<Real>& w) {
   const Index d = layout_.d, width = judges_ ? kCensusSums * d : d + 2;
+  sums_.begin();
   add_partials(width);
+  sums_.exchange();
   for (Index step = 0; step < w.steps; ++step) {
     const RelativeStage& g = games_[step];
-    const double* sums = &sums_[step * width];
+    const double* sums = sums_.at(step * width);
     for (Index o = 0; o < d; ++o) {
       const double* counted = &sums[kCensusSums * o];
       if (judges_) cbar_[step * d + o] = counted[0] / counted[4];

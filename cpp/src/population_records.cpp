@@ -33,11 +33,11 @@ Record record_of(const Encoder& encoder, Index p, Index d, Index dx) {
 
 /// The values of the types, one row of lanes for each phase of the blocks.
 template <class Real>
-Buffer<Real> by_type(const std::vector<double>& values, Index n_types) {
+Buffer<Real> by_type(const std::vector<double>& values, Index n_types, Index first) {
   const auto n_values = static_cast<Index>(values.size());
   Buffer<Real> rows(n_types * kLanes<Real>);
   for (Index agent = 0; agent < rows.size(); ++agent)
-    rows.data()[agent] = static_cast<Real>(values[agent % n_types % n_values]);
+    rows.data()[agent] = static_cast<Real>(values[(first + agent) % n_types % n_values]);
   return rows;
 }
 
@@ -53,6 +53,8 @@ Layout<Real>::Layout(const PopulationSettings& s)
       d(s.n_outputs),
       p(n_features(s.encoder, n_encoded(s))),
       dx(std::holds_alternative<Precomputed>(s.encoder) ? 0 : s.n_inputs),
+      first(s.shard.first),
+      total(s.total()),
       padded((N + 2 * kLanes - 1) / (2 * kLanes) * 2 * kLanes),
       chunks((N + kChunkAgents - 1) / kChunkAgents),
       n_threads(resolve_threads(s.n_threads)),
@@ -62,8 +64,8 @@ template <class Real>
 Records<Real>::Records(const PopulationSettings& s, const Layout<Real>& layout)
     : layout_(layout),
       numbers_(layout.padded * layout.record.rows),
-      forgetting_(by_type<Real>(s.forgetting, n_types(s))),
-      ridge_(by_type<Real>(s.ridge, n_types(s))) {}
+      forgetting_(by_type<Real>(s.forgetting, n_types(s), layout.first)),
+      ridge_(by_type<Real>(s.ridge, n_types(s), layout.first)) {}
 
 template <class Real>
 Types<Real> Records<Real>::types() const {
@@ -84,8 +86,8 @@ void Records<Real>::draw(const PopulationSettings& s, Index first, Index last) {
   const double input_scale = scale.factor * (random ? random->scale : 1.0);
   const Index n_own = r.dx > layout_.dx ? layout_.dx : 0;
   for (Index agent = first; agent < std::min(last, layout_.N); ++agent) {
-    const EncoderWeights drawn =
-        draw_weights(s.encoder, s.seed, static_cast<std::uint64_t>(agent), r.dx, n_own);
+    const EncoderWeights drawn = draw_weights(
+        s.encoder, s.seed, static_cast<std::uint64_t>(layout_.first + agent), r.dx, n_own);
     scatter(drawn.raw, {}, r.raw, agent);
     scatter(drawn.columns, {}, r.columns, agent);
     scatter(drawn.input, {input_scale}, r.input, agent);

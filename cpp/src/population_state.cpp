@@ -12,9 +12,10 @@ template <class Real>
 BasicPopulation<Real>::State::State(PopulationSettings s)
     : settings(std::move(s)),
       layout(settings),
+      others(settings.shard),
       records(settings, layout),
       kept(layout, judges(settings)),
-      pass(settings, layout, records, kept),
+      pass(settings, layout, records, kept, others),
       inputs(settings),
       glanced(settings) {
   const Index d = layout.d, dx = layout.dx, encoded = layout.record.dx;
@@ -150,6 +151,7 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
   window.energy = n > 1 ? tile_energy.data() : kept.energy.data();
   window.heeded = n > 1 ? tile_heeded.data() : kept.heeded.data();
   window.learnt = steps;
+  window.raw = x, window.base = base.data(), window.targets = targets;
   window.want_worst = want_worst;
   pass.run(window, lesson);
   heeded = judges(settings) ? window.heeded : nullptr;
@@ -158,7 +160,7 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
   std::copy_n(before(n - 1), d, shown_base.begin());
   for (Index o = 0; o < d; ++o) mean_field[o] = shown_base[o] + pass.mean(n - 1)[o];
   for (Index t = 0; t < n; ++t)
-    if (pass.overflowed(t) >= 0) overflow = {steps + t, pass.overflowed(t)};
+    if (pass.overflowed(t) >= 0) overflow = {steps + t, layout.first + pass.overflowed(t)};
   pending = true;
   return window.increment;
 }
@@ -196,6 +198,7 @@ const Real* BasicPopulation<Real>::State::glance(const double* x) {
   window.energy = tile_energy.data();
   window.heeded = tile_heeded.data();
   window.learnt = steps;
+  window.raw = x, window.base = base.data();
   window.keep_last = false;
   pass.run(window, lesson);
   return window.shown;

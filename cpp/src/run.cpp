@@ -15,6 +15,8 @@ template <class Real>
 void require_same_sizes(const BasicPopulation<Real>& population,
                         const BasicServerMixture<Real>& mixture) {
   const PopulationSettings& s = population.settings();
+  Inside::of(population).others.require_whole();
+  Inside::of(mixture).others.require_whole();
   if (mixture.n_agents() != s.n_agents || mixture.n_outputs() != s.n_outputs)
     throw std::invalid_argument("mixture is for another number of agents or outputs");
 }
@@ -55,10 +57,35 @@ class Runner {
         std::min(detail::kTile, n_steps));  // what may fail does so before anything is learnt
   }
 
-  /// The steps [first, last).
+  /// The steps [first, last). Tiles end where all processes end theirs, whatever they pause for.
   void advance(Index first, Index last) {
     if (first < last && !state_.has_seen) observe_first(first++);
-    for (; first < last; first += detail::kTile) take(first, std::min(detail::kTile, last - first));
+    while (first < last) {
+      const Index next = std::min((first / detail::kTile + 1) * detail::kTile, last);
+      take(first, next - first);
+      first = next;
+    }
+  }
+
+  /// Processes take as many steps and record the same agents.
+  void agree(Index n_steps) {
+    detail::SharedSums shared(state_.others);
+    const double length = static_cast<double>(n_steps);
+    const std::vector<double> record(output_.record, output_.record + output_.n_record);
+    shared.agree("the number of steps in X and Y", &length, 1);
+    shared.agree("record", record.data(), output_.n_record);
+    shared.exchange();
+  }
+  /// What every process knows a part of: the largest costs, and what was recorded.
+  void share(Index n_steps) {
+    if (output_.worst_cost) state_.others.max(output_.worst_cost, n_steps);
+    const Index n = n_steps * output_.n_record * d_;
+    if (state_.others.alone() || n == 0) return;
+    detail::SharedSums shared(state_.others);
+    shared.gather(n);
+    std::copy_n(output_.recorded, n, &shared.gathered(0));
+    shared.exchange();
+    std::copy_n(&shared.gathered(0), n, output_.recorded);
   }
 
  private:
@@ -92,26 +119,37 @@ class Runner {
     const Real* increments = state_.show(x, n, y_.data(), output_.worst_cost != nullptr);
     state_.learn(y_.data(), n);
     const Index stride = state_.layout.padded;
+    const auto before = [&](Index step) {
+      return step == 0 ? base_.data() : y_.data() + (step - 1) * d_;
+    };
+    server_.advance(n, [&](Index step) -> typename Server::Step {
+      return {state_.forecasts + step * d_ * stride,
+              stride,
+              before(step),
+              heed<Real>(state_, state_.heeded, step),
+              y_.data() + step * d_,
+              output_.predictions + (first + step) * d_};
+    });
     for (Index step = 0; step < n; ++step) {
       const Index t = first + step;
-      const double* before = step == 0 ? base_.data() : y_.data() + (step - 1) * d_;
       const Real* shown = increments + step * d_ * stride;
-      server_.stage(state_.forecasts + step * d_ * stride, stride, before,
-                    heed<Real>(state_, state_.heeded, step));
-      server_.mixed(server_.staged, output_.predictions + t * d_);
-      server_.settle(y_.data() + step * d_);
       for (Index o = 0; o < d_ && output_.mean_field; ++o)
-        output_.mean_field[t * d_ + o] = before[o] + state_.pass.mean(step)[o];
-      for (Index j = 0; j < output_.n_record; ++j)
+        output_.mean_field[t * d_ + o] = before(step)[o] + state_.pass.mean(step)[o];
+      for (Index j = 0; j < output_.n_record; ++j) {
+        const Index agent = output_.record[j] - state_.layout.first;
+        const bool here = agent >= 0 && agent < state_.layout.N;
         for (Index o = 0; o < d_; ++o)
           output_.recorded[(t * output_.n_record + j) * d_ + o] =
-              before[o] + static_cast<double>(shown[o * stride + output_.record[j]]);
+              here ? before(step)[o] + static_cast<double>(shown[o * stride + agent]) : 0.0;
+      }
       if (output_.worst_cost) output_.worst_cost[t] = state_.pass.worst(step);
     }
   }
 
+  using Server = Inside::State<BasicServerMixture<Real>>;
+
   Inside::State<BasicPopulation<Real>>& state_;
-  Inside::State<BasicServerMixture<Real>>& server_;
+  Server& server_;
   const double *inputs_, *targets_;
   const RunOutput& output_;
   const Index d_;
@@ -180,15 +218,20 @@ void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, c
   state.require_inputs(inputs, n_steps);
   require_moderate("Y", targets, {n_steps, state.layout.d}, kLargest<Real>);
   if (initial) require_moderate("initial", initial, {state.layout.d}, kLargest<Real>);
-  require_record(output, state.layout.N);
+  require_record(output, state.layout.total);
   Runner<Real> runner(population, mixture, inputs, targets, n_steps, output);
+  runner.agree(n_steps);
   if (initial) state.observe(initial);
   for (Index done = 0; done < n_steps;) {
     const Index more = pace ? std::max<Index>(pace(done), 1) : n_steps;
-    const Index last = more < n_steps - done ? done + more : n_steps;
+    Index last = more < n_steps - done ? done + more : n_steps;
+    // no process knows how fast the others are: all pause between tiles alone
+    if (!state.others.alone())
+      last = std::min((last + detail::kTile - 1) / detail::kTile * detail::kTile, n_steps);
     runner.advance(done, last);
     done = last;
   }
+  runner.share(n_steps);
   if (pace) pace(n_steps);
 }
 

@@ -71,6 +71,10 @@ std::string settings_text(const PopulationSettings& s, const char* dtype) {
   members("aggregate", json_text(std::string(kAggregates[static_cast<std::size_t>(s.aggregate)])));
   members("encoder", detail::encoder_text(s.encoder));
   members("n_threads", std::to_string(s.n_threads));
+  if (s.shard.total > 0) {  // agents of one process among several
+    members("first", std::to_string(s.shard.first));
+    members("total", std::to_string(s.shard.total));
+  }
   return members.object();
 }
 
@@ -86,6 +90,10 @@ PopulationSettings read_settings(const Json& json, int n_threads) {
   s.encoder = detail::read_encoder(json.at("encoder"));
   const auto saved = json.at("n_threads").as_integer("n_threads", 0, kMostThreads);
   s.n_threads = n_threads < 0 ? static_cast<int>(saved) : n_threads;
+  if (json.find("total") != nullptr) {
+    const auto read = reader_of(json);
+    read("first", s.shard.first), read("total", s.shard.total);
+  }
   validate(s);
   return s;
 }
@@ -196,7 +204,7 @@ Saved read_all(StateReader& reader, const PopulationSettings& settings, const Mi
   auto& engines = std::get<SavedEngines<Real>>(saved.engines);
   saved.pending = detail::read_pending(reader, "pending", Inside::of(engines.population).width());
   reader.finish();
-  if (!saved.pending.empty()) {
+  if (!saved.pending.empty() && settings.shard.total == 0) {  // a part forecasts with the others
     std::vector<double> forecast(static_cast<std::size_t>(settings.n_outputs));
     predict(engines.population, engines.mixture, saved.pending.data(), forecast.data());
   }
@@ -232,6 +240,8 @@ void save(const std::string& path, const BasicPopulation<Real>& population,
           const std::string& note) {
   Json::parse(note);  // else the header would not be JSON
   const char* dtype = std::is_same_v<Real, float> ? "<f4" : "<f8";
+  Inside::of(population).others.require_whole();
+  Inside::of(mixture).require_own();
   Inside::of(population).settle();
   Members header, numbers, server;
   write_numbers(population, "population.", numbers);

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <numeric>
 
-#include "detail/exact_sum.hpp"
+#include "detail/exchange.hpp"
 #include "detail/interrupt.hpp"
 #include "detail/normals.hpp"
 #include "detail/planes.hpp"
@@ -46,7 +47,7 @@ Vector form(const Square& q) {
 }
 
 struct Chunk {
-  Index type, first, size;
+  Index type, first, size, here;  // first: its number among all agents; here: among those here
 };
 
 /// Room of one thread for one chunk, on cache lines of its own and aligned for vectors.
@@ -78,22 +79,32 @@ class Rollout {
       : games_(games),
         policies_(policies),
         N_(settings.n_agents),
+        total_(std::accumulate(sizes.begin(), sizes.end(), Index{0})),
         d_(games[0].n_outputs()),
         K_(static_cast<Index>(games.size())),
+        first_(settings.shard.first),
+        seed_(settings.seed),
         normals_(settings.seed),
         limit_(settings.mean_field == MeanField::limit),
         threads_(
             threads_for(resolve_threads(settings.n_threads), 50.0 * static_cast<double>(N_ * d_))),
         plans_(K_),
-        state_(N_ * d_) {
+        state_(N_ * d_),
+        others_(settings.shard),
+        sums_(others_) {
     result_.stages = games[0].horizon() + 1;
     result_.type_sizes = sizes;
     result_.cost.assign(N_, 0.0);
     result_.mean_path.resize((games[0].horizon() + 1) * K_ * d_);
-    Index first = 0;
-    for (Index k = 0; k < K_; first += sizes[k], ++k)
-      for (Index at = 0; at < sizes[k]; at += kPlane)
-        chunks_.push_back({k, first + at, std::min(kPlane, sizes[k] - at)});
+    const Index here = settings.shard.first, end = here + N_;
+    for (Index k = 0, first = 0, last = 0; k < K_; ++k, first = last) {
+      last = first + sizes[k];
+      for (Index at = std::max(first, here); at < std::min(last, end);) {
+        const Index next = std::min((at / kPlane + 1) * kPlane, last);
+        chunks_.push_back({k, at, next - at, at - here});
+        at = next;
+      }
+    }
     partial_.resize(chunks_.size() * d_);
     workspaces_.reserve(threads_);
     for (int thread = 0; thread < threads_; ++thread) workspaces_.emplace_back(d_);
@@ -103,6 +114,7 @@ class Rollout {
     const Index T = games_[0].horizon();
     std::vector<double> flow;
     if (limit_) flow = policies_[0].mean_path(mean.data());
+    agree(mean, cov);
     start(mean, cov);
     for (Index t = 0; t < T; ++t) {
       const double* seen = limit_ ? flow.data() + t * K_ * d_ : mean_at(t);
@@ -113,7 +125,7 @@ class Rollout {
     for (Index k = 0; k < K_; ++k) plans_[k].cost = form(plan_tracking(k, T));
     for_each_chunk([&](Chunk chunk, double* sum, Workspace& room) {
       add_cost(chunk, room);
-      sum[0] = ordered_sum(result_.cost.data() + chunk.first, chunk.size);
+      sum[0] = ordered_sum(result_.cost.data() + chunk.here, chunk.size);
     });
     summarise();
     return std::move(result_);
@@ -135,21 +147,42 @@ class Rollout {
   Vector overall_mean(Index t) const {
     Vector mean(d_, 1);
     for (Index k = 0; k < K_; ++k)
-      mean += static_cast<double>(result_.type_sizes[k]) / static_cast<double>(N_) *
+      mean += static_cast<double>(result_.type_sizes[k]) / static_cast<double>(total_) *
               View<kDynamic, 1>(mean_at(t) + k * d_, d_, 1);
     return mean;
   }
 
   void store_means(Index t) {
-    exact_.begin(K_ * d_);
-    for (std::size_t c = 0; c < chunks_.size(); ++c)
-      for (Index o = 0; o < d_; ++o) exact_.add(chunks_[c].type * d_ + o, partial_[c * d_ + o]);
+    sums_.begin();
+    for (Index k = 0, first = 0; k < K_; ++k) {
+      Index last = first;
+      while (last < static_cast<Index>(chunks_.size()) && chunks_[last].type == k) ++last;
+      sums_.add(partial_.data() + first * d_, last - first, d_);
+      first = last;
+    }
+    sums_.exchange();
     for (Index j = 0; j < K_ * d_; ++j) {
-      const double mean = exact_.rounded(j) / static_cast<double>(result_.type_sizes[j / d_]);
+      const double mean = sums_[j] / static_cast<double>(result_.type_sizes[j / d_]);
       if (!std::isfinite(mean))
         fail(std::max<Index>(t - 1, 0), "the agents' predictions overflowed");
       result_.mean_path[t * K_ * d_ + j] = mean;
     }
+  }
+
+  /// Processes roll out the same.
+  void agree(const std::vector<double>& mean, const std::vector<double>& cov) {
+    const auto all = [&](const char* name, const std::vector<double>& values) {
+      sums_.agree(name, values.data(), static_cast<Index>(values.size()));
+    };
+    sums_.begin();
+    const double kind[] = {limit_ ? 1.0 : 0.0, static_cast<double>(total_)};
+    sums_.agree("mean_field, or n_agents,", kind, 2);
+    const double seed[] = {static_cast<double>(seed_ >> 32),
+                           static_cast<double>(seed_ & 0xffffffff)};
+    sums_.agree("seed", seed, 2);
+    all("mean", mean), all("cov", cov);
+    for (const Policy& policy : policies_) all("policy", policy.gain), all("policy", policy.offset);
+    sums_.exchange();
   }
 
   void start(const std::vector<double>& mean, const std::vector<double>& cov) {
@@ -164,7 +197,7 @@ class Rollout {
       draw(chunk, kInitial, 0, room);
       const double* root = roots.data() + chunk.type * n_entries(d_) * kPlane;
       for (Index a = 0; a < d_; ++a) {
-        double* y = state_.data() + a * N_ + chunk.first;
+        double* y = state_.data() + a * N_ + chunk.here;
         std::fill_n(y, chunk.size, mean[chunk.type * d_ + a]);
         for (Index b = 0; b <= a; ++b)
           for (Index i = 0; i < chunk.size; ++i)
@@ -230,9 +263,9 @@ class Rollout {
 
   void add_cost(Chunk chunk, Workspace& room) {
     const StagePlan& plan = plans_[chunk.type];
-    expand(state_.data() + chunk.first, N_, plan.centre.data(), d_, chunk.size, room.terms);
+    expand(state_.data() + chunk.here, N_, plan.centre.data(), d_, chunk.size, room.terms);
     add_combination(plan.cost.data(), room.terms, monomials(d_), chunk.size,
-                    result_.cost.data() + chunk.first);
+                    result_.cost.data() + chunk.here);
   }
 
   void move(Chunk chunk, Index t, double* sum, Workspace& room) {
@@ -245,7 +278,7 @@ class Rollout {
     factorise_planes(room.noise, d_, chunk.size);
     draw(chunk, kFeatures, t, room);
     for (Index a = 0; a < d_; ++a) {
-      double* next = state_.data() + a * N_ + chunk.first;  // the old state lives on in the terms
+      double* next = state_.data() + a * N_ + chunk.here;  // the old state lives on in the terms
       std::fill_n(next, chunk.size, 0.0);
       add_combination(plan.move[a].data(), room.terms, d_, chunk.size, next);
       for (Index b = 0; b <= a; ++b)
@@ -255,19 +288,28 @@ class Rollout {
   }
 
   void summarise() {
-    exact_.begin(1);
-    for (std::size_t c = 0; c < chunks_.size(); ++c) exact_.add(0, partial_[c * d_]);
-    const double total = exact_.rounded(0);
+    sums_.begin();
+    sums_.add(partial_.data(), static_cast<Index>(chunks_.size()), d_);
+    sums_.exchange();
+    const double total = sums_[0];
     if (!std::isfinite(total)) fail(games_[0].horizon() - 1, "the agents' costs overflowed");
     const auto worst = std::max_element(result_.cost.begin(), result_.cost.end());
-    result_.mean_cost = total / static_cast<double>(N_);
+    result_.mean_cost = total / static_cast<double>(total_);
     result_.worst_cost = *worst;
-    result_.worst_agent = worst - result_.cost.begin();
+    others_.max(&result_.worst_cost, 1);
+    // the first of the agents with that cost, by the largest of the negative numbers
+    const bool here = *worst == result_.worst_cost;
+    double agent = -std::numeric_limits<double>::infinity();
+    if (here) agent = -static_cast<double>(first_ + (worst - result_.cost.begin()));
+    others_.max(&agent, 1);
+    result_.worst_agent = -static_cast<Index>(agent);
   }
 
   const std::vector<Game>& games_;
   const std::vector<Policy>& policies_;
-  const Index N_, d_, K_;
+  const Index N_, total_, d_, K_;  // N: agents here
+  const Index first_;
+  const std::uint64_t seed_;
   const Normals normals_;
   const bool limit_;
   const int threads_;
@@ -276,7 +318,8 @@ class Rollout {
   std::vector<Chunk> chunks_;
   std::vector<double> state_;  // (d, N)
   std::vector<double> partial_;
-  ExactSums exact_;
+  Exchange others_;
+  SharedSums sums_;
   Simulation result_;
 };
 
@@ -322,11 +365,13 @@ Simulation simulate(const std::vector<Game>& games, const std::vector<Policy>& p
   detail::require_memory("a simulation with n_agents = " + std::to_string(settings.n_agents) +
                              ", n_outputs = " + std::to_string(d),
                          8.0 * static_cast<double>(settings.n_agents) * static_cast<double>(d + 1));
-  const std::vector<Index> sizes = apportion(settings.n_agents, shares);
+  validate(settings.shard, settings.n_agents);
+  const Index total = settings.shard.total > 0 ? settings.shard.total : settings.n_agents;
+  const std::vector<Index> sizes = apportion(total, shares);
   for (std::size_t k = 0; k < sizes.size(); ++k)
     if (sizes[k] < 1)
-      throw std::invalid_argument("n_agents is " + std::to_string(settings.n_agents) +
-                                  ", which leaves type " + std::to_string(k) +
+      throw std::invalid_argument("n_agents is " + std::to_string(total) + ", which leaves type " +
+                                  std::to_string(k) +
                                   " without an agent; expected more agents or a larger share");
   return Rollout(games, policies, sizes, settings).run(mean, cov);
 }

@@ -17,7 +17,13 @@ def main() -> None:
         sys.exit(2)
     from memoa.cli.app import app
 
-    app(prog_name="memoa")
+    try:
+        app(prog_name="memoa")
+    except SystemExit as end:
+        mpi = sys.modules.get("memoa.mpi")
+        if mpi is not None and end.code not in (None, 0):
+            mpi.end_job()  # the other processes would wait for this one
+        raise
 
 
 if __name__ == "__main__":

@@ -103,7 +103,13 @@ def mixture_weights(predictions: F64, targets: F64, mixture: Mixture) -> F64: ..
 
 class ServerMixture:
     def __init__(
-        self, n_agents: int, n_outputs: int, mixture: Mixture, n_threads: int, single: bool = False
+        self,
+        n_agents: int,
+        n_outputs: int,
+        mixture: Mixture,
+        n_threads: int,
+        single: bool = False,
+        shard: Shard | None = None,
     ) -> None: ...
     @property
     def steps(self) -> int: ...
@@ -154,6 +160,7 @@ class PopulationSettings:
         n_inputs: int = 1,
         n_outputs: int = 1,
         seed: int = 0,
+        shard: Shard | None = None,
     ) -> None: ...
     @property
     def n_agents(self) -> int: ...
@@ -251,6 +258,7 @@ def simulate(
     seed: int,
     limit: bool,
     n_threads: int,
+    shard: Shard | None = None,
 ) -> Simulation: ...
 def activation_moments(cosine: bool, mean: F64, std: F64) -> tuple[F64, F64]: ...
 
@@ -287,6 +295,16 @@ class Panel:
 
 def check_panel(**settings: Any) -> None: ...
 def load_panel(path: str, *, n_threads: int) -> tuple[Panel, F64, str]: ...
+
+SHARD_UNIT: int
+
+class Shard:
+    def __init__(self, first: int, total: int, communicator: object) -> None: ...
+    @property
+    def first(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+
 def exact_sum(values: F64, cuts: NDArray[np.intp]) -> float: ...
 def column_sums(values: F64) -> F64: ...
 def solve_panel_equilibrium(

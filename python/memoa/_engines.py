@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memoa import _core
+from memoa._parts import Part, joined, read_parts, rows_of, save_parts, waiting_rows
 from memoa._saved import checksum, engine_params, require_doubles
+from memoa._shards import Reducer, agree, of_all, shard, share, threads
+from memoa._shards import check as check_communicator
 from memoa._validate import Float64, as_choice, as_int, as_number, as_numbers, season_of
 from memoa.encoder import Encoder, Linear, Precomputed
 from memoa.mixture import Mixture
-from memoa.run import Run
+from memoa.run import AgentErrors, Run
 
 Progress = Callable[[int, int], object]
 _OLD_GENERATOR = np.random.RandomState
+
+# Fields of the memories with a row for each agent, and where.
+_OF_AGENTS = dict.fromkeys(("costs", "recent_loss", "gram", "cross", "reservoir", "increments"), 0)
+_OF_WINDOW = {"errors": 2}
 
 
 def check(params: dict[str, Any]) -> dict[str, Any]:
@@ -32,7 +41,8 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
         raise TypeError(f"mixture is {params['mixture']!r}; expected a memoa.Mixture")
     if not isinstance(params["random_state"], (type(None), np.random.Generator, _OLD_GENERATOR)):
         as_int("random_state", params["random_state"], 0, below=2**64)
-    threads = params["n_threads"]
+    check_communicator(params.get("communicator"))
+    n_threads = threads(params["n_threads"], params.get("communicator"))
     settings: dict[str, Any] = {
         "n_agents": as_int("n_agents", params["n_agents"], 1),
         "greedy": as_choice("policy", params["policy"], ("memoa", "greedy")) == "greedy",
@@ -44,7 +54,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
         "lags": as_int("lags", params["lags"], 0, below=10**6),
         "season": season_of(params["season"]),
         "bounded": bool(params["bounded"]),
-        "n_threads": 0 if threads is None else as_int("n_threads", threads, 1, below=2**31),
+        "n_threads": 0 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31),
     }
     _core.PopulationSettings(encoder=params["encoder"]._to_core(), **settings)
     dtype = as_choice("dtype", str(params["dtype"]), ("float64", "float32"))
@@ -83,26 +93,35 @@ class Engines:
         self.mixture: Mixture = params["mixture"]
         self.policy = str(params["policy"])
         self.dtype = str(settings.pop("dtype"))
-        self.n_agents = int(settings["n_agents"])
+        self.communicator: Reducer | None = params.get("communicator")
+        self.total = int(settings["n_agents"])
+        self.agents = share("n_agents", self.total, self.communicator)
+        self.n_agents = settings["n_agents"] = len(self.agents)
         self.n_outputs = n_outputs
         self.input_shape = input_shape
         self.seed = seed
         self._settings = settings
         self._overflow_told = -1
+        apart = ("communicator", "n_threads", "random_state")  # what may differ
+        same = {name: value for name, value in params.items() if name not in apart}
+        given = isinstance(self.encoder, Precomputed)
+        inputs = input_shape[-1] if given else input_shape
+        agree(self.communicator, {**same, "seed": seed, "y": n_outputs, "X": inputs})
         self._build()
 
     def _build(self) -> None:
         sizes: dict[str, Any] = {"n_outputs": self.n_outputs, "seed": self.seed}
         if not isinstance(self.encoder, Precomputed):
             sizes["n_inputs"] = self.input_shape[0]
+        part = shard(self.agents, self.total, self.communicator)
         settings = _core.PopulationSettings(
-            encoder=self.encoder._to_core(), **self._settings, **sizes
+            encoder=self.encoder._to_core(), **self._settings, **sizes, shard=part
         )
         single = self.dtype == "float32"
         mixture = self.mixture._to_core(self._settings["season"])
         self.population = _core.Population(settings, single)
         self.server = _core.ServerMixture(
-            self.n_agents, self.n_outputs, mixture, settings.n_threads, single
+            self.n_agents, self.n_outputs, mixture, settings.n_threads, single, part
         )
 
     def with_outputs(self, n_outputs: int) -> Engines:
@@ -151,18 +170,36 @@ class Engines:
         self._warn_of_overflow()
         costs, unscored = found["costs"], found["unscored"]
         costs /= scored[unscored]
+        agent_rmse = np.sqrt(costs, out=costs)
         return Run(
             predictions=found["predictions"],
             targets=targets,
             initial=found["base"],
             mean_field=found["mean_field"],
-            agent_rmse=np.sqrt(costs, out=costs),
+            agent_rmse=agent_rmse,
             worst_cost=found["worst_cost"],
             recorded=found["recorded"],
             record=record,
             policy=self.policy,
             unscored=unscored,
+            agents=self.agents,
+            errors=self._errors_of_all(agent_rmse),
         )
+
+    def _errors_of_all(self, agent_rmse: Float64) -> AgentErrors | None:
+        """Of the agents of all processes; None where all are here."""
+        if self.communicator is None:
+            return None
+        best, worst, first = int(agent_rmse.argmin()), int(agent_rmse.argmax()), self.agents.start
+        rows = of_all(
+            self.communicator, math.fsum(agent_rmse),
+            agent_rmse[best], first + best, agent_rmse[worst], first + worst,
+        )  # fmt: skip
+        low, high = rows[rows[:, 1].argmin()], rows[rows[:, 3].argmax()]
+        return AgentErrors(
+            self.total, math.fsum(rows[:, 0]) / self.total,
+            float(low[1]), int(low[2]), float(high[3]), int(high[4]),
+        )  # fmt: skip
 
     def _warn_of_overflow(self) -> None:
         step, agent = self.population.overflow()
@@ -178,21 +215,89 @@ class Engines:
     def save(self, path: str, pending: Float64 | None, note: str) -> None:
         """Write all that was learnt, whole or not at all."""
         waiting = np.zeros(0) if pending is None else pending.reshape(-1)
-        self.population.save(self.server, path, pending=waiting, note=note)
+
+        def write(name: str) -> None:
+            self.population.save(self.server, name, pending=waiting, note=note)
+
+        if self.communicator is None:
+            write(path)
+        else:
+            save_parts(path, self.communicator, self.agents, write)
 
     @classmethod
     def load(
-        cls, path: str, n_threads: int | None
+        cls, path: str, n_threads: int | None, communicator: Reducer | None
     ) -> tuple[Engines, Float64 | None, dict[str, Any]]:
         """What `save` wrote: engines, the x that waits for its y, and the file's header."""
-        threads = -1 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31)
-        population, server, pending, text = _core.load(path, n_threads=threads)
+        parts = read_parts(path)
+        if parts is not None or communicator is not None:
+            return cls._load_parts(path, parts, n_threads, communicator)
+        made, waiting, header = cls._load_whole(path, n_threads)
+        if "total" in header["settings"]:
+            raise ValueError(f"{path}: this is a part of what was saved; expected its manifest")
+        return made, waiting, header
+
+    @classmethod
+    def _load_parts(
+        cls,
+        path: str,
+        parts: list[Part] | None,
+        n_threads: int | None,
+        communicator: Reducer | None,
+    ) -> tuple[Engines, Float64 | None, dict[str, Any]]:
+        """Engines of this process's share, from whoever's files have some of its agents."""
+        check_communicator(communicator)
+        found: list[tuple[Part, Engines, Float64 | None, dict[str, Any]]] = []
+        if parts is None:  # what one process saved
+            loaded = cls._load_whole(path, n_threads)
+            parts = [Part(Path(path), 0, loaded[0].n_agents)]
+            found = [(parts[0], *loaded)]
+        total = parts[-1].first + parts[-1].size
+        here = share("n_agents", total, communicator)
+        if not found:
+            for part in parts:
+                if part.first < here.stop and part.first + part.size > here.start:
+                    found.append((part, *cls._load_whole(str(part.path), n_threads)))
+                    sizes = found[-1][3]["settings"]
+                    told = (sizes.get("first"), sizes["n_agents"], sizes.get("total"))
+                    if told != (part.first, part.size, total):
+                        raise ValueError(f"{part.path}: this is not the part that {path} names")
+        _, old, waiting, header = found[0]
+        memories = (
+            joined(path, [rows_of(e.population.memory(), _OF_AGENTS, p, here)
+                          for p, e, _, _ in found], _OF_AGENTS),
+            joined(path, [rows_of(e.server.memory(), _OF_WINDOW, p, here)
+                          for p, e, _, _ in found], _OF_WINDOW),
+        )  # fmt: skip
+        known = engine_params(header) | {"n_agents": total, "communicator": communicator}
+        if n_threads is not None:
+            known["n_threads"] = n_threads
+        shape = old.input_shape
+        if isinstance(old.encoder, Precomputed):
+            shape = (len(here), shape[1])
+            waits = [(p, np.zeros(0) if w is None else w) for p, _, w, _ in found]
+            waiting = waiting_rows(waits, shape[1], here)
+        made = cls(known, shape, old.n_outputs, old.seed)
+        made.population.restore(memories[0])
+        made.server.restore(memories[1])
+        if waiting is not None:
+            made.predict(waiting)
+        return made, waiting, header
+
+    @classmethod
+    def _load_whole(
+        cls, path: str, n_threads: int | None
+    ) -> tuple[Engines, Float64 | None, dict[str, Any]]:
+        """What one process wrote."""
+        number = -1 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31)
+        population, server, pending, text = _core.load(path, n_threads=number)
         header = json.loads(text)
         params = engine_params(header)
         made = cls.__new__(cls)
         made.encoder, made.mixture = params["encoder"], params["mixture"]
         made.policy, made.dtype = params["policy"], params["dtype"]
-        made.n_agents = params["n_agents"]
+        made.n_agents = made.total = params["n_agents"]
+        made.agents, made.communicator = range(made.n_agents), None
         made.n_outputs = header["settings"]["n_outputs"]
         if isinstance(made.encoder, Precomputed):
             made.input_shape = (made.n_agents, made.encoder.n_features)

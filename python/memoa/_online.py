@@ -17,6 +17,7 @@ from memoa._frames import Names, with_column
 from memoa._inputs import Inputs
 from memoa._lock import EngineLock, serialised
 from memoa._saved import read_note, write_note
+from memoa._shards import Reducer, from_first, gather, share
 from memoa._validate import Float64
 from memoa.encoder import Encoder
 from memoa.run import Run
@@ -33,6 +34,7 @@ class Online(Regressor):
 
     encoder: Encoder
     n_agents: int
+    communicator: Reducer | None
     dtype: str
     random_state: Any
     n_features_in_: int
@@ -55,6 +57,9 @@ class Online(Regressor):
     @serialised
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all that was learnt to one file that `load` reads.
+
+        Where several processes hold the agents, each writes a file of its own, beside `path` and
+        with a name that begins like it, and `path` names them.
 
         It is a NumPy npz with a JSON header and checksums, and holds nothing executable. It is
         written beside `path` and takes that name once it is whole and on the disk: whatever
@@ -80,7 +85,11 @@ class Online(Regressor):
 
     @classmethod
     def load(
-        cls: type[Self], path: str | os.PathLike[str], *, n_threads: int | None = None
+        cls: type[Self],
+        path: str | os.PathLike[str],
+        *,
+        n_threads: int | None = None,
+        communicator: Reducer | None = None,
     ) -> Self:
         """Read what `save` wrote; it goes on with the same bits, on any machine.
 
@@ -92,6 +101,9 @@ class Online(Regressor):
             The file may come from anybody: everything in it is checked.
         n_threads : int, optional
             Default: as saved.
+        communicator : memoa.mpi.Communicator, optional
+            Of the processes that are to hold the agents, whatever number of them has saved: all
+            of these call this.
 
         Raises
         ------
@@ -101,11 +113,13 @@ class Online(Regressor):
             If it is not what `save` wrote, in one line that names the file.
         """
         name = os.fspath(path)
-        engines, pending, header = Engines.load(name, n_threads)
+        engines, pending, header = Engines.load(name, n_threads, communicator)
         try:
             params, names, flat = read_note(header, cls._names())
             if n_threads is not None:
                 params["n_threads"] = n_threads
+            if communicator is not None:
+                params["communicator"] = communicator
             made = cls(**params)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{name}: header.json: {error}") from error
@@ -133,6 +147,20 @@ class Online(Regressor):
         if self._engines is not None and self._pending is not None:
             self._engines.predict(self._pending)
 
+    # ------------------------------------------------------------------ several processes
+
+    @property
+    def agents(self) -> range:
+        """Numbers of the agents that this process holds."""
+        if self._engines is not None:
+            return self._engines.agents
+        return share("n_agents", self.n_agents, self.communicator)
+
+    def _gather(self, rows: Float64) -> Float64 | None:
+        """All agents' rows in the process of rank 0, None in the others."""
+        engines = self._engines
+        return gather(None if engines is None else engines.communicator, rows)
+
     # ------------------------------------------------------------------ what is known
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -157,7 +185,7 @@ class Online(Regressor):
         return Inputs(
             type(self).__name__,
             drawn.encoder,
-            drawn.n_agents,
+            len(self.agents),
             getattr(self, "n_features_in_", None),
             getattr(self, "feature_names_in_", None),
         )
@@ -178,7 +206,7 @@ class Online(Regressor):
             same = n_outputs in (None, self._engines.n_outputs)
             return self._engines if same else self._engines.with_outputs(n_outputs or 1)
         if self._seed is None:
-            self._seed = draw_seed(self.random_state)
+            self._seed = from_first(self.communicator, draw_seed(self.random_state))
         width = 1 if self._base is None else self._base.size
         params = self.get_params(deep=False)
         return Engines(params, input_shape, n_outputs or width, self._seed)

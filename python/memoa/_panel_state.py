@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,11 +13,15 @@ from numpy.typing import ArrayLike, NDArray
 from memoa import _core
 from memoa._estimator import Estimator, not_fitted
 from memoa._lock import EngineLock, serialised
+from memoa._parts import Part, joined, read_parts, rows_of, save_parts, waiting_rows
 from memoa._saved import checksum, panel_params, read_note, require_doubles, write_note
+from memoa._shards import Reducer, agree, gather, shard, share, threads
+from memoa._shards import check as check_communicator
 from memoa._validate import Float64, as_choice, as_float64, as_int, as_number, require_shape
 from memoa.encoder import Linear, Precomputed, RandomFeatures
 
 Flags = NDArray[np.uint8]
+_SHARED = ("steps", "due", "mean_readout", "center", "spread")  # the other fields are of clients
 Self = TypeVar("Self", bound="PanelState")
 
 
@@ -86,14 +91,25 @@ class PanelState(Estimator):
         ValueError
             Before the first forecast, when there is nothing to save.
         """
-        engine = self._learnt("save")
+        engine, communicator = self._learnt("save"), self._settings["communicator"]
         waiting = np.zeros(0) if self._pending is None else np.nan_to_num(self._pending, nan=0.0)
         note = write_note(self.get_params(deep=False), self._settings["seed"], None, False)
-        engine.save(os.fspath(path), pending=waiting.astype(np.float64).ravel(), note=note)
+
+        def write(name: str) -> None:
+            engine.save(name, pending=waiting.astype(np.float64).ravel(), note=note)
+
+        if communicator is None:
+            write(os.fspath(path))
+        else:
+            save_parts(os.fspath(path), communicator, self.clients, write)
 
     @classmethod
     def load(
-        cls: type[Self], path: str | os.PathLike[str], *, n_threads: int | None = None
+        cls: type[Self],
+        path: str | os.PathLike[str],
+        *,
+        n_threads: int | None = None,
+        communicator: Reducer | None = None,
     ) -> Self:
         """Read what `save` wrote; it goes on with the same bits, on any machine.
 
@@ -103,6 +119,8 @@ class PanelState(Estimator):
             The file may come from anybody: everything in it is checked.
         n_threads : int, optional
             Default: as saved.
+        communicator : memoa.mpi.Communicator, optional
+            Of the processes that are to hold the clients, whatever number of them has saved.
 
         Raises
         ------
@@ -112,25 +130,73 @@ class PanelState(Estimator):
             If it is not what `save` wrote, in one line that names the file.
         """
         name = os.fspath(path)
-        threads = -1 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31)
-        engine, waiting, text = _core.load_panel(name, n_threads=threads)
-        header = json.loads(text)
-        settings = header["settings"]
-        try:
-            note = header["note"]
-            params = read_note(header, cls._names())[0] if note else panel_params(settings)
-            if n_threads is not None:
-                params["n_threads"] = n_threads
-            made = cls(**params | {"n_clients": engine.n_clients})
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{name}: header.json: {error}") from error
-        given = isinstance(made._settings["encoder"], Precomputed)
-        width = made._settings["encoder"].n_features if given else settings["n_inputs"]
-        seen = engine.steps > 0 or not np.isnan(engine.base()).all()
-        made._keep(engine, width, settings["n_outputs"] if seen else None)
+        parts = read_parts(name)
+        if parts is None and communicator is None:
+            engine, waiting, header = _read(name, n_threads)
+            params = _params_of(cls, name, header, n_threads)
+            if params["n_clients"] != engine.n_clients:
+                raise ValueError(f"{name}: this is a part of what was saved; expected its manifest")
+            made = cls._made(name, params)
+            made._take(engine, header["settings"])
+        else:
+            made, waiting = cls._load_parts(name, parts, n_threads, communicator)
         if waiting.size:
-            made._pending = waiting.reshape(engine.n_clients, width).astype(made._dtype())
+            made._pending = waiting.reshape(made._n(), made.n_features_in_).astype(made._dtype())
         return made
+
+    @classmethod
+    def _made(cls: type[Self], path: str, params: dict[str, Any]) -> Self:
+        try:
+            return cls(**params)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: header.json: {error}") from error
+
+    def _take(self, engine: _core.Panel, settings: dict[str, Any]) -> None:
+        """Keep an engine that was loaded."""
+        given = isinstance(self._settings["encoder"], Precomputed)
+        width = self._settings["encoder"].n_features if given else settings["n_inputs"]
+        seen = engine.steps > 0 or not np.isnan(engine.base()).all()
+        self._keep(engine, width, settings["n_outputs"] if seen else None)
+
+    @classmethod
+    def _load_parts(
+        cls: type[Self],
+        path: str,
+        parts: list[Part] | None,
+        n_threads: int | None,
+        communicator: Reducer | None,
+    ) -> tuple[Self, Float64]:
+        """A panel of this process's share, from whoever's files have some of its clients."""
+        check_communicator(communicator)
+        if parts is None:  # what one process saved
+            parts = [Part(Path(path), 0, _read(path, n_threads)[0].n_clients)]
+        total = parts[-1].first + parts[-1].size
+        here = share("n_clients", total, communicator)
+        found = [
+            (part, *_read(str(part.path), n_threads))
+            for part in parts
+            if part.first < here.stop and part.first + part.size > here.start
+        ]
+        for part, old, _, _ in found:
+            if old.n_clients != part.size:
+                raise ValueError(f"{part.path}: this is not the part that {path} names")
+        header = found[0][3]
+        settings = header["settings"]
+        params = _params_of(cls, path, header, n_threads)
+        made = cls._made(path, params | {"n_clients": total, "communicator": communicator})
+        axes = {name: 0 for name in found[0][1].memory() if name not in _SHARED}
+        memories = [rows_of(old.memory(), axes, part, here) for part, old, _, _ in found]
+        engine = _core.Panel(
+            **_for_core(made._core_settings(settings["n_inputs"], settings["n_outputs"]))
+        )
+        engine.restore(joined(path, memories, axes))
+        made._take(engine, settings)
+        width = made.n_features_in_
+        waiting = waiting_rows([(part, rows) for part, _, rows, _ in found], width, here)
+        if waiting is None:
+            return made, np.zeros(0)
+        engine.predict(waiting.astype(made._dtype()))
+        return made, waiting
 
     @serialised
     def __getstate__(self) -> dict[str, Any]:
@@ -187,7 +253,7 @@ class PanelState(Estimator):
     def _core_settings(self, n_inputs: int, n_outputs: int) -> dict[str, Any]:
         """The core's settings, checked."""
         params = self.get_params(deep=False)
-        encoder, consensus, threads = (params[k] for k in ("encoder", "consensus", "n_threads"))
+        encoder, consensus, n_threads = (params[k] for k in ("encoder", "consensus", "n_threads"))
         if not isinstance(encoder, (Linear, RandomFeatures, Precomputed)):
             raise TypeError(
                 f"encoder is {encoder!r}; expected Linear, RandomFeatures or Precomputed"
@@ -196,8 +262,16 @@ class PanelState(Estimator):
         if learned:
             as_choice("consensus", consensus, ("learned",))
         kinds = ("trimmed", "mean", "clip")
+        communicator = params["communicator"]
+        check_communicator(communicator)
+        n_threads = threads(n_threads, communicator)
+        total = as_int("n_clients", params["n_clients"], 1)
+        clients = share("n_clients", total, communicator)
         return {
-            "n_clients": as_int("n_clients", params["n_clients"], 1),
+            "n_clients": len(clients),
+            "total": total,
+            "clients": clients,
+            "communicator": communicator,
             "n_inputs": n_inputs,
             "n_outputs": n_outputs,
             "encoder": encoder,
@@ -207,7 +281,7 @@ class PanelState(Estimator):
             "aggregate": as_choice("aggregate", params["aggregate"], kinds),
             "forgetting": as_number("forgetting", params["forgetting"]),
             "seed": as_int("random_state", params["random_state"], 0, below=2**64),
-            "n_threads": 0 if threads is None else as_int("n_threads", threads, 1, below=2**31),
+            "n_threads": 0 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31),
             "single": as_choice("dtype", params["dtype"], ("float64", "float32")) == "float32",
         }
 
@@ -219,7 +293,11 @@ class PanelState(Estimator):
         width = self._width() if n_outputs is None else n_outputs
         if self._engine is not None and width == self._settings["n_outputs"]:
             return self._engine
-        engine = _core.Panel(**_for_core(self._core_settings(n_inputs, width)))
+        settings = self._core_settings(n_inputs, width)
+        apart = ("n_clients", "clients", "communicator", "n_threads")  # what may differ
+        same = {name: value for name, value in settings.items() if name not in apart}
+        agree(settings["communicator"], same)
+        engine = _core.Panel(**_for_core(settings))
         if self._seen is not None:
             engine.observe(self._seen)
         return engine
@@ -248,6 +326,18 @@ class PanelState(Estimator):
         if self._engine is None:
             raise not_fitted(f"{name} was asked for before the first prediction")
         return self._engine
+
+    # ------------------------------------------------------------------ several processes
+
+    @property
+    def clients(self) -> range:
+        """Numbers of the clients that this process holds."""
+        found: range = self._settings["clients"]
+        return found
+
+    def _gather(self, rows: Float64) -> Float64 | None:
+        """All clients' rows in the process of rank 0, None in the others."""
+        return gather(self._settings["communicator"], rows)
 
     # ------------------------------------------------------------------ what comes in
 
@@ -299,4 +389,27 @@ class PanelState(Estimator):
 
 
 def _for_core(settings: dict[str, Any]) -> dict[str, Any]:
-    return settings | {"encoder": settings["encoder"]._to_core()}
+    """The settings as the core takes them; not from a file, they know their shard."""
+    of_python = ("clients", "communicator", "total")
+    known = {name: value for name, value in settings.items() if name not in of_python}
+    part = shard(settings["clients"], settings["total"], settings["communicator"])
+    return known | {"encoder": settings["encoder"]._to_core(), "shard": part}
+
+
+def _read(path: str, n_threads: int | None) -> tuple[_core.Panel, Float64, dict[str, Any]]:
+    """The engine, the inputs that wait and the header of a file."""
+    number = -1 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31)
+    engine, waiting, text = _core.load_panel(path, n_threads=number)
+    return engine, waiting, json.loads(text)
+
+
+def _params_of(
+    kind: type[PanelState], path: str, header: dict[str, Any], n_threads: int | None
+) -> dict[str, Any]:
+    """The constructor's arguments, from a header."""
+    try:
+        note = header["note"]
+        params = read_note(header, kind._names())[0] if note else panel_params(header["settings"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: header.json: {error}") from error
+    return params if n_threads is None else params | {"n_threads": n_threads}

@@ -25,7 +25,8 @@ def write_note(params: Mapping[str, Any], seed: int, names: Names | None, flat: 
     for name in listed or ():
         if not isinstance(name, (str, int, float)):
             raise TypeError(f"the input {name!r} cannot be saved; expected names that are text")
-    note = {"params": {**params, "random_state": number}, "names": listed, "flat": flat}
+    kept = {name: value for name, value in params.items() if name != "communicator"}
+    note = {"params": {**kept, "random_state": number}, "names": listed, "flat": flat}
     return json.dumps(note, default=_plain, allow_nan=False)
 
 

@@ -14,6 +14,7 @@ from memoa._frames import with_column
 from memoa._inputs import one_target, recorded_agents, targets_of
 from memoa._lock import serialised
 from memoa._online import Online
+from memoa._shards import largest
 from memoa._validate import Float64
 from memoa.encoder import Encoder, RandomFeatures
 from memoa.mixture import Mixture
@@ -78,6 +79,12 @@ class OnlineEnsemble(Online):
         the same bits for any number.
     random_state : int, None, numpy.random.Generator or numpy.random.RandomState
         Seed of the agents' encoders; None draws one.
+    communicator : memoa.mpi.Communicator, optional
+        Of the processes that hold the agents; `n_agents` is their number in all of them, and each
+        process makes the same calls with the same data. What is of the crowd (forecasts, mean
+        field, under-performer) is known to all, with the bits of one process; arrays with a row or
+        an entry for each agent are of those that are here, `agents`, and the methods
+        ``gather_...`` bring them to the process of rank 0. Shares are whole groups of 512 agents.
 
     Attributes
     ----------
@@ -133,6 +140,7 @@ class OnlineEnsemble(Online):
         dtype: Literal["float64", "float32"] = "float64",
         n_threads: int | None = None,
         random_state: Any = 0,
+        communicator: Any = None,
     ) -> None:
         self.n_agents = n_agents
         self.encoder = encoder
@@ -151,6 +159,7 @@ class OnlineEnsemble(Online):
         self.dtype = dtype
         self.n_threads = n_threads
         self.random_state = random_state
+        self.communicator = communicator
         self._begin()
 
     # ------------------------------------------------------------------ one step at a time
@@ -380,7 +389,7 @@ class OnlineEnsemble(Online):
     def weights(self) -> Float64:
         """The server's present weights, shape (N,), a new array."""
         if self._engines is None:
-            return np.full(self.n_agents, self.mixture.total / self.n_agents)
+            return np.full(len(self.agents), self.mixture.total / self.n_agents)
         return self._engines.server.weights()
 
     @property
@@ -414,6 +423,20 @@ class OnlineEnsemble(Online):
     @serialised
     def under_performer(self) -> tuple[int, float]:
         """The agent with the largest sum of squared errors, and that sum: the regret."""
-        costs = self._learnt("under_performer").population.costs()
-        worst = int(np.argmax(costs))
-        return worst, float(costs[worst])
+        engines = self._learnt("under_performer")
+        return largest(engines.communicator, engines.population.costs(), engines.agents)
+
+    @serialised
+    def gather_agent_predictions(self) -> Float64 | None:
+        """`agent_predictions` of all processes in that of rank 0, None in the others."""
+        return self._gather(self.agent_predictions)
+
+    @serialised
+    def gather_agent_rmse(self) -> Float64 | None:
+        """`agent_rmse` of all processes in that of rank 0, None in the others."""
+        return self._gather(self.agent_rmse)
+
+    @serialised
+    def gather_weights(self) -> Float64 | None:
+        """`weights` of all processes in that of rank 0, None in the others."""
+        return self._gather(self.weights)

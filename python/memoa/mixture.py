@@ -43,7 +43,8 @@ class Mixture:
     rivals : bool
         Take the mixture for one of several rivals, theory (6.15), in place of `fallback`: the
         agents by exponential weights of their errors, seasonal repetition and the last value are
-        the others. The best of them is followed, also where it changes.
+        the others. The best of them is followed, also where it changes. Refused where processes
+        share the agents.
     """
 
     window: int = 64

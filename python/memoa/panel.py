@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from memoa._estimator import not_fitted
 from memoa._lock import serialised
 from memoa._panel_state import PanelState
+from memoa._shards import largest
 from memoa._validate import Float64, as_int, require_shape
 from memoa.encoder import Linear, Precomputed, RandomFeatures
 from memoa.panel_run import PanelRun
@@ -51,6 +52,13 @@ class Panel(PanelState):
         Default: all that the process may use. The results are the same bits for any number.
     random_state : int
         Seed of random features.
+    communicator : memoa.mpi.Communicator, optional
+        Of the processes that hold the clients; `n_clients` is their number in all of them, and each
+        process makes the same calls with the rows of its own clients, `clients`, in place of N.
+        The crowd's readout and the under-performer are known to all, with the bits of one process;
+        the methods ``gather_...`` bring the rows of all clients to the process of rank 0. Shares
+        are whole groups of 512 clients. The trimmed mean needs all readouts in one process: choose
+        "clip" or "mean".
 
     Notes
     -----
@@ -83,6 +91,7 @@ class Panel(PanelState):
         dtype: Literal["float64", "float32"] = "float64",
         n_threads: int | None = None,
         random_state: int = 0,
+        communicator: Any = None,
     ) -> None:
         self.n_clients = n_clients
         self.encoder = encoder
@@ -94,6 +103,7 @@ class Panel(PanelState):
         self.dtype = dtype
         self.n_threads = n_threads
         self.random_state = random_state
+        self.communicator = communicator
         self._begin()
 
     # ------------------------------------------------------------------ one step at a time
@@ -217,12 +227,19 @@ class Panel(PanelState):
         learnt is dropped.
         """
         count = as_int("count", count, 1)
+        if self.communicator is not None:
+            raise ValueError(
+                "clients cannot be added where several processes hold them; expected all clients "
+                "from the start, those to come without values"
+            )
         if self._engine is not None:
             self._engine.add_clients(count)
         elif self._seen is not None:
             more = np.full((count, self._seen.shape[1]), np.nan)
             self._seen = np.concatenate([self._seen, more])
-        self.n_clients = self._settings["n_clients"] = self._n() + count
+        self.n_clients = self._n() + count
+        self._settings |= {"n_clients": self.n_clients, "total": self.n_clients}
+        self._settings["clients"] = range(self.n_clients)
         self._pending = None
         return self
 
@@ -276,7 +293,17 @@ class Panel(PanelState):
         engine = self._learnt("under_performer")
         unit = np.sqrt(np.mean(engine.scales() ** 2, axis=1))
         relative = np.divide(self.client_rmse, unit, out=np.full(len(unit), np.nan), where=unit > 0)
-        if np.isnan(relative).all():
+        worst, error = largest(self._settings["communicator"], relative, self.clients)
+        if np.isinf(error):
             raise not_fitted("under_performer was asked for before a client was scored")
-        worst = int(np.nanargmax(relative))
-        return worst, float(relative[worst])
+        return worst, error
+
+    @serialised
+    def gather_readouts(self) -> Float64 | None:
+        """`readouts` of all processes in that of rank 0, None in the others."""
+        return self._gather(self.readouts)
+
+    @serialised
+    def gather_client_rmse(self) -> Float64 | None:
+        """`client_rmse` of all processes in that of rank 0, None in the others."""
+        return self._gather(self.client_rmse)

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memoa._validate import Float64
+
+
+class AgentErrors(NamedTuple):
+    """Root-mean-square errors of agents of which one process holds a part."""
+
+    n_agents: int
+    mean: float
+    best: float
+    best_agent: int
+    worst: float
+    worst_agent: int
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,6 +40,7 @@ class Run:
     mean_field : ndarray, shape (T, d)
         Mean of the agents' predictions.
     agent_rmse : ndarray, shape (N,)
+        Of the agents here, where several processes hold them.
     worst_cost : ndarray, shape (T,)
         Largest sum of squared errors of an agent up to and including each step; its last entry is
         the under-performer regret.
@@ -38,6 +50,10 @@ class Run:
     policy : str
     unscored : int
         Steps at the start that no error counts: 0 or 1.
+    agents : range, optional
+        Numbers of the agents that this process holds; None: all.
+    errors : AgentErrors, optional
+        What all processes know of all agents' errors; None where all agents are here.
     """
 
     predictions: Float64
@@ -50,6 +66,8 @@ class Run:
     record: NDArray[np.intp]
     policy: str
     unscored: int = 0
+    agents: range | None = None
+    errors: AgentErrors | None = None
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -74,27 +92,32 @@ class Run:
     @property
     def mean_agent_rmse(self) -> float:
         """Mean over agents of their errors."""
-        return float(self.agent_rmse.mean())
+        return float(self.agent_rmse.mean()) if self.errors is None else self.errors.mean
 
     @property
     def worst_agent_rmse(self) -> float:
         """Error of the worst agent, the under-performer."""
-        return float(self.agent_rmse.max())
+        return float(self.agent_rmse.max()) if self.errors is None else self.errors.worst
 
     @property
     def best_agent_rmse(self) -> float:
         """Error of the best agent."""
-        return float(self.agent_rmse.min())
+        return float(self.agent_rmse.min()) if self.errors is None else self.errors.best
 
     @property
     def worst_agent(self) -> int:
         """Number of the worst agent."""
-        return int(self.agent_rmse.argmax())
+        return int(self.agent_rmse.argmax()) if self.errors is None else self.errors.worst_agent
 
     @property
     def best_agent(self) -> int:
         """Number of the best agent."""
-        return int(self.agent_rmse.argmin())
+        return int(self.agent_rmse.argmin()) if self.errors is None else self.errors.best_agent
+
+    @property
+    def n_agents(self) -> int:
+        """Agents of all processes."""
+        return len(self.agent_rmse) if self.errors is None else self.errors.n_agents
 
     @property
     def regret(self) -> float:
@@ -114,7 +137,7 @@ class Run:
         ]
         return "\n".join(
             [
-                f"{self.policy}: {len(self.agent_rmse)} agents, {counted}, {outputs} outputs",
+                f"{self.policy}: {self.n_agents} agents, {counted}, {outputs} outputs",
                 "root-mean-square error of",
                 *(f"  {name:<18} {value:>12.6g}  {note}".rstrip() for name, value, note in rows),
                 f"under-performer regret {self.regret:>10.6g}",
@@ -125,7 +148,7 @@ class Run:
         """Sizes and the three errors."""
         steps, outputs = self.targets.shape
         return (
-            f"Run({self.policy}, n_agents={len(self.agent_rmse)}, n_steps={steps}, "
+            f"Run({self.policy}, n_agents={self.n_agents}, n_steps={steps}, "
             f"n_outputs={outputs}, server_rmse={self.server_rmse:.4g}, "
             f"mean_agent_rmse={self.mean_agent_rmse:.4g}, "
             f"worst_agent_rmse={self.worst_agent_rmse:.4g})"

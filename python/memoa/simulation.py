@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from memoa import _core
+from memoa._shards import check, shard, share, threads
 from memoa._validate import Float64, as_choice, as_float64, as_int, require_shape
 from memoa.equilibrium import Policy, as_shares
 from memoa.game import Game
@@ -21,7 +23,7 @@ class Simulation:
     Attributes
     ----------
     cost : ndarray, shape (N,)
-        Cost of every agent in this roll-out; its expectation is the game's cost. With K types,
+        Cost of every agent here in this roll-out; its expectation is the game's cost. With K types,
         agents of one type are neighbours, in the types' order.
     mean_path : ndarray, shape (T+1, K d)
         Mean prediction of every type's agents.
@@ -30,6 +32,9 @@ class Simulation:
     mean_cost, worst_cost : float
     worst_agent : int
         The agent with the largest cost, the first of them where several are equal.
+    agents : range
+        Numbers of the agents whose costs these are: all, or the share of this process. All else
+        is of all agents.
     """
 
     cost: Float64 = field(repr=False)
@@ -38,11 +43,12 @@ class Simulation:
     mean_cost: float
     worst_cost: float
     worst_agent: int
+    agents: range
 
     def __repr__(self) -> str:
         """Sizes and costs: the arrays are long."""
         return (
-            f"Simulation(n_agents={len(self.cost)}, horizon={len(self.mean_path) - 1}, "
+            f"Simulation(n_agents={sum(self.type_sizes)}, horizon={len(self.mean_path) - 1}, "
             f"mean_cost={self.mean_cost:.6g}, worst_cost={self.worst_cost:.6g}, "
             f"worst_agent={self.worst_agent})"
         )
@@ -59,6 +65,7 @@ def simulate(
     seed: int = 0,
     mean_field: str = "empirical",
     n_threads: int | None = None,
+    communicator: Any = None,
 ) -> Simulation:
     """Roll a policy out once over N agents with Gaussian features and initial predictions.
 
@@ -84,6 +91,9 @@ def simulate(
         empirical mean.
     n_threads : int, optional
         Default: all that the process may use. The result has the same bits for any number.
+    communicator : memoa.mpi.Communicator, optional
+        Of the processes that hold the agents: all of them call this with the same arguments, and
+        the result has the bits of one process.
 
     Returns
     -------
@@ -127,16 +137,21 @@ def simulate(
     number = as_int("seed", seed, 0)
     if number >= 2**64:
         raise ValueError(f"seed is {number}; expected an integer below 2^64")
+    check(communicator)
+    total = as_int("n_agents", n_agents, 1)
+    agents = share("n_agents", total, communicator)
+    n_threads = threads(n_threads, communicator)
     core = _core.simulate(
         [one._core for one in games],
         [one._core for one in policies],
         as_shares(shares, n_types).tolist(),
-        as_int("n_agents", n_agents, 1),
+        len(agents),
         mean=_per_type("mean", mean, n_types, (d,)),
         cov=_per_type("cov", cov, n_types, (d, d)),
         seed=number,
         limit=as_choice("mean_field", mean_field, ("empirical", "limit")) == "limit",
         n_threads=0 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31),
+        shard=shard(agents, total, communicator),
     )
     return Simulation(
         cost=core.cost,
@@ -145,6 +160,7 @@ def simulate(
         mean_cost=core.mean_cost,
         worst_cost=core.worst_cost,
         worst_agent=core.worst_agent,
+        agents=agents,
     )
 
 

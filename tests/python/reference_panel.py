@@ -163,11 +163,11 @@ class Precomputed:
 # ---------------------------------------------------------------- the online panel
 
 
-def bounded(value, mean, squares, count):
-    """A value no farther from its mean than 8 deviations, once ten were counted; section 8."""
+def bounded(value, mean, squares, count, least):
+    """A value no farther from its mean than 12 deviations, once `least` were counted."""
     deviation = np.sqrt(squares / max(count, 1.0))
-    judged = (count >= 10.0) & (deviation > 0.0)
-    reach = np.where(judged, 8.0 * deviation, np.inf)
+    judged = (count >= least) & (deviation > 0.0)
+    reach = np.where(judged, 12.0 * deviation, np.inf)
     return np.where(np.abs(value - mean) <= reach, value, mean + np.copysign(reach, value - mean))
 
 
@@ -241,7 +241,7 @@ class Panel:
 
     def standardise(self, i, x):
         """Moments with x counted, and x by them; section 6, step 1."""
-        x = bounded(x, self.mean[i], self.deviations[i], self.counted[i])
+        x = bounded(x, self.mean[i], self.deviations[i], self.counted[i], 40)
         count = self.counted[i] + 1.0
         mean = self.mean[i] + (x - self.mean[i]) / count
         deviations = self.deviations[i] + (x - self.mean[i]) * (x - mean)
@@ -326,7 +326,7 @@ class Panel:
                 apart = self.apart[i, o]
                 self.agree_a[i, o] = 0.998 * self.agree_a[i, o] + apart**2
                 self.agree_b[i, o] = 0.998 * self.agree_b[i, o] + apart * surprise
-        change = bounded(change, 0.0, self.squares[i], self.learnt[i])
+        change = bounded(change, 0.0, self.squares[i], self.learnt[i], 10)
         for o in range(self.d):
             self.cross[i, o] = self.forgetting * self.cross[i, o] + self.z[i] * change[o]
         self.gram[i] = self.forgetting * self.gram[i] + np.outer(self.z[i], self.z[i])

@@ -106,7 +106,7 @@ def test_one_bad_value_harms_no_other_client_and_passes(dtype):
 
 @pytest.mark.parametrize("encoder", [memoa.Linear(), memoa.RandomFeatures(5, "cos")], ids=repr)
 def test_bad_values_are_bounded_as_in_the_slow_twin(encoder):
-    X, Y, initial, awake = random_panel(n_steps=60)
+    X, Y, initial, awake = random_panel(n_steps=100)
     rng = np.random.default_rng(1)
     X[rng.random(X.shape) < 0.03] *= 1e5
     Y[rng.random(Y.shape) < 0.03] *= 1e3
@@ -116,7 +116,7 @@ def test_bad_values_are_bounded_as_in_the_slow_twin(encoder):
     run = panel.run(X, Y, initial=initial, awake=awake)
     np.testing.assert_allclose(run.predictions, wanted, rtol=1e-9)
     again = memoa.Panel(11, encoder).observe(initial)
-    for t in range(60):
+    for t in range(100):
         np.testing.assert_array_equal(again.predict_one(X[t]), run.predictions[t])
         again.learn_one(X[t], Y[t], awake[t])
     assert again.under_performer == panel.under_performer

@@ -14,5 +14,6 @@
 #include "memoa/room.hpp"
 #include "memoa/run.hpp"
 #include "memoa/saved.hpp"
+#include "memoa/shard.hpp"
 #include "memoa/simulation.hpp"
 #include "memoa/types.hpp"

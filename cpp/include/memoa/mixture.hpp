@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "memoa/past.hpp"
+#include "memoa/shard.hpp"
 
 namespace memoa {
 
@@ -61,7 +62,9 @@ struct MixtureMemory {
 template <class Real>
 class BasicServerMixture {
  public:
-  BasicServerMixture(Index n_agents, Index n_outputs, Mixture mixture = {}, int n_threads = 0);
+  /// `n_agents` are those here, of all that the shard tells of.
+  BasicServerMixture(Index n_agents, Index n_outputs, Mixture mixture = {}, int n_threads = 0,
+                     const Shard& shard = {});
   ~BasicServerMixture();
   BasicServerMixture(BasicServerMixture&&) noexcept;
   BasicServerMixture& operator=(BasicServerMixture&&) noexcept;

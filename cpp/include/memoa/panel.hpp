@@ -4,13 +4,14 @@
 #include <memory>
 
 #include "memoa/encoder.hpp"
+#include "memoa/shard.hpp"
 
 namespace memoa {
 
 /// `aggregate` says how the crowd's values become one: their mean; their mean without the lowest
 /// and the highest fifth; or the mean of the values clipped about the last result, theory (8.6).
 struct PanelSettings {
-  Index n_clients = 1;
+  Index n_clients = 1;  ///< here, of those that `shard` tells of
   Index n_inputs = 1;   ///< dx; not used by Precomputed
   Index n_outputs = 1;  ///< d
   Encoder encoder =
@@ -23,6 +24,7 @@ struct PanelSettings {
   double forgetting = 0.998;  ///< in (0, 1]
   std::uint64_t seed = 0;
   int n_threads = 0;  ///< 0: all that the process may use
+  Shard shard;        ///< by default all clients are here; else the aggregate is none that trims
 };
 
 /// Throws std::invalid_argument that names the setting at fault.

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "memoa/past.hpp"
+#include "memoa/shard.hpp"
 
 namespace memoa {
 
@@ -17,7 +18,7 @@ enum class PolicyKind { memoa, greedy };
 /// those in the crowd's range whose recent loss is not far above the usual; the mixture heeds no
 /// others. trimmed: the middle of these.
 struct PopulationSettings {
-  Index n_agents = 64;
+  Index n_agents = 64;  ///< here, of those that `shard` tells of
   Index n_inputs = 1;   ///< dx; not used by Precomputed
   Index n_outputs = 1;  ///< d
   Encoder encoder = RandomFeatures{};
@@ -34,6 +35,9 @@ struct PopulationSettings {
   bool bounded = false;  ///< no forecast increment is larger than any so far, theory (6.13)
   std::uint64_t seed = 0;
   int n_threads = 0;  ///< 0: all that the process may use
+  Shard shard;        ///< by default all agents are here
+
+  Index total() const { return shard.total > 0 ? shard.total : n_agents; }
 };
 
 /// Throws std::invalid_argument that names the setting at fault.
@@ -110,7 +114,7 @@ class BasicPopulation {
   void energies(double* out) const;          ///< (N,), |z|^2 of the last predictions
   void costs(double* out) const;             ///< (N,), sums of squared errors, theory (6.6)
   void mark_costs();                         ///< worst_cost counts from here on
-  double worst_cost() const;                 ///< the largest cost since the last mark
+  double worst_cost() const;                 ///< the largest cost of all since the last mark
   void costs_since_mark(double* out) const;  ///< (N,)
 
   Overflow overflow() const;

@@ -3,17 +3,20 @@
 #include <cstdint>
 
 #include "memoa/certificate.hpp"
+#include "memoa/shard.hpp"
 
 namespace memoa {
 
 struct SimulationSettings {
-  Index n_agents = 0;
+  Index n_agents = 0;  ///< here, of those that `shard` tells of
   std::uint64_t seed = 0;
   MeanField mean_field = MeanField::empirical;
   int n_threads = 0;  ///< 0: all that the process may use; no result depends on it
+  Shard shard = {};   ///< by default all agents are here
 };
 
-/// What a roll-out saw. With K types, agents of one type are neighbours, in the types' order.
+/// What a roll-out saw of all agents; `cost` is of those here. With K types, agents of one type are
+/// neighbours, in the types' order.
 struct Simulation {
   Index stages = 0;               ///< T + 1, points of the mean's path
   std::vector<double> cost;       ///< (N,): (1.2) of every agent, without the expectation

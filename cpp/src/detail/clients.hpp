@@ -96,9 +96,10 @@ class Clients : Ridge<Real> {
   }
 
   /// Squares of the distances from a mean within which a value is not far, theory section 8.
+  template <int Judged>
   MEMOA_INLINE static Two reach(const Two& deviations, const Two& count) {
     const Two nowhere = splat(Real(__builtin_inff()));
-    const Two judged = select(splat(Real(kJudged)) <= count, deviations, Two{});
+    const Two judged = select(splat(Real(Judged)) <= count, deviations, Two{});
     return select(judged <= Two{}, nowhere, splat(Real(kFar * kFar)) * deviations / count);
   }
   /// A value no farther from the mean than `reach` allows.
@@ -130,7 +131,7 @@ class Clients : Ridge<Real> {
       const Two x = select(known, input(r_.dx, j), Two{}), apart = x - m.mean;
       put(r_.inputs + j, x);
       standard_[j] = standardise(count(m, x, new_share), x, new_share);
-      const PairMask<Real> here = apart * apart <= reach(m.deviations, now);
+      const PairMask<Real> here = apart * apart <= reach<kInputsJudged>(m.deviations, now);
       near = {near.lo & here.lo, near.hi & here.hi};
     }
     if (!all(near)) bound_inputs(now, new_share);
@@ -140,7 +141,7 @@ class Clients : Ridge<Real> {
   MEMOA_INLINE void bound_inputs(const Two& now, const Two& new_share) {
     for (Size j = 0; j < r_.dx; ++j) {
       const Moments m{get(r_.mean + j), get(r_.deviations + j)};
-      const Two x = bounded(m.mean, get(r_.inputs + j), reach(m.deviations, now));
+      const Two x = bounded(m.mean, get(r_.inputs + j), reach<kInputsJudged>(m.deviations, now));
       put(r_.inputs + j, x);
       standard_[j] = standardise(count(m, x, new_share), x, new_share);
     }
@@ -172,7 +173,7 @@ class Clients : Ridge<Real> {
   MEMOA_INLINE void scales(Size first, const Two& learnt, Two (&change)[S], Two (&unit)[S]) const {
     for (int j = 0; j < S; ++j) {
       const Two known = get(r_.squares + first + j);
-      change[j] = bounded(Two{}, change[j], reach(known, learnt - splat(Real(1))));
+      change[j] = bounded(Two{}, change[j], reach<kChangesJudged>(known, learnt - splat(Real(1))));
       const Two squares = known + change[j] * change[j];
       put(r_.squares + first + j, squares);
       const PairMask<Real> none = squares <= Two{};

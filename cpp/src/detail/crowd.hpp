@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "detail/exchange.hpp"
 #include "detail/population_records.hpp"
 
 namespace memoa::detail {
@@ -18,12 +19,18 @@ class Crowd {
 
   Crowd(const PopulationSettings& settings, const Layout<Real>& layout);
 
-  /// Takes the jury's recent losses as they are before a window of steps.
-  void begin(const double* recent_loss);
+  /// Asks the jury for its recent losses as they are before a window of steps, and for its
+  /// forecasts (steps, d, padded) and energies (steps, padded) there.
+  void ask(SharedSums& sums, Index steps, const double* recent_loss, const Real* forecast,
+           const Real* energy) const;
+  /// Takes what it said.
+  void hear(SharedSums& sums);
   /// Finds the limits of the window's next step, after `learnt` steps were learnt in all, and
   /// brings the jury's recent losses forward where what is to be learnt from it, `change` (d), is
   /// known.
-  void look(Index step, Index learnt, const Real* forecast, const Real* energy, const Real* change);
+  void look(Index step, Index learnt, const Real* change);
+
+  Index size() const { return static_cast<Index>(jury_.size()); }
 
   // of a step of the window
   const Census<Real>& census(Index step) const { return census_[step]; }
@@ -31,15 +38,22 @@ class Crowd {
   double largest_energy(Index step) const { return largest_energy_[step]; }
 
  private:
-  void find_limits(Index o, const Real* forecast, Real* limits);
+  void find_limits(Index step, Index o, Real* limits);
+  Real forecast(Index step, Index o, Index j) const {
+    return static_cast<Real>(said_[((step * (layout_.d + 1)) + o) * size() + j]);
+  }
+  double energy(Index step, Index j) const {
+    return said_[((step * (layout_.d + 1)) + layout_.d) * size() + j];
+  }
   double median(Index n);  // of the first n of values_, which it reorders
 
   const Layout<Real>& layout_;
   const bool trims_;
-  std::vector<Index> jury_;
+  std::vector<Index> jury_;       // numbers among all agents
+  const double* said_ = nullptr;  // (steps, d + 1, jury): forecasts, energies
   std::vector<double> recent_loss_, values_;
-  std::vector<Index> trusted_;
-  std::vector<Real> limits_;  // (steps, 4, d)
+  std::vector<Index> trusted_;  // places in the jury
+  std::vector<Real> limits_;    // (steps, 4, d)
   std::vector<Census<Real>> census_;
   std::vector<double> largest_energy_;
 };

@@ -27,6 +27,11 @@ class ExactSums {
       words_.resize(static_cast<std::size_t>(count * kWords));
     spans_.assign(static_cast<std::size_t>(count), Span{});
   }
+  /// More sums after those that are there.
+  void extend(Index count) {
+    spans_.resize(spans_.size() + static_cast<std::size_t>(count));
+    if (words_.size() < spans_.size() * kWords) words_.resize(spans_.size() * kWords);
+  }
   /// Room for so many sums, so that `begin` needs no heap.
   void reserve(Index count) {
     words_.resize(static_cast<std::size_t>(count * kWords));
@@ -56,10 +61,10 @@ class ExactSums {
     Span& span = spans_[static_cast<std::size_t>(sum)];
     span.low = std::min(span.low, digit), span.end = std::max(span.end, digit + 3);
   }
-  /// Adds column j of `values` (rows, columns) to sum j.
-  void add_rows(const double* values, Index rows, Index columns) {
+  /// Adds column j of `values` (rows, columns) to sum first + j.
+  void add_rows(const double* values, Index rows, Index columns, Index first = 0) {
     for (Index row = 0; row < rows; ++row)
-      for (Index j = 0; j < columns; ++j) add(j, values[row * columns + j]);
+      for (Index j = 0; j < columns; ++j) add(first + j, values[row * columns + j]);
   }
 
   /// Makes every digit small, so that 2^31 processes may add their words.

@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "detail/buffer.hpp"
-#include "detail/exact_sum.hpp"
+#include "detail/exchange.hpp"
 #include "detail/kernels.hpp"
 #include "detail/memory.hpp"
 #include "detail/rivals.hpp"
@@ -23,7 +23,7 @@ struct BasicServerMixture<Real>::State {
   static constexpr Index kChunk = 512;  // agents: their part of a row stays in the first cache
   static constexpr Index kScaledRows = 16;
 
-  Index N, d, rows;
+  Index N, n_total, d, rows;  // agents here, of all processes
   Mixture settings;
   Index least_steps;
   int n_threads;
@@ -61,17 +61,24 @@ struct BasicServerMixture<Real>::State {
   std::vector<double> powers;              // of the root of the decay, (window)
   detail::Buffer<double> system, scaled,
       found;  // (unknowns, stride), (kScaledRows, stride), (2, stride)
-  std::vector<double> partial, scratch, shift;
-  detail::ExactSums exact;
+  std::vector<double> partial, shift;
   // of rivals alone
   std::vector<detail::Rivals> rivals;                    // (d)
   Past past;                                             // its season
   detail::Buffer<double> agent_losses;                   // (d, N)
   std::vector<double> counted_losses, least_agent_loss;  // (d): steps that they count, the smallest
+  mutable detail::Exchange others;
+  detail::SharedSums sums;
+  // the newest step's own products, on their way until the next exchange
+  struct Own {
+    Index slot = 0, place = 0;
+    bool due = false;
+  } own;
   std::vector<Real> plain;
 
-  State(Index n_agents, Index n_outputs, Mixture mixture, int threads)
+  State(Index n_agents, Index n_outputs, Mixture mixture, int threads, const Shard& shard)
       : N(n_agents),
+        n_total(shard.total > 0 ? shard.total : n_agents),
         d(n_outputs),
         rows(mixture.window * n_outputs),
         settings(mixture),
@@ -82,7 +89,9 @@ struct BasicServerMixture<Real>::State {
         staged_increments(d * N),
         rivals(mixture.rivals ? base_size() : 0),
         past({0, mixture.rivals ? mixture.season : 0}, n_outputs),
-        agent_losses(mixture.rivals ? d * N : 0) {
+        agent_losses(mixture.rivals ? d * N : 0),
+        others(shard),
+        sums(others) {
     detail::for_each_chunk(rows, n_threads, [&](Index r, int) { std::fill_n(row(r), N, Real(0)); });
     std::fill_n(staged_increments.data(), d * N, Real(0));
     std::fill_n(agent_losses.data(), agent_losses.size(), 0.0);
@@ -113,67 +122,115 @@ struct BasicServerMixture<Real>::State {
       std::fill_n(scaled.data(), scaled.size(), 0.0);
     }
     partial.resize(static_cast<std::size_t>(chunks() * (rows + d + 3) * d));
-    scratch.reserve(static_cast<std::size_t>((rows + d + 3) * d));  // no step asks for memory
-    shift.reserve(base_size());
-    exact.reserve((rows + d + 3) * d);
+    shift.reserve(base_size());  // no step asks for memory
+    sums.reserve((rows + d + 3) * d);
   }
 
   std::size_t base_size() const { return static_cast<std::size_t>(d); }
   Index chunks() const { return (N + kChunk - 1) / kChunk; }
-  Index filled() const { return std::min(steps, settings.window) * d; }
+  /// Rows of the window so many steps later.
+  Index filled(Index later = 0) const { return std::min(steps + later, settings.window) * d; }
+  Index next_slot(Index later = 0) const { return (newest + 1 + later) % settings.window; }
   /// Few agents and many rows: then (6.3) is solved as it stands, without products of rows.
-  bool is_primal() const { return N <= kChunk && filled() >= 2 * N; }
+  bool is_primal() const { return others.alone() && N <= kChunk && filled() >= 2 * N; }
+  /// Rows whose products are needed, so many steps later.
+  Index products(Index later = 0) const { return is_primal() ? 0 : filled(later); }
   /// Numbers from a row of a system to the next, with its right sides.
   static Index stride_of(Index unknowns) { return (unknowns + 2 + 7) / 8 * 8; }
   Real* row(Index r) { return errors.data() + r * N; }
 
-  /// Sums over agents by fixed chunks: fill(first, count, sums) writes `width` sums of a chunk.
+  /// Asks for sums over agents by fixed chunks: fill(first, count, sums) writes `width` sums of a
+  /// chunk. Returns their place.
   template <class Fill>
-  void reduce(Index width, double* out, const Fill& fill) {
+  Index reduce(Index width, const Fill& fill) {
     const int threads = detail::threads_for(n_threads, static_cast<double>(N * width));
     detail::for_each_chunk(chunks(), threads, [&](Index chunk, int) {
       const Index first = chunk * kChunk;
       fill(first, std::min(kChunk, N - first), partial.data() + chunk * width);
     });
-    detail::add_columns(partial.data(), chunks(), width, exact, out);
+    return sums.add(partial.data(), chunks(), width);
   }
 
-  /// The one pass over the window: products of the increments with every row of it. They are copied
-  /// on the way.
+  /// The one pass over the window: products of the increments with every row of it, as it is
+  /// `later` steps on. They are copied on the way. Returns the place of the sums.
+  Index ask_dots(const Real* increments, Index stride, const Heeded& heeded, Real* copy,
+                 Index later = 0) {
+    const Index n = products(later), of_agents = (n + 1) * d;
+    return reduce(of_agents + (settings.rivals ? 2 * d : 0), [&](Index first, Index count,
+                                                                 double* sums) {
+      for (Index o = 0; o < d; ++o) {
+        const Real* from = increments + o * stride + first;
+        Real* to = copy + o * N + first;
+        std::copy(from, from + count, to);
+        if (heeded.mask != nullptr) {
+          const unsigned char* mask = heeded.mask + o * stride + first;
+          const Real instead = static_cast<Real>(heeded.instead[o]);
+          for (Index i = 0; i < count; ++i) to[i] = mask[i] ? to[i] : instead;
+        }
+        sums[n * d + o] = kernels.sum(to, count);
+        if (settings.rivals)
+          kernels.weigh(to, agent_losses.data() + o * N + first, count, least_agent_loss[o],
+                        detail::rate_of(detail::noise_of(least_agent_loss[o], counted_losses[o])),
+                        sums + of_agents + 2 * o);
+      }
+      for (Index r = 0; r < n; ++r)
+        for (Index o = 0; o < d; ++o)
+          sums[r * d + o] = kernels.dot(row(r) + first, copy + o * N + first, count);
+    });
+  }
+  void take_dots(Index place, const double* base, Shown& shown) const {
+    const Index n = products(), of_agents = place + (n + 1) * d;
+    std::copy(base, base + d, shown.base.begin());
+    for (Index o = 0; o < d; ++o) {
+      for (Index r = 0; r < n; ++r) shown.dots(r, o) = sums[place + r * d + o];
+      shown.sums[o] = sums[place + n * d + o];
+      if (settings.rivals) shown.agents[o] = sums[of_agents + 2 * o + 1] / sums[of_agents + 2 * o];
+    }
+  }
+
+  /// Writes the staged increments less `shift` as rows of a slot, and asks for the products among
+  /// themselves and for their sums.
+  Index ask_own(Index slot) {
+    const Index at = slot * d;
+    return reduce((d + 1) * d, [&](Index first, Index count, double* sums) {
+      for (Index o = 0; o < d; ++o) {
+        const Real* from = staged_increments.data() + o * N + first;
+        const Real by = static_cast<Real>(shift[o]);
+        Real* to = row(at + o) + first;
+        for (Index i = 0; i < count; ++i) to[i] = from[i] - by;
+        sums[d * d + o] = kernels.sum(to, count);
+        for (Index other = 0; other <= o; ++other)
+          sums[o * d + other] = kernels.dot(to, row(at + other) + first, count);
+      }
+    });
+  }
+  void take_own() {
+    const Index at = own.slot * d;
+    for (Index o = 0; o < d; ++o) {
+      for (Index other = 0; other <= o; ++other)
+        gram(at + o, at + other) = gram(at + other, at + o) = sums[own.place + o * d + other];
+      row_sums[at + o] = sums[own.place + d * d + o];
+    }
+    own.due = false;
+  }
+
+  /// One exchange for all that was asked for.
+  void exchange_sums() {
+    sums.exchange();
+    if (own.due) take_own();
+  }
+  /// The newest step's own products are there.
+  void require_own() {
+    if (own.due) exchange_sums();
+  }
+
   void measure(const Real* increments, Index stride, const double* base, const Heeded& heeded,
                Shown& shown, Real* copy) {
-    const Index n = is_primal() ? 0 : filled(), of_agents = (n + 1) * d;
-    std::copy(base, base + d, shown.base.begin());
-    shown.increments = copy;
-    scratch.resize(static_cast<std::size_t>((rows + 3) * d));
-    reduce(of_agents + (settings.rivals ? 2 * d : 0), scratch.data(),
-           [&](Index first, Index count, double* sums) {
-             for (Index o = 0; o < d; ++o) {
-               const Real* from = increments + o * stride + first;
-               Real* to = copy + o * N + first;
-               std::copy(from, from + count, to);
-               if (heeded.mask != nullptr) {
-                 const unsigned char* mask = heeded.mask + o * stride + first;
-                 const Real instead = static_cast<Real>(heeded.instead[o]);
-                 for (Index i = 0; i < count; ++i) to[i] = mask[i] ? to[i] : instead;
-               }
-               sums[n * d + o] = kernels.sum(to, count);
-               if (settings.rivals)
-                 kernels.weigh(
-                     to, agent_losses.data() + o * N + first, count, least_agent_loss[o],
-                     detail::rate_of(detail::noise_of(least_agent_loss[o], counted_losses[o])),
-                     sums + of_agents + 2 * o);
-             }
-             for (Index r = 0; r < n; ++r)
-               for (Index o = 0; o < d; ++o)
-                 sums[r * d + o] = kernels.dot(row(r) + first, copy + o * N + first, count);
-           });
-    for (Index o = 0; o < d; ++o) {
-      for (Index r = 0; r < n; ++r) shown.dots(r, o) = scratch[r * d + o];
-      shown.sums[o] = scratch[n * d + o];
-      if (settings.rivals)
-        shown.agents[o] = scratch[of_agents + 2 * o + 1] / scratch[of_agents + 2 * o];
-    }
+    others.require_whole();
+    if (!own.due) sums.begin();
+    const Index place = ask_dots(increments, stride, heeded, copy);
+    exchange_sums();
+    take_dots(place, base, shown);
   }
 
   /// What is to be settled when the target is known.
@@ -336,58 +393,98 @@ struct BasicServerMixture<Real>::State {
     }
   }
 
+  void find_shift(const double* target, const double* base) {
+    shift.resize(base_size());
+    for (Index o = 0; o < d; ++o) shift[o] = target[o] - base[o];
+  }
+
   /// The staged predictions become the newest step: their errors, and the Gram matrix's new rows.
   void settle(const double* target) {
     const bool compares = settings.fallback || settings.rivals;
     if (compares && seen > 0) solve();  // the one thing here that may fail
     is_staged = false;
-    shift.resize(base_size());
-    for (Index o = 0; o < d; ++o) shift[o] = target[o] - staged.base[o];
-    if (compares && seen > 0) settings.rivals ? compare_rivals() : compare();
+    const bool keeps = settings.window > 0;
+    own.slot = keeps ? next_slot() : 0;
+    count(target);
+    if (!keeps) return;
+    sums.begin();
+    own.place = ask_own(own.slot);
+    own.due = true;
+    if (others.alone()) take_own();  // else they go with the next exchange
+  }
+
+  /// What the staged step and its target say of the past: losses, and products with older rows.
+  void count(const double* target) {
+    find_shift(target, staged.base.data());
+    if ((settings.fallback || settings.rivals) && seen > 0)
+      settings.rivals ? compare_rivals() : compare();
     if (settings.rivals) take_past(target);
     std::copy_n(target, d, last.begin());
     ++seen;
     if (settings.window == 0) return;
-    const Index slot = (newest + 1) % settings.window, at = slot * d;
-    const Index before = is_primal() ? 0 : filled();
+    const Index at = next_slot() * d, before = products();
     for (double& by : shift) by = static_cast<double>(static_cast<Real>(by));  // as the rows see it
-    scratch.resize(static_cast<std::size_t>((d + 1) * d));
-    reduce((d + 1) * d, scratch.data(), [&](Index first, Index count, double* sums) {
-      for (Index o = 0; o < d; ++o) {
-        const Real* from = staged_increments.data() + o * N + first;
-        const Real by = static_cast<Real>(shift[o]);
-        Real* to = row(at + o) + first;
-        for (Index i = 0; i < count; ++i) to[i] = from[i] - by;
-        sums[d * d + o] = kernels.sum(to, count);
-        for (Index other = 0; other <= o; ++other)
-          sums[o * d + other] = kernels.dot(to, row(at + other) + first, count);
-      }
-    });
-    for (Index o = 0; o < d; ++o) {
-      for (Index r = 0; r < before; ++r) {
-        const double product = staged.dots(r, o) - shift[o] * row_sums[r];
-        gram(r, at + o) = gram(at + o, r) = product;
-      }
-    }
-    for (Index o = 0; o < d; ++o) {  // after the above, which may have met this slot's old rows
-      for (Index other = 0; other <= o; ++other)
-        gram(at + o, at + other) = gram(at + other, at + o) = scratch[o * d + other];
-      targets[at + o] = target[o];
-    }
-    for (Index o = 0; o < d; ++o) row_sums[at + o] = scratch[d * d + o];
-    newest = slot;
+    for (Index o = 0; o < d; ++o)
+      for (Index r = 0; r < before; ++r)  // a row that makes room is among them: `take_own` follows
+        gram(r, at + o) = gram(at + o, r) = staged.dots(r, o) - shift[o] * row_sums[r];
+    std::copy_n(target, d, targets.begin() + at);
+    newest = next_slot();
     steps = std::min(seen, settings.window);
     solved = false;
   }
 
+  /// A step whose target is known.
+  struct Step {
+    const Real* increments;
+    Index stride;
+    const double* base;
+    Heeded heeded;
+    const double* target;
+    double* mixed;  // the forecast
+  };
+  /// n such steps in a row, each step_at(k): forecast, then settle. Processes exchange once for
+  /// all.
+  template <class StepAt>
+  void advance(Index n, const StepAt& step_at) {
+    for (Index k = 0; k < n && others.alone(); ++k) {
+      const Step step = step_at(k);
+      stage(step.increments, step.stride, step.base, step.heeded);
+      mixed(staged, step.mixed);
+      settle(step.target);
+    }
+    if (others.alone()) return;
+    others.require_whole();
+    if (!own.due) sums.begin();
+    std::vector<Index> dots, products;
+    for (Index k = 0; k < n; ++k) {
+      const Step step = step_at(k);
+      dots.push_back(
+          ask_dots(step.increments, step.stride, step.heeded, staged_increments.data(), k));
+      find_shift(step.target, step.base);
+      products.push_back(settings.window > 0 ? ask_own(next_slot(k)) : 0);
+    }
+    exchange_sums();
+    for (Index k = 0; k < n; ++k) {
+      const Step step = step_at(k);
+      take_dots(dots[k], step.base, staged);
+      mixed(staged, step.mixed);
+      count(step.target);
+      if (settings.window == 0) continue;
+      own.slot = newest, own.place = products[k];
+      take_own();
+    }
+    is_staged = false;
+  }
+
   void solve() {
     if (solved) return;
+    require_own();
     find_weights();
     solved = true;
   }
   void find_weights() {
     const Index n = filled();
-    level = settings.total / static_cast<double>(N);
+    level = settings.total / static_cast<double>(n_total);
     dual.setZero();
     std::fill(primal.begin(), primal.end(), 0.0);
     if (seen < least_steps || settings.window == 0) return;
@@ -399,7 +496,7 @@ struct BasicServerMixture<Real>::State {
       std::fill_n(root_decay.begin() + slot * d, d,
                   powers[(newest - slot + settings.window) % settings.window]);
     if (is_primal() ? solve_primal(kappa) : solve_dual(kappa)) return;
-    level = settings.total / static_cast<double>(N);  // errors at rounding level, or overflow
+    level = settings.total / static_cast<double>(n_total);  // errors at rounding level, or overflow
     dual.setZero();
     std::fill(primal.begin(), primal.end(), 0.0);
   }
@@ -427,7 +524,7 @@ struct BasicServerMixture<Real>::State {
     if (!kernels.solve_definite(system.data(), n, sides(), stride, found.data())) return false;
     const double* by_ones = found.data();
     const double* by_targets = sides() == 2 ? by_ones + stride : nullptr;
-    double excess = -settings.total, rest = static_cast<double>(N);
+    double excess = -settings.total, rest = static_cast<double>(n_total);
     for (Index r = 0; r < n; ++r) {
       if (by_targets) excess += on_ones(r) * by_targets[r];
       rest -= on_ones(r) * by_ones[r];
@@ -493,7 +590,7 @@ struct BasicServerMixture<Real>::State {
   /// After a memory was loaded.
   void refresh() {
     steps = std::min(seen, settings.window);
-    is_staged = solved = false;
+    is_staged = solved = own.due = false;
     past.validate();
     for (Index o = 0; o < d && settings.rivals; ++o)
       least_agent_loss[o] =

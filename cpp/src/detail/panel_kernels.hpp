@@ -22,8 +22,9 @@ struct ClientRecord {
 /// What a step leaves for the next pass to learn, and whether the client has a value by now.
 enum Mark { kNothing = 0, kCount = 1, kLearn = 2, kKnown = 4 };
 
-/// Once so many values were counted, one is bounded to so many deviations, theory section 8.
-constexpr int kJudged = 10, kFar = 8;
+/// Farther than so many deviations a value is bounded, once so many were counted, theory section 8.
+/// Inputs are judged later, for a seasonal one begins with a season of zeros.
+constexpr int kFar = 12, kChangesJudged = 10, kInputsJudged = 40;
 
 /// A pass over a range of clients: learn the step before, factorise, encode, find the readouts and
 /// what they forecast, theory (8.1).

@@ -41,6 +41,7 @@ struct BasicPanel<Real>::State {
   detail::Buffer<double> cost, scored;          // (padded)
   detail::Buffer<Real> asleep, held;            // (padded), (d p, padded); empty: nobody sleeps
   std::vector<detail::Buffer<std::byte>> work;  // per thread
+  mutable detail::Exchange others;
   detail::PanelCrowd<Real> crowd;
   detail::PanelGuard<Real> guard;
   Index steps = 0;
@@ -65,7 +66,8 @@ struct BasicPanel<Real>::State {
         base(d * padded),
         cost(padded),
         scored(padded),
-        crowd(s, kernels, p, padded, n_threads),
+        others(s.shard),
+        crowd(s, kernels, p, padded, n_threads, others),
         guard(N, d, width, dx == 0) {
     for (auto* rows : of_outputs()) *rows = detail::Buffer<Real>(d * padded);
     for (int thread = 0; thread < n_threads; ++thread) work.emplace_back(kernels.work_size(record));
@@ -200,16 +202,35 @@ struct BasicPanel<Real>::State {
   /// Forecasts (N, d) from inputs x (N, width).
   void predict(const Real* x, double* out) {
     const auto rule = agreement();
-    on_threads(step_work(), [&](const detail::Worker& worker) {
-      crowd.exchange(worker, readout.data(), present.data());
+    const auto begin = [&](const detail::Worker& worker) {
+      crowd.work_on_readouts(worker, readout.data(), present.data());
+    };
+    const auto advance = [&](const detail::Worker& worker) {
       worker.chunks(chunks, [&](Index chunk) { advance_chunk(x, chunk, worker.thread); });
       worker.meet();
-      crowd.agree(worker, forecast.data(), present.data());
+      crowd.work_on_forecasts(worker, forecast.data(), present.data());
+    };
+    const auto end = [&](const detail::Worker& worker) {
       worker.chunks(chunks, [&](Index chunk) {
         const Index first = chunk * detail::kChunkAgents;
         kernels.forecast(rule, out, first, std::min(first + detail::kChunkAgents, N));
       });
-    });
+    };
+    if (others.alone()) {
+      on_threads(step_work(), [&](const detail::Worker& worker) {
+        begin(worker);
+        worker.alone([&] { crowd.find_readout(steps); });
+        advance(worker);
+        worker.alone([&] { crowd.find_forecast(); });
+        end(worker);
+      });
+    } else {  // an exchange is for the thread that called
+      on_threads(step_work(), begin);
+      crowd.find_readout(steps);
+      on_threads(step_work(), advance);
+      crowd.find_forecast();
+      on_threads(step_work(), end);
+    }
     unlearnt = false, crowd.due = 0;
     pending = true;
   }

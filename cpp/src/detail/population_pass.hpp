@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "detail/crowd.hpp"
-#include "detail/exact_sum.hpp"
+#include "detail/exchange.hpp"
 #include "detail/population_records.hpp"
 #include "detail/relative_game.hpp"
 
@@ -32,8 +32,11 @@ struct Window {
   Real* energy = nullptr;           // (steps, padded)
   unsigned char* heeded = nullptr;  // (steps, d, padded), where the crowd judges
   Index learnt = 0;                 // steps learnt before the first one
-  bool keep_last = true;            // will the last step be learnt?
-  bool want_worst = false;          // the largest cost after every step
+  // what all processes must have in common: inputs (steps, dx), the first base (d), and the y
+  // (steps, d), null where not known yet
+  const double *raw = nullptr, *base = nullptr, *targets = nullptr;
+  bool keep_last = true;    // will the last step be learnt?
+  bool want_worst = false;  // the largest cost after every step
 };
 
 /// A pass of a window of steps over all agents: theory section 6, steps 1 to 4.
@@ -41,7 +44,7 @@ template <class Real>
 class Pass {
  public:
   Pass(const PopulationSettings& settings, const Layout<Real>& layout, const Records<Real>& records,
-       Kept<Real>& kept);
+       Kept<Real>& kept, Exchange& exchange);
 
   /// Takes the lesson in, then steps through the window, in one parallel region.
   void run(const Window<Real>& window, Lesson<Real>& lesson);
@@ -62,8 +65,11 @@ class Pass {
  private:
   void forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk, int thread);
   void charge(const Lesson<Real>& lesson, Index first, Index last);
+  void agree_on(const Window<Real>& w);
   void add_partials(Index width);
-  double sum_up_to(double largest, Index step, Index which, Index width);
+  double agents_of(Index chunk) const;
+  void ask_largest_energies();
+  void bound_energies();
   void find_responses(const Window<Real>& w);
   void find_mean_fields(const Window<Real>& w);
   void respond(const Window<Real>& w, Index chunk);
@@ -84,8 +90,9 @@ class Pass {
   std::vector<Buffer<std::byte>> work_;  // per thread
   std::vector<double> partial_, worst_;  // (chunks, steps, d + 1), (chunks, steps)
   std::vector<Size> overflowed_;         // (chunks, steps)
-  std::vector<double> sums_;             // of partial_ over the chunks, and of the least of them
-  ExactSums exact_, exact_least_;
+  Exchange& exchange_;
+  SharedSums sums_;
+  std::vector<double> energies_;      // (chunks, steps)
   std::vector<double> means_;         // (steps, d + 1), of forecasts and energies
   std::vector<double> mean_, cbar_;   // (steps, d), of increments and of forecasts
   std::vector<Real> pull_;            // (steps, d)

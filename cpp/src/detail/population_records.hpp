@@ -21,6 +21,7 @@ struct Layout {
   explicit Layout(const PopulationSettings& settings);
 
   Index N, d, p, dx;     // dx is 0 where the caller hands in the features
+  Index first, total;    // the number of the first agent here; agents of all processes
   Index padded, chunks;  // agents in whole pairs of blocks; chunks of agents
   int n_threads;
   Record record;

@@ -12,6 +12,7 @@ template <class Real>
 struct BasicPopulation<Real>::State {
   const PopulationSettings settings;
   const detail::Layout<Real> layout;
+  mutable detail::Exchange others;
   detail::Records<Real> records;
   detail::Kept<Real> kept;
   detail::Pass<Real> pass;

@@ -26,6 +26,7 @@ from memoa.forecasters.two_policies import (
     go_on,
     run_and_compare,
 )
+from memoa.mpi import communicator_of_job
 
 FILES = ("predictions.csv", "plot.png", "settings.json")
 
@@ -61,32 +62,39 @@ def run_command(
 ) -> None:
     """Forecast a series online, and compare with greedy agents and with repeating the last value.
 
-    Writes predictions.csv, plot.png and settings.json.
+    Writes predictions.csv, plot.png and settings.json. Where mpiexec has started several processes,
+    they share the agents, and the first of them tells and writes.
     """
-    model = None if resume is None else _resumed(context, resume, threads)
+    communicator = communicator_of_job()
+    tells = communicator is None or communicator.rank == 0
+    model = None if resume is None else _resumed(context, resume, threads, communicator)
     series, source = load_series(data, target=target, file=file, start=start, lags=lags)
     folder = out if out is not None else Path("memoa-out", series.name)
-    prepare(folder, FILES, force=force)
-    if save is not None:
-        prepare(save.parent, [save.name], force=force)
+    if tells:
+        prepare(folder, FILES, force=force)
+        if save is not None:
+            prepare(save.parent, [save.name], force=force)
     agents = agents if model is None else model.n_agents
     n_steps, n_inputs = series.X.shape
-    typer.echo(
-        f"{series.name}: {_count(n_steps, 'step')}, {_count(n_inputs, 'input')}, "
-        f"{_count(series.Y.shape[1], 'output')}, {_count(agents, 'agent')}"
-    )
+    if tells:
+        typer.echo(
+            f"{series.name}: {_count(n_steps, 'step')}, {_count(n_inputs, 'input')}, "
+            f"{_count(series.Y.shape[1], 'output')}, {_count(agents, 'agent')}"
+        )
     with progress_bar("forecasting") as progress:
         if model is not None:
             found = go_on(series, model, progress)
         else:
             found = run_and_compare(
                 series, agents=agents, features=features, encoder=encoder, policy=policy,
-                seed=seed, threads=threads, progress=progress,
+                seed=seed, threads=threads, communicator=communicator, progress=progress,
             )  # fmt: skip
-    kept = {} if resume is None else {"resumed": resume}
-    write_files(folder, series, found, source | kept)
     if save is not None:
         found.model.save(save)
+    if not tells:
+        return
+    kept = {} if resume is None else {"resumed": resume}
+    write_files(folder, series, found, source | kept)
     wide_console(80).print(_rmse_table(found.rmse))
     typer.echo(_verdict(found.rmse))
     typer.echo(f"predictions.csv, plot.png and settings.json are in {folder}")
@@ -94,13 +102,15 @@ def run_command(
         typer.echo(f"what the agents learnt is in {save}; --resume {save} goes on with it")
 
 
-def _resumed(context: typer.Context, path: Path, threads: int | None) -> OnlineEnsemble:
+def _resumed(
+    context: typer.Context, path: Path, threads: int | None, communicator: Any
+) -> OnlineEnsemble:
     """The ensemble of the file, with which the options for a new one make no sense."""
     for name in ("agents", "features", "encoder", "policy", "seed"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise ValueError(f"--{name} has no meaning with --resume: {path} says it")
-    return OnlineEnsemble.load(path, n_threads=threads)
+    return OnlineEnsemble.load(path, n_threads=threads, communicator=communicator)
 
 
 def write_files(folder: Path, series: Series, found: PolicyRuns, source: Mapping[str, Any]) -> None:
@@ -134,7 +144,11 @@ def write_files(folder: Path, series: Series, found: PolicyRuns, source: Mapping
             "inputs": series.columns,
             "targets": series.targets,
         },
-        "ensemble": found.model.get_params(deep=False),
+        "ensemble": {
+            name: value
+            for name, value in found.model.get_params(deep=False).items()
+            if name != "communicator"
+        },
         "rmse": found.rmse,
         "best_agent": run.best_agent,
         "worst_agent": run.worst_agent,

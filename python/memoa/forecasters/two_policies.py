@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from memoa.datasets.series import Series
 from memoa.encoder import EchoState, RandomFeatures
@@ -45,12 +45,20 @@ def run_and_compare(
     policy: Policy,
     seed: int,
     threads: int | None,
+    communicator: Any = None,
     progress: ProgressCallback | None = None,
 ) -> PolicyRuns:
     """Run both policies with everything else equal."""
     kind = EchoState(features) if encoder == "echo" else RandomFeatures(features, encoder)
     chosen, other = (
-        OnlineEnsemble(agents, kind, policy=name, n_threads=threads, random_state=seed)
+        OnlineEnsemble(
+            agents,
+            kind,
+            policy=name,
+            n_threads=threads,
+            random_state=seed,
+            communicator=communicator,
+        )
         for name in (("memoa", "greedy") if policy == "memoa" else ("greedy", "memoa"))
     )
     return _run_all(series, {other.policy: other}, chosen, progress)

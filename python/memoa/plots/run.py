@@ -138,7 +138,7 @@ def plot_run(
     there = {name: one for name, one in runs.items() if one is not None}
     _draw_cost(figure.add_subplot(grid[rows, :]), axis, there)
     shown = "" if rows == n_outputs else f"  (the first {rows} of {n_outputs} outputs)"
-    title = f"{series.name}: {run.agent_rmse.size} agents, policy {policy}"
+    title = f"{series.name}: {run.n_agents} agents, policy {policy}"
     title += f", server RMSE {_four_digits(run.server_rmse)}{shown}"
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
     save(figure, path)
