@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from panel_study import LIES, lied
 
 import memoa
 import reference_panel as ref
@@ -23,24 +24,10 @@ def errors(series, **options):
     return run, run.relative_rmse()
 
 
-def lied(lie):
-    """A tenth of the clients see targets that teach them nonsense, which they send."""
-    rng = np.random.default_rng(0)
-    values = np.concatenate([SERIES.initial[None], SERIES.Y])
-    steps = np.arange(len(values))[:, None, None]
-    false = {
-        "constants": 5.0 * steps + np.zeros_like(values),
-        "noise": 10.0 * rng.normal(size=values.shape),
-        "flipped": -values,
-    }[lie]
-    values = np.where(LIARS[:, None], false, values)
-    return datasets.PanelSeries(SERIES.X, values[1:], values[0], SERIES.ids, SERIES.times)
-
-
-@pytest.mark.parametrize("lie", ["constants", "noise", "flipped"])
+@pytest.mark.parametrize("lie", LIES)
 def test_a_tenth_that_lies_costs_the_honest_less_than_a_hundredth(lie):
     honest = errors(SERIES)[1][~LIARS].mean()
-    assert errors(lied(lie))[1][~LIARS].mean() < 1.01 * honest
+    assert errors(lied(SERIES, lie, LIARS))[1][~LIARS].mean() < 1.01 * honest
 
 
 def test_a_tenth_that_lies_in_what_it_sends_is_cut_away():
