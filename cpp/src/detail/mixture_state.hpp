@@ -131,8 +131,9 @@ struct BasicServerMixture<Real>::State {
   /// Rows of the window so many steps later.
   Index filled(Index later = 0) const { return std::min(steps + later, settings.window) * d; }
   Index next_slot(Index later = 0) const { return (newest + 1 + later) % settings.window; }
+  bool all_here() const { return N == n_total; }
   /// Few agents and many rows: then (6.3) is solved as it stands, without products of rows.
-  bool is_primal() const { return others.alone() && N <= kChunk && filled() >= 2 * N; }
+  bool is_primal() const { return all_here() && N <= kChunk && filled() >= 2 * N; }
   /// Rows whose products are needed, so many steps later.
   Index products(Index later = 0) const { return is_primal() ? 0 : filled(later); }
   /// Numbers from a row of a system to the next, with its right sides.
@@ -228,6 +229,7 @@ struct BasicServerMixture<Real>::State {
                Shown& shown, Real* copy) {
     others.require_whole();
     if (!own.due) sums.begin();
+    shown.increments = copy;
     const Index place = ask_dots(increments, stride, heeded, copy);
     exchange_sums();
     take_dots(place, base, shown);
@@ -236,8 +238,8 @@ struct BasicServerMixture<Real>::State {
   /// What is to be settled when the target is known.
   void stage(const Real* increments, Index stride, const double* base,
              const Heeded& heeded = Heeded()) {
-    past.require_base(base);
     measure(increments, stride, base, heeded, staged, staged_increments.data());
+    past.require_base(base);
     is_staged = staged.has_base = true;
   }
 
@@ -245,8 +247,8 @@ struct BasicServerMixture<Real>::State {
   void glance(const Real* increments, Index stride, const double* base, const Heeded& heeded,
               double* out) {
     if (glanced_increments.size() == 0) glanced_increments = detail::Buffer<Real>(d * N);
-    past.require_base(base);
     measure(increments, stride, base, heeded, glanced, glanced_increments.data());
+    past.require_base(base);
     mixed(glanced, out);
   }
 
@@ -257,8 +259,8 @@ struct BasicServerMixture<Real>::State {
     for (Index o = 0; o < d; ++o)
       for (Index i = 0; i < N; ++i)
         plain[o * N + i] = static_cast<Real>(predictions[i * d + o] - last[o]);
-    if (seen > 0) past.require_base(last.data());
     measure(plain.data(), N, last.data(), Heeded(), staged, staged_increments.data());
+    if (seen > 0) past.require_base(last.data());
     is_staged = true;
     staged.has_base = seen > 0;
   }
@@ -446,13 +448,13 @@ struct BasicServerMixture<Real>::State {
   /// all.
   template <class StepAt>
   void advance(Index n, const StepAt& step_at) {
-    for (Index k = 0; k < n && others.alone(); ++k) {
+    for (Index k = 0; k < n && all_here(); ++k) {
       const Step step = step_at(k);
       stage(step.increments, step.stride, step.base, step.heeded);
       mixed(staged, step.mixed);
       settle(step.target);
     }
-    if (others.alone()) return;
+    if (all_here()) return;
     others.require_whole();
     if (!own.due) sums.begin();
     std::vector<Index> dots, products;
