@@ -67,10 +67,14 @@ def engine_params(header: Mapping[str, Any]) -> dict[str, Any]:
     names = ("n_agents", "policy", "aggregate", "consensus", "effort", "horizon", "discount",
              "forgetting", "ridge")  # fmt: skip
     note = header["note"] or {}
+    season = settings.get("season", 0)  # files of the first version know nothing of the past
     return {name: settings[name] for name in names} | {
         "intervals": tuple(note.get("params", {}).get("intervals", ())),
+        "lags": settings.get("lags", 0),
+        "season": "auto" if season < 0 else season or None,
+        "bounded": settings.get("bounded", False),
         "encoder": _object(settings["encoder"]),
-        "mixture": Mixture(**header["mixture"]),
+        "mixture": Mixture(**{k: v for k, v in header["mixture"].items() if k != "season"}),
         "dtype": {"<f8": "float64", "<f4": "float32"}[settings["dtype"]],
         "n_threads": settings["n_threads"] or None,
         "random_state": settings["seed"],

@@ -8,14 +8,19 @@
 
 namespace memoa {
 
-enum class Activation { relu, tanh, cos };
+/// wave: a parabola in place of the cosine, theory (6.11); no library computes it.
+enum class Activation { relu, tanh, cos, wave };
 
-/// z = sqrt(2/p) act(scale V x + v): V entries N(0, 1/dx), v uniform on (-1, 1), for cos on (0, 2
-/// pi).
+/// z = sqrt(2/p) act(scale V x + v): V entries N(0, 1/dx), v uniform on (-1, 1), for cos and wave
+/// on (0, 2 pi). With `n_raw` the first features are a constant, sqrt(2/p), and as many inputs,
+/// drawn for each agent. With `n_columns` a row of V sees so many inputs, drawn for each row, with
+/// entries N(0, 1/n_columns). Theory section 6, step 1.
 struct RandomFeatures {
   Index n_features = 12;
   Activation activation = Activation::relu;
   double scale = 1.0;
+  Index n_raw = 0;      ///< 0: no constant either; fewer where there are fewer inputs
+  Index n_columns = 0;  ///< 0: all inputs
 };
 
 /// A leaky tanh reservoir r <- (1-leak) r + leak tanh(W r + V x + v), z = sqrt(2/p) r;
@@ -41,17 +46,25 @@ MEMOA_API void validate(const Encoder& encoder);
 /// Width of the features of inputs of width n_inputs.
 MEMOA_API Index n_features(const Encoder& encoder, Index n_inputs);
 
-/// Weights of one agent; empty where the encoder has none.
+/// Features that are no random ones: the constant and raw inputs, which come first.
+MEMOA_API Index n_plain(const Encoder& encoder, Index n_inputs);
+/// Entries of a row of V: `n_columns`, or all inputs.
+MEMOA_API Index row_size(const Encoder& encoder, Index n_inputs);
+
+/// Weights of one agent; empty where the encoder has none. Of its p features q are random.
 struct EncoderWeights {
-  std::vector<double> input;      ///< V, (p, dx)
-  std::vector<double> bias;       ///< v, (p,)
+  std::vector<double> input;      ///< V, (q, dx), or (q, n_columns)
+  std::vector<double> bias;       ///< v, (q,)
   std::vector<double> reservoir;  ///< W, (p, p)
+  std::vector<Index> raw;         ///< inputs that are features themselves
+  std::vector<Index> columns;     ///< (q, n_columns), the inputs that a row of V sees
 };
 
 /// Drawn from a counter-based generator keyed by (seed, agent): agent 7 has the same weights in a
-/// population of 10 or of 10^6.
+/// population of 10 or of 10^6. Of rows with `n_columns`, every second sees the first `n_own` of
+/// the inputs alone; 0 means all.
 MEMOA_API EncoderWeights draw_weights(const Encoder& encoder, std::uint64_t seed,
-                                      std::uint64_t agent, Index n_inputs);
+                                      std::uint64_t agent, Index n_inputs, Index n_own = 0);
 
 /// Running mean and population variance of a number (Welford).
 struct MEMOA_API Moments {

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "memoa/past.hpp"
 #include "memoa/shard.hpp"
 
 namespace memoa {
@@ -18,7 +19,8 @@ struct Inside;
 /// free of units; with `absolute` kappa is the ridge itself. A window of 0 means equal weights.
 /// With `fallback` the server averages that mixture with the base, the last value seen, by
 /// exponential weights of their past losses, theory (6.7): an unpredictable series costs next to
-/// nothing.
+/// nothing. With `rivals` it is one of several, theory (6.15), in place of (6.7): the agents by
+/// exponential weights, seasonal repetition and the last value are the others.
 struct Mixture {
   Index window = 64;
   double decay = 0.99;
@@ -26,6 +28,8 @@ struct Mixture {
   double total = 1.0;
   bool absolute = false;
   bool fallback = true;
+  bool rivals = false;
+  Index season = 0;  ///< of the rival: a period in steps, 0 for none, or kAutoSeason
 };
 
 /// Throws std::invalid_argument that names the option at fault.
@@ -46,6 +50,10 @@ struct MixtureMemory {
   std::vector<double> row_sums;  ///< (window d), errors summed over agents
   std::vector<double> last;      ///< (d), the last target
   std::vector<double> losses;    ///< (7, d): base's sum, two largest; mixture's; its lead
+  // of rivals alone
+  std::vector<double> agent_losses;  ///< (d, N)
+  std::vector<double> rivals;        ///< (d, 13): steps that those count, and of the levels
+  std::vector<double> past;          ///< the numbers of the Past
 };
 
 /// The server's online weights: an engine that owns the window. The argmin is solved in the dual
@@ -76,6 +84,9 @@ class MEMOA_API BasicServerMixture {
   /// The weight (d) of the mixture in the forecast, the rest being that of the base; 1 without
   /// `fallback`.
   void mixture_weight(double* out) const;
+  /// Shares (4, d) in the forecast: of the mixture, of the agents by exponential weights, of the
+  /// season and of the base.
+  void shares(double* out);
 
   /// The same two for predictions as increments from a base (d), one row per output: increments
   /// (d, stride >= N). `settle` takes the increments of the last `predict_increments`.
@@ -92,6 +103,9 @@ class MEMOA_API BasicServerMixture {
   std::unique_ptr<State> state_;
 };
 
+/// Numbers of the past that rivals keep.
+MEMOA_API Index past_size(const Mixture& mixture, Index n_outputs);
+
 /// Calls visit(name, field, shape) for every field of the memory of such a server: a number, of
 /// shape
 /// {}, or an array. Whatever copies, checks or stores a memory goes by this list.
@@ -106,6 +120,10 @@ void visit_fields(Memory& memory, const BasicServerMixture<Real>& server, const 
   visit("row_sums", memory.row_sums, Shape{window * d});
   visit("last", memory.last, Shape{d});
   visit("losses", memory.losses, Shape{7, d});
+  if (!server.settings().rivals) return;
+  visit("agent_losses", memory.agent_losses, Shape{d, N});
+  visit("rivals", memory.rivals, Shape{d, 13});
+  visit("past", memory.past, Shape{past_size(server.settings(), d)});
 }
 
 using ServerMixture = BasicServerMixture<double>;

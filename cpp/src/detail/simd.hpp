@@ -124,6 +124,7 @@ struct Simd<double> {
   static constexpr double kLargest = 1e150;          // of |z|^2: sums over agents are finite
   static constexpr double kLargestForecast = 1e152;  // and so are sums of its squares
   static constexpr double kEpsilon = 2.220446049250313e-16;
+  static constexpr double kRounds = 6755399441055744.0;  // 1.5 2^52: a sum with it is whole
 };
 template <>
 struct Simd<float> {
@@ -132,6 +133,7 @@ struct Simd<float> {
   static constexpr float kLargest = 1e18F;
   static constexpr float kLargestForecast = 1e18F;
   static constexpr float kEpsilon = 1.1920929e-07F;
+  static constexpr float kRounds = 12582912.0F;
 };
 
 /// Two vectors whose agents have nothing to do with each other: one works while the other waits for
@@ -208,6 +210,38 @@ MEMOA_INLINE Simd<float>::Vec root(Simd<float>::Vec v) {
 template <class Real>
 MEMOA_INLINE Pair<Real> root(const Pair<Real>& a) {
   return {root(a.lo), root(a.hi)};
+}
+
+/// Numbers of a table at places that are whole numbers >= 0.
+MEMOA_INLINE Simd<double>::Vec gather(const double* table, Simd<double>::Vec at) {
+#if defined(MEMOA_SSE2) && defined(__AVX512F__)
+  const __m256i places = _mm512_cvttpd_epi32(reinterpret_cast<__m512d>(at));
+  return reinterpret_cast<Simd<double>::Vec>(_mm512_i32gather_pd(places, table, 8));
+#elif defined(MEMOA_SSE2) && defined(__AVX2__)
+  const __m128i places = _mm256_cvttpd_epi32(reinterpret_cast<__m256d>(at));
+  return reinterpret_cast<Simd<double>::Vec>(_mm256_i32gather_pd(table, places, 8));
+#else
+  for (std::size_t l = 0; l < sizeof(at) / sizeof(at[0]); ++l)
+    at[l] = table[static_cast<Size>(at[l])];
+  return at;
+#endif
+}
+MEMOA_INLINE Simd<float>::Vec gather(const float* table, Simd<float>::Vec at) {
+#if defined(MEMOA_SSE2) && defined(__AVX512F__)
+  const __m512i places = _mm512_cvttps_epi32(reinterpret_cast<__m512>(at));
+  return reinterpret_cast<Simd<float>::Vec>(_mm512_i32gather_ps(places, table, 4));
+#elif defined(MEMOA_SSE2) && defined(__AVX2__)
+  const __m256i places = _mm256_cvttps_epi32(reinterpret_cast<__m256>(at));
+  return reinterpret_cast<Simd<float>::Vec>(_mm256_i32gather_ps(table, places, 4));
+#else
+  for (std::size_t l = 0; l < sizeof(at) / sizeof(at[0]); ++l)
+    at[l] = table[static_cast<Size>(at[l])];
+  return at;
+#endif
+}
+template <class Real>
+MEMOA_INLINE Pair<Real> gather(const Real* table, const Pair<Real>& at) {
+  return {gather(table, at.lo), gather(table, at.hi)};
 }
 
 /// Within +-limit.
