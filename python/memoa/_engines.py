@@ -52,9 +52,9 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
         "forgetting": as_numbers("forgetting", params["forgetting"]),
         "ridge": as_numbers("ridge", params["ridge"]),
         "aggregate": as_choice("aggregate", params["aggregate"], ("mean", "trimmed", "clip")),
-        "lags": as_int("lags", params["lags"], 0, below=10**6),
-        "season": season_of(params["season"]),
-        "bounded": bool(params["bounded"]),
+        "lags": as_int("lags", params.get("lags", 0), 0, below=10**6),
+        "season": season_of(params.get("season")),
+        "bounded": bool(params.get("bounded", False)),
         "n_threads": 0 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31),
     }
     _core.PopulationSettings(encoder=params["encoder"]._to_core(), **settings)
