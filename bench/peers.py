@@ -94,13 +94,13 @@ def encoder_weights(case: Case, seed: int = 0) -> tuple[Array, Array]:
     """The weights that memoa draws, V (N, p, dx) and v (N, p); beyond DRAWN agents they repeat."""
     encoder = memoa.RandomFeatures(case.n_features)._to_core()
     drawn = [
-        _core.draw_weights(encoder, seed, agent, case.n_inputs)[:2]
+        _core.draw_weights(encoder, seed, agent, case.n_inputs)
         for agent in range(min(case.n_agents, DRAWN))
     ]
     repeat = np.arange(case.n_agents) % len(drawn)
     shape = (len(drawn), case.n_features, case.n_inputs)
-    V = np.reshape([one[0] for one in drawn], shape)[repeat]
-    v = np.reshape([one[1] for one in drawn], shape[:2])[repeat]
+    V = np.reshape([one["input"] for one in drawn], shape)[repeat]
+    v = np.reshape([one["bias"] for one in drawn], shape[:2])[repeat]
     return V.astype(case.float_type), v.astype(case.float_type)
 
 

@@ -108,8 +108,8 @@ def encode(
     }  # fmt: skip
     for agent, kind in enumerate(types):
         one, p = encoders[kind], encoders[kind].n_features
-        weights, bias, _ = _core.draw_weights(one._to_core(), seed, agent, X.shape[1])
-        a = inputs @ (one.scale * weights.reshape(p, -1).T) + bias
+        drawn = _core.draw_weights(one._to_core(), seed, agent, X.shape[1])
+        a = inputs @ (one.scale * drawn["input"].reshape(p, -1).T) + drawn["bias"]
         features[:, agent, :p] = gains[kind] * np.sqrt(2.0 / p) * activations[one.activation](a)
     return features
 

@@ -20,7 +20,7 @@ void bind_mixture(py::module_& module) {
   py::class_<Mixture>(module, "Mixture")
       .def("__init__",
            constructor<Mixture>([](Index window, double decay, double ridge, double total,
-                                   bool absolute, bool fallback) {
+                                   bool absolute, bool fallback, bool rivals, Index season) {
              Mixture mixture;
              mixture.window = window;
              mixture.decay = decay;
@@ -28,11 +28,13 @@ void bind_mixture(py::module_& module) {
              mixture.total = total;
              mixture.absolute = absolute;
              mixture.fallback = fallback;
+             mixture.rivals = rivals;
+             mixture.season = season;
              validate(mixture);
              return mixture;
            }),
            kConstructor, py::kw_only(), arg("window"), arg("decay"), arg("ridge"), arg("total"),
-           arg("absolute"), arg("fallback"));
+           arg("absolute"), arg("fallback"), arg("rivals") = false, arg("season") = 0);
 
   module.def(
       "mixture_weights",
@@ -95,6 +97,13 @@ void bind_mixture(py::module_& module) {
              double* out = weight.mutable_data();
              self.compute([&](auto& m) { m.mixture_weight(out); });
              return weight;
+           })
+      .def("shares",
+           [](LockedMixture& self) {
+             Array shares({Index{4}, sizes(self).second});
+             double* out = shares.mutable_data();
+             self.compute([&](auto& m) { m.shares(out); });
+             return shares;
            })
       .def("memory", [](LockedMixture& self) { return memory_to_dict(self); })
       .def("restore", [](LockedMixture& self, const py::dict& memory) {

@@ -15,15 +15,18 @@
 namespace memoa::python {
 namespace {
 
-EncoderHandle random_features(Index n_features, const std::string& activation, double scale) {
-  RandomFeatures encoder{n_features, Activation::relu, scale};
+EncoderHandle random_features(Index n_features, const std::string& activation, double scale,
+                              Index n_raw, Index n_columns) {
+  RandomFeatures encoder{n_features, Activation::relu, scale, n_raw, n_columns};
   if (activation == "tanh")
     encoder.activation = Activation::tanh;
   else if (activation == "cos")
     encoder.activation = Activation::cos;
+  else if (activation == "wave")
+    encoder.activation = Activation::wave;
   else if (activation != "relu")
     throw std::invalid_argument("activation is '" + activation +
-                                "'; expected 'relu', 'tanh' or 'cos'");
+                                "'; expected 'relu', 'tanh', 'cos' or 'wave'");
   return {encoder};
 }
 
@@ -38,7 +41,8 @@ PopulationSettings make_settings(Index n_agents, const EncoderHandle& handle, bo
                                  double consensus, double effort, Index horizon, double discount,
                                  const std::vector<double>& forgetting,
                                  const std::vector<double>& ridge, const std::string& aggregate,
-                                 int n_threads, Index n_inputs, Index n_outputs, std::uint64_t seed,
+                                 Index lags, Index season, bool bounded, int n_threads,
+                                 Index n_inputs, Index n_outputs, std::uint64_t seed,
                                  const std::optional<Shard>& shard) {
   PopulationSettings s;
   s.n_agents = n_agents;
@@ -53,6 +57,8 @@ PopulationSettings make_settings(Index n_agents, const EncoderHandle& handle, bo
   s.forgetting = forgetting;
   s.ridge = ridge;
   s.aggregate = aggregate_of(aggregate);
+  s.past = {lags, season};
+  s.bounded = bounded;
   s.seed = seed;
   s.n_threads = n_threads;
   if (shard) s.shard = *shard;
@@ -194,21 +200,30 @@ void bind_population(py::module_& module) {
       .def_static("precomputed", [](Index n) { return EncoderHandle{Precomputed{n}}; })
       .def("validate", [](const EncoderHandle& handle) { validate(handle.encoder); });
 
-  module.def("draw_weights", [](const EncoderHandle& handle, std::uint64_t seed,
-                                std::uint64_t agent, Index n_inputs) {
-    const EncoderWeights w = draw_weights(handle.encoder, seed, agent, n_inputs);
-    const auto array = [](const std::vector<double>& v) {
-      return copy(v.data(), {static_cast<py::ssize_t>(v.size())});
-    };
-    return py::make_tuple(array(w.input), array(w.bias), array(w.reservoir));
-  });
+  module.def(
+      "draw_weights",
+      [](const EncoderHandle& handle, std::uint64_t seed, std::uint64_t agent, Index n_inputs,
+         Index n_own) {
+        const EncoderWeights w = draw_weights(handle.encoder, seed, agent, n_inputs, n_own);
+        const auto array = [](const std::vector<double>& v) {
+          return copy(v.data(), {static_cast<py::ssize_t>(v.size())});
+        };
+        py::dict drawn;
+        drawn["input"] = array(w.input);
+        drawn["bias"] = array(w.bias);
+        drawn["reservoir"] = array(w.reservoir);
+        drawn["raw"] = w.raw;
+        drawn["columns"] = w.columns;
+        return drawn;
+      },
+      arg("encoder"), arg("seed"), arg("agent"), arg("n_inputs"), arg("n_own") = 0);
 
   py::class_<PopulationSettings>(module, "PopulationSettings")
       .def("__init__", constructor<PopulationSettings>(&make_settings), kConstructor, py::kw_only(),
            arg("n_agents"), arg("encoder"), arg("greedy"), arg("consensus"), arg("effort"),
            arg("horizon"), arg("discount"), arg("forgetting"), arg("ridge"), arg("aggregate"),
-           arg("n_threads"), arg("n_inputs") = 1, arg("n_outputs") = 1, arg("seed") = 0,
-           arg("shard") = py::none())
+           arg("lags"), arg("season"), arg("bounded"), arg("n_threads"), arg("n_inputs") = 1,
+           arg("n_outputs") = 1, arg("seed") = 0, arg("shard") = py::none())
       .def_readonly("n_agents", &PopulationSettings::n_agents)
       .def_readonly("n_threads", &PopulationSettings::n_threads);
 

@@ -5,6 +5,7 @@
 #include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "detail/philox.hpp"
 #include "detail/validate.hpp"
@@ -21,6 +22,9 @@ void require(bool holds, const char* name, double value, const char* expected) {
 void check(const RandomFeatures& e) {
   require(e.n_features >= 1, "n_features", static_cast<double>(e.n_features), "at least 1");
   require(e.scale > 0.0 && std::isfinite(e.scale), "scale", e.scale, "a positive finite number");
+  require(e.n_raw >= 0 && e.n_raw < e.n_features, "n_raw", static_cast<double>(e.n_raw),
+          "a number of features below n_features");
+  require(e.n_columns >= 0, "n_columns", static_cast<double>(e.n_columns), "at least 1");
 }
 
 void check(const EchoState& e) {
@@ -35,18 +39,45 @@ void check(const Precomputed& e) {
 
 void check(const Linear&) {}
 
-enum Stream : std::uint64_t { kInput = 0, kBias = 1, kReservoir = 2 };
+enum Stream : std::uint64_t { kInput = 0, kBias = 1, kReservoir = 2, kColumns = 3 };
 
-EncoderWeights draw_input(std::uint64_t seed, std::uint64_t agent, Index p, Index n_inputs,
+EncoderWeights draw_input(std::uint64_t seed, std::uint64_t agent, Index p, Index row_size,
                           bool angles) {
   EncoderWeights weights;
   detail::AgentRandom input(seed, agent, kInput), bias(seed, agent, kBias);
-  const double scale = 1.0 / std::sqrt(static_cast<double>(n_inputs));
-  weights.input.resize(static_cast<std::size_t>(p * n_inputs));
+  const double scale = 1.0 / std::sqrt(static_cast<double>(row_size));
+  weights.input.resize(static_cast<std::size_t>(p * row_size));
   for (double& v : weights.input) v = scale * input.normal();
   weights.bias.resize(static_cast<std::size_t>(p));
   for (double& v : weights.bias)
     v = angles ? 2.0 * 3.14159265358979323846 * bias.uniform() : 2.0 * bias.uniform() - 1.0;
+  return weights;
+}
+
+/// Appends `count` of the first n inputs, none twice; where there are fewer, all of them.
+void draw_columns(detail::AgentRandom& random, Index count, Index n, std::vector<Index>& columns) {
+  std::vector<Index> left(static_cast<std::size_t>(n));
+  std::iota(left.begin(), left.end(), Index{0});
+  for (Index k = 0; k < std::min(count, n); ++k) {
+    const auto at = static_cast<Index>(random.uniform() * static_cast<double>(left.size()));
+    columns.push_back(left[at]);
+    left.erase(left.begin() + at);
+  }
+}
+
+EncoderWeights draw_random_features(const RandomFeatures& e, std::uint64_t seed,
+                                    std::uint64_t agent, Index n_inputs, Index n_own) {
+  const Index q = e.n_features - n_plain(e, n_inputs), size = row_size(e, n_inputs);
+  const bool angles = e.activation == Activation::cos || e.activation == Activation::wave;
+  EncoderWeights weights = draw_input(seed, agent, q, size, angles);
+  detail::AgentRandom random(seed, agent, kColumns);
+  draw_columns(random, e.n_raw, n_inputs, weights.raw);
+  for (Index row = 0; row < q && e.n_columns > 0; ++row) {
+    draw_columns(random, size, row % 2 == 1 && n_own > 0 ? n_own : n_inputs, weights.columns);
+    for (; static_cast<Index>(weights.columns.size()) < (row + 1) * size;
+         weights.columns.push_back(0))  // a row that sees fewer
+      weights.input[weights.columns.size()] = 0.0;
+  }
   return weights;
 }
 
@@ -78,8 +109,18 @@ Index n_features(const Encoder& encoder, Index n_inputs) {
       encoder);
 }
 
+Index n_plain(const Encoder& encoder, Index n_inputs) {
+  const auto* random = std::get_if<RandomFeatures>(&encoder);
+  return random && random->n_raw > 0 ? 1 + std::min(random->n_raw, n_inputs) : 0;
+}
+
+Index row_size(const Encoder& encoder, Index n_inputs) {
+  const auto* random = std::get_if<RandomFeatures>(&encoder);
+  return random && random->n_columns > 0 ? std::min(random->n_columns, n_inputs) : n_inputs;
+}
+
 EncoderWeights draw_weights(const Encoder& encoder, std::uint64_t seed, std::uint64_t agent,
-                            Index n_inputs) {
+                            Index n_inputs, Index n_own) {
   const double p = static_cast<double>(n_features(encoder, n_inputs)),
                dx = static_cast<double>(n_inputs);
   const bool echo = std::holds_alternative<EchoState>(encoder);
@@ -89,7 +130,7 @@ EncoderWeights draw_weights(const Encoder& encoder, std::uint64_t seed, std::uin
             ", n_inputs = " + std::to_string(n_inputs),
         8.0 * p * (dx + 1.0 + (echo ? 3.0 * p : 0.0)));
   if (const auto* e = std::get_if<RandomFeatures>(&encoder))
-    return draw_input(seed, agent, e->n_features, n_inputs, e->activation == Activation::cos);
+    return draw_random_features(*e, seed, agent, n_inputs, n_own);
   if (const auto* e = std::get_if<EchoState>(&encoder)) {
     EncoderWeights weights = draw_input(seed, agent, e->n_features, n_inputs, false);
     weights.reservoir = draw_reservoir(seed, agent, e->n_features, e->radius);

@@ -114,7 +114,7 @@ class Listener {
     }
     detail::Window<Real> window;
     window.steps = 1;
-    window.shown = crowd.kept.increment.data();
+    window.shown = window.increment = crowd.kept.increment.data();
     window.energy = crowd.kept.energy.data();
     window.heeded = crowd.kept.heeded.data();
     window.learnt = state_.steps;
@@ -226,6 +226,10 @@ void hear(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, 
   const Index N = population.settings().n_agents, d = population.settings().n_outputs;
   if (mixture.n_agents() != N || mixture.n_outputs() != d)
     throw std::invalid_argument("mixture is for another number of agents or outputs");
+  if (mixture.settings().rivals)
+    throw std::invalid_argument(
+        "mixture has rivals = true; expected false where agents forecast "
+        "elsewhere");
   require_known(n_steps, n_known);
   require_moderate("Y", targets, {n_known, d}, kLargest<Real>);
   require_told<Real>(told, n_steps, N, d);

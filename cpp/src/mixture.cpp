@@ -14,7 +14,12 @@ void validate(const Mixture& m) {
   require(m.window >= 0, "window", m.window, "a number of steps >= 0");
   require(m.decay > 0.0 && m.decay <= 1.0, "decay", m.decay, "a number in (0, 1]");
   require(m.ridge > 0.0 && std::isfinite(m.ridge), "ridge", m.ridge, "a positive finite number");
+  validate(PastSettings{0, m.season});
   require(std::abs(m.total) <= 1e100, "total", m.total, "a number from -1e100 to 1e100");
+}
+
+Index past_size(const Mixture& m, Index n_outputs) {
+  return m.rivals ? Past({0, m.season}, n_outputs).size() : 0;
 }
 
 template <class Real>
@@ -24,13 +29,16 @@ BasicServerMixture<Real>::BasicServerMixture(Index n_agents, Index n_outputs, Mi
   require(n_outputs >= 1, "n_outputs", n_outputs, "at least 1");
   validate(mixture);
   validate(shard, n_agents);
+  if (mixture.rivals && shard.reducer != nullptr)
+    throw std::invalid_argument("rivals is true; expected false where processes share the agents");
   const double N = static_cast<double>(n_agents), d = static_cast<double>(n_outputs),
                rows = static_cast<double>(mixture.window) * d;
   const double sums = (N / static_cast<double>(State::kChunk) + 1.0) * (rows + d + 1.0) * d;
   detail::make_in_room(
       "a mixture with window = " + std::to_string(mixture.window) +
           ", n_agents = " + std::to_string(n_agents) + ", n_outputs = " + std::to_string(n_outputs),
-      (rows + d) * N * sizeof(Real) + 16.0 * rows * rows + 8.0 * sums,
+      (rows + d) * N * sizeof(Real) + (mixture.rivals ? 8.0 * d * N : 0.0) + 16.0 * rows * rows +
+          8.0 * sums,
       [&] { state_ = std::make_unique<State>(n_agents, n_outputs, mixture, n_threads, shard); });
 }
 template <class Real>
@@ -98,18 +106,32 @@ void BasicServerMixture<Real>::weights(double* out) {
   const int threads = detail::threads_for(s.n_threads, static_cast<double>(s.N * n));
   detail::for_each_chunk(s.chunks(), threads, [&](Index chunk, int) {
     const Index first = chunk * State::kChunk, count = std::min(State::kChunk, s.N - first);
-    std::fill(out + first, out + first + count, s.level);
-    for (Index r = 0; r < n; ++r) {
-      const Real* errors = s.row(r) + first;
-      for (Index i = 0; i < count; ++i) out[first + i] += s.dual[r] * errors[i];
-    }
+    s.weights(first, count, out + first);
   });
 }
 
 template <class Real>
 void BasicServerMixture<Real>::mixture_weight(double* out) const {
   state_->others.require_whole();
-  for (Index o = 0; o < state_->d; ++o) out[o] = state_->mixture_weight(o);
+  for (Index o = 0; o < state_->d; ++o)
+    out[o] = state_->settings.rivals
+                 ? 1.0 - state_->rivals[o].forecast(0.0, 0.0, state_->past.season(o)).shares[3]
+                 : state_->mixture_weight(o);
+}
+
+template <class Real>
+void BasicServerMixture<Real>::shares(double* out) {
+  const Index d = state_->d;
+  for (Index o = 0; o < d; ++o) {
+    if (state_->settings.rivals) {
+      const auto f = state_->rivals[o].forecast(0.0, 0.0, state_->past.season(o));
+      for (Index k = 0; k < 4; ++k) out[k * d + o] = f.shares[k];
+      continue;
+    }
+    const double weight = state_->mixture_weight(o);
+    out[o] = weight, out[3 * d + o] = 1.0 - weight;
+    out[d + o] = out[2 * d + o] = 0.0;
+  }
 }
 
 template <class Real>

@@ -8,6 +8,11 @@ using detail::require;
 
 void validate(const PanelSettings& s) {
   validate(s.encoder);
+  if (const auto* random = std::get_if<RandomFeatures>(&s.encoder))
+    if (random->n_raw > 0 || random->n_columns > 0)
+      throw std::invalid_argument("encoder has n_raw = " + std::to_string(random->n_raw) +
+                                  " and n_columns = " + std::to_string(random->n_columns) +
+                                  "; a panel expects dense RandomFeatures, 0 and 0");
   if (std::holds_alternative<EchoState>(s.encoder))
     throw std::invalid_argument(
         "encoder is an EchoState; expected one without a state of its own: Linear, RandomFeatures "

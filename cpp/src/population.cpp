@@ -30,7 +30,7 @@ void require_types(const std::vector<double>& values, const char* name, const ch
 std::string describe(const PopulationSettings& s) {
   const bool given = std::holds_alternative<Precomputed>(s.encoder);
   return "a population with n_agents = " + std::to_string(s.n_agents) +
-         ", n_features = " + std::to_string(n_features(s.encoder, s.n_inputs)) +
+         ", n_features = " + std::to_string(n_features(s.encoder, n_encoded(s))) +
          ", n_inputs = " + std::to_string(given ? 0 : s.n_inputs) +
          ", n_outputs = " + std::to_string(s.n_outputs) +
          ", horizon = " + std::to_string(s.horizon);
@@ -41,11 +41,12 @@ template <class Real>
 double bytes_for(const PopulationSettings& s) {
   const auto n = [](Index value) { return static_cast<double>(value); };
   const bool given = std::holds_alternative<Precomputed>(s.encoder);
-  const double N = n(s.n_agents), d = n(s.n_outputs), p = n(n_features(s.encoder, s.n_inputs)),
-               dx = given ? 0.0 : n(s.n_inputs);
+  const double N = n(s.n_agents), d = n(s.n_outputs), p = n(n_features(s.encoder, n_encoded(s))),
+               dx = given ? 0.0 : n(n_encoded(s));
   const bool echo = std::holds_alternative<EchoState>(s.encoder);
-  const double numbers =
-      p * (p + 1.0) / 2.0 + d * p + p * dx + 2.0 * p + (echo ? p * p + p : 0.0) + d + 1.0;
+  const double of_row = dx > 0.0 ? 2.0 * n(row_size(s.encoder, n_encoded(s))) : 0.0;
+  const double numbers = p * (p + 1.0) / 2.0 + d * p + p * std::min(of_row, dx) + 2.0 * p +
+                         (echo ? p * p + p : 0.0) + d + 1.0;
   return N * (numbers * sizeof(Real) + sizeof(double)) + 8.0 * n(s.horizon);
 }
 
@@ -57,6 +58,7 @@ void validate(const PopulationSettings& s) {
   require(s.n_agents >= 1, "n_agents", s.n_agents, "at least 1");
   require(s.n_inputs >= 1 || !has_inputs, "n_inputs", s.n_inputs, "at least 1");
   require(s.n_outputs >= 1, "n_outputs", s.n_outputs, "at least 1");
+  validate(s.past);
   require(s.consensus >= 0.0 && s.consensus <= 1e12, "consensus", s.consensus,
           "a number from 0 to 1e12");
   require(s.effort > 0.0 && std::isfinite(s.effort), "effort", s.effort,
@@ -74,6 +76,17 @@ void validate(const PopulationSettings& s) {
     throw std::invalid_argument("ridge has " + std::to_string(s.ridge.size()) +
                                 " values; expected one, or one for each of the " +
                                 std::to_string(types) + " types that forgetting has");
+}
+
+Index n_encoded(const PopulationSettings& s) {
+  return s.n_inputs +
+         (std::holds_alternative<Precomputed>(s.encoder) ? 0 : n_inputs(s.past, s.n_outputs));
+}
+
+bool remembers(const PopulationSettings& s) { return s.bounded || n_encoded(s) > s.n_inputs; }
+
+Index past_size(const PopulationSettings& s) {
+  return remembers(s) ? Past(s.past, s.n_outputs).size() : 0;
 }
 
 bool judges(const PopulationSettings& s) {

@@ -1,6 +1,8 @@
 // Compiled once per instruction set, with MEMOA_LEVEL as the name of its namespace; see
 // detail/kernels.hpp for what that forbids here.
 #include "detail/agents.hpp"
+#include "detail/definite.hpp"
+#include "detail/weighing.hpp"
 
 namespace memoa::detail::MEMOA_LEVEL {
 namespace {
@@ -137,9 +139,9 @@ double add_up(Size n, const Term& term) {
   for (; i + kPartialSums <= n; i += kPartialSums)
     for (Size l = 0; l < kPartialSums; ++l) sums[l] += term(i + l);
   for (Size l = 0; i < n; ++i, ++l) sums[l] += term(i);
-  double total = 0.0;
-  for (Size l = 0; l < kPartialSums; ++l) total += sums[l];
-  return total;
+  for (Size half = kPartialSums / 2; half > 0; half /= 2)
+    for (Size l = 0; l < half; ++l) sums[l] += sums[l + half];
+  return sums[0];
 }
 
 template <class Real>
@@ -177,6 +179,11 @@ constexpr Kernels<Real> make() {
   made.remember = remember<Real>;
   made.dot = dot<Real>;
   made.sum = sum<Real>;
+  made.solve_definite = solve_definite;
+  made.add_outer = add_outer;
+  made.weigh = weigh<Real>;
+  made.least_error = least_error<Real>;
+  made.take_losses = take_losses<Real>;
   made.worst = worst;
   return made;
 }

@@ -34,6 +34,7 @@ Pass<Real>::Pass(const PopulationSettings& settings, const Layout<Real>& layout,
   resize(energies_, judges_ ? layout.chunks * kTile : 0);
   resize(means_, kTile * (d + 1));
   resize(mean_, kTile * d);
+  resize(cbar_, kTile * d);
   resize(pull_, kTile * d);
   resize(games_, kTile);
   resize(responses_, kTile);
@@ -42,7 +43,7 @@ Pass<Real>::Pass(const PopulationSettings& settings, const Layout<Real>& layout,
 template <class Real>
 double Pass<Real>::step_work() const {
   const Index p = layout_.p;
-  return static_cast<double>(p * (p * p / 3 + 2 * p + layout_.dx));
+  return static_cast<double>(p * (p * p / 3 + 2 * p + layout_.record.row_size));
 }
 
 template <class Real>
@@ -145,6 +146,7 @@ void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Ind
   a.before = misses ? kept_.forecast.data() : nullptr;
   a.x = w.x;
   a.given = w.given;
+  a.bound = w.bound;
   a.forecast = w.shown;
   a.energy = w.energy;
   a.padded = layout_.padded;
@@ -253,6 +255,7 @@ void Pass<Real>::find_responses(const Window<Real>& w) {
   }
   for (Index step = 0; step < w.steps; ++step) {
     const double* means = &means_[step * (d + 1)];
+    std::copy_n(means, d, &cbar_[step * d]);
     responses_[step].n_agents = layout_.N;
     responses_[step].d = d;
     responses_[step].padded = layout_.padded;
@@ -326,7 +329,8 @@ void Pass<Real>::find_mean_fields(const Window<Real>& w) {
     const double* sums = sums_.at(step * width);
     for (Index o = 0; o < d; ++o) {
       const double* counted = &sums[kCensusSums * o];
-      const double cbar = judges_ ? counted[0] / counted[4] : means_[step * (d + 1) + o];
+      if (judges_) cbar_[step * d + o] = counted[0] / counted[4];
+      const double cbar = cbar_[step * d + o];
       double& m = mean_[step * d + o] = cbar;
       if (greedy()) continue;
       const double toward_mean = (g.share - g.own) * cbar;
@@ -344,9 +348,13 @@ void Pass<Real>::act(const Window<Real>& w, Index chunk) {
   const Index d = layout_.d, padded = layout_.padded;
   layout_.of_chunk(chunk, [&](Index first, Index last) {
     for (Index step = 0; step < w.steps; ++step) {
-      Real* shown = w.shown + step * d * padded;
+      Real* shown = w.increment + step * d * padded;
+      const Real* forecast = w.shown + step * d * padded;
       const Real* energy = w.energy + step * padded;
-      if (!greedy()) kernels_.act(responses_[step], shown, energy, shown, first, last);
+      if (!greedy()) kernels_.act(responses_[step], forecast, energy, shown, first, last);
+      for (Index o = 0; o < d && greedy() && shown != forecast; ++o)
+        std::copy(forecast + o * padded + first, forecast + o * padded + last,
+                  shown + o * padded + first);
       if (w.next == nullptr) continue;
       kernels_.charge(shown, padded, w.next + step * d, d, kept_.cost.data(), first, last);
       if (w.want_worst)

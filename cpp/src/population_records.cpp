@@ -7,17 +7,24 @@
 namespace memoa::detail {
 namespace {
 
-Record record_of(Features features, Index p, Index d, Index dx) {
+Record record_of(const Encoder& encoder, Index p, Index d, Index dx) {
+  const Features features = features_of(encoder);
+  const auto* random = std::get_if<RandomFeatures>(&encoder);
   Record r{};
   r.p = p, r.d = d, r.dx = dx;
   r.features = features;
+  r.plain = n_plain(encoder, dx), r.row_size = row_size(encoder, dx);
+  r.sparse = random && random->n_columns > 0;
   const bool echo = features == Features::echo;
   const auto place = [&](Index& first, Index rows) { first = r.rows, r.rows += rows; };
   place(r.gram, packed_size(p));
   place(r.cross, d * p);
   const bool draws = dx > 0 && features != Features::linear;
-  place(r.input, draws ? p * dx : 0);
-  place(r.bias, draws ? p : 0);
+  const Index q = draws ? p - r.plain : 0;
+  place(r.raw, r.plain > 0 ? r.plain - 1 : 0);
+  place(r.columns, r.sparse ? q * r.row_size : 0);
+  place(r.input, q * r.row_size);
+  place(r.bias, q);
   place(r.recurrent, echo ? p * p : 0);
   place(r.reservoir, echo ? p : 0);
   place(r.pending, echo || dx == 0 ? p : 0);
@@ -44,14 +51,14 @@ template <class Real>
 Layout<Real>::Layout(const PopulationSettings& s)
     : N(s.n_agents),
       d(s.n_outputs),
-      p(n_features(s.encoder, s.n_inputs)),
+      p(n_features(s.encoder, n_encoded(s))),
       dx(std::holds_alternative<Precomputed>(s.encoder) ? 0 : s.n_inputs),
       first(s.shard.first),
       total(s.total()),
       padded((N + 2 * kLanes - 1) / (2 * kLanes) * 2 * kLanes),
       chunks((N + kChunkAgents - 1) / kChunkAgents),
       n_threads(resolve_threads(s.n_threads)),
-      record(record_of(features_of(s.encoder), p, d, dx)) {}
+      record(record_of(s.encoder, p, d, dx > 0 ? n_encoded(s) : 0)) {}
 
 template <class Real>
 Records<Real>::Records(const PopulationSettings& s, const Layout<Real>& layout)
@@ -75,22 +82,26 @@ void Records<Real>::draw(const PopulationSettings& s, Index first, Index last) {
   std::fill(&at(0, first), &at(0, first) + (last - first) * r.rows, Real(0));
   if (layout_.dx == 0) return;
   const auto* random = std::get_if<RandomFeatures>(&s.encoder);
-  // relu scales with its input: its weights carry the norm of the features
-  const double norm = r.features == Features::relu ? feature_norm(s.encoder, layout_.p) : 1.0;
-  const double scale = norm * (random ? random->scale : 1.0);
+  const WeightScale scale = weight_scale(r.features, feature_norm(s.encoder, layout_.p));
+  const double input_scale = scale.factor * (random ? random->scale : 1.0);
+  const Index n_own = r.dx > layout_.dx ? layout_.dx : 0;
   for (Index agent = first; agent < std::min(last, layout_.N); ++agent) {
     const EncoderWeights drawn = draw_weights(
-        s.encoder, s.seed, static_cast<std::uint64_t>(layout_.first + agent), layout_.dx);
-    scatter(drawn.input, scale, r.input, agent);
-    scatter(drawn.bias, norm, r.bias, agent);
-    scatter(drawn.reservoir, 1.0, r.recurrent, agent);
+        s.encoder, s.seed, static_cast<std::uint64_t>(layout_.first + agent), r.dx, n_own);
+    scatter(drawn.raw, {}, r.raw, agent);
+    scatter(drawn.columns, {}, r.columns, agent);
+    scatter(drawn.input, {input_scale}, r.input, agent);
+    scatter(drawn.bias, scale, r.bias, agent);
+    scatter(drawn.reservoir, {}, r.recurrent, agent);
   }
 }
 
 template <class Real>
-void Records<Real>::scatter(const std::vector<double>& values, double scale, Index row,
+template <class Number>
+void Records<Real>::scatter(const std::vector<Number>& values, const WeightScale& scale, Index row,
                             Index agent) {
-  for (const double value : values) at(row++, agent) = static_cast<Real>(scale * value);
+  for (const Number value : values)
+    at(row++, agent) = static_cast<Real>(scale.factor * static_cast<double>(value) + scale.shift);
 }
 
 template struct Layout<double>;

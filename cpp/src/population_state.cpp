@@ -17,25 +17,28 @@ BasicPopulation<Real>::State::State(PopulationSettings s)
       others(settings.shard),
       records(settings, layout),
       kept(layout, judges(settings)),
-      pass(settings, layout, records, kept, others) {
-  const Index d = layout.d, dx = layout.dx;
+      pass(settings, layout, records, kept, others),
+      inputs(settings),
+      glanced(settings) {
+  const Index d = layout.d, dx = layout.dx, encoded = layout.record.dx;
   const auto resize = [](auto& values, Index size) {
     values.resize(static_cast<std::size_t>(size));
   };
   for (auto* v : {&base, &shown_base, &mean_field, &known}) resize(*v, d);
   resize(bases, (kTile + 1) * d);
-  resize(lesson.x, dx);
+  resize(lesson.x, encoded);
   resize(lesson.change, d);
   resize(changes, (kTile + 1) * d);
   for (auto* some : {&inputs, &glanced}) {
     some->learnt = some->counted = Standardiser(dx);
-    resize(some->one, dx);
-    resize(some->rows, kTile * dx);
+    resize(some->one, encoded);
+    resize(some->rows, kTile * encoded);
+    resize(some->bounds, kTile * d);
   }
   // each thread is the first to touch its part
   const bool echo = layout.record.features == detail::Features::echo;
   const Index p = layout.p;
-  const double work = static_cast<double>(p * dx + (echo ? 10 * p * p * p : 0)) * 50.0 + 100;
+  const double work = static_cast<double>(p * encoded + (echo ? 10 * p * p * p : 0)) * 50.0 + 100;
   constexpr Index kBlock = detail::Layout<Real>::kLanes;  // agents whose numbers lie together
   detail::Stop stop;
   layout.each_chunk(work, [&](Index first, Index last) {
@@ -77,6 +80,7 @@ void BasicPopulation<Real>::State::observe(const double* y) {
     all = all && (known[o] != 0 || has_seen != 0);
   }
   has_seen = all ? 1 : 0;
+  if (all) inputs.past.observe(base.data());
   pending = false;
 }
 
@@ -88,24 +92,33 @@ void BasicPopulation<Real>::State::show_nothing() {
   pending = true;
 }
 
-/// Theory section 6, step 1: each input is counted, then standardised.
+/// Theory section 6, step 1: each input is counted, then standardised; the past of y stands beside.
 template <class Real>
-void BasicPopulation<Real>::State::standardise(const double* x, Index n, const Standardiser& learnt,
-                                               Inputs& into) {
-  const Index dx = layout.dx;
-  into.counted = learnt;
-  for (Index t = 0; t < n && dx > 0; ++t) {
-    into.counted.count(x + t * dx);
-    into.counted.apply(x + t * dx, into.one.data());
-    std::transform(into.one.begin(), into.one.end(), into.rows.begin() + t * dx,
+void BasicPopulation<Real>::State::encode(const double* x, Index n, Inputs& into) {
+  const Index dx = layout.dx, d = layout.d;
+  into.counted = inputs.learnt;
+  if (remembers(settings)) into.with_shown = inputs.past;
+  for (Index t = 0; t < n; ++t) {
+    if (dx > 0) {
+      into.counted.count(x + t * dx);
+      into.counted.apply(x + t * dx, into.one.data());
+      if (layout.record.dx > dx) into.with_shown.inputs(into.one.data() + dx);
+    }
+    std::transform(into.one.begin(), into.one.end(), into.rows.begin() + t * layout.record.dx,
                    [](double v) { return static_cast<Real>(v); });
+    if (!remembers(settings)) continue;
+    for (Index o = 0; o < d; ++o)
+      into.bounds[t * d + o] = static_cast<Real>(into.with_shown.largest()[o]);
+    if (t + 1 < n) into.with_shown.learn(bases.data() + (t + 1) * d, bases.data() + t * d);
   }
 }
 
 template <class Real>
 void BasicPopulation<Real>::State::reserve(Index n) {
-  if (tile_energy.size() >= n * layout.padded) return;
   const Index numbers = n * layout.d * layout.padded;  // all the room before any of it is taken
+  if (keeps_forecasts && tile_forecast.size() < numbers)
+    tile_forecast = detail::Buffer<Real>(numbers);
+  if (tile_energy.size() >= n * layout.padded) return;
   detail::Buffer<Real> increments(numbers), energies(n * layout.padded);
   detail::Buffer<unsigned char> heeded(judges(settings) ? numbers : 0);
   tile_increment = std::move(increments);
@@ -118,8 +131,9 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
                                                bool want_worst) {
   const Index d = layout.d;
   if (n > 1) reserve(n);
+  if (n == 1 && keeps_forecasts && one_forecast.size() == 0)
+    one_forecast = detail::Buffer<Real>(d * layout.padded);
   pending = false;  // what fails from here on has shown nothing that can be learnt
-  standardise(x, n, inputs.learnt, inputs);
   const auto before = [&](Index t) { return bases.data() + t * d; };
   std::copy(base.begin(), base.end(), bases.begin());
   for (Index t = 0; t < n && targets != nullptr; ++t)
@@ -127,6 +141,7 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
       const double y = targets[t * d + o];
       bases[(t + 1) * d + o] = std::isnan(y) ? bases[t * d + o] : y;
     }
+  encode(x, n, inputs);
   std::copy(lesson.change.begin(), lesson.change.end(), changes.begin());
   for (Index t = 0; t < n && targets != nullptr; ++t)
     for (Index o = 0; o < d; ++o)
@@ -136,9 +151,14 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
   window.steps = n;
   window.x = inputs.rows.data();
   window.given = x;
+  window.bound = settings.bounded ? inputs.bounds.data() : nullptr;
   window.change = changes.data();
   window.next = targets != nullptr ? changes.data() + d : nullptr;
-  window.shown = n > 1 ? tile_increment.data() : kept.increment.data();
+  window.increment = n > 1 ? tile_increment.data() : kept.increment.data();
+  window.shown = !keeps_forecasts ? window.increment
+                 : n > 1          ? tile_forecast.data()
+                                  : one_forecast.data();
+  forecasts = window.shown;
   window.energy = n > 1 ? tile_energy.data() : kept.energy.data();
   window.heeded = n > 1 ? tile_heeded.data() : kept.heeded.data();
   window.learnt = steps;
@@ -153,7 +173,7 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
   for (Index t = 0; t < n; ++t)
     if (pass.overflowed(t) >= 0) overflow = {steps + t, layout.first + pass.overflowed(t)};
   pending = true;
-  return window.shown;
+  return window.increment;
 }
 
 template <class Real>
@@ -161,13 +181,17 @@ void BasicPopulation<Real>::State::learn(const double* targets, Index n) {
   const Index d = layout.d;
   const double* y = targets + (n - 1) * d;
   for (Index o = 0; o < d; ++o) lesson.change[o] = static_cast<Real>(y[o] - shown_base[o]);
-  std::copy_n(inputs.rows.begin() + (n - 1) * layout.dx, layout.dx, lesson.x.begin());
+  std::copy_n(inputs.rows.begin() + (n - 1) * layout.record.dx, layout.record.dx, lesson.x.begin());
   lesson.largest_loss = largest_loss;
   lesson.to_records = true;
   inputs.learnt = inputs.counted;
   for (Index t = 0; t < n; ++t)
     for (Index o = 0; o < d; ++o)
       if (!std::isnan(targets[t * d + o])) base[o] = targets[t * d + o];
+  if (remembers(settings)) {
+    inputs.with_shown.learn(base.data(), shown_base.data());
+    inputs.past = inputs.with_shown;
+  }
   steps += n;
   pending = false;
 }
@@ -175,13 +199,15 @@ void BasicPopulation<Real>::State::learn(const double* targets, Index n) {
 template <class Real>
 const Real* BasicPopulation<Real>::State::glance(const double* x) {
   reserve(1);
-  standardise(x, 1, inputs.learnt, glanced);
+  encode(x, 1, glanced);
   detail::Window<Real> window;
   window.steps = 1;
   window.x = glanced.rows.data();
   window.given = x;
+  window.bound = settings.bounded ? glanced.bounds.data() : nullptr;
   window.change = lesson.change.data();
-  window.shown = tile_increment.data();
+  window.increment = tile_increment.data();
+  window.shown = keeps_forecasts ? tile_forecast.data() : tile_increment.data();
   window.energy = tile_energy.data();
   window.heeded = tile_heeded.data();
   window.learnt = steps;
@@ -213,7 +239,7 @@ std::size_t BasicPopulation<Real>::State::bytes() const {
   };
   return records.bytes() + of(kept.increment) + of(kept.energy) + of(kept.cost) + of(kept.at_mark) +
          of(kept.forecast) + of(kept.recent_loss) + of(kept.heeded) + of(tile_increment) +
-         of(tile_energy) + of(tile_heeded) + pass.bytes();
+         of(tile_forecast) + of(one_forecast) + of(tile_energy) + of(tile_heeded) + pass.bytes();
 }
 
 template struct BasicPopulation<double>::State;

@@ -29,6 +29,15 @@ void require_record(const RunOutput& output, Index n_agents) {
                                   "; expected agents from 0 to " + std::to_string(n_agents - 1));
 }
 
+/// Whom the server heeds at a step, and what it takes the others to have said.
+template <class Real>
+auto heed(const Inside::State<BasicPopulation<Real>>& state, const unsigned char* mask,
+          Index step) {
+  return typename Inside::State<BasicServerMixture<Real>>::Heeded{
+      mask ? mask + step * state.layout.d * state.layout.padded : nullptr,
+      state.keeps_forecasts ? state.pass.mean_forecast(step) : state.pass.mean(step)};
+}
+
 /// Both engines along a series that was checked.
 template <class Real>
 class Runner {
@@ -43,6 +52,7 @@ class Runner {
         d_(state_.layout.d),
         x_(static_cast<std::size_t>(detail::kTile * state_.layout.dx)),
         y_(static_cast<std::size_t>(detail::kTile * d_)) {
+    state_.keeps_forecasts = server_.settings.rivals;
     state_.reserve(
         std::min(detail::kTile, n_steps));  // what may fail does so before anything is learnt
   }
@@ -106,8 +116,8 @@ class Runner {
     const double* x = state_.layout.dx > 0 ? x_.data() : inputs_ + t * state_.width();
     const Real* shown = state_.glance(x);
     server_.glance(shown, state_.layout.padded, state_.base.data(),
-                   {state_.glanced_heeded(), state_.pass.mean(0)}, output_.predictions + t * d_);
-    show(t, 0, shown, state_.base.data());
+                   heed<Real>(state_, state_.glanced_heeded(), 0), output_.predictions + t * d_);
+    show(t, 0, state_.glanced_increments(), state_.base.data());
     if (output_.worst_cost) output_.worst_cost[t] = t > 0 ? output_.worst_cost[t - 1] : 0.0;
   }
 
@@ -148,11 +158,10 @@ class Runner {
     const Index stride = state_.layout.padded;
     const auto before = [&](Index step) { return state_.bases.data() + step * d_; };
     server_.advance(n, [&](Index step) -> typename Server::Step {
-      const unsigned char* heeded = state_.heeded;
-      return {increments + step * d_ * stride,
+      return {state_.forecasts + step * d_ * stride,
               stride,
               before(step),
-              {heeded ? heeded + step * d_ * stride : nullptr, state_.pass.mean(step)},
+              heed<Real>(state_, state_.heeded, step),
               y_.data() + step * d_,
               output_.predictions + (first + step) * d_};
     });
@@ -178,6 +187,7 @@ template <class Real>
 void predict(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, const double* x,
              double* forecast) {
   require_same_sizes(population, mixture);
+  Inside::of(population).keeps_forecasts = mixture.settings().rivals;
   population.predict(x);
   if (!population.has_seen()) {
     std::fill_n(forecast, mixture.n_outputs(), 0.0);
@@ -186,8 +196,8 @@ void predict(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixtur
   auto& state = Inside::of(population);
   auto& server = Inside::of(mixture);
   state.pending = false;  // until the server has seen it too
-  server.stage(population.increments(), population.stride(), population.base(),
-               {state.heeded, state.pass.mean(0)});
+  server.stage(state.forecasts, population.stride(), population.base(),
+               heed<Real>(state, state.heeded, 0));
   server.mixed(server.staged, forecast);
   state.pending = true;
 }
@@ -210,15 +220,16 @@ void predict_rows(const BasicPopulation<Real>& population, const BasicServerMixt
   auto& server = Inside::of(mixture);
   const Index d = state.layout.d;
   state.require_inputs(inputs, n_rows);
+  state.keeps_forecasts = server.settings.rivals;
   if (!state.has_seen) {
     std::fill_n(forecasts, n_rows * d, 0.0);
     return;
   }
   for (Index t = 0; t < n_rows; ++t) {
     detail::poll(detail::kWorkOfALook);
-    const Real* increments = state.glance(inputs + t * state.width());
-    server.glance(increments, state.layout.padded, state.base.data(),
-                  {state.glanced_heeded(), state.pass.mean(0)}, forecasts + t * d);
+    const Real* shown = state.glance(inputs + t * state.width());
+    server.glance(shown, state.layout.padded, state.base.data(),
+                  heed<Real>(state, state.glanced_heeded(), 0), forecasts + t * d);
   }
 }
 

@@ -38,6 +38,14 @@ void visit_settings(Settings& s, const Visit& visit) {
   visit("seed", s.seed);
 }
 
+/// Those that files of the first version do not have.
+template <class Settings, class Visit>
+void visit_newer_settings(Settings& s, const Visit& visit) {
+  visit("lags", s.past.lags);
+  visit("season", s.past.season);
+  visit("bounded", s.bounded);
+}
+
 template <class Mixture, class Visit>
 void visit_mixture(Mixture& m, const Visit& visit) {
   visit("window", m.window);
@@ -48,10 +56,17 @@ void visit_mixture(Mixture& m, const Visit& visit) {
   visit("fallback", m.fallback);
 }
 
+template <class Mixture, class Visit>
+void visit_newer_mixture(Mixture& m, const Visit& visit) {
+  visit("rivals", m.rivals);
+  visit("season", m.season);
+}
+
 std::string settings_text(const PopulationSettings& s, const char* dtype) {
   Members members;
   members("dtype", json_text(std::string(dtype)));
   visit_settings(s, members.visit());
+  visit_newer_settings(s, members.visit());
   members("policy", s.policy == PolicyKind::greedy ? "\"greedy\"" : "\"memoa\"");
   members("aggregate", json_text(std::string(kAggregates[static_cast<std::size_t>(s.aggregate)])));
   members("encoder", detail::encoder_text(s.encoder));
@@ -66,6 +81,7 @@ std::string settings_text(const PopulationSettings& s, const char* dtype) {
 PopulationSettings read_settings(const Json& json, int n_threads) {
   PopulationSettings s;
   visit_settings(s, reader_of(json));
+  visit_newer_settings(s, detail::optional_reader_of(json));
   const std::string& policy = json.at("policy").as_string("policy");
   if (policy != "memoa" && policy != "greedy") throw std::invalid_argument("policy is unknown");
   s.policy = policy == "greedy" ? PolicyKind::greedy : PolicyKind::memoa;
@@ -151,7 +167,7 @@ void require_arrays(const StateReader& reader, const PopulationSettings& s, cons
                                   std::to_string(size) + " numbers; its settings make it " +
                                   std::to_string(rows) + " x " + std::to_string(columns));
   };
-  const Index p = n_features(s.encoder, s.n_inputs);
+  const Index p = n_features(s.encoder, n_encoded(s));
   require("population.base", s.n_outputs, 1);
   require("population.costs", s.n_agents, 1);
   require("population.increments", s.n_agents, s.n_outputs);
@@ -161,6 +177,10 @@ void require_arrays(const StateReader& reader, const PopulationSettings& s, cons
                                 ", more than the array 'population.gram' has numbers of an agent");
   require("population.standardiser",
           std::holds_alternative<Precomputed>(s.encoder) ? 0 : s.n_inputs, Coordinate::kNumbers);
+  if (remembers(s) && size_of("population.past") / static_cast<std::uint64_t>(s.n_outputs) <
+                          static_cast<std::uint64_t>(s.past.lags))
+    throw std::invalid_argument("lags is " + std::to_string(s.past.lags) +
+                                ", more than the array 'population.past' has increments");
   require("mixture.targets", m.window, s.n_outputs);
   const std::uint64_t rows = size_of("mixture.targets");
   if (rows > 0) require("mixture.errors", static_cast<Index>(rows), s.n_agents);
@@ -201,6 +221,7 @@ Saved detail::read_saved(StateReader& reader, int n_threads) {
     const PopulationSettings settings = read_settings(header.at("settings"), n_threads);
     Mixture mixture;
     visit_mixture(mixture, reader_of(header.at("mixture")));
+    visit_newer_mixture(mixture, detail::optional_reader_of(header.at("mixture")));
     validate(mixture);
     require_arrays(reader, settings, mixture);
     const std::string& dtype = header.at("settings").at("dtype").as_string("dtype");
@@ -229,6 +250,7 @@ void save(const std::string& path, const BasicPopulation<Real>& population,
   for (StateArray& array : arrays_of(mixture, "mixture.")) arrays.push_back(std::move(array));
   arrays.push_back({"pending", "<f8", {static_cast<std::int64_t>(pending.size())}});
   visit_mixture(mixture.settings(), server.visit());
+  visit_newer_mixture(mixture.settings(), server.visit());
   header("kind", json_text(std::string("OnlineEnsemble")));
   header("settings", settings_text(population.settings(), dtype));
   header("mixture", server.object());

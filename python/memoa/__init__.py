@@ -110,4 +110,4 @@ def get_cmake_dir() -> str:
     """Folder of memoaConfig.cmake, for ``cmake -Dmemoa_DIR=...``."""
     from importlib.resources import files
 
-    return str(files("memoa") / "share" / "cmake" / "memoa")
+    return str(files("memoa") / "lib" / "cmake" / "memoa")

@@ -17,7 +17,7 @@ from memoa._parts import Part, joined, read_parts, rows_of, save_parts, waiting_
 from memoa._saved import checksum, engine_params, require_doubles
 from memoa._shards import Reducer, agree, of_all, shard, share, threads
 from memoa._shards import check as check_communicator
-from memoa._validate import Float64, as_choice, as_int, as_number, as_numbers
+from memoa._validate import Float64, as_choice, as_int, as_number, as_numbers, season_of
 from memoa.encoder import Encoder, Linear, Precomputed
 from memoa.interval import Intervals
 from memoa.mixture import Mixture
@@ -52,6 +52,9 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
         "forgetting": as_numbers("forgetting", params["forgetting"]),
         "ridge": as_numbers("ridge", params["ridge"]),
         "aggregate": as_choice("aggregate", params["aggregate"], ("mean", "trimmed", "clip")),
+        "lags": as_int("lags", params.get("lags", 0), 0, below=10**6),
+        "season": season_of(params.get("season")),
+        "bounded": bool(params.get("bounded", False)),
         "n_threads": 0 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31),
     }
     _core.PopulationSettings(encoder=params["encoder"]._to_core(), **settings)
@@ -153,9 +156,10 @@ class Engines:
             encoder=self.encoder._to_core(), **self._settings, **sizes, shard=part
         )
         single = self.dtype == "float32"
+        mixture = self.mixture._to_core(self._settings["season"])
         self.population = _core.Population(settings, single)
         self.server = _core.ServerMixture(
-            self.n_agents, self.n_outputs, self.mixture._to_core(), settings.n_threads, single, part
+            self.n_agents, self.n_outputs, mixture, settings.n_threads, single, part
         )
 
     def with_outputs(self, n_outputs: int) -> Engines:
@@ -472,7 +476,9 @@ class Engines:
         """The arrays are those of the settings, before anything of that size is made."""
         agents, d = self.n_agents, self.n_outputs
         encoder: Any = self.encoder
-        p = self.input_shape[0] + 1 if isinstance(encoder, Linear) else encoder.n_features
+        past = self._settings["lags"] + (self._settings["season"] != 0)
+        encoded = self.input_shape[0] + past * d
+        p = encoded + 1 if isinstance(encoder, Linear) else encoder.n_features
         if self._settings["n_agents"] != agents:
             raise ValueError("n_agents is not that of the settings")
         inputs = 0 if isinstance(self.encoder, Precomputed) else self.input_shape[0]

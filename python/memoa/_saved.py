@@ -68,11 +68,16 @@ def engine_params(header: Mapping[str, Any]) -> dict[str, Any]:
     settings = header["settings"]
     names = ("n_agents", "policy", "aggregate", "consensus", "effort", "horizon", "discount",
              "forgetting", "ridge")  # fmt: skip
-    note = header["note"] or {}
+    params = note.get("params") if isinstance(note := header["note"], dict) else None
+    levels = params.get("intervals") if isinstance(params, dict) else None
+    season = settings.get("season", 0)  # files of the first version know nothing of the past
     return {name: settings[name] for name in names} | {
-        "intervals": tuple(note.get("params", {}).get("intervals", ())),
+        "intervals": tuple(levels) if isinstance(levels, (list, tuple)) else (),
+        "lags": settings.get("lags", 0),
+        "season": "auto" if season < 0 else season or None,
+        "bounded": settings.get("bounded", False),
         "encoder": _object(settings["encoder"]),
-        "mixture": Mixture(**header["mixture"]),
+        "mixture": Mixture(**{k: v for k, v in header["mixture"].items() if k != "season"}),
         "dtype": {"<f8": "float64", "<f4": "float32"}[settings["dtype"]],
         "n_threads": settings["n_threads"] or None,
         "random_state": settings["seed"],

@@ -117,3 +117,10 @@ def as_choice(name: str, value: Any, choices: Sequence[str]) -> str:
         words = ", ".join(repr(c) for c in choices)
         raise ValueError(f"{name} is {value!r}; expected one of {words}")
     return str(value)
+
+
+def season_of(season: Any) -> int:
+    """The core's word for a season: steps, 0 for none, -1 where it is to be found."""
+    if isinstance(season, str):
+        return -1 if as_choice("season", season, ("auto",)) else 0
+    return 0 if season is None else as_int("season", season, 1, below=10**6)

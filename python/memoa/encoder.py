@@ -20,25 +20,36 @@ class Encoder(Protocol):
 class RandomFeatures:
     """Random features ``z = sqrt(2 / p) act(scale V x + v)`` of the standardised input x.
 
-    The entries of V are N(0, 1 / dx); v is uniform on (-1, 1), for "cos" on (0, 2 pi). Agent i
-    draws its weights from a counter-based generator keyed by (random_state, i): it is the same
-    agent in a population of any size.
+    The entries of V are N(0, 1 / dx); v is uniform on (-1, 1), for "cos" and "wave" on (0, 2 pi).
+    Agent i draws its weights from a counter-based generator keyed by (random_state, i): it is the
+    same agent in a population of any size.
 
     Parameters
     ----------
     n_features : int
         Width p of a feature.
-    activation : {"relu", "tanh", "cos"}
+    activation : {"relu", "tanh", "cos", "wave"}
+        "wave" is a cosine made of parabolas: as good, a fraction of the time, and the same bits on
+        every machine.
     scale : float
         Scale of the projection, > 0.
+    n_raw : int
+        Below n_features. With any, the first feature is a constant and as many of the next ones are
+        inputs themselves, drawn for each agent: trends and lags need no random features. Where
+        there are fewer inputs, the others are random features.
+    n_columns : int
+        Inputs that a random feature sees, drawn for each of them: their rows of V have entries
+        N(0, 1 / n_columns). 0: all inputs. A panel takes ``n_raw=0, n_columns=0`` alone.
     """
 
     n_features: int = 12
-    activation: Literal["relu", "tanh", "cos"] = "relu"
+    activation: Literal["relu", "tanh", "cos", "wave"] = "relu"
     scale: float = 1.0
+    n_raw: int = 0
+    n_columns: int = 0
 
     def __post_init__(self) -> None:
-        as_choice("activation", self.activation, ("relu", "tanh", "cos"))
+        as_choice("activation", self.activation, ("relu", "tanh", "cos", "wave"))
         self._to_core().validate()
 
     def _to_core(self) -> _core.Encoder:
@@ -46,6 +57,8 @@ class RandomFeatures:
             as_int("n_features", self.n_features, 1),
             self.activation,
             as_number("scale", self.scale),
+            as_int("n_raw", self.n_raw, 0),
+            as_int("n_columns", self.n_columns, 0),
         )
 
 

@@ -59,6 +59,13 @@ class OnlineEnsemble(Online):
         others to have said the mean field. An agent that lies or fails then harms neither the
         others nor the server. "trimmed", the default: the same, and a fifth of the agents at either
         end is left out of the mean field. Fewer than 16 agents are no crowd: all of them count.
+    lags : int
+        Increments of y, of every output, that the agents see beside x: theory (6.12).
+    season : {"auto"}, int or None
+        Period in steps of the increment by seasonal repetition that the agents see as well. "auto":
+        found online among lags of up to 60 steps. Precomputed features see neither.
+    bounded : bool
+        No agent forecasts an increment larger than the largest one seen, theory (6.13).
     mixture : Mixture
         How the server weighs the agents.
     intervals : sequence of float
@@ -133,6 +140,9 @@ class OnlineEnsemble(Online):
         forgetting: float | Sequence[float] = (0.97, 0.99, 0.998),
         ridge: float | Sequence[float] = 0.1,
         aggregate: Literal["mean", "trimmed", "clip"] = "trimmed",
+        lags: int = 0,
+        season: Literal["auto"] | int | None = None,
+        bounded: bool = False,
         mixture: Mixture = Mixture(),  # noqa: B008 - an immutable value
         intervals: Sequence[float] = (),
         dtype: Literal["float64", "float32"] = "float64",
@@ -150,6 +160,9 @@ class OnlineEnsemble(Online):
         self.forgetting = forgetting
         self.ridge = ridge
         self.aggregate = aggregate
+        self.lags = lags
+        self.season = season
+        self.bounded = bounded
         self.mixture = mixture
         self.intervals = intervals
         self.dtype = dtype
@@ -417,6 +430,17 @@ class OnlineEnsemble(Online):
         if self._engines is None:
             return np.ones(1 if self._base is None else self._base.size)
         return self._engines.server.mixture_weight()
+
+    @property
+    @serialised
+    def shares(self) -> Float64:
+        """Shares in the server's forecast, shape (4, d), a new array.
+
+        Of the mixture, whose weights are `weights`; of the agents by exponential weights; of
+        seasonal repetition; and of the last value. Without ``mixture.rivals`` the two in between
+        have none.
+        """
+        return self._learnt("shares").server.shares()
 
     @property
     @serialised

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
 from memoa import _core
-from memoa._validate import Float64, as_float64, as_int, as_number, require_shape, with_shape
+from memoa._validate import (
+    Float64,
+    as_float64,
+    as_int,
+    as_number,
+    require_shape,
+    season_of,
+    with_shape,
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,11 @@ class Mixture:
     fallback : bool
         Average the mixture with the last value seen, by exponential weights of their past squared
         errors, theory (6.7): where the agents know nothing the server repeats the last value.
+    rivals : bool
+        Take the mixture for one of several rivals, theory (6.15), in place of `fallback`: the
+        agents by exponential weights of their errors, seasonal repetition and the last value are
+        the others. The best of them is followed, also where it changes. Refused where processes
+        share the agents.
     """
 
     window: int = 64
@@ -40,11 +53,13 @@ class Mixture:
     total: float = 1.0
     absolute: bool = False
     fallback: bool = True
+    rivals: bool = False
 
     def __post_init__(self) -> None:
         self._to_core()
 
-    def _to_core(self) -> _core.Mixture:
+    def _to_core(self, season: int = 0) -> _core.Mixture:
+        """With the season of a rival: steps, 0 for none, -1 where it is to be found."""
         return _core.Mixture(
             window=as_int("window", self.window, 0),
             decay=as_number("decay", self.decay),
@@ -52,6 +67,8 @@ class Mixture:
             total=as_number("total", self.total),
             absolute=bool(self.absolute),
             fallback=bool(self.fallback),
+            rivals=bool(self.rivals),
+            season=season,
         )
 
 
@@ -127,9 +144,12 @@ class ServerMixture:
     Parameters
     ----------
     n_agents, n_outputs : int
-    window, decay, ridge, total, absolute, fallback
+    window, decay, ridge, total, absolute, fallback, rivals
         See :class:`Mixture`. The last value seen is the last target; the first forecast, which has
         none, is the plain mixture.
+    season : {"auto"}, int or None
+        Period in steps of the rival that repeats the season; "auto": found online among lags of up
+        to 60 steps.
     n_threads : int, optional
         Default: all that the process may use. The results do not depend on it.
 
@@ -155,16 +175,23 @@ class ServerMixture:
         total: float = 1.0,
         absolute: bool = False,
         fallback: bool = True,
+        rivals: bool = False,
+        season: Literal["auto"] | int | None = "auto",
         n_threads: int | None = None,
     ) -> None:
         self.n_agents = as_int("n_agents", n_agents, 1)
         self.n_outputs = as_int("n_outputs", n_outputs, 1)
-        self.settings = Mixture(window, decay, ridge, total, absolute, fallback)
+        self.settings = Mixture(window, decay, ridge, total, absolute, fallback, rivals)
+        self.season = season
         self.n_threads = (
             None if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31)
         )
+        self._build()
+
+    def _build(self) -> None:
+        settings = self.settings._to_core(season_of(self.season))
         self._core = _core.ServerMixture(
-            self.n_agents, self.n_outputs, self.settings._to_core(), self.n_threads or 0
+            self.n_agents, self.n_outputs, settings, self.n_threads or 0
         )
 
     @property
@@ -176,6 +203,11 @@ class ServerMixture:
     def mixture_weight(self) -> Float64:
         """Weight of the mixture against the last value, shape (d,); 1 without `fallback`."""
         return self._core.mixture_weight()
+
+    @property
+    def shares(self) -> Float64:
+        """Shares in the forecast, shape (4, d), see `OnlineEnsemble.shares`."""
+        return self._core.shares()
 
     def predict(self, predictions: ArrayLike) -> Float64:
         """The server's forecast from predictions of shape (N, d); returns shape (d,)."""
@@ -208,7 +240,5 @@ class ServerMixture:
         """Go on with the same bits."""
         memory = state.pop("memory")
         self.__dict__.update(state)
-        self._core = _core.ServerMixture(
-            self.n_agents, self.n_outputs, self.settings._to_core(), self.n_threads or 0
-        )
+        self._build()
         self._core.restore(memory)

@@ -10,9 +10,14 @@ namespace memoa::tests {
 
 using problems::Stream;
 
-inline const Encoder kEncoders[] = {Linear{}, RandomFeatures{7, Activation::relu},
+inline const Encoder kEncoders[] = {Linear{},
+                                    RandomFeatures{7, Activation::relu},
                                     RandomFeatures{6, Activation::tanh},
-                                    RandomFeatures{5, Activation::cos, 2.0}, EchoState{6}};
+                                    RandomFeatures{5, Activation::cos, 2.0},
+                                    RandomFeatures{4, Activation::wave, 0.7},
+                                    RandomFeatures{9, Activation::wave, 1.5, 2, 2},
+                                    RandomFeatures{6, Activation::relu, 1.0, 0, 1},
+                                    EchoState{6}};
 
 inline PopulationSettings settings_of(Index n_agents, const Stream& stream,
                                       const Encoder& encoder = {},
@@ -24,7 +29,20 @@ inline PopulationSettings settings_of(Index n_agents, const Stream& stream,
   s.encoder = encoder;
   s.policy = policy;
   s.seed = 5;
+  const auto* random = std::get_if<RandomFeatures>(&encoder);
+  if (random != nullptr && random->n_raw > 0) {  // one of kEncoders: all that there is
+    s.past = {2, kAutoSeason};
+    s.bounded = true;
+  }
   return s;
+}
+
+/// A server with rivals where the agents see the past.
+inline Mixture mixture_of(const PopulationSettings& settings) {
+  Mixture mixture;
+  mixture.rivals = settings.past.any();
+  mixture.season = settings.past.season;
+  return mixture;
 }
 
 /// Everything that can be seen of a population.

@@ -24,7 +24,8 @@ struct Pair {
 Pair fresh(const Stream& stream, const Encoder& encoder) {
   PopulationSettings settings = settings_of(21, stream, encoder);
   settings.n_threads = 1;  // OpenMP ends the process where it finds no memory
-  return {Population(settings), ServerMixture(21, stream.n_outputs, {}, 1)};
+  return {Population(settings),
+          ServerMixture(21, stream.n_outputs, tests::mixture_of(settings), 1)};
 }
 
 /// Everything that was learnt, as numbers.

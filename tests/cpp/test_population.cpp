@@ -18,6 +18,15 @@ using tests::started;
 
 namespace {
 
+double activate(Activation activation, double a) {
+  if (activation == Activation::relu) return std::max(a, 0.0);
+  if (activation == Activation::tanh) return std::tanh(a);
+  if (activation == Activation::cos) return std::cos(a);
+  const double turns = a / (2.0 * 3.14159265358979323846) + 0.25;
+  const double u = turns - std::floor(turns + 0.5);
+  return 16.0 * u * (0.5 - std::abs(u));
+}
+
 /// Every agent's features along the stream, from the drawn weights: (T, N, p).
 std::vector<double> encode(const Encoder& encoder, const Stream& stream, Index n_agents,
                            std::uint64_t seed) {
@@ -26,18 +35,23 @@ std::vector<double> encode(const Encoder& encoder, const Stream& stream, Index n
   std::vector<double> features(static_cast<std::size_t>(stream.n_steps * n_agents * p));
   for (Index i = 0; i < n_agents; ++i) {
     const EncoderWeights drawn = draw_weights(encoder, seed, static_cast<std::uint64_t>(i), dx);
-    const MatrixMap V(drawn.input.data(), p, dx);
-    const VectorMap v(drawn.bias.data(), p);
+    const Index q = static_cast<Index>(drawn.bias.size());
+    RowMatrix V = RowMatrix::Zero(q, dx);
+    for (Index k = 0; k < static_cast<Index>(drawn.input.size()); ++k) {
+      const Index row = k * q / static_cast<Index>(drawn.input.size());
+      V(row, drawn.columns.empty() ? k % dx : drawn.columns[k]) += drawn.input[k];
+    }
+    const VectorMap v(drawn.bias.data(), q);
     Eigen::VectorXd x(dx), z(p), r = Eigen::VectorXd::Zero(p);
     Standardiser standardiser(dx);
     for (Index t = 0; t < stream.n_steps; ++t) {
       standardiser.count(stream.x(t));
       standardiser.apply(stream.x(t), x.data());
       if (const auto* e = std::get_if<RandomFeatures>(&encoder)) {
-        z = e->scale * V * x + v;
-        if (e->activation == Activation::relu) z = z.cwiseMax(0.0).eval();
-        if (e->activation == Activation::tanh) z = z.array().tanh().matrix().eval();
-        if (e->activation == Activation::cos) z = z.array().cos().matrix().eval();
+        Eigen::VectorXd random = e->scale * V * x + v;
+        for (double& a : random) a = activate(e->activation, a);
+        z.tail(q) = random;
+        for (Index k = 0; k < p - q; ++k) z[k] = k == 0 ? 1.0 : x[drawn.raw[k - 1]];
       } else if (std::holds_alternative<Linear>(encoder)) {
         z << 1.0, x;
       } else {
@@ -60,6 +74,8 @@ TEST_CASE("the encoders encode what their documentation says") {
   const Stream stream = random_stream(1, 25, 3, 2);
   for (const Encoder& encoder : kEncoders) {
     PopulationSettings settings = settings_of(N, stream, encoder);
+    settings.past = {};
+    settings.bounded = false;
     Population inside = started(settings);
     const Index p = n_features(encoder, stream.n_inputs);
     settings.encoder = Precomputed{p};

@@ -7,6 +7,7 @@ using problems::Stream;
 using tests::contains;
 using tests::follow;
 using tests::kEncoders;
+using tests::mixture_of;
 using tests::names;
 using tests::refusal;
 using tests::see;
@@ -55,7 +56,8 @@ TEST_CASE_TEMPLATE("a run is its steps, bit for bit", Real, double, float) {
       const double* start = policy == PolicyKind::memoa ? initial : nullptr;
       const PopulationSettings settings = settings_of(N, stream, encoder, policy);
       BasicPopulation<Real> whole(settings), stepped(settings);
-      BasicServerMixture<Real> of_whole(N, d), of_stepped(N, d);
+      const Mixture mixture = mixture_of(settings);
+      BasicServerMixture<Real> of_whole(N, d, mixture), of_stepped(N, d, mixture);
       const Written written = write(whole, of_whole, stream, start);
       if (start != nullptr) stepped.observe(start);
       std::vector<double> mixed(d);
@@ -88,7 +90,8 @@ TEST_CASE_TEMPLATE("without an initial value a run begins with its second step",
   for (const Encoder& encoder : kEncoders) {
     const PopulationSettings settings = settings_of(N, stream, encoder);
     BasicPopulation<Real> all(settings), later(settings);
-    BasicServerMixture<Real> of_all(N, d), of_later(N, d);
+    const Mixture mixture = mixture_of(settings);
+    BasicServerMixture<Real> of_all(N, d, mixture), of_later(N, d, mixture);
     const Written a = write(all, of_all, stream), b = write(later, of_later, rest, stream.y(0));
     CHECK(std::vector<double>(a.predictions.begin() + d, a.predictions.end()) == b.predictions);
     CHECK(std::vector<double>(a.worst_cost.begin() + 1, a.worst_cost.end()) == b.worst_cost);
@@ -170,12 +173,14 @@ TEST_CASE_TEMPLATE("one thread or several, on any processor: the same bits", Rea
   const std::vector<std::string> sets = tests::instruction_sets();
   CHECK(sets.front() == "baseline");
   for (const PolicyKind policy : kPolicies)
-    for (const Encoder& encoder : {Encoder(RandomFeatures{6}), Encoder(EchoState{4})}) {
+    for (const Encoder& encoder :
+         {Encoder(RandomFeatures{6}), Encoder(RandomFeatures{8, Activation::wave, 1.0, 2, 2}),
+          Encoder(EchoState{4})}) {
       PopulationSettings settings = settings_of(N + 3, stream, encoder, policy);
       const auto with = [&](int threads) {
         settings.n_threads = threads;
         BasicPopulation<Real> population(settings);
-        BasicServerMixture<Real> mixture(N + 3, 2, {}, threads);
+        BasicServerMixture<Real> mixture(N + 3, 2, mixture_of(settings), threads);
         const Written written = write(population, mixture, stream);
         return std::make_pair(written, see(population));
       };
@@ -361,7 +366,7 @@ TEST_CASE_TEMPLATE("a warm step allocates nothing", Real, double, float) {
       PopulationSettings settings = settings_of(50, stream, encoder, policy);
       settings.n_threads = 1;
       BasicPopulation<Real> population(settings);
-      BasicServerMixture<Real> mixture(50, 2, {}, 1);
+      BasicServerMixture<Real> mixture(50, 2, mixture_of(settings), 1);
       std::vector<double> mixed(2);
       std::size_t before = 0;
       for (Index t = 0; t < stream.n_steps; ++t) {

@@ -45,7 +45,7 @@ std::vector<double> go_on(SavedEngines<Real>& e, const Stream& stream, Index fir
 template <class Real>
 SavedEngines<Real> learnt(const Stream& stream, const Encoder& encoder, Index steps) {
   const PopulationSettings settings = settings_of(21, stream, encoder);
-  Mixture mixture;
+  Mixture mixture = tests::mixture_of(settings);
   mixture.window = 10;
   SavedEngines<Real> engines{BasicPopulation<Real>(settings),
                              BasicServerMixture<Real>(21, stream.n_outputs, mixture)};

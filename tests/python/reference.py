@@ -15,6 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from reference_robust import Crowd, Fallback, Standardiser
+from reference_rows import Past, Rivals
 
 # ---------------------------------------------------------------- section 9: sums over agents
 
@@ -208,24 +209,52 @@ def agent_normals(seed, agent, stream, count):
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).ravel()[:count]
 
 
-ACTIVATIONS = {"relu": lambda a: np.maximum(a, 0.0), "tanh": np.tanh, "cos": np.cos}
+def wave(a):
+    """A cosine made of parabolas, theory (6.11)."""
+    u = a / (2.0 * np.pi) + 0.25
+    u = u - np.floor(u + 0.5)
+    return 16.0 * u * (0.5 - abs(u))
+
+
+ACTIVATIONS = {
+    "relu": lambda a: np.maximum(a, 0.0),
+    "tanh": np.tanh,
+    "cos": np.cos,
+    "wave": wave,
+}
 
 
 class RandomFeatures:
-    """Step 1 with z = sqrt(2/p) act(scale V x + v)."""
+    """Step 1 with z = sqrt(2/p) (1, raw inputs, act(scale V x + v))."""
 
-    def __init__(self, n_features=12, activation="relu", scale=1.0):
+    def __init__(self, n_features=12, activation="relu", scale=1.0, n_raw=0, n_columns=0):
         self.p, self.activation, self.scale = n_features, activation, scale
+        self.n_raw, self.n_columns = n_raw, n_columns
 
-    def start(self, seed, agent, n_inputs):
-        v = agent_normals(seed, agent, 0, self.p * n_inputs).reshape(self.p, n_inputs)
-        u = agent_uniforms(seed, agent, 1, self.p)
-        phase = 2.0 * np.pi * u if self.activation == "cos" else 2.0 * u - 1.0
-        return {"V": v / np.sqrt(n_inputs), "v": phase}
+    def start(self, seed, agent, n_inputs, n_own=0):
+        """The first `n_own` inputs are those that every second sparse row sees alone."""
+        uniforms = iter(agent_uniforms(seed, agent, 3, 2 + self.n_raw + self.p * n_inputs))
+
+        def draw(count, n):
+            left = list(range(n))
+            return [left.pop(int(next(uniforms) * len(left))) for _ in range(min(count, n))]
+
+        raw = draw(self.n_raw, n_inputs)
+        q = self.p - (1 + len(raw) if self.n_raw else 0)
+        size = min(self.n_columns or n_inputs, n_inputs)
+        entries = agent_normals(seed, agent, 0, q * size).reshape(q, size) / np.sqrt(size)
+        V = np.zeros((q, n_inputs)) if self.n_columns else entries
+        for k in range(q if self.n_columns else 0):
+            columns = draw(size, n_own if k % 2 == 1 and n_own else n_inputs)
+            V[k, columns] = entries[k, : len(columns)]
+        u = agent_uniforms(seed, agent, 1, q)
+        angles = self.activation in ("cos", "wave")
+        return {"V": V, "v": 2.0 * np.pi * u if angles else 2.0 * u - 1.0, "raw": raw}
 
     def encode(self, weights, x):
-        pre = self.scale * weights["V"] @ x + weights["v"]
-        return np.sqrt(2.0 / self.p) * ACTIVATIONS[self.activation](pre)
+        random = ACTIVATIONS[self.activation](self.scale * weights["V"] @ x + weights["v"])
+        plain = [1.0, *x[weights["raw"]]] if self.n_raw else []
+        return np.sqrt(2.0 / self.p) * np.concatenate([plain, random])
 
     def commit(self, weights, z):
         pass
@@ -237,7 +266,7 @@ class EchoState:
     def __init__(self, n_features=12, leak=0.3, radius=0.9):
         self.p, self.leak, self.radius = n_features, leak, radius
 
-    def start(self, seed, agent, n_inputs):
+    def start(self, seed, agent, n_inputs, n_own=0):
         weights = RandomFeatures(self.p, "tanh").start(seed, agent, n_inputs)
         w = agent_normals(seed, agent, 2, self.p**2).reshape(self.p, self.p)
         weights["W"] = w * self.radius / np.abs(np.linalg.eigvals(w)).max()
@@ -259,7 +288,7 @@ class Linear:
     def __init__(self, n_inputs):
         self.p = n_inputs + 1
 
-    def start(self, seed, agent, n_inputs):
+    def start(self, seed, agent, n_inputs, n_own=0):
         return {}
 
     def encode(self, weights, x):
@@ -275,7 +304,7 @@ class Precomputed:
     def __init__(self, n_features):
         self.p = n_features
 
-    def start(self, seed, agent, n_inputs):
+    def start(self, seed, agent, n_inputs, n_own=0):
         return {"agent": agent}
 
     def encode(self, weights, x):
@@ -317,6 +346,10 @@ class Ensemble:
         absolute=False,
         fallback=True,
         aggregate="trimmed",
+        lags=0,
+        season=None,
+        bounded=False,
+        rivals=False,
         seed=0,
     ):
         self.n, self.encoder, self.policy = n_agents, encoder, policy
@@ -324,6 +357,8 @@ class Ensemble:
         # agent i is of type i mod K
         self.forgetting, self.ridge = np.resize(forgetting, n_agents), np.resize(ridge, n_agents)
         self.window, self.seed = window, seed
+        self.lags, self.season, self.bounded = lags, season, bounded
+        self.has_rivals = rivals
         self.mixture = dict(decay=decay, ridge=mixture_ridge, total=total, absolute=absolute)
         self.has_fallback, self.aggregate = fallback, aggregate
         self.weights = None
@@ -332,7 +367,14 @@ class Ensemble:
     def start(self, n_inputs, d, base=None):
         """The base is the value seen before the first step; None where none was."""
         p = self.encoder.p
-        self.weights = [self.encoder.start(self.seed, i, n_inputs) for i in range(self.n)]
+        self.past = Past(d, self.lags, self.season)
+        self.rivals = Rivals(self.n, d, self.season)
+        if base is not None and not np.isnan(base).any():
+            self.past.observe(base)
+            self.rivals.past.observe(base)
+        n_own = n_inputs if self.lags or self.season else 0
+        inputs = n_inputs + (len(self.past.inputs()) if n_inputs else 0)
+        self.weights = [self.encoder.start(self.seed, i, inputs, n_own) for i in range(self.n)]
         self.gram, self.cross = np.zeros((self.n, p, p)), np.zeros((self.n, p, d))
         self.base, self.cost = base, np.zeros(self.n)
         self.fallback, self.crowd = Fallback(d), Crowd(self.n, self.aggregate)
@@ -344,7 +386,8 @@ class Ensemble:
             self.forecast = np.zeros((self.n, self.cross.shape[2]))
             self.mean_field = self.forecast.mean(axis=0)
             return self.mean_field
-        x = x if isinstance(self.encoder, Precomputed) else self.standardiser.step(x)
+        if not isinstance(self.encoder, Precomputed):
+            x = np.concatenate([self.standardiser.step(x), self.past.inputs()])
         self.z = np.array([self.encoder.encode(w, x) for w in self.weights])
         c = np.array(
             [  # step 2
@@ -352,12 +395,20 @@ class Ensemble:
                 for h, ridge, q, z in zip(self.gram, self.ridge, self.cross, self.z)
             ]
         )
+        if self.bounded:
+            c = np.clip(c, -self.past.largest, self.past.largest)  # (6.13)
         self.c, energies = c, (self.z**2).sum(axis=1)
         heeded, counted = self.crowd.heeded(c, energies)
         increments, mean = self.act(c, energies, counted)
         self.forecast, self.mean_field = self.base + increments, self.base + mean
-        self.heard = self.base + np.where(heeded, increments, mean)
+        said = np.where(heeded, increments, mean)
+        if self.has_rivals:  # which mix what agents forecast by themselves
+            said = np.where(heeded, c, [v[on].mean() for v, on in zip(c.T, counted.T)])
+        self.heard = self.base + said
         self.mixed = self.agent_weights() @ self.heard
+        if self.has_rivals:
+            self.said = said
+            return self.base + self.rivals.forecast(self.mixed - self.base, said)
         weight = self.fallback.weight() if self.has_fallback else 1.0
         return self.base + weight * (self.mixed - self.base)
 
@@ -391,6 +442,9 @@ class Ensemble:
         seen = ~np.isnan(y)
         if self.base is None or np.isnan(self.base).any():  # observed, not learnt
             self.base = np.where(seen, y, np.nan if self.base is None else self.base)
+            if not np.isnan(self.base).any():
+                self.past.observe(self.base)
+                self.rivals.past.observe(self.base)
             return
         for i in range(self.n):
             self.encoder.commit(self.weights[i], self.z[i])
@@ -403,7 +457,11 @@ class Ensemble:
         self.crowd.learn(self.c, y - self.base)
         row = np.where(seen, self.heard - y, 0.0), np.where(seen, y, 0.0)
         self.history = [*self.history, row][-max(self.window, 1) :]
-        self.base = np.where(seen, y, self.base)  # (10.5)
+        latest = np.where(seen, y, self.base)  # (10.5)
+        self.past.learn(latest, self.base)
+        if self.has_rivals:
+            self.rivals.learn(y, self.base, self.said)
+        self.base = latest
         self.steps += 1
 
     def run(self, xs, ys, initial=None):

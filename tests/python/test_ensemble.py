@@ -17,6 +17,11 @@ ENCODERS = {
     "relu": (memoa.RandomFeatures(5), reference.RandomFeatures(5)),
     "tanh": (memoa.RandomFeatures(4, "tanh", 0.5), reference.RandomFeatures(4, "tanh", 0.5)),
     "cos": (memoa.RandomFeatures(6, "cos", 2.0), reference.RandomFeatures(6, "cos", 2.0)),
+    "wave": (memoa.RandomFeatures(6, "wave", 2.0), reference.RandomFeatures(6, "wave", 2.0)),
+    "sparse": (
+        memoa.RandomFeatures(9, "wave", 1.5, n_raw=2, n_columns=2),
+        reference.RandomFeatures(9, "wave", 1.5, 2, 2),
+    ),
     "echo": (memoa.EchoState(5, 0.4, 0.8), reference.EchoState(5, 0.4, 0.8)),
     "linear": (memoa.Linear(), reference.Linear(3)),
     "precomputed": (memoa.Precomputed(3), reference.Precomputed(3)),

@@ -101,6 +101,29 @@ def test_run_steps_threads_and_files_agree(d: int, dtype: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("d", [1, 2])
+def test_the_past_of_y_carries_its_last_value_on(d: int) -> None:
+    """With lags, a season and bounds: the twin."""
+    X, Y = gappy(d)
+    options = {"lags": 2, "season": 4, "bounded": True}
+    ensemble = memoa.OnlineEnsemble(5, memoa.RandomFeatures(4), **options)  # type: ignore[arg-type]
+    run = ensemble.run(X, Y, initial=np.ones(d), record=range(5))
+    twin = Ensemble(5, RandomFeatures(4), **options)
+    assert_same(run, twin.run(X, Y, np.ones(d)))
+
+
+def test_rivals_run_and_steps_agree() -> None:
+    X, Y = gappy(2, 80)
+    settings = {"mixture": memoa.Mixture(rivals=True), "lags": 1, "season": 4}
+    whole, steps = (memoa.OnlineEnsemble(20, **settings) for _ in range(2))  # type: ignore[arg-type]
+    run = whole.run(X, Y, initial=np.ones(2))
+    steps.observe(np.ones(2))
+    for x, y, forecast in zip(X, Y, run.predictions):
+        np.testing.assert_array_equal(steps.predict_one(x), forecast)
+        steps.learn_one(x, y)
+    assert np.isfinite(run.predictions).all()
+
+
+@pytest.mark.parametrize("d", [1, 2])
 def test_a_step_without_y_leaves_no_trace(d: int) -> None:
     """The forecasts of the other steps are those of an ensemble that was shown them alone."""
     X, Y = gappy(d, share=0.0)

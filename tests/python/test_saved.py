@@ -56,7 +56,12 @@ def assert_goes_on_alike(
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(
     "encoder",
-    [memoa.RandomFeatures(5, "cos", 0.5), memoa.RandomFeatures(4, "tanh"), memoa.EchoState(6)],
+    [
+        memoa.RandomFeatures(5, "cos", 0.5),
+        memoa.RandomFeatures(4, "tanh"),
+        memoa.RandomFeatures(8, "wave", 1.0, 2, 2),
+        memoa.EchoState(6),
+    ],
 )
 def test_a_loaded_ensemble_goes_on_with_the_same_bits(
     encoder: Any, dtype: str, tmp_path: Path

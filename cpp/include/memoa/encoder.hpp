@@ -8,14 +8,19 @@
 
 namespace memoa {
 
-enum class Activation { relu, tanh, cos };
+/// wave: a parabola in place of the cosine, theory (6.11); no library computes it.
+enum class Activation { relu, tanh, cos, wave };
 
-/// z = sqrt(2/p) act(scale V x + v): V entries N(0, 1/dx), v uniform on (-1, 1), for cos on (0, 2
-/// pi).
+/// z = sqrt(2/p) act(scale V x + v): V entries N(0, 1/dx), v uniform on (-1, 1), for cos and wave
+/// on (0, 2 pi). With `n_raw` the first features are a constant, sqrt(2/p), and as many inputs,
+/// drawn for each agent. With `n_columns` a row of V sees so many inputs, drawn for each row, with
+/// entries N(0, 1/n_columns). Theory section 6, step 1.
 struct RandomFeatures {
   Index n_features = 12;
   Activation activation = Activation::relu;
   double scale = 1.0;
+  Index n_raw = 0;      ///< 0: no constant either; fewer where there are fewer inputs
+  Index n_columns = 0;  ///< 0: all inputs
 };
 
 /// A leaky tanh reservoir r <- (1-leak) r + leak tanh(W r + V x + v), z = sqrt(2/p) r;
@@ -37,24 +42,32 @@ struct Linear {};
 using Encoder = std::variant<RandomFeatures, EchoState, Precomputed, Linear>;
 
 /// Throws std::invalid_argument that names the option at fault.
-void validate(const Encoder& encoder);
+MEMOA_API void validate(const Encoder& encoder);
 /// Width of the features of inputs of width n_inputs.
-Index n_features(const Encoder& encoder, Index n_inputs);
+MEMOA_API Index n_features(const Encoder& encoder, Index n_inputs);
 
-/// Weights of one agent; empty where the encoder has none.
+/// Features that are no random ones: the constant and raw inputs, which come first.
+MEMOA_API Index n_plain(const Encoder& encoder, Index n_inputs);
+/// Entries of a row of V: `n_columns`, or all inputs.
+MEMOA_API Index row_size(const Encoder& encoder, Index n_inputs);
+
+/// Weights of one agent; empty where the encoder has none. Of its p features q are random.
 struct EncoderWeights {
-  std::vector<double> input;      ///< V, (p, dx)
-  std::vector<double> bias;       ///< v, (p,)
+  std::vector<double> input;      ///< V, (q, dx), or (q, n_columns)
+  std::vector<double> bias;       ///< v, (q,)
   std::vector<double> reservoir;  ///< W, (p, p)
+  std::vector<Index> raw;         ///< inputs that are features themselves
+  std::vector<Index> columns;     ///< (q, n_columns), the inputs that a row of V sees
 };
 
 /// Drawn from a counter-based generator keyed by (seed, agent): agent 7 has the same weights in a
-/// population of 10 or of 10^6.
-EncoderWeights draw_weights(const Encoder& encoder, std::uint64_t seed, std::uint64_t agent,
-                            Index n_inputs);
+/// population of 10 or of 10^6. Of rows with `n_columns`, every second sees the first `n_own` of
+/// the inputs alone; 0 means all.
+MEMOA_API EncoderWeights draw_weights(const Encoder& encoder, std::uint64_t seed,
+                                      std::uint64_t agent, Index n_inputs, Index n_own = 0);
 
 /// Running mean and population variance of a number (Welford).
-struct Moments {
+struct MEMOA_API Moments {
   double count = 0.0, mean = 0.0, squares = 0.0;  ///< squares: sum of squared deviations
 
   void add(double x);
@@ -64,7 +77,7 @@ struct Moments {
 /// What is known of one coordinate of the inputs. Of values far from what was seen few are taken
 /// in, with a bound; where such values stay, or all values keep to a stretch so narrow that what
 /// was seen blinds the agents to them, the coordinate is learnt anew from those values.
-class Coordinate {
+class MEMOA_API Coordinate {
  public:
   void count(double x);
   /// Standardised by what was counted, clipped at +-4; 0 where there is no variance.
@@ -86,7 +99,7 @@ class Coordinate {
 };
 
 /// Running moments of inputs, theory section 6, step 1.
-class Standardiser {
+class MEMOA_API Standardiser {
  public:
   explicit Standardiser(Index n_inputs = 0) : coordinates(static_cast<std::size_t>(n_inputs)) {}
   /// Counts x.

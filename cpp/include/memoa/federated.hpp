@@ -20,8 +20,8 @@ struct Told {
 /// and energies (T, N), zeros for the step whose y is the first ever seen. The population must be
 /// greedy. All of it is checked before any of it is learnt.
 template <class Real>
-void tell(BasicPopulation<Real>& population, const double* inputs, const double* targets,
-          Index n_steps, Index n_known, double* forecasts, double* energies);
+MEMOA_API void tell(BasicPopulation<Real>& population, const double* inputs, const double* targets,
+                    Index n_steps, Index n_known, double* forecasts, double* energies);
 
 /// The server's half: forecasts (T, d) and mean fields (T, d) of such steps, of which the first
 /// `n_known` are learnt. The population's own agents are never run: it keeps what is known of the
@@ -32,8 +32,8 @@ void tell(BasicPopulation<Real>& population, const double* inputs, const double*
 /// have said the mean field: the step is that of an ensemble of those present. Without any of them
 /// the mean field is the base. Before any step was learnt all forecasts are 0, whatever is told.
 template <class Real>
-void hear(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, const Told& told,
-          const double* targets, Index n_steps, Index n_known, double* predictions,
-          double* mean_field);
+MEMOA_API void hear(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
+                    const Told& told, const double* targets, Index n_steps, Index n_known,
+                    double* predictions, double* mean_field);
 
 }  // namespace memoa

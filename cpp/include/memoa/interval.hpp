@@ -9,7 +9,7 @@ namespace memoa {
 /// Intervals around forecasts that hold a wanted share of the outcomes, theory (10.1) to (10.3),
 /// whatever the forecasts are and whatever becomes of the series. An engine: O(levels) an output
 /// and step.
-class Intervals {
+class MEMOA_API Intervals {
  public:
   /// Levels increase, each in (0, 1). Throws std::invalid_argument.
   explicit Intervals(std::vector<double> levels, Index n_outputs = 1);

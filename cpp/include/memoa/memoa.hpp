@@ -11,6 +11,7 @@
 #include "memoa/moments.hpp"
 #include "memoa/nplayer.hpp"
 #include "memoa/panel.hpp"
+#include "memoa/past.hpp"
 #include "memoa/population.hpp"
 #include "memoa/room.hpp"
 #include "memoa/run.hpp"

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "memoa/past.hpp"
 #include "memoa/shard.hpp"
 
 namespace memoa {
@@ -18,7 +19,8 @@ struct Inside;
 /// free of units; with `absolute` kappa is the ridge itself. A window of 0 means equal weights.
 /// With `fallback` the server averages that mixture with the base, the last value seen, by
 /// exponential weights of their past losses, theory (6.7): an unpredictable series costs next to
-/// nothing.
+/// nothing. With `rivals` it is one of several, theory (6.15), in place of (6.7): the agents by
+/// exponential weights, seasonal repetition and the last value are the others.
 struct Mixture {
   Index window = 64;
   double decay = 0.99;
@@ -26,15 +28,18 @@ struct Mixture {
   double total = 1.0;
   bool absolute = false;
   bool fallback = true;
+  bool rivals = false;
+  Index season = 0;  ///< of the rival: a period in steps, 0 for none, or kAutoSeason
 };
 
 /// Throws std::invalid_argument that names the option at fault.
-void validate(const Mixture& mixture);
+MEMOA_API void validate(const Mixture& mixture);
 
 /// The weights (N,) of the argmin above for predictions (W, N, d) and targets (W, d), latest last.
 /// The window is W whatever `mixture.window` says. No error at all (kappa = 0): equal weights.
-std::vector<double> mixture_weights(const double* predictions, const double* targets, Index window,
-                                    Index n_agents, Index n_outputs, const Mixture& mixture);
+MEMOA_API std::vector<double> mixture_weights(const double* predictions, const double* targets,
+                                              Index window, Index n_agents, Index n_outputs,
+                                              const Mixture& mixture);
 
 /// All that was learnt: a restored server goes on with the same bits.
 struct MixtureMemory {
@@ -45,6 +50,10 @@ struct MixtureMemory {
   std::vector<double> row_sums;  ///< (window d), errors summed over agents
   std::vector<double> last;      ///< (d), the last target
   std::vector<double> losses;    ///< (7, d): base's sum, two largest; mixture's; its lead
+  // of rivals alone
+  std::vector<double> agent_losses;  ///< (d, N)
+  std::vector<double> rivals;        ///< (d, 13): steps that those count, and of the levels
+  std::vector<double> past;          ///< the numbers of the Past
 };
 
 /// The server's online weights: an engine that owns the window. The argmin is solved in the dual
@@ -52,7 +61,7 @@ struct MixtureMemory {
 /// history (one where `absolute`) mean equal weights. `Real` is the type of the window's numbers;
 /// all sums of them are double. Input must be finite and not too large (std::invalid_argument).
 template <class Real>
-class BasicServerMixture {
+class MEMOA_API BasicServerMixture {
  public:
   /// `n_agents` are those here, of all that the shard tells of.
   BasicServerMixture(Index n_agents, Index n_outputs, Mixture mixture = {}, int n_threads = 0,
@@ -75,6 +84,9 @@ class BasicServerMixture {
   /// The weight (d) of the mixture in the forecast, the rest being that of the base; 1 without
   /// `fallback`.
   void mixture_weight(double* out) const;
+  /// Shares (4, d) in the forecast: of the mixture, of the agents by exponential weights, of the
+  /// season and of the base.
+  void shares(double* out);
 
   /// The same two for predictions as increments from a base (d), one row per output: increments
   /// (d, stride >= N). `settle` takes the increments of the last `predict_increments`.
@@ -91,6 +103,9 @@ class BasicServerMixture {
   std::unique_ptr<State> state_;
 };
 
+/// Numbers of the past that rivals keep.
+MEMOA_API Index past_size(const Mixture& mixture, Index n_outputs);
+
 /// Calls visit(name, field, shape) for every field of the memory of such a server: a number, of
 /// shape
 /// {}, or an array. Whatever copies, checks or stores a memory goes by this list.
@@ -105,6 +120,10 @@ void visit_fields(Memory& memory, const BasicServerMixture<Real>& server, const 
   visit("row_sums", memory.row_sums, Shape{window * d});
   visit("last", memory.last, Shape{d});
   visit("losses", memory.losses, Shape{7, d});
+  if (!server.settings().rivals) return;
+  visit("agent_losses", memory.agent_losses, Shape{d, N});
+  visit("rivals", memory.rivals, Shape{d, 13});
+  visit("past", memory.past, Shape{past_size(server.settings(), d)});
 }
 
 using ServerMixture = BasicServerMixture<double>;

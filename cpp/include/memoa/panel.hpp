@@ -28,7 +28,7 @@ struct PanelSettings {
 };
 
 /// Throws std::invalid_argument that names the setting at fault.
-void validate(const PanelSettings& settings);
+MEMOA_API void validate(const PanelSettings& settings);
 
 /// All that was learnt, independent of the layout in memory; shapes are those of visit_fields. The
 /// last step's share in `gram` and the like is still to come: it is in `mark`, `change`, `pending`.
@@ -60,7 +60,7 @@ struct PanelMemory {
 ///
 /// Input is checked before anything changes (std::invalid_argument).
 template <class Real>
-class BasicPanel {
+class MEMOA_API BasicPanel {
  public:
   explicit BasicPanel(PanelSettings settings);
   ~BasicPanel();
@@ -168,8 +168,8 @@ using PanelF32 = BasicPanel<float>;  ///< half the memory and its traffic
 struct PanelEquilibrium {
   std::vector<double> mean_readout, readouts;
 };
-PanelEquilibrium solve_panel_equilibrium(const double* gram, const double* cross, Index n_clients,
-                                         Index n_features, Index n_outputs, double ridge,
-                                         double pooling);
+MEMOA_API PanelEquilibrium solve_panel_equilibrium(const double* gram, const double* cross,
+                                                   Index n_clients, Index n_features,
+                                                   Index n_outputs, double ridge, double pooling);
 
 }  // namespace memoa

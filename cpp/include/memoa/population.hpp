@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "memoa/encoder.hpp"
+#include "memoa/past.hpp"
 #include "memoa/shard.hpp"
 
 namespace memoa {
@@ -31,6 +31,8 @@ struct PopulationSettings {
   std::vector<double> forgetting = {0.97, 0.99, 0.998};  ///< lambda in (0, 1]
   std::vector<double> ridge = {0.1};                     ///< > 0
   Aggregate aggregate = Aggregate::trimmed;
+  PastSettings past;     ///< what agents see beside x; nothing with Precomputed
+  bool bounded = false;  ///< no forecast increment is larger than any so far, theory (6.13)
   std::uint64_t seed = 0;
   int n_threads = 0;  ///< 0: all that the process may use
   Shard shard;        ///< by default all agents are here
@@ -39,10 +41,16 @@ struct PopulationSettings {
 };
 
 /// Throws std::invalid_argument that names the setting at fault.
-void validate(const PopulationSettings& settings);
+MEMOA_API void validate(const PopulationSettings& settings);
 
 /// Is anybody left out? Fewer than 16 agents are no crowd: their averages are means.
-bool judges(const PopulationSettings& settings);
+MEMOA_API bool judges(const PopulationSettings& settings);
+
+/// Inputs that the encoders see: x, and the past of y.
+MEMOA_API Index n_encoded(const PopulationSettings& settings);
+/// Does the population keep the past of y? Numbers of it, 0 where not.
+MEMOA_API bool remembers(const PopulationSettings& settings);
+MEMOA_API Index past_size(const PopulationSettings& settings);
 
 /// All that was learnt, independent of the layout in memory. The encoders' weights are not part
 /// of it: they follow from the seed.
@@ -59,11 +67,12 @@ struct PopulationMemory {
   std::vector<double> reservoir;     ///< (N, p), EchoState only
   std::vector<double> increments;    ///< (N, d), the last predictions
   std::vector<double> standardiser;  ///< (dx, 11), the numbers of every Coordinate
+  std::vector<double> past;          ///< the numbers of the Past, where the population keeps it
 };
 
 /// The last step at which an agent's numbers overflowed, and the first such agent; -1 each if there
 /// was none. The agent repeated the base there, and no sum over agents saw it.
-struct Overflow {
+struct MEMOA_API Overflow {
   Index step = -1, agent = -1;
 };
 
@@ -75,7 +84,7 @@ struct Overflow {
 ///
 /// Input is checked before anything changes (std::invalid_argument).
 template <class Real>
-class BasicPopulation {
+class MEMOA_API BasicPopulation {
  public:
   explicit BasicPopulation(PopulationSettings settings);
   ~BasicPopulation();
@@ -130,7 +139,7 @@ void visit_fields(Memory& memory, const BasicPopulation<Real>& population, const
   const PopulationSettings& s = population.settings();
   const bool given = std::holds_alternative<Precomputed>(s.encoder);
   const bool echo = std::holds_alternative<EchoState>(s.encoder);
-  const Index N = s.n_agents, d = s.n_outputs, p = n_features(s.encoder, s.n_inputs),
+  const Index N = s.n_agents, d = s.n_outputs, p = n_features(s.encoder, n_encoded(s)),
               dx = given ? 0 : s.n_inputs;
   visit("steps", memory.steps, Shape{});
   visit("has_seen", memory.has_seen, Shape{});
@@ -144,6 +153,7 @@ void visit_fields(Memory& memory, const BasicPopulation<Real>& population, const
   visit("reservoir", memory.reservoir, Shape{echo ? N : 0, p});
   visit("increments", memory.increments, Shape{N, d});
   visit("standardiser", memory.standardiser, Shape{dx, Coordinate::kNumbers});
+  if (remembers(s)) visit("past", memory.past, Shape{past_size(s)});
 }
 
 using Population = BasicPopulation<double>;

@@ -77,18 +77,36 @@ class Agents : Ridge<Real> {
   }
   // ---------------------------------------------------------------- encode
 
-  /// Pre-activations of feature k for `count` inputs at once: the weights are read once.
+  /// Pre-activations of random feature k for `count` inputs at once: the weights are read once.
   template <int count, bool Ahead>
   MEMOA_INLINE void project(Size k, const Real* const (&x)[count], Two (&sum)[count]) const {
     for (int i = 0; i < count; ++i) sum[i] = Two{};
-    for (Size j = 0; j < r_.dx; ++j) {
-      const Size row = r_.input + k * r_.dx + j;
-      if (Ahead) this->template ask_ahead<0>(row);
-      const Two weight = get(row);
-      for (int i = 0; i < count; ++i) sum[i] = sum[i] + weight * splat(x[i][j]);
+    for (Size j = 0; j < r_.row_size; ++j) {
+      const Size entry = k * r_.row_size + j;
+      if (Ahead) this->template ask_ahead<0>(r_.input + entry);
+      const Two weight = get(r_.input + entry);
+      if (r_.sparse) {
+        if (Ahead) this->template ask_ahead<0>(r_.columns + entry);
+        const Two column = get(r_.columns + entry);
+        for (int i = 0; i < count; ++i) sum[i] = sum[i] + weight * gather(x[i], column);
+      } else {
+        for (int i = 0; i < count; ++i) sum[i] = sum[i] + weight * splat(x[i][j]);
+      }
     }
     if (Ahead) this->template ask_ahead<0>(r_.bias + k);
     for (int i = 0; i < count; ++i) sum[i] = sum[i] + get(r_.bias + k);
+  }
+
+  /// The constant, and the inputs that are features themselves.
+  template <int count, bool Ahead>
+  void encode_plain(const Real* const (&x)[count], Two* const (&z)[count]) const {
+    const Two norm = splat(static_cast<Real>(pass_.norm));
+    for (int i = 0; i < count; ++i) z[i][0] = norm;
+    for (Size k = 1; k < r_.plain; ++k) {
+      if (Ahead) this->template ask_ahead<0>(r_.raw + k - 1);
+      const Two column = get(r_.raw + k - 1);
+      for (int i = 0; i < count; ++i) z[i][k] = norm * gather(x[i], column);
+    }
   }
 
   template <int count, bool Ahead>
@@ -101,12 +119,13 @@ class Agents : Ridge<Real> {
       }
       return;
     }
-    for (Size k = 0; k < r_.p; ++k) {
+    if (r_.plain > 0) encode_plain<count, Ahead>(x, z);
+    for (Size k = r_.plain; k < r_.p; ++k) {
       Two sum[count];
-      project<count, Ahead>(k, x, sum);
+      project<count, Ahead>(k - r_.plain, x, sum);
       for (int i = 0; i < count; ++i) z[i][k] = sum[i];
     }
-    for (int i = 0; i < count; ++i) this->activate(r_.features, pass_.norm, z[i]);
+    for (int i = 0; i < count; ++i) this->activate(r_.features, pass_.norm, z[i], r_.plain);
   }
 
   template <bool Ahead>
@@ -273,8 +292,10 @@ class Agents : Ridge<Real> {
       const Two c = forecast_[o];
       const PairMask<Real> finite = select_abs(c) <= splat(Simd<Real>::kLargestForecast);
       if (!all(finite)) report(finite, pass_.bad[s]);
-      forecast_[o] = select(finite, c, Two{});
-      write(out + o * pass_.padded, totals + o * kLanes<Real>, forecast_[o]);
+      Two shown = select(finite, c, Two{});
+      if (pass_.bound != nullptr) shown = clip(shown, pass_.bound[s * d + o]);
+      forecast_[o] = shown;
+      write(out + o * pass_.padded, totals + o * kLanes<Real>, shown);
     }
     write(pass_.energy + s * pass_.energy_stride + first_, totals + d * kLanes<Real>, energy);
     Two* const other = learnt_;

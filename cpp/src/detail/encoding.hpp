@@ -18,9 +18,23 @@ inline Features features_of(const Encoder& encoder) {
       return Features::tanh;
     case Activation::cos:
       return Features::cos;
+    case Activation::wave:
+      return Features::wave;
     default:
       return Features::relu;
   }
+}
+
+/// What the weights V and the biases v are multiplied by, and what is added to v, before they are
+/// kept: relu scales with its input and carries the norm of the features; a wave has its phase in
+/// turns, theory (6.11).
+struct WeightScale {
+  double factor = 1.0, shift = 0.0;
+};
+inline WeightScale weight_scale(Features features, double norm) {
+  if (features == Features::relu) return {norm, 0.0};
+  if (features == Features::wave) return {1.0 / (2.0 * 3.14159265358979323846), 0.25};
+  return {};
 }
 
 /// What features of width p are multiplied by.

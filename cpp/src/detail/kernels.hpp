@@ -24,7 +24,7 @@ constexpr Size kChunkAgents = 256;
 /// Steps of a series that a block of agents takes while it sits in the cache.
 constexpr Size kTile = 16;
 
-enum class Features { relu, tanh, cos, echo, given, linear };
+enum class Features { relu, tanh, cos, wave, echo, given, linear };
 
 /// Entry (row, column <= row) of a packed lower triangle.
 constexpr Size packed(Size row, Size column) { return row * (row + 1) / 2 + column; }
@@ -33,8 +33,10 @@ constexpr Size packed_size(Size p) { return p * (p + 1) / 2; }
 /// Where a block keeps what: a record of rows, one number per lane each.
 struct Record {
   Size p, d, dx;
+  Size plain, row_size;  // of random features: the constant and raw inputs; entries of a row of V
+  bool sparse;           // a row of V sees some of the inputs
   Features features;
-  Size gram, cross, input, bias, recurrent, reservoir, pending;  // first rows
+  Size gram, cross, input, bias, raw, columns, recurrent, reservoir, pending;  // first rows
   Size rows;
 };
 
@@ -65,6 +67,7 @@ struct Advance {
   const Real* before = nullptr;   // (d, padded): forecasts of the step before, where it has a NaN
   const Real* x = nullptr;        // (steps, dx), standardised
   const double* given = nullptr;  // (steps, N, p) where the caller hands in the features
+  const Real* bound = nullptr;    // (steps, d), the largest forecasts; null for none
   // results; those of step s begin s strides further on
   Real* forecast = nullptr;  // (d, padded) of the first step
   Real* energy = nullptr;    // (padded)
@@ -120,6 +123,15 @@ struct Kernels {
   /// Sum of a b, and of a, over n numbers in one row.
   double (*dot)(const Real* a, const Real* b, Size n);
   double (*sum)(const Real* a, Size n);
+  /// Of detail/definite.hpp: solves A x = b for m right sides, and adds outer products.
+  bool (*solve_definite)(double* a, Size n, Size m, Size stride, double* x);
+  void (*add_outer)(double* a, const double* rows, Size count, Size n, Size stride);
+  /// Of detail/weighing.hpp: exponential weights of agents by their losses.
+  void (*weigh)(const Real* forecast, const double* losses, Size n, double least, double rate,
+                double* sums);
+  double (*least_error)(const Real* forecast, double change, Size n);
+  double (*take_losses)(const Real* forecast, double change, Size n, double forgetting, double by,
+                        double most, double* losses);
   /// Largest cost - before over agents [first, last); `before` may be null for zeros.
   double (*worst)(const double* cost, const double* before, Size first, Size last);
 };

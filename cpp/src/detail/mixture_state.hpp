@@ -1,6 +1,6 @@
 #pragma once
 
-#include <Eigen/Cholesky>
+#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -8,6 +8,8 @@
 #include "detail/buffer.hpp"
 #include "detail/exchange.hpp"
 #include "detail/kernels.hpp"
+#include "detail/memory.hpp"
+#include "detail/rivals.hpp"
 #include "detail/team.hpp"
 #include "memoa/mixture.hpp"
 
@@ -19,6 +21,7 @@ namespace memoa {
 template <class Real>
 struct BasicServerMixture<Real>::State {
   static constexpr Index kChunk = 512;  // agents: their part of a row stays in the first cache
+  static constexpr Index kScaledRows = 16;
 
   Index N, n_total, d, rows;  // agents here, of all processes
   Mixture settings;
@@ -34,9 +37,12 @@ struct BasicServerMixture<Real>::State {
   std::vector<double> losses;   // (7, d), theory (6.7)
   /// Predictions as increments from a base, and what the window says of them.
   struct Shown {
-    std::vector<double> base;  // (d)
-    Eigen::MatrixXd dots;      // E increments', (rows, d)
-    Eigen::VectorXd sums;      // increments 1, (d)
+    std::vector<double> base;          // (d)
+    Eigen::MatrixXd dots;              // E increments', (rows, d), where the dual is solved
+    Eigen::VectorXd sums;              // increments 1, (d)
+    const Real* increments = nullptr;  // (d, N)
+    std::vector<double> agents;        // (d), their average by exponential weights
+    bool has_base = true;              // is the base a value of the series?
   };
   Shown staged, glanced;  // to be settled; of a forecast that leaves no trace
   /// Whom to heed, 1 or 0 at o stride + agent, and the increments (d) that the others are taken to
@@ -47,12 +53,20 @@ struct BasicServerMixture<Real>::State {
   };
   detail::Buffer<Real> staged_increments, glanced_increments;  // (d, N); the latter once needed
   bool is_staged = false;
-  // the dual solution: u = level 1 + E' dual
+  // the solution: u = level 1 + E' dual, or u = primal + level 1
   bool solved = false;
   double level = 0.0;
-  Eigen::VectorXd dual, root_decay, on_ones, on_targets;
-  Eigen::MatrixXd system;
+  Eigen::VectorXd dual;
+  std::vector<double> primal, root_decay;  // of the rows
+  std::vector<double> powers;              // of the root of the decay, (window)
+  detail::Buffer<double> system, scaled,
+      found;  // (unknowns, stride), (kScaledRows, stride), (2, stride)
   std::vector<double> partial, shift;
+  // of rivals alone
+  std::vector<detail::Rivals> rivals;                    // (d)
+  Past past;                                             // its season
+  detail::Buffer<double> agent_losses;                   // (d, N)
+  std::vector<double> counted_losses, least_agent_loss;  // (d): steps that they count, the smallest
   mutable detail::Exchange others;
   detail::SharedSums sums;
   // the newest step's own products, on their way until the next exchange
@@ -73,10 +87,16 @@ struct BasicServerMixture<Real>::State {
         kernels(detail::kernels<Real>()),
         errors(rows * N),
         staged_increments(d * N),
+        rivals(mixture.rivals ? base_size() : 0),
+        past({0, mixture.rivals ? mixture.season : 0}, n_outputs),
+        agent_losses(mixture.rivals ? d * N : 0),
         others(shard),
         sums(others) {
     detail::for_each_chunk(rows, n_threads, [&](Index r, int) { std::fill_n(row(r), N, Real(0)); });
     std::fill_n(staged_increments.data(), d * N, Real(0));
+    std::fill_n(agent_losses.data(), agent_losses.size(), 0.0);
+    counted_losses.resize(base_size());
+    least_agent_loss.resize(base_size());
     targets.resize(static_cast<std::size_t>(rows));
     gram.setZero(rows, rows);
     row_sums.setZero(rows);
@@ -86,12 +106,24 @@ struct BasicServerMixture<Real>::State {
       shown->base.assign(base_size(), 0.0);
       shown->dots.setZero(rows, d);
       shown->sums.setZero(d);
+      shown->agents.resize(base_size());
     }
-    for (auto* v : {&dual, &root_decay, &on_ones, &on_targets}) v->setZero(rows);
-    system.setZero(rows, rows);
-    partial.resize(static_cast<std::size_t>(chunks() * (rows + d + 1) * d));
+    dual.setZero(rows);
+    root_decay.resize(static_cast<std::size_t>(rows));
+    for (Index age = 0; age < settings.window; ++age)
+      powers.push_back(std::pow(settings.decay, 0.5 * static_cast<double>(age)));
+    const bool may_be_primal = N <= kChunk && rows >= 2 * N;
+    const Index unknowns = may_be_primal ? 2 * N : rows;
+    system = detail::Buffer<double>(unknowns * stride_of(unknowns));
+    found = detail::Buffer<double>(2 * stride_of(unknowns));
+    if (may_be_primal) {
+      primal.resize(static_cast<std::size_t>(N));
+      scaled = detail::Buffer<double>(kScaledRows * stride_of(N));
+      std::fill_n(scaled.data(), scaled.size(), 0.0);
+    }
+    partial.resize(static_cast<std::size_t>(chunks() * (rows + d + 3) * d));
     shift.reserve(base_size());  // no step asks for memory
-    sums.reserve((rows + d + 1) * d);
+    sums.reserve((rows + d + 3) * d);
   }
 
   std::size_t base_size() const { return static_cast<std::size_t>(d); }
@@ -99,6 +131,13 @@ struct BasicServerMixture<Real>::State {
   /// Rows of the window so many steps later.
   Index filled(Index later = 0) const { return std::min(steps + later, settings.window) * d; }
   Index next_slot(Index later = 0) const { return (newest + 1 + later) % settings.window; }
+  bool all_here() const { return N == n_total; }
+  /// Few agents and many rows: then (6.3) is solved as it stands, without products of rows.
+  bool is_primal() const { return all_here() && N <= kChunk && filled() >= 2 * N; }
+  /// Rows whose products are needed, so many steps later.
+  Index products(Index later = 0) const { return is_primal() ? 0 : filled(later); }
+  /// Numbers from a row of a system to the next, with its right sides.
+  static Index stride_of(Index unknowns) { return (unknowns + 2 + 7) / 8 * 8; }
   Real* row(Index r) { return errors.data() + r * N; }
 
   /// Asks for sums over agents by fixed chunks: fill(first, count, sums) writes `width` sums of a
@@ -117,8 +156,9 @@ struct BasicServerMixture<Real>::State {
   /// `later` steps on. They are copied on the way. Returns the place of the sums.
   Index ask_dots(const Real* increments, Index stride, const Heeded& heeded, Real* copy,
                  Index later = 0) {
-    const Index n = filled(later);
-    return reduce((n + 1) * d, [&](Index first, Index count, double* sums) {
+    const Index n = products(later), of_agents = (n + 1) * d;
+    return reduce(of_agents + (settings.rivals ? 2 * d : 0), [&](Index first, Index count,
+                                                                 double* sums) {
       for (Index o = 0; o < d; ++o) {
         const Real* from = increments + o * stride + first;
         Real* to = copy + o * N + first;
@@ -129,6 +169,10 @@ struct BasicServerMixture<Real>::State {
           for (Index i = 0; i < count; ++i) to[i] = mask[i] ? to[i] : instead;
         }
         sums[n * d + o] = kernels.sum(to, count);
+        if (settings.rivals)
+          kernels.weigh(to, agent_losses.data() + o * N + first, count, least_agent_loss[o],
+                        detail::rate_of(detail::noise_of(least_agent_loss[o], counted_losses[o])),
+                        sums + of_agents + 2 * o);
       }
       for (Index r = 0; r < n; ++r)
         for (Index o = 0; o < d; ++o)
@@ -136,11 +180,12 @@ struct BasicServerMixture<Real>::State {
     });
   }
   void take_dots(Index place, const double* base, Shown& shown) const {
-    const Index n = filled();
+    const Index n = products(), of_agents = place + (n + 1) * d;
     std::copy(base, base + d, shown.base.begin());
     for (Index o = 0; o < d; ++o) {
       for (Index r = 0; r < n; ++r) shown.dots(r, o) = sums[place + r * d + o];
       shown.sums[o] = sums[place + n * d + o];
+      if (settings.rivals) shown.agents[o] = sums[of_agents + 2 * o + 1] / sums[of_agents + 2 * o];
     }
   }
 
@@ -185,6 +230,7 @@ struct BasicServerMixture<Real>::State {
                Shown& shown, Real* copy) {
     others.require_whole();
     if (!own.due) sums.begin();
+    shown.increments = copy;
     const Index place = ask_dots(increments, stride, heeded, copy);
     exchange_sums();
     take_dots(place, base, shown);
@@ -194,7 +240,8 @@ struct BasicServerMixture<Real>::State {
   void stage(const Real* increments, Index stride, const double* base,
              const Heeded& heeded = Heeded()) {
     measure(increments, stride, base, heeded, staged, staged_increments.data());
-    is_staged = true;
+    past.require_base(base);
+    is_staged = staged.has_base = true;
   }
 
   /// The forecast of increments that are not to be settled.
@@ -202,6 +249,7 @@ struct BasicServerMixture<Real>::State {
               double* out) {
     if (glanced_increments.size() == 0) glanced_increments = detail::Buffer<Real>(d * N);
     measure(increments, stride, base, heeded, glanced, glanced_increments.data());
+    past.require_base(base);
     mixed(glanced, out);
   }
 
@@ -212,7 +260,10 @@ struct BasicServerMixture<Real>::State {
     for (Index o = 0; o < d; ++o)
       for (Index i = 0; i < N; ++i)
         plain[o * N + i] = static_cast<Real>(predictions[i * d + o] - last[o]);
-    stage(plain.data(), N, last.data());
+    measure(plain.data(), N, last.data(), Heeded(), staged, staged_increments.data());
+    if (seen > 0) past.require_base(last.data());
+    is_staged = true;
+    staged.has_base = seen > 0;
   }
 
   /// Are these plain predictions the ones last shown?
@@ -234,7 +285,13 @@ struct BasicServerMixture<Real>::State {
 
   /// The mixture of predictions shown, relative to their base.
   double mixed_increment(const Shown& shown, Index o) const {
-    const double product = dual.head(filled()).dot(shown.dots.col(o).head(filled()));
+    double product = 0.0;
+    if (is_primal()) {
+      const Real* increments = shown.increments + o * N;
+      for (Index i = 0; i < N; ++i) product += primal[i] * static_cast<double>(increments[i]);
+    } else {
+      product = dual.head(filled()).dot(shown.dots.col(o).head(filled()));
+    }
     return (settings.total - 1.0) * shown.base[o] + level * shown.sums[o] + product;
   }
 
@@ -272,7 +329,53 @@ struct BasicServerMixture<Real>::State {
   void mixed(const Shown& shown, double* out) {
     solve();
     for (Index o = 0; o < d; ++o)
-      out[o] = shown.base[o] + mixture_weight(o) * mixed_increment(shown, o);
+      out[o] = shown.base[o] + (settings.rivals ? rival_forecast(shown, o).mixed
+                                                : mixture_weight(o) * mixed_increment(shown, o));
+  }
+
+  detail::Rivals::Forecast rival_forecast(const Shown& shown, Index o) const {
+    return rivals[o].forecast(mixed_increment(shown, o), shown.agents[o], past.season(o));
+  }
+
+  /// Counts the losses of the rivals and of the agents; `shift` is the target less the base.
+  void compare_rivals() {
+    solve();
+    const int threads = detail::threads_for(n_threads, static_cast<double>(4 * N * d));
+    for (Index o = 0; o < d; ++o) {
+      if (std::isnan(shift[o])) continue;  // no y
+      rivals[o].compare(rival_forecast(staged, o), shift[o]);
+      const Real* increments = staged_increments.data() + o * N;
+      double* losses = agent_losses.data() + o * N;
+      const auto least_of = [&](const auto& of_chunk) {
+        detail::for_each_chunk(chunks(), threads, [&](Index chunk, int) {
+          const Index first = chunk * kChunk;
+          partial[chunk] = of_chunk(first, std::min(kChunk, N - first));
+        });
+        return *std::min_element(partial.begin(), partial.begin() + chunks());
+      };
+      const double best = least_of([&](Index first, Index count) {
+        return kernels.least_error(increments + first, shift[o], count);
+      });
+      const double noise = detail::noise_of(least_agent_loss[o], counted_losses[o]);
+      least_agent_loss[o] = least_of([&](Index first, Index count) {
+        return kernels.take_losses(increments + first, shift[o], count, detail::kAgentsForgetting,
+                                   detail::share_of_step(noise, best),
+                                   detail::most_counted(noise, best), losses + first);
+      });
+      counted_losses[o] = detail::kAgentsForgetting * counted_losses[o] + 1.0;
+    }
+  }
+
+  /// Where the past shows that its scale was one of bad values, so were all losses.
+  void take_past(const double* target) {
+    if (!staged.has_base) return past.observe(target);
+    past.learn(target, staged.base.data());
+    for (Index o = 0; o < d; ++o) {
+      if (!past.has_restarted(o)) continue;
+      rivals[o] = detail::Rivals();
+      std::fill_n(agent_losses.data() + o * N, N, 0.0);
+      counted_losses[o] = least_agent_loss[o] = 0.0;
+    }
   }
 
   /// Counts the losses of the base and of the mixture; `shift` is the target less the base. A step
@@ -301,7 +404,8 @@ struct BasicServerMixture<Real>::State {
 
   /// The staged predictions become the newest step: their errors, and the Gram matrix's new rows.
   void settle(const double* target) {
-    if (settings.fallback && seen > 0) solve();  // the one thing here that may fail
+    const bool compares = settings.fallback || settings.rivals;
+    if (compares && seen > 0) solve();  // the one thing here that may fail
     is_staged = false;
     const bool keeps = settings.window > 0;
     own.slot = keeps ? next_slot() : 0;
@@ -316,12 +420,14 @@ struct BasicServerMixture<Real>::State {
   /// What the staged step and its target say of the past: losses, and products with older rows.
   void count(const double* target) {
     find_shift(target, staged.base.data());
-    if (settings.fallback && seen > 0) compare();
+    if ((settings.fallback || settings.rivals) && seen > 0)
+      settings.rivals ? compare_rivals() : compare();
     for (Index o = 0; o < d; ++o)
       if (!std::isnan(target[o])) last[o] = target[o];
+    if (settings.rivals) take_past(last.data());
     ++seen;
     if (settings.window == 0) return;
-    const Index at = next_slot() * d, before = filled();
+    const Index at = next_slot() * d, before = products();
     for (double& by : shift) by = static_cast<double>(static_cast<Real>(by));  // as the rows see it
     for (Index o = 0; o < d; ++o)
       for (Index r = 0; r < before; ++r)  // a row that makes room is among them: `take_own` follows
@@ -346,13 +452,13 @@ struct BasicServerMixture<Real>::State {
   /// all.
   template <class StepAt>
   void advance(Index n, const StepAt& step_at) {
-    for (Index k = 0; k < n && others.alone(); ++k) {
+    for (Index k = 0; k < n && all_here(); ++k) {
       const Step step = step_at(k);
       stage(step.increments, step.stride, step.base, step.heeded);
       mixed(staged, step.mixed);
       settle(step.target);
     }
-    if (others.alone()) return;
+    if (all_here()) return;
     others.require_whole();
     if (!own.due) sums.begin();
     std::vector<Index> dots, products;
@@ -376,52 +482,112 @@ struct BasicServerMixture<Real>::State {
     is_staged = false;
   }
 
-  /// theory (6.4), (6.5): A = kappa I + Theta Theta', u_b = Theta' A^-1 rho,
-  /// u_1 = (1 - Theta' A^-1 Theta 1) / kappa, u = u_b - ((1'u_b - total) / 1'u_1) u_1.
   void solve() {
     if (solved) return;
     require_own();
-    find_dual();
+    find_weights();
     solved = true;
   }
-  void find_dual() {
+  void find_weights() {
     const Index n = filled();
-    const double count = static_cast<double>(n_total);
-    level = settings.total / count;
+    level = settings.total / static_cast<double>(n_total);
     dual.setZero();
+    std::fill(primal.begin(), primal.end(), 0.0);
     if (seen < least_steps || settings.window == 0) return;
     const double kappa =
         settings.absolute ? settings.ridge
                           : settings.ridge * gram.diagonal().head(n).sum() / static_cast<double>(n);
     if (!(kappa > 0.0) || !std::isfinite(kappa)) return;
+    for (Index slot = 0; slot < steps; ++slot)
+      std::fill_n(root_decay.begin() + slot * d, d,
+                  powers[(newest - slot + settings.window) % settings.window]);
+    if (is_primal() ? solve_primal(kappa) : solve_dual(kappa)) return;
+    level = settings.total / static_cast<double>(n_total);  // errors at rounding level, or overflow
+    dual.setZero();
+    std::fill(primal.begin(), primal.end(), 0.0);
+  }
 
-    for (Index slot = 0; slot < steps; ++slot) {
-      const Index age = (newest - slot + settings.window) % settings.window;
-      const double root = std::pow(settings.decay, 0.5 * static_cast<double>(age));
-      for (Index o = 0; o < d; ++o) {
-        root_decay[slot * d + o] = root;
-        on_targets[slot * d + o] = root * targets[slot * d + o] * (1.0 - settings.total);
-      }
+  /// What the weights must sum to is 1 nearly always: then targets say nothing.
+  Index sides() const { return settings.total != 1.0 ? 2 : 1; }
+  double offset(Index r) const { return root_decay[r] * targets[r] * (1.0 - settings.total); }
+
+  /// theory (6.4), (6.5): A = kappa I + Theta Theta', u_b = Theta' A^-1 rho,
+  /// u_1 = (1 - Theta' A^-1 Theta 1) / kappa, u = u_b - ((1'u_b - total) / 1'u_1) u_1.
+  bool solve_dual(double kappa) {
+    const Index n = filled(), stride = stride_of(n);
+    const auto on_ones = [&](Index r) { return root_decay[r] * row_sums[r]; };
+    for (Index r = 0; r < n; ++r) {
+      double* row = system.data() + r * stride;
+      const double* products = gram.data() + r * rows;
+      const double by = root_decay[r];
+      std::fill(row + n, row + stride, 0.0);
+      for (Index other = r / 8 * 8; other < n; ++other)
+        row[other] = by * root_decay[other] * products[other];
+      row[r] += kappa;
+      row[n] = on_ones(r);
+      if (sides() == 2) row[n + 1] = offset(r);
     }
-    const auto roots = root_decay.head(n);
-    auto A = system.topLeftCorner(n, n);
-    A = roots.asDiagonal() * gram.topLeftCorner(n, n) * roots.asDiagonal();
-    A.diagonal().array() += kappa;
-    on_ones.head(n) = roots.cwiseProduct(row_sums.head(n));
-
-    Eigen::LLT<Eigen::Ref<Eigen::MatrixXd>> factor(A);
-    if (factor.info() != Eigen::Success) return;  // errors at rounding level: nothing to choose by
-    auto by_ones = dual.head(n), by_targets = on_targets.head(n);
-    by_ones = on_ones.head(n);
-    factor.solveInPlace(by_ones);
-    factor.solveInPlace(by_targets);
-    const double excess = on_ones.head(n).dot(by_targets) - settings.total;
-    const double scale = excess / (count - on_ones.head(n).dot(by_ones));
+    if (!kernels.solve_definite(system.data(), n, sides(), stride, found.data())) return false;
+    const double* by_ones = found.data();
+    const double* by_targets = sides() == 2 ? by_ones + stride : nullptr;
+    double excess = -settings.total, rest = static_cast<double>(n_total);
+    for (Index r = 0; r < n; ++r) {
+      if (by_targets) excess += on_ones(r) * by_targets[r];
+      rest -= on_ones(r) * by_ones[r];
+    }
+    const double scale = excess / rest;
     level = -scale;
-    by_ones = (roots.array() * (by_targets.array() + scale * by_ones.array())).matrix();
-    if (!std::isfinite(level) || !dual.allFinite()) {
-      level = settings.total / count;
-      dual.setZero();
+    for (Index r = 0; r < n; ++r)
+      dual[r] = root_decay[r] * ((by_targets ? by_targets[r] : 0.0) + scale * by_ones[r]);
+    return std::isfinite(level) && dual.allFinite();
+  }
+
+  /// The same u with N unknowns: A = kappa I + Theta'Theta, u_b = A^-1 Theta' rho, u_1 = A^-1 1.
+  bool solve_primal(double kappa) {
+    const Index stride = stride_of(N);
+    double* a = system.data();
+    std::fill_n(a, N * stride, 0.0);
+    for (Index i = 0; i < N; ++i) a[i * stride + i] = kappa;
+    for (Index first = 0; first < filled(); first += kScaledRows) {
+      const Index count = std::min(kScaledRows, filled() - first);
+      for (Index r = first; r < first + count; ++r)
+        for (Index i = 0; i < N; ++i)
+          scaled.data()[(r - first) * stride + i] = root_decay[r] * static_cast<double>(row(r)[i]);
+      kernels.add_outer(a, scaled.data(), count, N, stride);
+    }
+    for (Index i = 0; i < N; ++i) {
+      std::fill(a + i * stride + N, a + (i + 1) * stride, 0.0);
+      a[i * stride + N] = 1.0;
+    }
+    for (Index r = 0; r < filled() && sides() == 2; ++r)
+      for (Index i = 0; i < N; ++i)
+        a[i * stride + N + 1] += offset(r) * root_decay[r] * static_cast<double>(row(r)[i]);
+    if (!kernels.solve_definite(a, N, sides(), stride, found.data())) return false;
+    const double* by_ones = found.data();
+    const double* by_targets = sides() == 2 ? by_ones + stride : nullptr;
+    double excess = -settings.total, sum = 0.0, size = 0.0;
+    for (Index i = 0; i < N; ++i) {
+      if (by_targets) excess += by_targets[i];
+      sum += by_ones[i];
+    }
+    level = 0.0;
+    for (Index i = 0; i < N; ++i) {
+      primal[i] = (by_targets ? by_targets[i] : 0.0) - excess / sum * by_ones[i];
+      size += std::abs(primal[i]);
+    }
+    return std::isfinite(size);
+  }
+
+  /// The weights of the agents [first, first + count).
+  void weights(Index first, Index count, double* out) {
+    std::fill_n(out, count, level);
+    if (is_primal()) {
+      for (Index i = 0; i < count; ++i) out[i] += primal[first + i];
+      return;
+    }
+    for (Index r = 0; r < filled(); ++r) {
+      const Real* of_row = row(r) + first;
+      for (Index i = 0; i < count; ++i) out[i] += dual[r] * of_row[i];
     }
   }
 
@@ -431,6 +597,10 @@ struct BasicServerMixture<Real>::State {
   void refresh() {
     steps = std::min(seen, settings.window);
     is_staged = solved = own.due = false;
+    past.validate();
+    for (Index o = 0; o < d && settings.rivals; ++o)
+      least_agent_loss[o] =
+          *std::min_element(agent_losses.data() + o * N, agent_losses.data() + (o + 1) * N);
   }
 
   /// move(field, where it is kept) for every field of the memory.
@@ -444,6 +614,14 @@ struct BasicServerMixture<Real>::State {
     move(memory.row_sums, row_sums.data(), rows);
     move(memory.last, last.data(), d);
     move(memory.losses, losses.data(), 7 * d);
+    if (!settings.rivals) return;
+    move(memory.agent_losses, agent_losses.data(), d * N);
+    move(memory.rivals, detail::agent_view(d, 13, [&](Index k, Index o) -> double& {
+           return k == 0 ? counted_losses[o] : rivals[o].number(k - 1);
+         }));
+    move(memory.past, detail::agent_view(1, past.size(), [&](Index k, Index) -> double& {
+           return past.number(k);
+         }));
   }
 };
 

@@ -73,11 +73,10 @@ struct BasicPanel<Real>::State {
     for (int thread = 0; thread < n_threads; ++thread) work.emplace_back(kernels.work_size(record));
     if (const auto* random = std::get_if<RandomFeatures>(&s.encoder)) {
       const EncoderWeights drawn = draw_weights(*random, s.seed, 0, dx);
-      const double gain = norm() * random->scale;  // of relu; the others are scaled afterwards
-      const bool relu = random->activation == Activation::relu;
+      const detail::WeightScale by = detail::weight_scale(detail::features_of(s.encoder), norm());
       for (const double v : drawn.input)
-        weights.push_back(static_cast<Real>(v * (relu ? gain : random->scale)));
-      for (const double v : drawn.bias) bias.push_back(static_cast<Real>(v * (relu ? norm() : 1)));
+        weights.push_back(static_cast<Real>(v * (by.factor * random->scale)));
+      for (const double v : drawn.bias) bias.push_back(static_cast<Real>(by.factor * v + by.shift));
     }
     clear();
   }

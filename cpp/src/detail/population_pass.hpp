@@ -24,9 +24,11 @@ struct Window {
   Index steps = 0;
   const Real* x = nullptr;          // (steps, dx), standardised
   const double* given = nullptr;    // (steps, N, p), where the caller hands in the features
+  const Real* bound = nullptr;      // (steps, d): the largest forecasts; null for none
   const Real* change = nullptr;     // (steps, d): what is learnt before each step
   const Real* next = nullptr;       // (steps, d): what comes after each, null where not known yet
-  Real* shown = nullptr;            // (steps, d, padded): forecasts, which become the increments
+  Real* shown = nullptr;            // (steps, d, padded): forecasts
+  Real* increment = nullptr;        // (steps, d, padded): what they become; may be the same place
   Real* energy = nullptr;           // (steps, padded)
   unsigned char* heeded = nullptr;  // (steps, d, padded), where the crowd judges
   Index learnt = 0;                 // steps learnt before the first one
@@ -53,6 +55,7 @@ class Pass {
 
   // results of the last window
   const double* mean(Index step) const { return &mean_[step * layout_.d]; }  ///< (d), increments
+  const double* mean_forecast(Index step) const { return &cbar_[step * layout_.d]; }  ///< (d)
   double worst(Index step) const;
   double largest_loss(Index step) const { return judges_ ? crowd_.census(step).largest : 0.0; }
   Index overflowed(Index step) const;  ///< the first agent that did in this step, or -1
@@ -93,7 +96,7 @@ class Pass {
   SharedSums sums_;
   std::vector<double> energies_;      // (chunks, steps)
   std::vector<double> means_;         // (steps, d + 1), of forecasts and energies
-  std::vector<double> mean_;          // (steps, d)
+  std::vector<double> mean_, cbar_;   // (steps, d), of increments and of forecasts
   std::vector<Real> pull_;            // (steps, d)
   std::vector<RelativeStage> games_;  // (steps), and how agents respond in them
   std::vector<Response<Real>> responses_;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "detail/buffer.hpp"
+#include "detail/encoding.hpp"
 #include "detail/kernels.hpp"
 #include "detail/memory.hpp"
 #include "detail/team.hpp"
@@ -71,7 +72,8 @@ class Records {
   Real& at(Index row, Index agent) const {
     return numbers_.data()[(agent / kLanes * layout_.record.rows + row) * kLanes + agent % kLanes];
   }
-  void scatter(const std::vector<double>& values, double scale, Index row, Index agent);
+  template <class Number>
+  void scatter(const std::vector<Number>& values, const WeightScale& scale, Index row, Index agent);
 
   const Layout<Real>& layout_;
   Buffer<Real> numbers_;

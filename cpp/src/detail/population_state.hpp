@@ -25,6 +25,8 @@ struct BasicPopulation<Real>::State {
   Overflow overflow;
   bool pending = false;
   const unsigned char* heeded = nullptr;  // whom the mixture heeds of what was shown; null: all
+  bool keeps_forecasts = false;     // for a server that mixes them: set before something is shown
+  const Real* forecasts = nullptr;  // (steps, d, padded) of what was shown
 
   explicit State(PopulationSettings s);
 
@@ -43,8 +45,9 @@ struct BasicPopulation<Real>::State {
   const Real* show(const double* inputs, Index n, const double* targets, bool want_worst);
   /// Learns the n steps that were shown.
   void learn(const double* targets, Index n);
-  /// The increments for an x that is not to be learnt; what was shown stays.
+  /// What the server mixes, for an x that is not to be learnt; what was shown stays.
   const Real* glance(const double* x);
+  const Real* glanced_increments() const { return tile_increment.data(); }
   const unsigned char* glanced_heeded() const {
     return judges(settings) ? tile_heeded.data() : nullptr;
   }
@@ -57,6 +60,7 @@ struct BasicPopulation<Real>::State {
   /// After a memory was loaded; throws where it holds no moments of inputs.
   void refresh() {
     for (const Coordinate& coordinate : inputs.learnt.coordinates) coordinate.validate();
+    inputs.past.validate();
     pending = lesson.to_records = lesson.to_costs = false;
     mark_costs();
   }
@@ -84,22 +88,30 @@ struct BasicPopulation<Real>::State {
          detail::agent_view(layout.dx, Coordinate::kNumbers, [&](Index k, Index j) -> double& {
            return coordinates[static_cast<std::size_t>(j)].number(k);
          }));
+    if (remembers(settings))
+      move(memory.past, detail::agent_view(1, inputs.past.size(), [&](Index k, Index) -> double& {
+             return inputs.past.number(k);
+           }));
   }
 
  private:
-  /// Standardised inputs of the steps shown.
+  /// What the encoders see of the steps shown.
   struct Inputs {
+    explicit Inputs(const PopulationSettings& s) : past(s.past, s.n_outputs), with_shown(past) {}
     Standardiser learnt, counted;  // the latter with the inputs shown
-    std::vector<double> one;       // (dx), scratch
-    std::vector<Real> rows;        // (steps, dx)
+    Past past, with_shown;         // the latter with the targets of all steps shown but the last
+    std::vector<double> one;       // (n_encoded), scratch
+    std::vector<Real> rows;        // (steps, n_encoded)
+    std::vector<Real> bounds;      // (steps, d)
   };
   Inputs inputs, glanced;
   std::vector<Real> changes;                         // (steps + 1, d), of the lesson first
   detail::Buffer<Real> tile_increment, tile_energy;  // as in Kept, of several steps
+  detail::Buffer<Real> tile_forecast, one_forecast;  // where forecasts are kept
   detail::Buffer<unsigned char> tile_heeded;
   double largest_loss = 0.0;  // of the step shown
 
-  void standardise(const double* x, Index n, const Standardiser& learnt, Inputs& into);
+  void encode(const double* x, Index n, Inputs& into);
 };
 
 }  // namespace memoa

@@ -61,8 +61,8 @@ class Ridge {
   /// Asks for a row of the agents after these, to be written where `write`.
   template <int write>
   MEMOA_INLINE void ask_ahead(Size row) const {
-    __builtin_prefetch(lo_ + ahead_ + row * kLanes<Real>, 0, 2);
-    if (kParts == 1) __builtin_prefetch(hi_ + ahead_ + row * kLanes<Real>, 0, 2);
+    MEMOA_PREFETCH(lo_ + ahead_ + row * kLanes<Real>, 0);
+    if (kParts == 1) MEMOA_PREFETCH(hi_ + ahead_ + row * kLanes<Real>, 0);
   }
   template <class Body>
   static void each_lane(Two& value, const Body& body) {
@@ -77,12 +77,24 @@ class Ridge {
   static double call_cos(double v) { return ::cos(v); }
   static float call_cos(float v) { return ::cosf(v); }
 
-  /// The activation of random features, and their norm, over p features.
-  void activate(Features features, double scale, Two* z) const {
+  /// theory (6.11) of a phase in turns, which has no bits after the point where it is huge.
+  MEMOA_INLINE static Two wave(const Two& turns) {
+    const Two whole = splat(Simd<Real>::kRounds), half = splat(Real(0.5));
+    const Two u = clip(turns - ((turns + whole) - whole), Real(0.5));
+    const Two size = select(u <= Two{}, Two{} - u, u);
+    return splat(Real(16)) * u * (half - size);
+  }
+
+  /// The activation of random features, and their norm, over the features from `first` on.
+  void activate(Features features, double scale, Two* z, Size first = 0) const {
     const Two norm = splat(static_cast<Real>(scale));
-    for (Size k = 0; k < p_; ++k) {
+    for (Size k = first; k < p_; ++k) {
       if (features == Features::relu) {  // its weights carry the norm
         z[k] = select(z[k] <= Two{}, Two{}, z[k]);
+        continue;
+      }
+      if (features == Features::wave) {
+        z[k] = norm * wave(z[k]);
         continue;
       }
       if (features == Features::cos)

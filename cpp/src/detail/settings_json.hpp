@@ -10,7 +10,8 @@
 // Settings as the JSON header of a state file holds them.
 namespace memoa::detail {
 
-inline constexpr std::array kActivations = {"relu", "tanh", "cos"};  // in the order of Activation
+inline constexpr std::array kActivations = {"relu", "tanh", "cos",
+                                            "wave"};  // in the order of Activation
 inline constexpr std::array kAggregates = {"mean", "trimmed", "clip"};  // in the order of Aggregate
 inline constexpr std::int64_t kMostThreads = 1'000'000;
 
@@ -58,6 +59,13 @@ inline auto reader_of(const Json& object) {
   };
 }
 
+/// The same, where those that are missing stay as they are.
+inline auto optional_reader_of(const Json& object) {
+  return [&object](const char* name, auto& value) {
+    if (object.find(name) != nullptr) reader_of(object)(name, value);
+  };
+}
+
 inline std::string encoder_text(const Encoder& encoder) {
   Members members;
   const auto visit = members.visit();
@@ -65,6 +73,8 @@ inline std::string encoder_text(const Encoder& encoder) {
     visit("type", std::string("RandomFeatures"));
     visit("activation", std::string(kActivations[static_cast<std::size_t>(random->activation)]));
     visit("scale", random->scale);
+    visit("n_raw", random->n_raw);
+    visit("n_columns", random->n_columns);
   } else if (const auto* echo = std::get_if<EchoState>(&encoder)) {
     visit("type", std::string("EchoState"));
     visit("leak", echo->leak);
@@ -105,6 +115,9 @@ inline Encoder read_encoder(const Json& json) {
   RandomFeatures random;
   random.n_features = n_features;
   read("scale", random.scale);
+  const auto read_newer = optional_reader_of(json);  // files of the first version have none
+  read_newer("n_raw", random.n_raw);
+  read_newer("n_columns", random.n_columns);
   random.activation = static_cast<Activation>(
       place_of(kActivations, json.at("activation").as_string("activation"), "activation"));
   return random;
