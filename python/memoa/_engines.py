@@ -62,6 +62,22 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
     return {**settings, "dtype": dtype}
 
 
+def _told_bands(note: Any) -> list[float]:
+    """What the intervals of a file have learnt."""
+    told = note.get("bands") if isinstance(note, dict) else None
+    if not isinstance(told, list) or not all(type(number) in (int, float) for number in told):
+        raise ValueError("bands is no list of numbers; expected what the intervals have learnt")
+    return told
+
+
+def _scored(note: Any, all_of_it: int) -> int:
+    """Values of y that costs count; a file tells where some were missing."""
+    told = note.get("values_scored", all_of_it) if isinstance(note, dict) else all_of_it
+    if type(told) is not int or not 0 <= told <= all_of_it:
+        raise ValueError(f"values_scored is {told!r}; expected an integer from 0 to {all_of_it}")
+    return told
+
+
 def bands_of(params: dict[str, Any], n_outputs: int) -> Intervals | None:
     """Intervals around the server's forecasts; None where none are wanted."""
     given = params.get("intervals", ())
@@ -434,9 +450,9 @@ class Engines:
         made._overflow_told = -1
         made.bands, made.shown, made.bounds = bands_of(params, made.n_outputs), None, None
         if made.bands is not None:
-            made.bands.restore(header["note"]["bands"])
+            made.bands.restore(_told_bands(header["note"]))
         all_of_it = population.steps * made.n_outputs
-        made.scored = as_int("scored", (header["note"] or {}).get("scored", all_of_it), 0)
+        made.scored = _scored(header["note"], all_of_it)
         made.population, made.server = population, server
         waiting = pending.reshape(made.input_shape) if pending.size else None
         if waiting is not None and made.bands is not None and "total" not in header["settings"]:

@@ -37,7 +37,7 @@ def write_note(
     note: dict[str, Any] = {"params": {**kept, "random_state": number}}
     note |= {"names": listed, "flat": flat}
     note |= {} if bands is None else {"bands": bands}
-    note |= {} if scored is None else {"scored": scored}
+    note |= {} if scored is None else {"values_scored": scored}
     return json.dumps(note, default=_plain, allow_nan=False)
 
 

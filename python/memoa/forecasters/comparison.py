@@ -301,7 +301,8 @@ def _steps(
             forecasts[step] = _checked(forecaster.predict_one(x), y, step)
             doing = f"learn_one, at step {step},"
             if learnt[step]:
-                forecaster.learn_one(x, np.where(np.isnan(y), forecasts[step], y))
+                gaps = np.isnan(y)
+                forecaster.learn_one(x, np.where(gaps, forecasts[step], y) if gaps.any() else y)
             if step + 1 == warmup:
                 before = counts[0] * _agent_errors(name, forecaster) ** 2
     except KeyboardInterrupt:
