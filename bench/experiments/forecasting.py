@@ -48,8 +48,8 @@ ROWS = """What the rows are:
 - *Seasonal repetition*: the value of one period ago, the period being the lag from 1 to 60 whose
   repetitions had the smallest discounted error so far.
 - *Online ridge*: a ridge regression on the very inputs with forgetting 0.99. *river*: its streaming
-  regressors as they come, on the same inputs. All of these learn the change from the last value,
-  as the agents do.
+  regressors as they come, on the same inputs, standardised. All of these learn the change from the
+  last value, as the agents do.
 
 Seconds are those of all steps of a run on one thread, while other runs may have kept the other
 processors busy."""
@@ -68,11 +68,11 @@ def river_version() -> str | None:
 def score(series: str, forecaster: str, seed: int, data: Path | None = None) -> Result:
     """Scores of one forecaster on one series."""
     factory = standard_forecasters(n_threads=1)[forecaster]
-    found, _ = evaluate(forecaster, make(forecaster, factory, seed), load(series, data))
+    found, _, _ = evaluate(forecaster, make(forecaster, factory, seed), load(series, data))
     return asdict(found)
 
 
-SCORE = Method("forecasting.score", 2, score)
+SCORE = Method("forecasting.score", 3, score)
 
 
 @dataclass(frozen=True)

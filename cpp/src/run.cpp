@@ -106,6 +106,7 @@ class Runner {
     state_.observe(y_.data());
     std::fill_n(output_.predictions + t * d_, d_, 0.0);
     if (output_.mean_field) std::fill_n(output_.mean_field + t * d_, d_, 0.0);
+    if (output_.shares) std::fill_n(output_.shares + t * 4 * d_, 4 * d_, 0.0);
     if (output_.worst_cost) output_.worst_cost[t] = 0.0;
     std::fill_n(output_.recorded + t * output_.n_record * d_, output_.n_record * d_, 0.0);
   }
@@ -128,7 +129,8 @@ class Runner {
               before(step),
               heed<Real>(state_, state_.heeded, step),
               y_.data() + step * d_,
-              output_.predictions + (first + step) * d_};
+              output_.predictions + (first + step) * d_,
+              output_.shares ? output_.shares + (first + step) * 4 * d_ : nullptr};
     });
     for (Index step = 0; step < n; ++step) {
       const Index t = first + step;

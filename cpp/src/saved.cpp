@@ -60,6 +60,7 @@ template <class Mixture, class Visit>
 void visit_newer_mixture(Mixture& m, const Visit& visit) {
   visit("rivals", m.rivals);
   visit("season", m.season);
+  visit("start", m.start);
 }
 
 std::string settings_text(const PopulationSettings& s, const char* dtype) {
@@ -80,6 +81,7 @@ std::string settings_text(const PopulationSettings& s, const char* dtype) {
 
 PopulationSettings read_settings(const Json& json, int n_threads) {
   PopulationSettings s;
+  s.past = {}, s.bounded = false;  // what files of the first version mean
   visit_settings(s, reader_of(json));
   visit_newer_settings(s, detail::optional_reader_of(json));
   const std::string& policy = json.at("policy").as_string("policy");
@@ -220,6 +222,7 @@ Saved detail::read_saved(StateReader& reader, int n_threads) {
       throw std::invalid_argument("it holds something else than an OnlineEnsemble");
     const PopulationSettings settings = read_settings(header.at("settings"), n_threads);
     Mixture mixture;
+    mixture.rivals = false, mixture.season = mixture.start = 0;
     visit_mixture(mixture, reader_of(header.at("mixture")));
     visit_newer_mixture(mixture, detail::optional_reader_of(header.at("mixture")));
     validate(mixture);

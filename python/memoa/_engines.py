@@ -176,6 +176,7 @@ class Engines:
             targets=targets,
             initial=found["base"],
             mean_field=found["mean_field"],
+            shares=found["shares"],
             agent_rmse=agent_rmse,
             worst_cost=found["worst_cost"],
             recorded=found["recorded"],

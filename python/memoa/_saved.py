@@ -63,7 +63,10 @@ def engine_params(header: Mapping[str, Any]) -> dict[str, Any]:
         "season": "auto" if season < 0 else season or None,
         "bounded": settings.get("bounded", False),
         "encoder": _object(settings["encoder"]),
-        "mixture": Mixture(**{k: v for k, v in header["mixture"].items() if k != "season"}),
+        "mixture": Mixture(
+            **{"rivals": False, "start": 0}  # files of the first version know of none
+            | {k: v for k, v in header["mixture"].items() if k != "season"}
+        ),
         "dtype": {"<f8": "float64", "<f4": "float32"}[settings["dtype"]],
         "n_threads": settings["n_threads"] or None,
         "random_state": settings["seed"],

@@ -349,6 +349,7 @@ class Ensemble:
         season=None,
         bounded=False,
         rivals=False,
+        start=0,
         seed=0,
     ):
         self.n, self.encoder, self.policy = n_agents, encoder, policy
@@ -357,7 +358,7 @@ class Ensemble:
         self.forgetting, self.ridge = np.resize(forgetting, n_agents), np.resize(ridge, n_agents)
         self.window, self.seed = window, seed
         self.lags, self.season, self.bounded = lags, season, bounded
-        self.has_rivals = rivals
+        self.has_rivals, self.wait = rivals, start
         self.mixture = dict(decay=decay, ridge=mixture_ridge, total=total, absolute=absolute)
         self.has_fallback, self.aggregate = fallback, aggregate
         self.weights = None
@@ -407,8 +408,11 @@ class Ensemble:
         self.mixed = self.agent_weights() @ self.heard
         if self.has_rivals:
             self.said = said
-            return self.base + self.rivals.forecast(self.mixed - self.base, said)
+            mixed = self.base + self.rivals.forecast(self.mixed - self.base, said)
+            return self.base if self.steps < self.wait else mixed
         weight = self.fallback.weight() if self.has_fallback else 1.0
+        if self.steps < self.wait:
+            return self.base
         return self.base + weight * (self.mixed - self.base)
 
     def act(self, c, energies, counted):
@@ -443,11 +447,13 @@ class Ensemble:
             self.past.observe(y)
             self.rivals.past.observe(y)
             return
+        change = y - self.base
+        learnt = self.past.bounded(change) if self.bounded else change
         for i in range(self.n):
             self.encoder.commit(self.weights[i], self.z[i])
             keep = self.forgetting[i]
             self.gram[i] = keep * self.gram[i] + np.outer(self.z[i], self.z[i])
-            self.cross[i] = keep * self.cross[i] + np.outer(self.z[i], y - self.base)
+            self.cross[i] = keep * self.cross[i] + np.outer(self.z[i], learnt)
         self.cost += ((y - self.forecast) ** 2).sum(axis=1)  # step 6
         self.fallback.compare(y - self.base, y - self.mixed)
         self.crowd.learn(self.c, y - self.base)

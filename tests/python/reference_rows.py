@@ -74,6 +74,7 @@ class Past:
     """Inputs that all agents have beside x: lagged increments and the seasonal one, (6.12)."""
 
     SHRINKS = 16.0  # the usual increment in one step: its moments have restarted
+    FAR, JUDGED = 12.0, 10  # usual increments; increments before any is far
 
     def __init__(self, n_outputs, lags, season):
         self.increments = np.zeros((lags, n_outputs))  # latest first
@@ -89,6 +90,14 @@ class Past:
                 for c in self.scales
             ]
         )
+
+    def bounded(self, change):
+        """What is learnt of increments (d,), theory (6.13)."""
+        usual = self.scale()
+        counts = np.array([c.known.count for c in self.scales])
+        judged = (counts >= self.JUDGED) & (usual > 0.0)
+        limit = np.where(judged, self.FAR * usual, np.inf)
+        return np.clip(change, -limit, limit)
 
     def seasonal(self):
         """Increments by seasonal repetition, (d,)."""
@@ -108,7 +117,7 @@ class Past:
 
     def learn(self, y, base):
         change, before = y - base, self.scale()
-        self.largest = np.maximum(self.largest, abs(change))
+        self.largest = np.maximum(self.largest, abs(self.bounded(change)))
         for coordinate, value in zip(self.scales, change):
             coordinate.count(float(value))
         self.restarted = self.scale() < before / self.SHRINKS
@@ -154,7 +163,7 @@ class Exponential:
 class Rivals:
     """The mixture and its rivals, theory (6.14) and (6.15); increments from the base."""
 
-    EXACT, LEVELS, AGENTS = 16.0, (0.8, 1.0), 0.99
+    EXACT, LEVELS, AGENTS, OUTER = 16.0, (0.8, 0.998), 0.99, 0.998
 
     def __init__(self, n_agents, n_outputs, season):
         self.has_season = season is not None
@@ -162,7 +171,7 @@ class Rivals:
         rivals = 3 if self.has_season else 2
         self.agents = [Exponential(n_agents, self.AGENTS) for _ in range(n_outputs)]
         self.levels = [[Exponential(rivals, rho) for rho in self.LEVELS] for _ in range(n_outputs)]
-        self.outer = [Exponential(3, 1.0) for _ in range(n_outputs)]
+        self.outer = [Exponential(3, self.OUTER) for _ in range(n_outputs)]
         self.steps = 0
 
     def forecast(self, mixture, heard):

@@ -65,7 +65,9 @@ class Past {
 
   /// Inputs (n_inputs) for the step to come.
   void inputs(double* out) const;
-  const double* largest() const { return largest_.data(); }  ///< (d), of |increments|
+  const double* largest() const { return largest_.data(); }  ///< (d), of |bounded increments|
+  /// An increment, or the bound of what may be learnt of it, theory (6.13).
+  double bounded(Index output, double increment) const;
   /// Null where none is asked for.
   const Season* season(Index output) const {
     return seasons_.empty() ? nullptr : &seasons_[static_cast<std::size_t>(output)];

@@ -10,7 +10,8 @@
 namespace memoa::detail {
 
 constexpr double kAgentsForgetting = 0.99;         // of the losses of agents
-constexpr double kLevelForgetting[] = {0.8, 1.0};  // of those of the rivals, at two levels
+constexpr double kLevelForgetting[] = {0.8, 0.998};  // of those of the rivals, at two levels
+constexpr double kOuterForgetting = 0.998;           // of those of the levels and the base
 constexpr double kExactPrior = 16.0;               // of a season that was always right
 
 /// The variance of an error, from the smallest loss and the steps that it counts.
@@ -92,7 +93,7 @@ struct Rivals {
 
   void compare(const Forecast& f, double change) {
     for (int j = 0; j < 2; ++j) levels[j].compare(kLevelForgetting[j], f.rivals, change);
-    outer.compare(1.0, f.levels, change);
+    outer.compare(kOuterForgetting, f.levels, change);
   }
 
   static constexpr Index kNumbers = 12;

@@ -68,6 +68,9 @@ class Comparison:
         One per seed, in the seeds' order; a single one where the forecaster takes no seed.
     predictions : dict of str to ndarray, shape (T, d)
         Forecasts with the first seed.
+    shares : dict of str to ndarray, shape (T, 4, d)
+        Of ensembles, with the first seed: what is in their servers' forecasts, see
+        `memoa.OnlineEnsemble.shares`.
     skipped : dict of str to str
         Forecasters that could not be made because a package is missing, and why.
     failed : dict of str to str
@@ -77,6 +80,7 @@ class Comparison:
     series: Series
     scores: Mapping[str, tuple[Score, ...]]
     predictions: Mapping[str, Float64]
+    shares: Mapping[str, Float64]
     skipped: Mapping[str, str]
     failed: Mapping[str, str] = field(default_factory=dict)
 
@@ -181,6 +185,7 @@ def compare(
     ]
     scores: dict[str, tuple[Score, ...]] = {}
     predictions: dict[str, Float64] = {}
+    shares: dict[str, Float64] = {}
     skipped: dict[str, str] = {}
     failed: dict[str, str] = {}
     for done, (name, factory, seed) in enumerate(runs):
@@ -189,7 +194,7 @@ def compare(
         if name in failed:
             continue
         try:
-            score, forecasts = evaluate(name, make(name, factory, seed), series)
+            score, forecasts, parts = evaluate(name, make(name, factory, seed), series)
         except ImportError as error:
             skipped[name] = one_line(error)
             continue
@@ -199,8 +204,11 @@ def compare(
             failed[name] = one_line(error)
             scores.pop(name, None)
             predictions.pop(name, None)
+            shares.pop(name, None)
             continue
         predictions.setdefault(name, forecasts)
+        if parts is not None:
+            shares.setdefault(name, parts)
         scores[name] = (*scores.get(name, ()), score)
     if not scores and not failed:
         raise ImportError("; ".join(f"{name}: {why}" for name, why in skipped.items()))
@@ -208,27 +216,30 @@ def compare(
         progress(len(runs), len(runs), "done")
     if not scores:
         raise ValueError("; ".join(failed.values()))
-    return Comparison(series, scores, predictions, skipped, failed)
+    return Comparison(series, scores, predictions, shares, skipped, failed)
 
 
-def evaluate(name: str, forecaster: Forecaster, series: Series) -> tuple[Score, Float64]:
-    """Score of a new forecaster on a series, and its forecasts (T, d)."""
-    began = perf_counter()
+def evaluate(
+    name: str, forecaster: Forecaster, series: Series
+) -> tuple[Score, Float64, Float64 | None]:
+    """Score of a new forecaster on a series, its forecasts (T, d), and an ensemble's shares."""
+    began, shares = perf_counter(), None
     if isinstance(forecaster, OnlineEnsemble):  # a loop inside the core, with the same bits
         run = forecaster.run(series.X, series.Y, initial=series.initial)
-        forecasts = run.predictions
+        forecasts, shares = run.predictions, run.shares
     else:
         forecasts = _steps(name, forecaster, series)
     seconds = perf_counter() - began
     agents = _agent_errors(name, forecaster)
     worst = float(agents.max())
-    return Score(
+    score = Score(
         server_rmse=float(np.sqrt(np.mean(np.square(forecasts - series.Y)))),
         mean_agent_rmse=float(agents.mean()),
         worst_agent_rmse=worst,
         regret=worst**2 * series.Y.size,
         seconds=seconds,
-    ), forecasts
+    )
+    return score, forecasts, shares
 
 
 def _agent_errors(name: str, forecaster: Forecaster) -> Float64:
