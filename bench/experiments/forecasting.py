@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ from experiments.section import (
     table,
     write_csv,
 )
-from memoa.forecasters.comparison import MEASURES, evaluate
+from memoa.forecasters.comparison import evaluate
 from memoa.forecasters.protocol import make, takes_seed
 from memoa.forecasters.standard import (
     BOA,
@@ -35,6 +35,7 @@ from memoa.forecasters.standard import (
     standard_forecasters,
 )
 
+MEASURES = ("server_rmse", "mean_agent_rmse", "worst_agent_rmse", "regret", "seconds")
 MEASURE_NAMES = ("server", "mean agent", "worst agent", "under-performer regret", "seconds")
 
 ROWS = """What the rows are:
@@ -69,7 +70,7 @@ def score(series: str, forecaster: str, seed: int, data: Path | None = None) -> 
     """Scores of one forecaster on one series."""
     factory = standard_forecasters(n_threads=1)[forecaster]
     found, _, _ = evaluate(forecaster, make(forecaster, factory, seed), load(series, data))
-    return asdict(found)
+    return {measure: getattr(found, measure) for measure in MEASURES}
 
 
 SCORE = Method("forecasting.score", 3, score)

@@ -129,9 +129,11 @@ struct Locked {
   }
 };
 
+void bind_federated(py::module_& module);
 void bind_game(py::module_& module);
 void bind_certificate(py::module_& module);
 void bind_equilibrium(py::module_& module);
+void bind_interval(py::module_& module);
 void bind_mixture(py::module_& module);
 void bind_moments(py::module_& module);
 void bind_nplayer(py::module_& module);

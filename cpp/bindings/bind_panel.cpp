@@ -6,13 +6,13 @@
 
 #include "bind_encoder.hpp"
 #include "bind_memory.hpp"
+#include "bind_panel.hpp"
 #include "constructor.hpp"
 #include "memoa/saved.hpp"
 
 namespace memoa::python {
 namespace {
 
-using LockedPanel = Locked<Panel, PanelF32>;
 using Flags = py::array_t<unsigned char, py::array::c_style>;
 
 const PanelSettings& settings_of(const LockedPanel& panel) {

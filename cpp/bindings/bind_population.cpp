@@ -7,42 +7,13 @@
 #include "bind_encoder.hpp"
 #include "bind_memory.hpp"
 #include "bind_mixture.hpp"
+#include "bind_population.hpp"
 #include "constructor.hpp"
 #include "memoa/run.hpp"
 #include "memoa/saved.hpp"
 
 namespace memoa::python {
 namespace {
-
-using LockedPopulation = Locked<Population, PopulationF32>;
-
-const PopulationSettings& settings_of(const LockedPopulation& population) {
-  return population.look(
-      [](const auto& engine) -> const PopulationSettings& { return engine.settings(); });
-}
-
-/// body(population, server, both) of one precision, without the GIL; `both` holds the two locks.
-template <class Body>
-void compute(LockedPopulation& self, LockedMixture& mixture, const Body& body) {
-  py::gil_scoped_release release;  // safe: as in Locked::compute
-  std::unique_lock first(self.mutex, std::defer_lock), second(mixture.mutex, std::defer_lock);
-  struct {
-    std::unique_lock<Mutex>&a, &b;
-    void lock() { std::lock(a, b); }
-    void unlock() { a.unlock(), b.unlock(); }
-  } both{first, second};
-  both.lock();
-  std::visit(
-      [&](auto& population) {
-        using Server = std::conditional_t<std::is_same_v<decltype(population), Population&>,
-                                          ServerMixture, ServerMixtureF32>;
-        auto* server = std::get_if<Server>(&mixture.engine);
-        if (server == nullptr)
-          throw std::invalid_argument("mixture and population are of different precision");
-        body(population, *server, both);
-      },
-      self.engine);
-}
 
 EncoderHandle random_features(Index n_features, const std::string& activation, double scale,
                               Index n_raw, Index n_columns) {
@@ -64,12 +35,6 @@ Aggregate aggregate_of(const std::string& name) {
   if (name == "trimmed") return Aggregate::trimmed;
   if (name == "clip") return Aggregate::clip;
   throw std::invalid_argument("aggregate is '" + name + "'; expected 'mean', 'trimmed' or 'clip'");
-}
-
-/// Expected shape of one step's input.
-Shape input_shape(const PopulationSettings& s) {
-  if (std::holds_alternative<Precomputed>(s.encoder)) return {s.n_agents, n_features(s.encoder, 0)};
-  return {s.n_inputs};
 }
 
 PopulationSettings make_settings(Index n_agents, const EncoderHandle& handle, bool greedy,

@@ -89,7 +89,9 @@ PYBIND11_MODULE(_core, module) {
   python::bind_certificate(module);
   python::bind_simulation(module);
   python::bind_moments(module);
+  python::bind_interval(module);
   python::bind_mixture(module);
   python::bind_population(module);
   python::bind_panel(module);
+  python::bind_federated(module);
 }

@@ -1,6 +1,14 @@
-# Finds Eigen >= 3.4: where CMake looks by itself, else the headers that the package cmeel-eigen
+# Finds Eigen >= 3.4: a parent project's own, else where CMake looks by itself, else the headers that the package cmeel-eigen
 # carries inside a Python environment.
 include(FindPackageHandleStandardArgs)
+
+if(TARGET Eigen3::Eigen)  # of the project that memoa is a part of
+  set(MemoaEigen_FOUND TRUE)
+  if(NOT Eigen3_VERSION)
+    set(Eigen3_VERSION "of the parent project")
+  endif()
+  return()
+endif()
 
 # A macro, because find_package must set its results where this file is included. Two version
 # numbers, because 5 is not "3.4 or compatible"; a version that is refused imports no target.

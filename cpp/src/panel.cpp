@@ -107,6 +107,60 @@ void BasicPanel<Real>::run(const Real* x, const double* y, const unsigned char* 
   }
 }
 
+// -------------------------------------------------------------------- clients elsewhere
+
+template <class Real>
+void BasicPanel<Real>::receive(const double* mean_readout) {
+  State& s = *state_;
+  s.others.require_whole();
+  require_moderate("mean_readout", mean_readout, {s.p, s.d}, kLargest<Real>);
+  s.make_beds();
+  for (Index k = 0; k < s.p; ++k)
+    for (Index o = 0; o < s.d; ++o) {
+      const Index row = o * s.p + k;
+      s.crowd.readout[row] = mean_readout[k * s.d + o];
+      s.crowd.sent[row] = static_cast<Real>(s.crowd.readout[row]);
+      std::fill_n(s.held.data() + row * s.padded, s.N, s.crowd.sent[row]);
+    }
+  s.crowd.due = 0;
+  s.pending = false;  // what was predicted leant on another one
+}
+
+template <class Real>
+void BasicPanel<Real>::gather(const double* readouts, const unsigned char* present) {
+  State& s = *state_;
+  s.others.require_whole();
+  for (Index i = 0; i < s.N; ++i)
+    for (Index o = 0; o < s.d; ++o)
+      for (Index k = 0; k < s.p && present[i * s.d + o]; ++k)
+        require_moderate("readouts", readouts + (i * s.p + k) * s.d + o, {1}, kLargest<Real>);
+  for (Index i = 0; i < s.N; ++i)
+    for (Index o = 0; o < s.d; ++o) {
+      const bool is_present = present[i * s.d + o] != 0;
+      s.present.data()[o * s.padded + i] = Real(is_present);
+      for (Index k = 0; k < s.p && is_present; ++k)
+        s.readout.data()[(o * s.p + k) * s.padded + i] =
+            static_cast<Real>(readouts[(i * s.p + k) * s.d + o]);
+    }
+  s.crowd.sum_again(s.present.data(), s.agree_a.data(), s.agree_b.data());
+  s.crowd.due = 1;
+  s.on_threads(static_cast<double>(s.d * s.p * 10), [&](const detail::Worker& worker) {
+    s.crowd.work_on_readouts(worker, s.readout.data(), s.present.data());
+  });
+  s.crowd.find_readout(s.steps);
+  s.crowd.due = 0;
+  ++s.steps;
+  s.pending = false;
+}
+
+template <class Real>
+void BasicPanel<Real>::have_moved(unsigned char* out) const {
+  const State& s = *state_;
+  s.others.require_whole();
+  for (Index i = 0; i < s.N; ++i)
+    for (Index o = 0; o < s.d; ++o) *out++ = s.moved.data()[o * s.padded + i] > 0 ? 1 : 0;
+}
+
 // -------------------------------------------------------------------- what was learnt
 
 template <class Real>

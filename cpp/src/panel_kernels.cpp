@@ -155,7 +155,7 @@ void clipped(const Real* values, const Real* present, double center, double limi
 /// lies nowhere.
 template <class Real>
 inline void spread_out(const Real* values, const Real* present, Size n, Size padded, Real* out) {
-  const Real nan = __builtin_nanf("");
+  const Real nan = NAN;
   for (Size i = 0; i < n; ++i) out[i] = values[i];
   if (present != nullptr)
     for (Size i = 0; i < n; ++i) out[i] = present[i] > 0 ? out[i] : nan;
@@ -180,7 +180,7 @@ void split(const Real* values, const Real* present, Size first, Size last, Split
       const Mask inside = (x > low_to) & (x < high_from);
       below += x < low_from;
       between += inside;
-      sums[part] += inside ? x : Vec{};
+      sums[part] += choose(inside, x, Vec{});
     }
   Real totals[lanes];
   for (Size l = 0; l < lanes; ++l) totals[l] = sums[l / width][l % width];

@@ -126,6 +126,7 @@ void Pass<Real>::charge(const Lesson<Real>& lesson, Index first, Index last) {
 template <class Real>
 void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk,
                           int thread) {
+  if (w.told) return add_told(w, chunk);
   const auto* echo = std::get_if<EchoState>(&settings_.encoder);
   Advance<Real> a;
   a.record = &layout_.record;
@@ -153,6 +154,26 @@ void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Ind
   layout_.of_chunk(chunk, [&](Index first, Index last) {
     if (lesson.to_costs) charge(lesson, first, last);  // before new increments take their place
     kernels_.advance(a, first, last);
+  });
+}
+
+/// The sums of a chunk whose agents forecast elsewhere, lane by lane as `advance` forms them.
+template <class Real>
+void Pass<Real>::add_told(const Window<Real>& w, Index chunk) {
+  constexpr Index kLanes = Layout<Real>::kLanes;
+  const Index d = layout_.d, padded = layout_.padded;
+  layout_.of_chunk(chunk, [&](Index first, Index last) {
+    for (Index step = 0; step < w.steps; ++step) {
+      for (Index o = 0; o <= d; ++o) {
+        const Real* values = o < d ? w.shown + (step * d + o) * padded : w.energy + step * padded;
+        Real totals[kLanes] = {};
+        for (Index i = first; i < last; ++i) totals[(i - first) % kLanes] += values[i];
+        double sum = 0.0;
+        for (const Real total : totals) sum += static_cast<double>(total);
+        partial_[(chunk * w.steps + step) * (d + 1) + o] = sum;
+      }
+      overflowed_[chunk * w.steps + step] = layout_.N;
+    }
   });
 }
 

@@ -94,6 +94,8 @@ void require_size(std::string_view name, std::size_t size, Index expected) {
 }
 
 void require_memory(const std::string& what, double bytes) {
+  constexpr double kLittle = 1e7;  // not worth reading the limits; allocating it may fail still
+  if (bytes <= kLittle) return;
   const double most = memory_limit();
   if (bytes <= most) return;
   throw MemoryError(what + " needs " + to_text(bytes, 3) +

@@ -29,6 +29,7 @@ from memoa.equilibrium import (  # noqa: E402
 )
 from memoa.forecasters import Comparison, compare  # noqa: E402
 from memoa.game import Game  # noqa: E402
+from memoa.interval import Intervals  # noqa: E402
 from memoa.mixture import Mixture, ServerMixture, mixture_weights  # noqa: E402
 from memoa.moments import FeatureMoments, feature_moments  # noqa: E402
 from memoa.nplayer import (  # noqa: E402
@@ -50,6 +51,7 @@ __all__ = [
     "EchoState",
     "FeatureMoments",
     "Game",
+    "Intervals",
     "Linear",
     "Mixture",
     "NPlayerGame",
@@ -107,4 +109,4 @@ def get_cmake_dir() -> str:
     """Folder of memoaConfig.cmake, for ``cmake -Dmemoa_DIR=...``."""
     from importlib.resources import files
 
-    return str(files("memoa") / "share" / "cmake" / "memoa")
+    return str(files("memoa") / "lib" / "cmake" / "memoa")

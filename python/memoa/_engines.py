@@ -19,11 +19,11 @@ from memoa._shards import Reducer, agree, of_all, shard, share, threads
 from memoa._shards import check as check_communicator
 from memoa._validate import Float64, as_choice, as_int, as_number, as_numbers, season_of
 from memoa.encoder import Encoder, Linear, Precomputed
+from memoa.interval import Intervals
 from memoa.mixture import Mixture
 from memoa.run import AgentErrors, Run
 
 Progress = Callable[[int, int], object]
-_OLD_GENERATOR = np.random.RandomState
 
 # Fields of the memories with a row for each agent, and where.
 _OF_AGENTS = dict.fromkeys(("costs", "recent_loss", "gram", "cross", "reservoir", "increments"), 0)
@@ -39,9 +39,10 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
         )
     if not isinstance(params["mixture"], Mixture):
         raise TypeError(f"mixture is {params['mixture']!r}; expected a memoa.Mixture")
-    if not isinstance(params["random_state"], (type(None), np.random.Generator, _OLD_GENERATOR)):
+    if params["random_state"] is not None and not _is_generator(params["random_state"]):
         as_int("random_state", params["random_state"], 0, below=2**64)
     check_communicator(params.get("communicator"))
+    bands_of(params, 1)
     n_threads = threads(params["n_threads"], params.get("communicator"))
     settings: dict[str, Any] = {
         "n_agents": as_int("n_agents", params["n_agents"], 1),
@@ -51,9 +52,9 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
         "forgetting": as_numbers("forgetting", params["forgetting"]),
         "ridge": as_numbers("ridge", params["ridge"]),
         "aggregate": as_choice("aggregate", params["aggregate"], ("mean", "trimmed", "clip")),
-        "lags": as_int("lags", params["lags"], 0, below=10**6),
-        "season": season_of(params["season"]),
-        "bounded": bool(params["bounded"]),
+        "lags": as_int("lags", params.get("lags", 0), 0, below=10**6),
+        "season": season_of(params.get("season")),
+        "bounded": bool(params.get("bounded", False)),
         "n_threads": 0 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31),
     }
     _core.PopulationSettings(encoder=params["encoder"]._to_core(), **settings)
@@ -61,15 +62,33 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
     return {**settings, "dtype": dtype}
 
 
+def bands_of(params: dict[str, Any], n_outputs: int) -> Intervals | None:
+    """Intervals around the server's forecasts; None where none are wanted."""
+    given = params.get("intervals", ())
+    if isinstance(given, (list, tuple, np.ndarray)) and len(given) == 0:
+        return None
+    try:
+        return Intervals(given, n_outputs)
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("levels", "intervals", 1)) from None
+
+
+def _is_generator(value: Any) -> bool:
+    """Whether it draws numbers; numpy.random, slow to import, is not asked about an integer."""
+    return not isinstance(value, int) and isinstance(
+        value, (np.random.Generator, np.random.RandomState)
+    )
+
+
 def draw_seed(random_state: Any) -> int:
     """The seed of the agents' encoders; drawn where the random state is not a number."""
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+    if not _is_generator(random_state):
+        return as_int("random_state", random_state, 0, below=2**64)
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**63))
-    if isinstance(random_state, _OLD_GENERATOR):
-        return int(random_state.randint(2**31 - 1))
-    return as_int("random_state", random_state, 0, below=2**64)
+    return int(random_state.randint(2**31 - 1))
 
 
 class Engines:
@@ -102,6 +121,9 @@ class Engines:
         self.seed = seed
         self._settings = settings
         self._overflow_told = -1
+        self.bands = bands_of(params, n_outputs)
+        self.shown: Float64 | None = None  # the forecast that can be learnt, with what was known
+        self.bounds: Float64 | None = None  # around it
         apart = ("communicator", "n_threads", "random_state")  # what may differ
         same = {name: value for name, value in params.items() if name not in apart}
         given = isinstance(self.encoder, Precomputed)
@@ -129,12 +151,22 @@ class Engines:
         twin = Engines.__new__(Engines)
         twin.__dict__.update(self.__dict__)
         twin.n_outputs = n_outputs
+        twin.bands = None if self.bands is None else Intervals(self.bands.levels, n_outputs)
+        twin.shown = twin.bounds = None
         twin._build()
         return twin
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Of the intervals."""
+        return () if self.bands is None else self.bands.levels
 
     def predict(self, x: Float64) -> Float64:
         """The server's forecast, shape (d,)."""
         mixed = self.population.predict(self.server, x)
+        if self.bands is not None:
+            self.shown = mixed.copy() if self.population.has_seen else None
+            self.bounds = self.bands.bounds(mixed)
         self._warn_of_overflow()
         return mixed
 
@@ -145,6 +177,9 @@ class Engines:
     def learn(self, y: Float64) -> None:
         """Learn the y of the x last predicted."""
         self.population.learn(self.server, y)
+        if self.bands is not None and self.shown is not None:
+            self.bands.learn(self.shown, y)
+        self.shown = None
 
     @property
     def bytes(self) -> int:
@@ -159,17 +194,33 @@ class Engines:
         initial: Float64 | None,
         record: NDArray[np.intp],
         progress: Progress | None,
+        warmup: int = 0,
     ) -> Run:
         """Predict and learn a series."""
         targets = Y.copy()  # the caller may change it at any time
-        # of a run that scores all steps, or all but the first: after it, nothing asks for memory
-        scored = [np.array(float((len(Y) - u) * self.n_outputs) or np.nan) for u in (0, 1)]
-        found = self.population.run(
-            self.server, X, targets, initial=initial, record=record, progress=progress
-        )
+        # of a run that scores all steps, or all but some: after it, nothing asks for memory
+        scored = [
+            np.array(float(max(len(Y) - u, 0) * self.n_outputs) or np.nan)
+            for u in (warmup, max(warmup, 1))
+        ]
+        n_steps = len(Y)
+        if warmup > 0 or len(X) > n_steps:  # the core is not shown all of it at once
+            self._require_all(X, Y)
+        if warmup > 0:
+            found = self._run_in_two(X, targets, initial, record, progress, warmup)
+        else:
+            found = self.population.run(
+                self.server, X[:n_steps], targets, initial=initial, record=record, progress=progress
+            )
+        following = self.predict_rows(X[n_steps:])[0] if len(X) > n_steps else None
+        bounds = None
+        if self.bands is not None:
+            bounds = np.full((n_steps, len(self.bands.levels), 2, self.n_outputs), np.nan)
+            knew = slice(found["unscored"], None)
+            bounds[knew] = self.bands.run(found["predictions"][knew], targets[knew])
         self._warn_of_overflow()
-        costs, unscored = found["costs"], found["unscored"]
-        costs /= scored[unscored]
+        costs, unscored = found["costs"], max(found["unscored"], warmup)
+        costs /= scored[found["unscored"]]
         agent_rmse = np.sqrt(costs, out=costs)
         return Run(
             predictions=found["predictions"],
@@ -185,7 +236,55 @@ class Engines:
             unscored=unscored,
             agents=self.agents,
             errors=self._errors_of_all(agent_rmse),
+            next=following,
+            levels=self.levels,
+            prediction_intervals=bounds,
+            next_intervals=None
+            if self.bands is None or following is None
+            else self.bands.bounds(following),
         )
+
+    def _require_all(self, X: Float64, Y: Float64) -> None:
+        """Every number is one that the core takes, before any is learnt."""
+        if isinstance(self.encoder, Precomputed):
+            _core.require_finite("X", X)
+        else:
+            _core.require_moderate("X", X, False)
+        _core.require_moderate("Y", Y, self.dtype == "float32")
+
+    def _run_in_two(
+        self,
+        X: Float64,
+        Y: Float64,
+        initial: Float64 | None,
+        record: NDArray[np.intp],
+        progress: Progress | None,
+        warmup: int,
+    ) -> dict[str, Any]:
+        """The steps of the warm-up, then the others, whose costs alone count."""
+        total, d = Y.shape
+        whole = {
+            "predictions": np.empty((total, d)),
+            "mean_field": np.empty((total, d)),
+            "shares": np.empty((total, 4, d)),
+            "recorded": np.empty((total, len(record), d)),
+            "worst_cost": np.zeros(total),
+        }
+
+        def tell(done: int, _: int) -> None:
+            if progress is not None:
+                progress(first + done, total)
+
+        for first, part in ((0, slice(None, warmup)), (warmup, slice(warmup, total))):
+            found = self.population.run(
+                self.server, X[part], Y[part], initial=initial, record=record, progress=tell
+            )
+            for name, values in whole.items():
+                if name != "worst_cost" or first > 0:
+                    values[part] = found[name]
+            if first == 0:
+                base, unscored, initial = found["base"], found["unscored"], None
+        return {**whole, "costs": found["costs"], "base": base, "unscored": unscored}
 
     def _errors_of_all(self, agent_rmse: Float64) -> AgentErrors | None:
         """Of the agents of all processes; None where all are here."""
@@ -279,6 +378,7 @@ class Engines:
             waits = [(p, np.zeros(0) if w is None else w) for p, _, w, _ in found]
             waiting = waiting_rows(waits, shape[1], here)
         made = cls(known, shape, old.n_outputs, old.seed)
+        made.bands = old.bands
         made.population.restore(memories[0])
         made.server.restore(memories[1])
         if waiting is not None:
@@ -308,8 +408,13 @@ class Engines:
         made._settings = check(params)
         made._settings.pop("dtype")
         made._overflow_told = -1
+        made.bands, made.shown, made.bounds = bands_of(params, made.n_outputs), None, None
+        if made.bands is not None:
+            made.bands.restore(header["note"]["bands"])
         made.population, made.server = population, server
         waiting = pending.reshape(made.input_shape) if pending.size else None
+        if waiting is not None and made.bands is not None and "total" not in header["settings"]:
+            made.predict(waiting)  # the core did so: what it showed is to be judged
         return made, waiting, header
 
     def __getstate__(self) -> dict[str, Any]:

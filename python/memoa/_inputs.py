@@ -109,11 +109,18 @@ def one_target(name: str, y: Any, n_outputs: int | None) -> Float64:
     return target
 
 
-def targets_of(Y: Any, n_steps: int, n_outputs: int | None) -> tuple[Float64, bool]:
-    """Every step's y, shape (T, d), and whether it was given as (T,)."""
+def targets_of(
+    Y: Any, n_steps: int, n_outputs: int | None, *, one_less: bool = False
+) -> tuple[Float64, bool]:
+    """Every step's y, shape (T, d), and whether it was given as (T,).
+
+    With `one_less` the y of the last step need not be there.
+    """
     targets = real_array("Y", Y)
     flat = targets.ndim == 1
     targets = targets[:, None] if flat else targets
+    if one_less and n_steps > 1 and targets.shape[:1] == (n_steps - 1,):
+        n_steps -= 1
     require_shape("Y", targets, "(n_steps, n_outputs)", (n_steps, n_outputs))
     return targets, flat
 

@@ -80,7 +80,9 @@ class Online(Regressor):
         """
         engines = self._learnt("save")
         names = getattr(self, "feature_names_in_", None)
-        note = write_note(self.get_params(deep=False), engines.seed, names, self._flat)
+        bands = None if engines.bands is None else engines.bands.memory()
+        params = {**self.get_params(deep=False), "intervals": engines.levels}
+        note = write_note(params, engines.seed, names, self._flat, bands)
         engines.save(os.fspath(path), self._pending, note)
 
     @classmethod
@@ -291,6 +293,7 @@ class Online(Regressor):
         initial: Float64 | None,
         record: NDArray[np.intp],
         progress: Progress | None,
+        warmup: int = 0,
     ) -> Run:
         engines = self._engines_for(inputs.shape[1:], targets.shape[1])
         # a warning that is an error throws the run away: its memory is had before the work
@@ -298,7 +301,7 @@ class Online(Regressor):
         if initial is None and not engines.population.has_seen:
             initial = self._base
         try:
-            return engines.run(inputs, targets, initial, record, progress)
+            return engines.run(inputs, targets, initial, record, progress, warmup)
         except ValueError as error:
             raise with_column(error, names) from None
         except RuntimeWarning:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -39,7 +38,8 @@ def save_parts(path: str, communicator: Reducer, here: range, write: Callable[[s
         In every process, where one of them cannot write.
     """
     target = Path(os.path.realpath(path))
-    token = f"{from_first(communicator, secrets.randbits(63)):016x}"  # no file of an older save
+    new = int.from_bytes(os.urandom(7), "little")
+    token = f"{from_first(communicator, new):016x}"  # no file of an older save
     files = [f"{target.name}.{token}.{k}" for k in range(communicator.size)]
     own = target.with_name(files[communicator.rank])
     cuts = of_all(communicator, float(here.start), float(len(here)))

@@ -17,8 +17,15 @@ from memoa.mixture import Mixture
 KINDS = {kind.__name__: kind for kind in (RandomFeatures, EchoState, Precomputed, Linear, Mixture)}
 
 
-def write_note(params: Mapping[str, Any], seed: int, names: Names | None, flat: bool) -> str:
-    """The constructor's arguments, the names of the inputs, and whether y was given as (T,)."""
+def write_note(
+    params: Mapping[str, Any],
+    seed: int,
+    names: Names | None,
+    flat: bool,
+    bands: list[float] | None = None,
+) -> str:
+    """The constructor's arguments, the names of the inputs, whether y was given as (T,), and what
+    the intervals have learnt."""
     state = params["random_state"]
     number = int(state) if isinstance(state, (int, np.integer)) else seed
     listed = None if names is None else list(names)
@@ -27,6 +34,8 @@ def write_note(params: Mapping[str, Any], seed: int, names: Names | None, flat: 
             raise TypeError(f"the input {name!r} cannot be saved; expected names that are text")
     kept = {name: value for name, value in params.items() if name != "communicator"}
     note = {"params": {**kept, "random_state": number}, "names": listed, "flat": flat}
+    if bands is not None:
+        note["bands"] = bands
     return json.dumps(note, default=_plain, allow_nan=False)
 
 
@@ -57,8 +66,11 @@ def engine_params(header: Mapping[str, Any]) -> dict[str, Any]:
     settings = header["settings"]
     names = ("n_agents", "policy", "aggregate", "consensus", "effort", "horizon", "discount",
              "forgetting", "ridge")  # fmt: skip
+    params = note.get("params") if isinstance(note := header["note"], dict) else None
+    levels = params.get("intervals") if isinstance(params, dict) else None
     season = settings.get("season", 0)  # files of the first version know nothing of the past
     return {name: settings[name] for name in names} | {
+        "intervals": tuple(levels) if isinstance(levels, (list, tuple)) else (),
         "lags": settings.get("lags", 0),
         "season": "auto" if season < 0 else season or None,
         "bounded": settings.get("bounded", False),

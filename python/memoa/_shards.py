@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -80,6 +79,8 @@ def agree(communicator: Reducer | None, values: Mapping[str, Any]) -> None:
     """Raise ValueError, in every process, where a value is not the same in all of them."""
     if communicator is None:
         return
+    import hashlib  # OpenSSL's library takes a tenth of memoa's import
+
     texts = [repr(value).encode() for value in values.values()]
     digests = [int.from_bytes(hashlib.sha256(text).digest()[:5], "little") for text in texts]
     words = np.array([1, *digests], dtype=np.int64)

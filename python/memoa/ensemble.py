@@ -15,7 +15,7 @@ from memoa._inputs import one_target, recorded_agents, targets_of
 from memoa._lock import serialised
 from memoa._online import Online
 from memoa._shards import largest
-from memoa._validate import Float64
+from memoa._validate import Float64, as_int
 from memoa.encoder import Encoder, RandomFeatures
 from memoa.mixture import Mixture
 from memoa.run import Run
@@ -69,6 +69,9 @@ class OnlineEnsemble(Online):
         increment larger than the largest one learnt, theory (6.13).
     mixture : Mixture
         How the server weighs the agents.
+    intervals : sequence of float
+        Shares in (0, 1), increasing, of the outcomes that intervals around the server's forecasts
+        are to hold: `prediction_intervals`, theory (10.1) to (10.3).
     dtype : {"float64", "float32"}
         Type of the agents' state and of the mixture's window. "float32" takes half the memory and
         about half the time; what goes in and comes out is float64 all the same. The server's error
@@ -138,6 +141,7 @@ class OnlineEnsemble(Online):
         season: Literal["auto"] | int | None = "auto",
         bounded: bool = True,
         mixture: Mixture = Mixture(),  # noqa: B008 - an immutable value
+        intervals: Sequence[float] = (),
         dtype: Literal["float64", "float32"] = "float64",
         n_threads: int | None = None,
         random_state: Any = 0,
@@ -157,6 +161,7 @@ class OnlineEnsemble(Online):
         self.season = season
         self.bounded = bounded
         self.mixture = mixture
+        self.intervals = intervals
         self.dtype = dtype
         self.n_threads = n_threads
         self.random_state = random_state
@@ -256,13 +261,15 @@ class OnlineEnsemble(Online):
         initial: ArrayLike | None = None,
         record: Sequence[int] | NDArray[np.integer[Any]] | None = None,
         progress: Progress | None = None,
+        warmup: int = 0,
     ) -> Run:
         """Predict and learn a whole series inside the core; the same bits as step by step.
 
         Parameters
         ----------
         X : array_like or data frame, shape (T, dx), or (T, N, p) with Precomputed, float64
-            Columns of pandas or polars frames may be of any numeric or boolean dtype.
+            Columns of pandas or polars frames may be of any numeric or boolean dtype. It may have
+            one row more than `Y`: the inputs of the next step, whose forecast is ``Run.next``.
         Y : array_like or data frame, shape (T, d), or (T,) where d = 1, float64
             Y[t] belongs to X[t].
         initial : array_like, shape (d,), optional
@@ -273,6 +280,8 @@ class OnlineEnsemble(Online):
         progress : callable(done, total), optional
             Called some ten times a second, or after every step where one takes longer. Ctrl-C is
             heard as often and leaves a usable ensemble that has learnt the steps done.
+        warmup : int
+            Steps at the start that no error of the run counts; they are learnt all the same.
 
         Raises
         ------
@@ -297,9 +306,12 @@ class OnlineEnsemble(Online):
         if progress is not None and not callable(progress):
             raise TypeError(f"progress is {progress!r}; expected a function of (done, total)")
         inputs, names = self._inputs().rows(X)
-        targets, _ = targets_of(Y, len(inputs), self._width())
+        targets, _ = targets_of(Y, len(inputs), self._width(), one_less=True)
         start = None if initial is None else one_target("initial", initial, targets.shape[1])
-        return self._run(inputs, targets, names, start, recorded_agents(record), progress)
+        warmup = as_int("warmup", warmup, 0)
+        if warmup > 0 and warmup >= len(targets):
+            raise ValueError(f"warmup is {warmup}; expected fewer than the {len(targets)} steps")
+        return self._run(inputs, targets, names, start, recorded_agents(record), progress, warmup)
 
     @serialised
     def fit(self, X: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
@@ -384,6 +396,18 @@ class OnlineEnsemble(Online):
     def mean_field(self) -> Float64:
         """Mean of the agents' last predictions, shape (d,)."""
         return self._learnt("mean_field").population.mean_field()
+
+    @property
+    @serialised
+    def prediction_intervals(self) -> Float64:
+        """Bounds around the server's last forecast, shape (levels, 2, d): lower, then upper.
+
+        nan before the first error was seen.
+        """
+        engines = self._learnt("prediction_intervals")
+        if engines.bounds is None:
+            return np.full((len(engines.levels), 2, engines.n_outputs), np.nan)
+        return np.array(engines.bounds)
 
     @property
     @serialised

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoa._validate import Float64
+from memoa.interval import Intervals
 
 
 class AgentErrors(NamedTuple):
@@ -22,13 +24,22 @@ class AgentErrors(NamedTuple):
     worst_agent: int
 
 
+class Errors(NamedTuple):
+    """Errors of forecasts of one output: in its units, and relative to repeating the last value."""
+
+    rmse: float
+    mae: float
+    mase: float
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """What a population did over T steps of a series, an immutable value.
 
     Errors are root-mean-square over steps and outputs, in units of the target. The first step is
     left out of all of them where its y was the first ever seen: it could not be predicted, and was
-    observed, not learnt (``unscored=1``). Where no other step is left they are nan.
+    observed, not learnt; and so are the steps of the warm-up. Where no other step is left they are
+    nan.
 
     Attributes
     ----------
@@ -51,11 +62,19 @@ class Run:
     record : ndarray of int
     policy : str
     unscored : int
-        Steps at the start that no error counts: 0 or 1.
+        Steps at the start that no error counts: 0 or 1, or those of the warm-up.
     agents : range, optional
         Numbers of the agents that this process holds; None: all.
     errors : AgentErrors, optional
         What all processes know of all agents' errors; None where all agents are here.
+    next : ndarray, shape (d,), optional
+        Forecast of the step after the last one, where its inputs were given.
+    levels : tuple of float
+        Of the intervals around the server's forecasts.
+    prediction_intervals : ndarray, shape (T, levels, 2, d), optional
+        Lower and upper bounds, made before y was seen; nan before the first error.
+    next_intervals : ndarray, shape (levels, 2, d), optional
+        Around `next`.
     """
 
     predictions: Float64
@@ -71,6 +90,10 @@ class Run:
     unscored: int = 0
     agents: range | None = None
     errors: AgentErrors | None = None
+    next: Float64 | None = None
+    levels: tuple[float, ...] = ()
+    prediction_intervals: Float64 | None = None
+    next_intervals: Float64 | None = None
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -90,7 +113,67 @@ class Run:
     @property
     def repeat_last_rmse(self) -> float:
         """Error of repeating the last value: the baseline that hurts."""
-        return self._rmse(np.diff(self.targets, axis=0, prepend=self.initial[None]))
+        return self._rmse(self._changes())
+
+    @property
+    def per_output(self) -> tuple[Errors, ...]:
+        """Errors of the server's forecasts, output by output."""
+        return self._errors_of(self.predictions - self.targets)
+
+    @property
+    def repeat_last_per_output(self) -> tuple[Errors, ...]:
+        """Errors of repeating the last value, output by output."""
+        return self._errors_of(self._changes())
+
+    @property
+    def server_mae(self) -> float:
+        """Mean absolute error of the server's forecasts, the mean over outputs."""
+        return float(np.mean([one.mae for one in self.per_output]))
+
+    @property
+    def server_mase(self) -> float:
+        """Mean absolute scaled error of the server's forecasts, the mean over outputs.
+
+        The scale is the mean absolute error of repeating the last value over the same steps: below
+        1 is better than that. nan where an output never changes.
+        """
+        return float(np.mean([one.mase for one in self.per_output]))
+
+    @property
+    def repeat_last_mae(self) -> float:
+        """Mean absolute error of repeating the last value, the mean over outputs."""
+        return float(np.mean([one.mae for one in self.repeat_last_per_output]))
+
+    @property
+    def coverage(self) -> Float64:
+        """Share of the scored y that lie within each interval, shape (levels, d)."""
+        if self.prediction_intervals is None:
+            return np.empty((0, self.targets.shape[1]))
+        bounds, y = self.prediction_intervals[self.unscored :], self.targets[self.unscored :]
+        low, high = bounds[:, :, 0], bounds[:, :, 1]
+        known = np.isfinite(low) & ~np.isnan(y[:, None])
+        inside = known & (low <= y[:, None]) & (y[:, None] <= high)
+        counts = known.sum(axis=0)
+        shares = np.full(counts.shape, np.nan)
+        np.divide(inside.sum(axis=0), counts, out=shares, where=counts > 0)
+        return shares
+
+    def recorded_intervals(self, levels: Sequence[float] | None = None) -> Float64:
+        """Intervals of the recorded agents, shape (T, levels, 2, n_recorded, d), learnt here.
+
+        Parameters
+        ----------
+        levels : sequence of float, optional
+            Default: those of the run.
+        """
+        wanted = self.levels if levels is None else tuple(levels)
+        steps, recorded, d = self.recorded.shape
+        bands = Intervals(wanted, recorded * d)
+        knew = slice(min(self.unscored, 1), None)
+        bounds = np.full((steps, len(wanted), 2, recorded * d), np.nan)
+        targets = np.tile(self.targets, recorded)
+        bounds[knew] = bands.run(self.recorded.reshape(steps, -1)[knew], targets[knew])
+        return bounds.reshape(steps, len(wanted), 2, recorded, d)
 
     @property
     def mean_agent_rmse(self) -> float:
@@ -130,7 +213,8 @@ class Run:
     def summary(self) -> str:
         """A few lines to print."""
         steps, outputs = self.targets.shape
-        counted = f"{steps} steps" + (f" ({steps - 1} scored)" if self.unscored else "")
+        left = max(steps - self.unscored, 0)
+        counted = f"{steps} steps" + (f" ({left} scored)" if self.unscored else "")
         rows = [
             ("server", self.server_rmse, ""),
             ("mean agent", self.mean_agent_rmse, ""),
@@ -144,6 +228,12 @@ class Run:
                 "root-mean-square error of",
                 *(f"  {name:<18} {value:>12.6g}  {note}".rstrip() for name, value, note in rows),
                 f"under-performer regret {self.regret:>10.6g}",
+                *(
+                    f"interval of {level:.4g} holds {share:.4g} of the outcomes"
+                    for level, share in zip(self.levels, self.coverage.mean(axis=1))
+                ),
+                f"mean absolute error of the server {self.server_mae:.6g}, scaled "
+                f"{self.server_mase:.4g}",
             ]
         )
 
@@ -157,6 +247,23 @@ class Run:
             f"worst_agent_rmse={self.worst_agent_rmse:.4g})"
         )
 
-    def _rmse(self, errors: Float64) -> float:
+    def _scored(self, errors: Float64) -> Float64:
+        """Of errors (T, d) those that count; a single nan where none does."""
         scored = errors[self.unscored :]
-        return float(np.sqrt(np.mean(scored**2))) if scored.size else float("nan")
+        return scored if scored.size else np.full((1, errors.shape[1]), np.nan)
+
+    def _rmse(self, errors: Float64) -> float:
+        return float(np.sqrt(np.mean(self._scored(errors) ** 2)))
+
+    def _changes(self) -> Float64:
+        """Errors of repeating the last value."""
+        return np.diff(self.targets, axis=0, prepend=self.initial[None])
+
+    def _errors_of(self, errors: Float64) -> tuple[Errors, ...]:
+        """Of errors (T, d), output by output."""
+        found = []
+        for misses, changes in zip(self._scored(errors).T, self._scored(self._changes()).T):
+            mae, scale = float(np.mean(np.abs(misses))), float(np.mean(np.abs(changes)))
+            mase = mae / scale if scale > 0.0 else float("nan")
+            found.append(Errors(float(np.sqrt(np.mean(misses**2))), mae, mase))
+        return tuple(found)

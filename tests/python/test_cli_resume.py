@@ -31,7 +31,7 @@ def call(name: str, *args: str) -> Result:
 
 def forecasts(folder: str) -> list[str]:
     with Path(folder, "predictions.csv").open(newline="", encoding="utf-8") as file:
-        return [row["y_server"] for row in csv.DictReader(file)]
+        return [row["y_server"] for row in csv.DictReader(file)][:-1]  # without the next step
 
 
 @pytest.mark.parametrize("policy", ["memoa", "greedy"])

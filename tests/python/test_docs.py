@@ -34,6 +34,8 @@ def blocks(page: Path) -> list[str]:
 def test_docstrings(name: str) -> None:
     if name == "memoa.forecasters.river":
         pytest.importorskip("river", reason="the extra `experiments` is not installed")
+    if name == "memoa.flower":
+        pytest.importorskip("flwr", reason="the extra `flower` is not installed")
     result = doctest.testmod(importlib.import_module(name), raise_on_error=False)
     assert result.failed == 0
 

@@ -118,6 +118,7 @@ def test_summary_and_repr_tell_the_errors(run: memoa.Run) -> None:
         "worst agent": run.worst_agent_rmse,
         "repeat last value": run.repeat_last_rmse,
         "under-performer regret": run.regret,
+        "mean absolute error of the server": run.server_mae,
     }
     for name, value in numbers.items():
         (line,) = (line for line in lines if line.strip().startswith(name))

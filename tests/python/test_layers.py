@@ -16,8 +16,9 @@ PACKAGE = Path(__file__).resolve().parents[2] / "python" / "memoa"
 # As CONTRIBUTING.md has it; modules that it does not name are free to stand anywhere.
 LIBRARY = ("game", "nplayer", "equilibrium", "certificate", "simulation", "moments", "encoder",
            "mixture", "run", "ensemble", "panel")  # fmt: skip
-ROOMS = ("datasets", "forecasters", "verify", "plots", "cli")
-LAYERS = LIBRARY + ROOMS
+ROOMS = ("datasets", "forecasters", "verify", "plots", "federated", "cli")
+ADAPTERS = ("flower",)  # modules that carry what a room does over another package
+LAYERS = LIBRARY + ROOMS[:-1] + ADAPTERS + ROOMS[-1:]
 ENTRIES = ("__init__", "__main__")
 
 
@@ -65,7 +66,7 @@ def test_a_layer_knows_only_those_before_it() -> None:
 
 def test_the_library_knows_no_room_and_not_the_package_that_collects_it() -> None:
     for name, others in graph().items():
-        if name in ROOMS[2:] or name in ENTRIES:
+        if name in ROOMS[2:] + ADAPTERS + ENTRIES:
             continue
         assert "__init__" not in others, name
         if name not in ROOMS:
@@ -85,9 +86,13 @@ def test_contributing_names_the_layers_in_this_order() -> None:
     assert tuple(dict.fromkeys(words)) == LAYERS
 
 
-@pytest.mark.parametrize("name", ["memoa", "memoa.forecasters", "memoa.datasets", "memoa.verify"])
+@pytest.mark.parametrize(
+    "name",
+    ["memoa", "memoa.forecasters", "memoa.datasets", "memoa.verify", "memoa.federated"],
+)
 def test_importing_needs_numpy_only(name: str) -> None:
     heavy = ("pandas", "matplotlib", "typer", "rich", "sklearn", "river", "scipy", "pyarrow")
+    heavy += ("flwr",)
     code = f"import sys, {name}; print(*sys.modules)"
     shown = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -49,14 +49,14 @@ def test_picture_shows_everything(tmp_path: Path) -> None:
     path = tmp_path / "plot.png"
     draw(walk(150), path)
     image = imread(path)
-    assert image.shape[:2] == (870, 1500)
+    assert image.shape[:2] == (1080, 1500)
     assert 0.7 < share(image, "white") < 0.98
     for colour in COLOURS.values():
         assert share(image, colour) > 2e-4
 
 
 @pytest.mark.parametrize(
-    ("n_steps", "n_outputs", "panels"), [(30, 1, 2), (30, 3, 4), (30, 6, 5), (601, 2, 5)]
+    ("n_steps", "n_outputs", "panels"), [(30, 1, 3), (30, 3, 5), (30, 6, 6), (601, 2, 6)]
 )
 def test_panels(n_steps: int, n_outputs: int, panels: int, tmp_path: Path) -> None:
     figure = draw(walk(n_steps, n_outputs), tmp_path / "plot.png")
@@ -70,10 +70,14 @@ def test_lines_are_the_numbers(tmp_path: Path) -> None:
     series = walk(80)
     memoa_run, greedy_run = two_runs(series)
     figure = plot_run(series, memoa_run, greedy_run, path=tmp_path / "plot.png")
-    forecasts, costs = figure.axes
+    forecasts, errors, costs = figure.axes
     target, server = (line.get_ydata() for line in forecasts.lines)
     np.testing.assert_array_equal(target, series.Y[:, 0])
     np.testing.assert_array_equal(server, memoa_run.predictions[:, 0])
+    squares = np.square(memoa_run.predictions - series.Y)[:, 0]
+    recent = [np.sqrt(squares[k : k + 20].mean()) for k in range(61)]
+    (drawn,) = (line.get_ydata() for line in errors.lines if line.get_label() == "server")
+    np.testing.assert_allclose(drawn, recent, rtol=1e-6)
     drawn = [line.get_ydata() for line in costs.lines]
     np.testing.assert_array_equal(drawn[0], memoa_run.worst_cost)
     np.testing.assert_array_equal(drawn[1], greedy_run.worst_cost)
@@ -96,15 +100,31 @@ def test_dates_make_a_date_axis(tmp_path: Path) -> None:
         isinstance(axes.xaxis.get_major_formatter(), ConciseDateFormatter) for axes in dated.axes
     )
     steps = draw(walk(60), tmp_path / "steps.png")
-    assert [axes.get_xlabel() for axes in steps.axes] == ["step", "step"]
+    assert [axes.get_xlabel() for axes in steps.axes] == ["step"] * 3
 
 
 def test_long_lines_are_thinned_but_keep_their_peaks(tmp_path: Path) -> None:
     series = walk(9001)
     figure = draw(series, tmp_path / "plot.png")
-    drawn = figure.axes[0].lines[0].get_ydata()
-    assert len(drawn) <= MAX_POINTS
+    for axes in figure.axes:
+        assert all(len(line.get_ydata()) <= MAX_POINTS for line in axes.lines)
+    (envelope,) = figure.axes[0].collections
+    drawn = envelope.get_paths()[0].vertices[:, 1]
     assert (drawn.min(), drawn.max()) == (series.Y.min(), series.Y.max())
+
+
+def test_intervals_are_drawn_around_the_forecast(tmp_path: Path) -> None:
+    series = walk(80)
+    ensemble = memoa.OnlineEnsemble(3, memoa.RandomFeatures(4), intervals=(0.5, 0.9))
+    run = ensemble.run(series.X, series.Y, initial=series.initial, record=range(3))
+    forecasts = plot_run(series, run, None, path=tmp_path / "plot.png").axes[0]
+    labels = [text.get_text() for text in forecasts.get_legend().get_texts()]
+    assert labels == ["series", "server forecast", "90% interval", "50% interval"]
+    assert run.prediction_intervals is not None
+    for band, level in zip(forecasts.collections, (1, 0)):
+        drawn = band.get_paths()[0].vertices[:, 1]
+        for bound in run.prediction_intervals[1:, level, :, 0].ravel():
+            assert np.isclose(drawn, bound).any()
 
 
 @pytest.mark.parametrize("values", [[1.0, 1.0, 1.0, 1.0], [0.0, 1.0], [0.0, 1e9, 0.0, 0.0]])

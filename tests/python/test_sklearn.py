@@ -115,6 +115,7 @@ CHANGES = {
     "season": 4,
     "bounded": True,
     "mixture": memoa.Mixture(window=3, total=0.5),
+    "intervals": (0.8,),
     "dtype": "float32",
     "n_threads": 1,
     "random_state": 7,

@@ -22,8 +22,8 @@ struct Certificate {
 /// Exact for every N, in O(T p d^2). Initial states are i.i.d. with `mean` (d) and `cov` (d, d).
 /// The best response knows the others' law and every state, also where they act on the limit.
 /// Throws std::invalid_argument for data that do not fit, NumericalError where values overflow.
-Certificate certify(const Game& game, const Policy& policy, Index n_agents,
-                    const std::vector<double>& mean, const std::vector<double>& cov,
-                    MeanField mean_field = MeanField::empirical);
+MEMOA_API Certificate certify(const Game& game, const Policy& policy, Index n_agents,
+                              const std::vector<double>& mean, const std::vector<double>& cov,
+                              MeanField mean_field = MeanField::empirical);
 
 }  // namespace memoa

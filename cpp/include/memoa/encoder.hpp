@@ -42,14 +42,14 @@ struct Linear {};
 using Encoder = std::variant<RandomFeatures, EchoState, Precomputed, Linear>;
 
 /// Throws std::invalid_argument that names the option at fault.
-void validate(const Encoder& encoder);
+MEMOA_API void validate(const Encoder& encoder);
 /// Width of the features of inputs of width n_inputs.
-Index n_features(const Encoder& encoder, Index n_inputs);
+MEMOA_API Index n_features(const Encoder& encoder, Index n_inputs);
 
 /// Features that are no random ones: the constant and raw inputs, which come first.
-Index n_plain(const Encoder& encoder, Index n_inputs);
+MEMOA_API Index n_plain(const Encoder& encoder, Index n_inputs);
 /// Entries of a row of V: `n_columns`, or all inputs.
-Index row_size(const Encoder& encoder, Index n_inputs);
+MEMOA_API Index row_size(const Encoder& encoder, Index n_inputs);
 
 /// Weights of one agent; empty where the encoder has none. Of its p features q are random.
 struct EncoderWeights {
@@ -63,11 +63,11 @@ struct EncoderWeights {
 /// Drawn from a counter-based generator keyed by (seed, agent): agent 7 has the same weights in a
 /// population of 10 or of 10^6. Of rows with `n_columns`, every second sees the first `n_own` of
 /// the inputs alone; 0 means all.
-EncoderWeights draw_weights(const Encoder& encoder, std::uint64_t seed, std::uint64_t agent,
-                            Index n_inputs, Index n_own = 0);
+MEMOA_API EncoderWeights draw_weights(const Encoder& encoder, std::uint64_t seed,
+                                      std::uint64_t agent, Index n_inputs, Index n_own = 0);
 
 /// Running mean and population variance of a number (Welford).
-struct Moments {
+struct MEMOA_API Moments {
   double count = 0.0, mean = 0.0, squares = 0.0;  ///< squares: sum of squared deviations
 
   void add(double x);
@@ -77,7 +77,7 @@ struct Moments {
 /// What is known of one coordinate of the inputs. Of values far from what was seen few are taken
 /// in, with a bound; where such values stay, or all values keep to a stretch so narrow that what
 /// was seen blinds the agents to them, the coordinate is learnt anew from those values.
-class Coordinate {
+class MEMOA_API Coordinate {
  public:
   void count(double x);
   /// Standardised by what was counted, clipped at +-4; 0 where there is no variance.
@@ -99,7 +99,7 @@ class Coordinate {
 };
 
 /// Running moments of inputs, theory section 6, step 1.
-class Standardiser {
+class MEMOA_API Standardiser {
  public:
   explicit Standardiser(Index n_inputs = 0) : coordinates(static_cast<std::size_t>(n_inputs)) {}
   /// Counts x.

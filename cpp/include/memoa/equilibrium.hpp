@@ -12,7 +12,7 @@ namespace memoa {
 ///     m+ = mean_map m + mean_shift             theory (3.2)
 ///
 /// With K types the mean field m stacks the types' means: `mean_size` is K d.
-struct Policy {
+struct MEMOA_API Policy {
   Index horizon = 0, n_outputs = 0, n_features = 0, mean_size = 0;
   std::vector<double> gain;        ///< (T, p, d)
   std::vector<double> mean_gain;   ///< (T, p, K d)
@@ -52,27 +52,27 @@ struct Policy {
 
 /// The decentralized mean-field Nash policy of identical agents (theory section 3), O(T p d^2).
 /// Throws NumericalError that names the stage where the equilibrium does not exist or overflows.
-Policy solve_mean_field(const Game& game);
+MEMOA_API Policy solve_mean_field(const Game& game);
 
 /// The same for K types of agents with positive shares that sum to one. The types have one horizon
 /// and one n_outputs, everything else may differ; one policy per type.
-std::vector<Policy> solve_mean_field(const std::vector<Game>& games,
-                                     const std::vector<double>& shares);
+MEMOA_API std::vector<Policy> solve_mean_field(const std::vector<Game>& games,
+                                               const std::vector<double>& shares);
 
 /// The exact Nash policy of `n_agents` identical agents, every one of which knows that its own move
 /// shifts the mean (theory section 4). O(T p d^2), the same for two agents and for a billion; one
 /// agent gets its linear-quadratic optimum. The mean field of the policy is the empirical mean, own
 /// agent included; the flow is that of its expectation.
 /// Throws NumericalError that names the stage where the equilibrium does not exist or overflows.
-Policy solve_nash(const Game& game, Index n_agents);
+MEMOA_API Policy solve_nash(const Game& game, Index n_agents);
 
 /// The policy of least average cost of `n_agents` identical agents (theory section 7), by default
 /// of infinitely many. It exists for every coupling.
-Policy solve_social_optimum(const Game& game,
-                            double n_agents = std::numeric_limits<double>::infinity());
+MEMOA_API Policy solve_social_optimum(const Game& game,
+                                      double n_agents = std::numeric_limits<double>::infinity());
 
 /// The baseline that looks at one stage only and at nobody else: the b that minimises
 /// E|y+ - e|_Q^2 + g |b|^2 (theory (7.8)).
-Policy solve_myopic(const Game& game);
+MEMOA_API Policy solve_myopic(const Game& game);
 
 }  // namespace memoa

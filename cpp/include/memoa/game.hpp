@@ -30,10 +30,10 @@ struct GameData {
 };
 
 /// w_t = exp(-rate (T - 1 - t)), theory (1.2). The rate is not negative.
-std::vector<double> discount_weights(double rate, Index horizon);
+MEMOA_API std::vector<double> discount_weights(double rate, Index horizon);
 
 /// A validated, immutable game. Throws std::invalid_argument that names the field at fault.
-class Game {
+class MEMOA_API Game {
  public:
   explicit Game(GameData data);
 

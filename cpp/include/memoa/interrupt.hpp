@@ -1,5 +1,7 @@
 #pragma once
 
+#include "memoa/export.hpp"
+
 namespace memoa {
 
 /// Called some ten times a second, by whatever computes for longer, on the thread that called it.
@@ -8,6 +10,6 @@ namespace memoa {
 using InterruptCheck = void (*)();
 
 /// Sets the check of this process; null, as at first: none.
-void set_interrupt_check(InterruptCheck check);
+MEMOA_API void set_interrupt_check(InterruptCheck check);
 
 }  // namespace memoa

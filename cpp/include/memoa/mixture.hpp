@@ -34,12 +34,13 @@ struct Mixture {
 };
 
 /// Throws std::invalid_argument that names the option at fault.
-void validate(const Mixture& mixture);
+MEMOA_API void validate(const Mixture& mixture);
 
 /// The weights (N,) of the argmin above for predictions (W, N, d) and targets (W, d), latest last.
 /// The window is W whatever `mixture.window` says. No error at all (kappa = 0): equal weights.
-std::vector<double> mixture_weights(const double* predictions, const double* targets, Index window,
-                                    Index n_agents, Index n_outputs, const Mixture& mixture);
+MEMOA_API std::vector<double> mixture_weights(const double* predictions, const double* targets,
+                                              Index window, Index n_agents, Index n_outputs,
+                                              const Mixture& mixture);
 
 /// All that was learnt: a restored server goes on with the same bits.
 struct MixtureMemory {
@@ -61,7 +62,7 @@ struct MixtureMemory {
 /// history (one where `absolute`) mean equal weights. `Real` is the type of the window's numbers;
 /// all sums of them are double. Input must be finite and not too large (std::invalid_argument).
 template <class Real>
-class BasicServerMixture {
+class MEMOA_API BasicServerMixture {
  public:
   /// `n_agents` are those here, of all that the shard tells of.
   BasicServerMixture(Index n_agents, Index n_outputs, Mixture mixture = {}, int n_threads = 0,
@@ -107,7 +108,7 @@ class BasicServerMixture {
 };
 
 /// Numbers of the past that rivals keep.
-Index past_size(const Mixture& mixture, Index n_outputs);
+MEMOA_API Index past_size(const Mixture& mixture, Index n_outputs);
 
 /// Calls visit(name, field, shape) for every field of the memory of such a server: a number, of
 /// shape

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "memoa/export.hpp"
+
 namespace memoa {
 
 /// Mean and variance of one random feature.
@@ -8,9 +10,9 @@ struct FeatureMoments {
 };
 
 /// Of max(X, 0) for X ~ N(mean, std^2), std >= 0. Throws NumericalError where they overflow.
-FeatureMoments relu_moments(double mean, double std);
+MEMOA_API FeatureMoments relu_moments(double mean, double std);
 
 /// Of cos X for X ~ N(mean, std^2), std >= 0.
-FeatureMoments cos_moments(double mean, double std);
+MEMOA_API FeatureMoments cos_moments(double mean, double std);
 
 }  // namespace memoa

@@ -20,7 +20,7 @@ struct NPlayerData {
 };
 
 /// A validated, immutable game of N players. Throws std::invalid_argument that names the field.
-class NPlayerGame {
+class MEMOA_API NPlayerGame {
  public:
   explicit NPlayerGame(NPlayerData data);
 
@@ -44,7 +44,7 @@ class NPlayerGame {
 
 /// Every player's control as a function of all predictions: b^i = gain^i Y + offset^i with
 /// Y = (y^1, ..., y^N), row-major.
-struct CentralizedPolicy {
+struct MEMOA_API CentralizedPolicy {
   Index horizon = 0, n_players = 0, n_features = 0, n_outputs = 0;
   std::vector<double> gain;    ///< (T, N, p, N d)
   std::vector<double> offset;  ///< (T, N, p)
@@ -56,6 +56,6 @@ struct CentralizedPolicy {
 /// a stage whatever the width of the features, O(T N^4 d^3) time and O(N^2 d^2) memory a player.
 /// `n_threads` 0 means all that the process may use; the result is the same for any number.
 /// Throws NumericalError that names the stage where the equilibrium does not exist or overflows.
-CentralizedPolicy solve_centralized_nash(const NPlayerGame& game, int n_threads = 0);
+MEMOA_API CentralizedPolicy solve_centralized_nash(const NPlayerGame& game, int n_threads = 0);
 
 }  // namespace memoa

@@ -28,7 +28,7 @@ struct PanelSettings {
 };
 
 /// Throws std::invalid_argument that names the setting at fault.
-void validate(const PanelSettings& settings);
+MEMOA_API void validate(const PanelSettings& settings);
 
 /// All that was learnt, independent of the layout in memory; shapes are those of visit_fields. The
 /// last step's share in `gram` and the like is still to come: it is in `mark`, `change`, `pending`.
@@ -60,7 +60,7 @@ struct PanelMemory {
 ///
 /// Input is checked before anything changes (std::invalid_argument).
 template <class Real>
-class BasicPanel {
+class MEMOA_API BasicPanel {
  public:
   explicit BasicPanel(PanelSettings settings);
   ~BasicPanel();
@@ -85,6 +85,16 @@ class BasicPanel {
   void run(const Real* x, const double* y, const unsigned char* awake, Index n_steps,
            double* forecasts, const std::function<void(Index)>& after_step = {},
            const double* initial = nullptr);
+
+  // Of a panel whose clients live in several processes, each with a panel of some of them that
+  // learns with nobody `awake`, and a server with one of all of them.
+  /// The clients' half: goes by the crowd's readout (p, d) from the next step on.
+  void receive(const double* mean_readout);
+  /// The server's half: forms the crowd's readout from readouts (N, p, d) of those `present`
+  /// (N, d), and counts a step. What the others tell is not read.
+  void gather(const double* readouts, const unsigned char* present);
+  /// Who counts in the crowd's readout when present (N, d): 1 once an increment was not 0.
+  void have_moved(unsigned char* out) const;
 
   /// Adds clients without history, after those that are there. A forecast not yet learnt is
   /// dropped.
@@ -158,8 +168,8 @@ using PanelF32 = BasicPanel<float>;  ///< half the memory and its traffic
 struct PanelEquilibrium {
   std::vector<double> mean_readout, readouts;
 };
-PanelEquilibrium solve_panel_equilibrium(const double* gram, const double* cross, Index n_clients,
-                                         Index n_features, Index n_outputs, double ridge,
-                                         double pooling);
+MEMOA_API PanelEquilibrium solve_panel_equilibrium(const double* gram, const double* cross,
+                                                   Index n_clients, Index n_features,
+                                                   Index n_outputs, double ridge, double pooling);
 
 }  // namespace memoa

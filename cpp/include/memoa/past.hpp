@@ -15,12 +15,12 @@ struct PastSettings {
 constexpr Index kAutoSeason = -1;
 
 /// Throws std::invalid_argument that names the option at fault.
-void validate(const PastSettings& past);
+MEMOA_API void validate(const PastSettings& past);
 /// Inputs that agents have of it.
-Index n_inputs(const PastSettings& past, Index n_outputs);
+MEMOA_API Index n_inputs(const PastSettings& past, Index n_outputs);
 
 /// Seasonal repetition of one output: which lag repeats best, theory (6.12).
-class Season {
+class MEMOA_API Season {
  public:
   explicit Season(Index season = kAutoSeason);
 
@@ -59,7 +59,7 @@ class Season {
 };
 
 /// The past of y: increments, their usual and their largest size, and its season.
-class Past {
+class MEMOA_API Past {
  public:
   Past(const PastSettings& settings, Index n_outputs);
 

@@ -43,16 +43,16 @@ struct PopulationSettings {
 };
 
 /// Throws std::invalid_argument that names the setting at fault.
-void validate(const PopulationSettings& settings);
+MEMOA_API void validate(const PopulationSettings& settings);
 
 /// Is anybody left out? Fewer than 16 agents are no crowd: their averages are means.
-bool judges(const PopulationSettings& settings);
+MEMOA_API bool judges(const PopulationSettings& settings);
 
 /// Inputs that the encoders see: x, and the past of y.
-Index n_encoded(const PopulationSettings& settings);
+MEMOA_API Index n_encoded(const PopulationSettings& settings);
 /// Does the population keep the past of y? Numbers of it, 0 where not.
-bool remembers(const PopulationSettings& settings);
-Index past_size(const PopulationSettings& settings);
+MEMOA_API bool remembers(const PopulationSettings& settings);
+MEMOA_API Index past_size(const PopulationSettings& settings);
 
 /// All that was learnt, independent of the layout in memory. The encoders' weights are not part
 /// of it: they follow from the seed.
@@ -74,7 +74,7 @@ struct PopulationMemory {
 
 /// The last step at which an agent's numbers overflowed, and the first such agent; -1 each if there
 /// was none. The agent repeated the base there, and no sum over agents saw it.
-struct Overflow {
+struct MEMOA_API Overflow {
   Index step = -1, agent = -1;
 };
 
@@ -86,7 +86,7 @@ struct Overflow {
 ///
 /// Input is checked before anything changes (std::invalid_argument).
 template <class Real>
-class BasicPopulation {
+class MEMOA_API BasicPopulation {
  public:
   explicit BasicPopulation(PopulationSettings settings);
   ~BasicPopulation();

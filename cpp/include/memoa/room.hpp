@@ -5,6 +5,6 @@
 namespace memoa {
 
 /// Throws MemoryError where a game of these sizes takes more memory than this process can have.
-void require_game_memory(Index horizon, Index n_outputs, Index n_features);
+MEMOA_API void require_game_memory(Index horizon, Index n_outputs, Index n_features);
 
 }  // namespace memoa

@@ -15,19 +15,21 @@ namespace memoa {
 
 /// Predicts from the inputs x as `BasicPopulation::predict` does; writes the server's forecast (d).
 template <class Real>
-void predict(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, const double* x,
-             double* forecast);
+MEMOA_API void predict(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
+                       const double* x, double* forecast);
 
 /// Learns the y (d) that belongs to the x last predicted.
 template <class Real>
-void learn(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, const double* y);
+MEMOA_API void learn(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
+                     const double* y);
 
 /// The server's forecasts (T, d) of every row of `inputs` as if it were the next input. Leaves no
 /// trace: what was predicted before is still shown, and can still be learnt. It works on the
 /// engines' scratch memory all the same: no other call at the same time.
 template <class Real>
-void predict_rows(const BasicPopulation<Real>& population, const BasicServerMixture<Real>& mixture,
-                  const double* inputs, Index n_rows, double* forecasts);
+MEMOA_API void predict_rows(const BasicPopulation<Real>& population,
+                            const BasicServerMixture<Real>& mixture, const double* inputs,
+                            Index n_rows, double* forecasts);
 
 /// Where `run` writes; every pointer but `predictions` may be null.
 struct RunOutput {
@@ -52,8 +54,8 @@ using Pace = std::function<Index(Index done)>;
 /// Precomputed; `targets` is (T, d) and targets[t] belongs to inputs[t]. `initial` (d), unless it
 /// is null, is observed first. All of it is checked before any of it is learnt.
 template <class Real>
-void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, const double* inputs,
-         const double* targets, Index n_steps, const RunOutput& output,
-         const double* initial = nullptr, const Pace& pace = {});
+MEMOA_API void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
+                   const double* inputs, const double* targets, Index n_steps,
+                   const RunOutput& output, const double* initial = nullptr, const Pace& pace = {});
 
 }  // namespace memoa

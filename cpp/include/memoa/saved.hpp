@@ -17,9 +17,9 @@ namespace memoa {
 /// the text of a JSON value that is kept as it is.
 /// Throws std::filesystem::filesystem_error where the system fails.
 template <class Real>
-void save(const std::string& path, const BasicPopulation<Real>& population,
-          const BasicServerMixture<Real>& mixture, const std::vector<double>& pending = {},
-          const std::string& note = "null");
+MEMOA_API void save(const std::string& path, const BasicPopulation<Real>& population,
+                    const BasicServerMixture<Real>& mixture,
+                    const std::vector<double>& pending = {}, const std::string& note = "null");
 
 /// A population and its server, in double or in single precision.
 template <class Real>
@@ -37,18 +37,18 @@ struct Saved {
 /// `n_threads` as in PopulationSettings; less than 0 means as saved.
 /// Throws std::invalid_argument, in one line that names the file, for whatever else the file holds;
 /// no size in it is believed before the file has been seen to be that long.
-Saved load(const std::string& path, int n_threads = -1);
+MEMOA_API Saved load(const std::string& path, int n_threads = -1);
 
 /// The same of a panel, with the inputs last predicted.
 template <class Real>
-void save(const std::string& path, const BasicPanel<Real>& panel,
-          const std::vector<double>& pending = {}, const std::string& note = "null");
+MEMOA_API void save(const std::string& path, const BasicPanel<Real>& panel,
+                    const std::vector<double>& pending = {}, const std::string& note = "null");
 
 struct SavedPanel {
   std::variant<Panel, PanelF32> panel;
   std::vector<double> pending;
   std::string header;
 };
-SavedPanel load_panel(const std::string& path, int n_threads = -1);
+MEMOA_API SavedPanel load_panel(const std::string& path, int n_threads = -1);
 
 }  // namespace memoa

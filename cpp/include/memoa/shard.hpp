@@ -19,7 +19,7 @@ class Exchange;
 /// them throws, that call ends with what was thrown, and every later call of the engines that share
 /// this reducer says that they are broken: they are half-way through a step, apart from each other.
 /// A population and its server share one; give other engines their own.
-class Reducer {
+class MEMOA_API Reducer {
  public:
   virtual ~Reducer() = default;
   /// words[k] becomes the sum over all processes of their words[k].
@@ -45,6 +45,6 @@ struct Shard {
 constexpr Index kShardUnit = 512;
 
 /// Throws std::invalid_argument that names what is wrong with a shard of `n_agents` agents.
-void validate(const Shard& shard, Index n_agents);
+MEMOA_API void validate(const Shard& shard, Index n_agents);
 
 }  // namespace memoa

@@ -35,8 +35,8 @@ struct Simulation {
 /// `mean` (K, d) and `cov` (K, d, d) are those of the types' initial states. With one policy per
 /// type; shares are positive, sum to one and are rounded to whole agents by largest remainder.
 /// Memory is O(N d), random numbers depend on (seed, agent, stage) alone.
-Simulation simulate(const std::vector<Game>& games, const std::vector<Policy>& policies,
-                    const std::vector<double>& shares, const std::vector<double>& mean,
-                    const std::vector<double>& cov, const SimulationSettings& settings);
+MEMOA_API Simulation simulate(const std::vector<Game>& games, const std::vector<Policy>& policies,
+                              const std::vector<double>& shares, const std::vector<double>& mean,
+                              const std::vector<double>& cov, const SimulationSettings& settings);
 
 }  // namespace memoa

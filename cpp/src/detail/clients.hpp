@@ -98,7 +98,7 @@ class Clients : Ridge<Real> {
   /// Squares of the distances from a mean within which a value is not far, theory section 8.
   template <int Judged>
   MEMOA_INLINE static Two reach(const Two& deviations, const Two& count) {
-    const Two nowhere = splat(Real(__builtin_inff()));
+    const Two nowhere = splat(Real(INFINITY));
     const Two judged = select(splat(Real(Judged)) <= count, deviations, Two{});
     return select(judged <= Two{}, nowhere, splat(Real(kFar * kFar)) * deviations / count);
   }

@@ -37,6 +37,7 @@ struct Window {
   // (steps, d), null where not known yet
   const double *raw = nullptr, *base = nullptr, *targets = nullptr;
   bool keep_last = true;    // will the last step be learnt?
+  bool told = false;        // shown and energy hold what agents elsewhere forecast
   bool want_worst = false;  // the largest cost after every step
 };
 
@@ -65,6 +66,7 @@ class Pass {
 
  private:
   void forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk, int thread);
+  void add_told(const Window<Real>& w, Index chunk);
   void charge(const Lesson<Real>& lesson, Index first, Index last);
   void agree_on(const Window<Real>& w);
   void add_partials(Index width);

@@ -61,8 +61,8 @@ class Ridge {
   /// Asks for a row of the agents after these, to be written where `write`.
   template <int write>
   MEMOA_INLINE void ask_ahead(Size row) const {
-    __builtin_prefetch(lo_ + ahead_ + row * kLanes<Real>, 0, 2);
-    if (kParts == 1) __builtin_prefetch(hi_ + ahead_ + row * kLanes<Real>, 0, 2);
+    MEMOA_PREFETCH(lo_ + ahead_ + row * kLanes<Real>, 0);
+    if (kParts == 1) MEMOA_PREFETCH(hi_ + ahead_ + row * kLanes<Real>, 0);
   }
   template <class Body>
   static void each_lane(Two& value, const Body& body) {

@@ -9,10 +9,10 @@
 // The server's aggregation of rivals, theory section 6, step 7.
 namespace memoa::detail {
 
-constexpr double kAgentsForgetting = 0.99;         // of the losses of agents
+constexpr double kAgentsForgetting = 0.99;           // of the losses of agents
 constexpr double kLevelForgetting[] = {0.8, 0.998};  // of those of the rivals, at two levels
 constexpr double kOuterForgetting = 0.998;           // of those of the levels and the base
-constexpr double kExactPrior = 16.0;               // of a season that was always right
+constexpr double kExactPrior = 16.0;                 // of a season that was always right
 
 /// The variance of an error, from the smallest loss and the steps that it counts.
 inline double noise_of(double least, double count) { return count > 0.0 ? least / count : 0.0; }

@@ -4,9 +4,18 @@
 // Only population_kernels.cpp includes this, once per instruction set: what detail/kernels.hpp says
 // of inline functions holds here.
 
+#include <cmath>
+
 #include "detail/kernels.hpp"
+
+// Vectors are the compiler's own where it has them, else arrays of plain C++: the same bits, more
+// slowly. Nothing else of the kernels depends on the compiler.
+#if defined(__GNUC__) && !defined(MEMOA_PORTABLE)
+#define MEMOA_VECTORS
 #ifdef __SSE2__
+#define MEMOA_SSE2
 #include <immintrin.h>
+#endif
 #endif
 
 #ifndef MEMOA_LEVEL
@@ -16,21 +25,102 @@
 namespace memoa::detail::MEMOA_LEVEL {
 namespace {
 
+#ifndef MEMOA_VECTORS
+/// Numbers that are computed with one by one. What is true of a lane is -1 in a mask, else 0.
+template <class T, Size N>
+struct Lanes {
+  T lane[N];
+  T& operator[](Size l) { return lane[l]; }
+  const T& operator[](Size l) const { return lane[l]; }
+  Lanes& operator+=(const Lanes& other) { return *this = *this + other; }
+  Lanes operator+(T number) const {
+    Lanes sum = *this;
+    for (Size l = 0; l < N; ++l) sum[l] += number;
+    return sum;
+  }
+};
+template <class T>
+struct Truth;
+template <>
+struct Truth<double> {
+  using Type = std::int64_t;
+};
+template <>
+struct Truth<float> {
+  using Type = std::int32_t;
+};
+#define MEMOA_LANEWISE(op)                                                     \
+  template <class T, Size N>                                                   \
+  inline Lanes<T, N> operator op(const Lanes<T, N>& a, const Lanes<T, N>& b) { \
+    Lanes<T, N> c;                                                             \
+    for (Size l = 0; l < N; ++l) c[l] = a[l] op b[l];                          \
+    return c;                                                                  \
+  }
+#define MEMOA_COMPARED(op)                                                     \
+  template <class T, Size N>                                                   \
+  inline Lanes<typename Truth<T>::Type, N> operator op(const Lanes<T, N>& a,   \
+                                                       const Lanes<T, N>& b) { \
+    Lanes<typename Truth<T>::Type, N> c;                                       \
+    for (Size l = 0; l < N; ++l) c[l] = a[l] op b[l] ? -1 : 0;                 \
+    return c;                                                                  \
+  }
+MEMOA_LANEWISE(+)
+MEMOA_LANEWISE(-)
+MEMOA_LANEWISE(*)
+MEMOA_LANEWISE(/)
+MEMOA_LANEWISE(&)
+MEMOA_COMPARED(<=)
+MEMOA_COMPARED(<)
+MEMOA_COMPARED(>)
+#undef MEMOA_LANEWISE
+#undef MEMOA_COMPARED
+
+template <class M, class T, Size N>
+inline Lanes<T, N> choose(const Lanes<M, N>& mask, const Lanes<T, N>& a, const Lanes<T, N>& b) {
+  Lanes<T, N> c;
+  for (Size l = 0; l < N; ++l) c[l] = mask[l] ? a[l] : b[l];
+  return c;
+}
+#endif
+
 // Native width: wider vectors than the processor's own are split badly by compilers.
-#if defined(__AVX512F__)
+#if defined(MEMOA_VECTORS) && defined(__AVX512F__)
 constexpr Size kBytes = 64;
-#elif defined(__AVX__)
+#elif defined(MEMOA_VECTORS) && defined(__AVX__)
 constexpr Size kBytes = 32;
 #else
 constexpr Size kBytes = 16;
+#endif
+
+#ifdef MEMOA_VECTORS
+#define MEMOA_INLINE __attribute__((always_inline)) inline
+#define MEMOA_LAMBDA __attribute__((always_inline))
+#define MEMOA_PREFETCH(address, write) __builtin_prefetch(address, write, 2)
+typedef double Doubles __attribute__((vector_size(kBytes), may_alias));
+typedef std::int64_t DoublesMask __attribute__((vector_size(kBytes)));
+typedef float Floats __attribute__((vector_size(kBytes), may_alias));
+typedef std::int32_t FloatsMask __attribute__((vector_size(kBytes)));
+
+template <class Mask, class Vec>
+MEMOA_INLINE Vec choose(const Mask& mask, const Vec& a, const Vec& b) {
+  return mask ? a : b;
+}
+#else
+#define MEMOA_INLINE inline
+#define MEMOA_LAMBDA
+#define MEMOA_PREFETCH(address, write) static_cast<void>(address)
+using Doubles = Lanes<double, kBytes / 8>;
+using DoublesMask = Lanes<std::int64_t, kBytes / 8>;
+using Floats = Lanes<float, kBytes / 4>;
+using FloatsMask = Lanes<std::int32_t, kBytes / 4>;
 #endif
 
 template <class Real>
 struct Simd;
 template <>
 struct Simd<double> {
-  typedef double Vec __attribute__((vector_size(kBytes), may_alias));
-  typedef std::int64_t Mask __attribute__((vector_size(kBytes)));
+  using Vec = Doubles;
+  using Mask = DoublesMask;
   static constexpr double kLargest = 1e150;          // of |z|^2: sums over agents are finite
   static constexpr double kLargestForecast = 1e152;  // and so are sums of its squares
   static constexpr double kEpsilon = 2.220446049250313e-16;
@@ -38,8 +128,8 @@ struct Simd<double> {
 };
 template <>
 struct Simd<float> {
-  typedef float Vec __attribute__((vector_size(kBytes), may_alias));
-  typedef std::int32_t Mask __attribute__((vector_size(kBytes)));
+  using Vec = Floats;
+  using Mask = FloatsMask;
   static constexpr float kLargest = 1e18F;
   static constexpr float kLargestForecast = 1e18F;
   static constexpr float kEpsilon = 1.1920929e-07F;
@@ -57,8 +147,6 @@ struct PairMask {
   typename Simd<Real>::Mask lo, hi;
 };
 
-#define MEMOA_INLINE __attribute__((always_inline)) inline
-#define MEMOA_LAMBDA __attribute__((always_inline))
 #define MEMOA_PAIRWISE(op)                                                        \
   template <class Real>                                                           \
   MEMOA_INLINE Pair<Real> operator op(const Pair<Real>& a, const Pair<Real>& b) { \
@@ -73,7 +161,7 @@ MEMOA_PAIRWISE(/)
 /// A value that is used several times and shall not be read from memory as often.
 template <class Real>
 MEMOA_INLINE Pair<Real> in_register(Pair<Real> value) {
-#ifdef __SSE2__
+#ifdef MEMOA_SSE2
   asm("" : "+v"(value.lo), "+v"(value.hi));
 #endif
   return value;
@@ -91,31 +179,31 @@ MEMOA_INLINE PairMask<Real> operator<=(const Pair<Real>& a, const Pair<Real>& b)
 template <class Real>
 MEMOA_INLINE Pair<Real> select(const PairMask<Real>& mask, const Pair<Real>& a,
                                const Pair<Real>& b) {
-  return {mask.lo ? a.lo : b.lo, mask.hi ? a.hi : b.hi};
+  return {choose(mask.lo, a.lo, b.lo), choose(mask.hi, a.hi, b.hi)};
 }
 
 /// Square roots.
 MEMOA_INLINE Simd<double>::Vec root(Simd<double>::Vec v) {
-#if defined(__AVX512F__)
+#if defined(MEMOA_SSE2) && defined(__AVX512F__)
   return reinterpret_cast<Simd<double>::Vec>(_mm512_sqrt_pd(reinterpret_cast<__m512d>(v)));
-#elif defined(__AVX__)
+#elif defined(MEMOA_SSE2) && defined(__AVX__)
   return reinterpret_cast<Simd<double>::Vec>(_mm256_sqrt_pd(reinterpret_cast<__m256d>(v)));
-#elif defined(__SSE2__)
+#elif defined(MEMOA_SSE2)
   return reinterpret_cast<Simd<double>::Vec>(_mm_sqrt_pd(reinterpret_cast<__m128d>(v)));
 #else
-  for (std::size_t l = 0; l < sizeof(v) / sizeof(v[0]); ++l) v[l] = __builtin_sqrt(v[l]);
+  for (std::size_t l = 0; l < sizeof(v) / sizeof(v[0]); ++l) v[l] = std::sqrt(v[l]);
   return v;
 #endif
 }
 MEMOA_INLINE Simd<float>::Vec root(Simd<float>::Vec v) {
-#if defined(__AVX512F__)
+#if defined(MEMOA_SSE2) && defined(__AVX512F__)
   return reinterpret_cast<Simd<float>::Vec>(_mm512_sqrt_ps(reinterpret_cast<__m512>(v)));
-#elif defined(__AVX__)
+#elif defined(MEMOA_SSE2) && defined(__AVX__)
   return reinterpret_cast<Simd<float>::Vec>(_mm256_sqrt_ps(reinterpret_cast<__m256>(v)));
-#elif defined(__SSE2__)
+#elif defined(MEMOA_SSE2)
   return reinterpret_cast<Simd<float>::Vec>(_mm_sqrt_ps(reinterpret_cast<__m128>(v)));
 #else
-  for (std::size_t l = 0; l < sizeof(v) / sizeof(v[0]); ++l) v[l] = __builtin_sqrtf(v[l]);
+  for (std::size_t l = 0; l < sizeof(v) / sizeof(v[0]); ++l) v[l] = std::sqrt(v[l]);
   return v;
 #endif
 }
@@ -126,10 +214,10 @@ MEMOA_INLINE Pair<Real> root(const Pair<Real>& a) {
 
 /// Numbers of a table at places that are whole numbers >= 0.
 MEMOA_INLINE Simd<double>::Vec gather(const double* table, Simd<double>::Vec at) {
-#if defined(__AVX512F__)
+#if defined(MEMOA_SSE2) && defined(__AVX512F__)
   const __m256i places = _mm512_cvttpd_epi32(reinterpret_cast<__m512d>(at));
   return reinterpret_cast<Simd<double>::Vec>(_mm512_i32gather_pd(places, table, 8));
-#elif defined(__AVX2__)
+#elif defined(MEMOA_SSE2) && defined(__AVX2__)
   const __m128i places = _mm256_cvttpd_epi32(reinterpret_cast<__m256d>(at));
   return reinterpret_cast<Simd<double>::Vec>(_mm256_i32gather_pd(table, places, 8));
 #else
@@ -139,10 +227,10 @@ MEMOA_INLINE Simd<double>::Vec gather(const double* table, Simd<double>::Vec at)
 #endif
 }
 MEMOA_INLINE Simd<float>::Vec gather(const float* table, Simd<float>::Vec at) {
-#if defined(__AVX512F__)
+#if defined(MEMOA_SSE2) && defined(__AVX512F__)
   const __m512i places = _mm512_cvttps_epi32(reinterpret_cast<__m512>(at));
   return reinterpret_cast<Simd<float>::Vec>(_mm512_i32gather_ps(places, table, 4));
-#elif defined(__AVX2__)
+#elif defined(MEMOA_SSE2) && defined(__AVX2__)
   const __m256i places = _mm256_cvttps_epi32(reinterpret_cast<__m256>(at));
   return reinterpret_cast<Simd<float>::Vec>(_mm256_i32gather_ps(table, places, 4));
 #else
@@ -166,11 +254,11 @@ MEMOA_INLINE Pair<Real> clip(const Pair<Real>& a, Real limit) {
 template <class Real>
 MEMOA_INLINE bool all(const PairMask<Real>& mask) {
   const auto both = mask.lo & mask.hi;
-#if defined(__AVX512F__)
+#if defined(MEMOA_SSE2) && defined(__AVX512F__)
   return _mm512_movepi8_mask(reinterpret_cast<const __m512i&>(both)) == ~__mmask64{0};
-#elif defined(__AVX2__)
+#elif defined(MEMOA_SSE2) && defined(__AVX2__)
   return _mm256_movemask_epi8(reinterpret_cast<const __m256i&>(both)) == -1;
-#elif defined(__SSE2__)
+#elif defined(MEMOA_SSE2)
   return _mm_movemask_epi8(reinterpret_cast<const __m128i&>(both)) == 0xffff;
 #else
   bool every = true;

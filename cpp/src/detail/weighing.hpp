@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstring>
+
 // Exponential weights of agents by their losses, theory (6.14).
 // Only population_kernels.cpp includes this, once per instruction set: what detail/kernels.hpp says
 // of inline functions holds here. No library computes the exponential: the bits are the same
@@ -37,11 +39,11 @@ inline double exp_minus(double x) {
   for (const double inverse : kTaylor) e = e * r + inverse;
   std::int64_t bits, of_zero;
   const double zero = Simd<double>::kRounds;
-  __builtin_memcpy(&bits, &shifted, sizeof(bits));
-  __builtin_memcpy(&of_zero, &zero, sizeof(bits));
+  std::memcpy(&bits, &shifted, sizeof(bits));
+  std::memcpy(&of_zero, &zero, sizeof(bits));
   const std::int64_t power = (1023 - (bits - of_zero)) << 52;
   double scale;
-  __builtin_memcpy(&scale, &power, sizeof(scale));
+  std::memcpy(&scale, &power, sizeof(scale));
   return x < 700.0 ? e * scale : 0.0;
 }
 

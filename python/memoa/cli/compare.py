@@ -12,15 +12,36 @@ import typer
 
 from memoa import build_info
 from memoa._files import prepare, write_text
-from memoa.cli.series import Data, File, Force, Lags, Start, Target, load_series
+from memoa.cli.series import (
+    Data,
+    Date,
+    DayFirst,
+    Decimal,
+    Drop,
+    File,
+    Force,
+    Inputs,
+    Lags,
+    Percent,
+    Sep,
+    Start,
+    Target,
+    Thousands,
+    Warmup,
+    load_series,
+    tell,
+)
 from memoa.cli.terminal import lowest_in_bold, progress_bar, wide_console
-from memoa.forecasters.comparison import MEASURES, Comparison, compare
+from memoa.forecasters.comparison import Comparison, compare
 from memoa.forecasters.protocol import Factory, load_factory
 from memoa.forecasters.standard import standard_forecasters
 
 FILES = ("comparison.csv", "comparison.png", "settings.json")
 MOST_SEEDS = 10_000
-COLUMNS = ("server", "mean agent", "worst agent", "regret", "seconds")
+COLUMNS = {
+    "server_rmse": "server", "mean_agent_rmse": "mean agent", "worst_agent_rmse": "worst agent",
+    "regret": "regret", "server_mae": "MAE", "server_mase": "MASE", "seconds": "seconds",
+}  # fmt: skip
 
 
 def compare_command(
@@ -29,6 +50,14 @@ def compare_command(
     file: File = None,
     start: Start = None,
     lags: Lags = None,
+    date: Date = None,
+    inputs: Inputs = None,
+    drop: Drop = None,
+    dayfirst: DayFirst = None,
+    sep: Sep = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    percent: Percent = None,
     forecaster: Annotated[
         list[str] | None,
         typer.Option(
@@ -42,21 +71,33 @@ def compare_command(
         Path | None,
         typer.Option(metavar="DIR", help="Where files go.", show_default="memoa-out/NAME-compare"),
     ] = None,
+    warmup: Warmup = 0,
     force: Force = False,
 ) -> None:
     """Compare memoa with greedy agents, other aggregations and baselines on a series.
 
     Writes comparison.csv, comparison.png and settings.json.
     """
-    series, source = load_series(data, target=target, file=file, start=start, lags=lags)
+    reading = {
+        "date": date, "inputs": inputs, "drop": drop, "dayfirst": dayfirst, "sep": sep,
+        "decimal": decimal, "thousands": thousands, "percent": percent,
+    }  # fmt: skip
+    series, source = load_series(
+        data, target=target, file=file, start=start, lags=lags, reading=reading
+    )
     forecasters = rows(forecaster or [])
     shown = out if out is not None else Path("memoa-out", f"{series.name}-compare")
     folder = shown.absolute()  # a forecaster may go elsewhere
     prepare(shown, FILES, force=force)
     typer.echo(f"{series!r}; medians over {seeds} seed{'s' * (seeds != 1)}")
+    tell(series)
     with progress_bar("comparing") as progress:
-        found = compare(series, forecasters, seeds=range(seeds), progress=progress, keep_going=True)
-    write_files(folder, found, {"series": source, "seeds": seeds, "forecasters": forecaster or []})
+        found = compare(
+            series, forecasters, seeds=range(seeds), progress=progress, keep_going=True,
+            warmup=warmup,
+        )  # fmt: skip
+    settings = {"series": source, "seeds": seeds, "forecasters": forecaster or [], "warmup": warmup}
+    write_files(folder, found, settings)
     print_table(found)
     typer.echo(f"comparison.csv, comparison.png and settings.json are in {shown}")
     for why in found.failed.values():
@@ -97,13 +138,21 @@ def write_files(folder: Path, found: Comparison, settings: Mapping[str, Any]) ->
 def print_table(found: Comparison) -> None:
     """Medians over the seeds, the best of each column in bold green; what was left out and why."""
     medians = {
-        name: [found.quantile(name, measure) for measure in MEASURES] for name in found.scores
+        name: [found.quantile(name, measure) for measure in COLUMNS] for name in found.scores
     }
-    console = wide_console(100)
-    console.print(lowest_in_bold("RMSE", COLUMNS, medians, lambda x: f"{x:#.4g}"))
+    console = wide_console(120)
+    console.print(lowest_in_bold("RMSE", list(COLUMNS.values()), medians, _text))
+    targets = found.series.targets
+    if len(targets) > 1:
+        rows = {name: found.per_target(name).tolist() for name in found.scores}
+        console.print(lowest_in_bold("server RMSE of", targets, rows, _text))
     lowest = min(medians, key=lambda name: medians[name][0])
     console.print(f"lowest server error: {lowest}", highlight=False)
     for name, why in found.skipped.items():
         console.print(f"{name}: left out, {why}", markup=False)
     for name in found.failed:
         console.print(f"{name}: failed", markup=False)
+
+
+def _text(value: float) -> str:
+    return f"{value:#.4g}"

@@ -5,19 +5,39 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.table import Table
 
 from memoa import OnlineEnsemble, build_info
 from memoa._files import prepare, whole, write_text
-from memoa.cli.series import Data, File, Force, Lags, Start, Target, load_series
+from memoa.cli.series import (
+    Data,
+    Date,
+    DayFirst,
+    Decimal,
+    Drop,
+    File,
+    Force,
+    Inputs,
+    Lags,
+    Percent,
+    Sep,
+    Start,
+    Target,
+    Thousands,
+    Warmup,
+    load_series,
+    tell,
+)
 from memoa.cli.terminal import lowest_in_bold, progress_bar, wide_console
 from memoa.datasets import Series
+from memoa.datasets.dates import in_zone, next_date
 from memoa.forecasters.two_policies import (
     COLUMNS,
     Encoder,
@@ -27,6 +47,7 @@ from memoa.forecasters.two_policies import (
     run_and_compare,
 )
 from memoa.mpi import communicator_of_job
+from memoa.run import Run
 
 FILES = ("predictions.csv", "plot.png", "settings.json")
 
@@ -38,6 +59,14 @@ def run_command(
     file: File = None,
     start: Start = None,
     lags: Lags = None,
+    date: Date = None,
+    inputs: Inputs = None,
+    drop: Drop = None,
+    dayfirst: DayFirst = None,
+    sep: Sep = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    percent: Percent = None,
     agents: Annotated[int, typer.Option(min=1, help="Number of agents.")] = 64,
     features: Annotated[int, typer.Option(min=1, help="Features per agent.")] = 16,
     encoder: Annotated[
@@ -51,6 +80,9 @@ def run_command(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads.", show_default="all that may be used")
     ] = None,
+    intervals: Annotated[
+        str, typer.Option(metavar="LEVEL[,LEVEL]", help="Shares that the intervals are to hold.")
+    ] = "0.8,0.95",
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where files go.", show_default="memoa-out/NAME"),
@@ -61,6 +93,7 @@ def run_command(
     resume: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Go on with what --save kept.")
     ] = None,
+    warmup: Warmup = 0,
     force: Force = False,
 ) -> None:
     """Forecast a series online, and compare with greedy agents and with repeating the last value.
@@ -71,7 +104,13 @@ def run_command(
     communicator = communicator_of_job()
     tells = communicator is None or communicator.rank == 0
     model = None if resume is None else _resumed(context, resume, threads, communicator)
-    series, source = load_series(data, target=target, file=file, start=start, lags=lags)
+    reading = {
+        "date": date, "inputs": inputs, "drop": drop, "dayfirst": dayfirst, "sep": sep,
+        "decimal": decimal, "thousands": thousands, "percent": percent,
+    }  # fmt: skip
+    series, source = load_series(
+        data, target=target, file=file, start=start, lags=lags, reading=reading
+    )
     folder = out if out is not None else Path("memoa-out", series.name)
     if tells:
         prepare(folder, FILES, force=force)
@@ -84,32 +123,50 @@ def run_command(
             f"{series.name}: {_count(n_steps, 'step')}, {_count(n_inputs, 'input')}, "
             f"{_count(series.Y.shape[1], 'output')}, {_count(agents, 'agent')}"
         )
+        tell(series)
     with progress_bar("forecasting") as progress:
         if model is not None:
-            found = go_on(series, model, progress)
+            found = go_on(series, model, progress, warmup)
         else:
             found = run_and_compare(
                 series, agents=agents, features=features, encoder=encoder, policy=policy,
                 seed=seed, threads=threads, communicator=communicator, progress=progress,
+                warmup=warmup, intervals=_levels(intervals),
             )  # fmt: skip
     if save is not None:
         found.model.save(save)
     if not tells:
         return
     kept = {} if resume is None else {"resumed": resume}
-    write_files(folder, series, found, source | kept)
-    wide_console(80).print(_rmse_table(found.rmse))
+    write_files(folder, series, found, source | kept | {"warmup": warmup})
+    console = wide_console(100)
+    console.print(_table(found))
+    if len(series.targets) > 1:
+        console.print(_target_table(found.per_target))
     typer.echo(_verdict(found.rmse))
+    run = found.runs[found.policy]
+    for level, share in zip(run.levels, run.coverage.mean(axis=1)):
+        typer.echo(f"the interval of {level:.1%} holds {share:.1%} of the outcomes")
+    if run.next is not None:
+        typer.echo(f"next: {_next(series, run.next)}")
     typer.echo(f"predictions.csv, plot.png and settings.json are in {folder}")
     if save is not None:
         typer.echo(f"what the agents learnt is in {save}; --resume {save} goes on with it")
+
+
+def _levels(text: str) -> tuple[float, ...]:
+    """Levels between commas, in their order; none where the text is empty."""
+    try:
+        return tuple(sorted(float(level) for level in text.split(",") if level.strip()))
+    except ValueError:
+        raise ValueError(f"--intervals is {text!r}; expected numbers between 0 and 1") from None
 
 
 def _resumed(
     context: typer.Context, path: Path, threads: int | None, communicator: Any
 ) -> OnlineEnsemble:
     """The ensemble of the file, with which the options for a new one make no sense."""
-    for name in ("agents", "features", "encoder", "policy", "seed"):
+    for name in ("agents", "features", "encoder", "policy", "seed", "intervals"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise ValueError(f"--{name} has no meaning with --resume: {path} says it")
@@ -126,12 +183,19 @@ def write_files(folder: Path, series: Series, found: PolicyRuns, source: Mapping
     best, worst = best_and_worst(run)
     parts = {"": run.targets, "_server": run.predictions, "_mean_field": run.mean_field,
              "_best_agent": best, "_worst_agent": worst}  # fmt: skip
+    bounds = run.prediction_intervals
+    for k, level in enumerate(run.levels):
+        for side, name in enumerate(("low", "high")):
+            assert bounds is not None
+            parts[f"_{name}_{100 * level:g}"] = bounds[:, k, side]
     # Not from a dict: a column of the user's may well be called like one of ours.
     frame = pd.DataFrame(
         np.stack(list(parts.values()), axis=2).reshape(len(series.Y), -1),
         columns=[name + part for name in series.targets for part in parts],
-        index=series.index,
+        index=None if series.index is None else in_zone(series.index, series.zone),
     )
+    if run.next is not None:
+        frame.loc[len(frame) if series.index is None else _next_label(series)] = _next_row(run)
     with whole(folder / "predictions.csv") as temporary:
         frame.to_csv(temporary, index_label="step" if series.index is None else "date")
     plot_run(
@@ -153,6 +217,10 @@ def write_files(folder: Path, series: Series, found: PolicyRuns, source: Mapping
             if name != "communicator"
         },
         "rmse": found.rmse,
+        "absolute": found.absolute,
+        "per_target": found.per_target,
+        "coverage": dict(zip(map(str, run.levels), run.coverage.tolist())),
+        "next": None if run.next is None else dict(zip(series.targets, run.next.tolist())),
         "best_agent": run.best_agent,
         "worst_agent": run.worst_agent,
     }
@@ -167,12 +235,59 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _rmse_table(rmse: Mapping[str, Mapping[str, float]]) -> Table:
-    """The RMSEs with four digits of the smallest."""
-    smallest = min((v for row in rmse.values() for v in row.values() if v > 0.0), default=1.0)
+def _table(found: PolicyRuns) -> Table:
+    """The RMSEs, and beside them MAE and MASE of the server."""
+    of_rmse = _four_digits(found.rmse)
+    of_mae = _four_digits({name: {"mae": row["mae"]} for name, row in found.absolute.items()})
+    rows = {
+        name: [*(row[key] for key in COLUMNS), *found.absolute[name].values()]
+        for name, row in found.rmse.items()
+    }
+    columns = [*COLUMNS.values(), "MAE", "MASE"]
+    writers = [of_rmse] * len(COLUMNS) + [of_mae, lambda x: f"{x:.4f}"]
+    return lowest_in_bold("RMSE", columns, rows, writers)
+
+
+def _target_table(per_target: Mapping[str, Mapping[str, float]]) -> Table:
+    """The server's RMSE of every target."""
+    targets = list(next(iter(per_target.values())))
+    rows = {name: list(row.values()) for name, row in per_target.items()}
+    writers = [
+        _four_digits({name: {target: row[target]} for name, row in per_target.items()})
+        for target in targets
+    ]
+    return lowest_in_bold("server RMSE of", targets, rows, writers)
+
+
+def _four_digits(rows: Mapping[str, Mapping[str, float]]) -> Callable[[float], str]:
+    """Writes numbers with four digits of the smallest."""
+    smallest = min((v for row in rows.values() for v in row.values() if v > 0.0), default=1.0)
     digits = min(max(3 - math.floor(math.log10(smallest)), 0), 9)
-    rows = {name: [row[key] for key in COLUMNS] for name, row in rmse.items()}
-    return lowest_in_bold("RMSE", list(COLUMNS.values()), rows, lambda x: f"{x:.{digits}f}")
+    return lambda x: f"{x:.{digits}f}"
+
+
+def _next_row(run: Run) -> list[float]:
+    """The row of predictions.csv for the step that nobody has seen yet, as the others are."""
+    assert run.next is not None
+    row: list[float] = []
+    for output, forecast in enumerate(run.next):
+        row += [np.nan, forecast, np.nan, np.nan, np.nan]
+        if run.next_intervals is not None:
+            row += run.next_intervals[:, :, output].ravel().tolist()
+    return row
+
+
+def _next_label(series: Series) -> Any:
+    """The date after the last one, in its time zone."""
+    assert series.index is not None
+    following = next_date(series.index, series.zone)
+    return in_zone(np.array([following]), series.zone)[0]
+
+
+def _next(series: Series, forecast: NDArray[np.float64]) -> str:
+    """The forecast of the step that nobody has seen yet, in words."""
+    values = ", ".join(f"{name} {value:.6g}" for name, value in zip(series.targets, forecast))
+    return values if series.index is None else f"{_next_label(series)}, {values}"
 
 
 def _verdict(rmse: Mapping[str, Mapping[str, float]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from memoa.datasets import BUILTIN, Series, load_boc, load_csv, load_ett
+from memoa.datasets.cells import Writing
+from memoa.datasets.table import Table, separator_hint
 
 BENCHMARKS: dict[str, Callable[..., Series]] = {"ett": load_ett, "boc": load_boc}
 
@@ -36,14 +39,55 @@ Lags = Annotated[
 ]
 
 
+Date = Annotated[
+    str | None,
+    typer.Option(metavar="COL", help="Column of the dates.", show_default="the first of dates"),
+]
+Inputs = Annotated[
+    str | None,
+    typer.Option(metavar="COL[,COL]", help="Columns that are inputs.", show_default="all numeric"),
+]
+Drop = Annotated[str | None, typer.Option(metavar="COL[,COL]", help="Columns that are no inputs.")]
+Sep = Annotated[
+    str | None, typer.Option(metavar="SIGN", help="Between cells (CSV).", show_default=",")
+]
+Decimal = Annotated[
+    str | None, typer.Option(metavar="SIGN", help="Before decimals (CSV).", show_default=".")
+]
+Thousands = Annotated[
+    str | None, typer.Option(metavar="SIGN", help="Between groups of three digits (CSV).")
+]
+Percent = Annotated[
+    bool | None, typer.Option("--percent", help="Read 12% as 12 (CSV).", show_default=False)
+]
+DayFirst = Annotated[
+    bool | None,
+    typer.Option(
+        "--dayfirst/--monthfirst", help="How 01/02/2020 is read.", show_default="what fits best"
+    ),
+]
+Warmup = Annotated[
+    int, typer.Option(min=0, metavar="STEPS", help="Steps at the start that no error counts.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 
 
 def load_series(
-    data: str, *, target: str | None, file: Path | None, start: int | None, lags: int | None
+    data: str,
+    *,
+    target: str | None,
+    file: Path | None,
+    start: int | None,
+    lags: int | None,
+    reading: Mapping[str, Any] | None = None,
 ) -> tuple[Series, dict[str, Any]]:
-    """Find the series that `data` names, and say where from; refuse options without effect."""
+    """Find the series that `data` names, and say where from; refuse options without effect.
+
+    `reading` holds options of `load_csv` as they came, None where they did not.
+    """
+    given = {name: value for name, value in (reading or {}).items() if value is not None}
     options = {"--target": target, "--file": file, "--start": start, "--lags": lags}
+    options |= {f"--{name}": value for name, value in given.items()}
     if data in BUILTIN:
         _refuse_others(data, options, ())
         return BUILTIN[data](), {"data": data}
@@ -57,13 +101,32 @@ def load_series(
     if not path.exists():
         is_path = path.suffix or len(path.parts) > 1
         raise ValueError(f"{data}: there is no such file" if is_path else _unknown(data))
-    _refuse_others(data, options, ("--target", "--lags"))
+    _refuse_others(data, options, ("--target", "--lags", *(f"--{name}" for name in given)))
+    if given.get("sep") in ("\\t", "tab"):
+        given["sep"] = "\t"
     if target is None:
-        raise ValueError(f"{data} needs --target COLUMN; its columns are {_column_names(path)}")
-    columns = [name.strip() for name in target.split(",")]
-    lags = 2 if lags is None else lags
-    series = load_csv(path, target=columns, lags=lags)
-    return series, {"data": data, "target": columns, "lags": lags}
+        names = _column_names(path, given)
+        raise ValueError(f"{data} needs --target COLUMN; its columns are {names}")
+    for name in ("inputs", "drop"):
+        if name in given:
+            given[name] = _split(given[name])
+    words = {"target": _split(target), "lags": 2 if lags is None else lags, **given}
+    series = load_csv(path, **words)
+    kept = {"left_out": dict(series.left_out), "notes": series.notes}
+    return series, {"data": data, **words, **kept}
+
+
+def tell(series: Series) -> None:
+    """Say what reading the file left out, and what is odd."""
+    for name, why in series.left_out.items():
+        typer.echo(f"left out: {name!r}, {why}")
+    for note in series.notes:
+        typer.echo(note)
+
+
+def _split(names: str) -> list[str]:
+    """Names between commas; one that holds a comma stands in quotes."""
+    return [name.strip() for name in next(csv.reader([names], skipinitialspace=True), [])]
 
 
 def _refuse_others(data: str, options: Mapping[str, object], allowed: tuple[str, ...]) -> None:
@@ -72,15 +135,9 @@ def _refuse_others(data: str, options: Mapping[str, object], allowed: tuple[str,
             raise ValueError(f"{option} has no meaning for {data}")
 
 
-def _column_names(path: Path) -> str:
-    import pandas as pd
-
-    parquet = path.suffix.lower() in (".parquet", ".pq")
-    try:
-        frame = pd.read_parquet(path) if parquet else pd.read_csv(path, nrows=0)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    return ", ".join(map(repr, frame.columns))
+def _column_names(path: Path, given: Mapping[str, Any]) -> str:
+    table = Table.read(path, min_rows=0, writing=Writing(given.get("sep", ",")))
+    return ", ".join(map(repr, table.cells)) + separator_hint(list(table.cells))
 
 
 def _unknown(data: str) -> str:

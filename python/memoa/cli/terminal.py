@@ -106,9 +106,13 @@ def lowest_in_bold(
     first: str,
     columns: Sequence[str],
     rows: Mapping[str, Sequence[float]],
-    text: Callable[[float], str],
+    text: Callable[[float], str] | Sequence[Callable[[float], str]],
 ) -> Table:
-    """A table of numbers, the lowest of each column in bold green, a dash where there is none."""
+    """A table of numbers, the lowest of each column in bold green, a dash where there is none.
+
+    `text` writes a number, or there is one such function for each column.
+    """
+    writers = [text] * len(columns) if callable(text) else list(text)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
     table.add_column(first, no_wrap=True)
     for name in columns:
@@ -119,8 +123,8 @@ def lowest_in_bold(
     ]
     for name, row in rows.items():
         cells = (
-            Text("-" if math.isnan(x) else text(x), style="bold green" if x == low else "")
-            for x, low in zip(row, lowest, strict=True)
+            Text("-" if math.isnan(x) else write(x), style="bold green" if x == low else "")
+            for x, low, write in zip(row, lowest, writers, strict=True)
         )
         table.add_row(name, *cells)
     return table

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from memoa._validate import as_int
+from memoa.datasets.cells import FloatArray, Writing
+from memoa.datasets.dates import Dates, spacing
 from memoa.datasets.series import Series, as_names
-from memoa.datasets.table import FilePath, FloatArray, Table
+from memoa.datasets.table import FilePath, Table
 
 
 def load_ett(path: FilePath, *, start: int = 0, n: int = 2000) -> Series:
@@ -64,34 +66,63 @@ def load_boc(path: FilePath, *, start: int = 0, n: int = 2000) -> Series:
 
 
 def load_csv(
-    path: FilePath, *, target: str | Sequence[str], lags: int = 2, date: str | None = None
+    path: FilePath,
+    *,
+    target: str | Sequence[str],
+    lags: int = 2,
+    date: str | None = None,
+    inputs: Sequence[str] | None = None,
+    drop: Sequence[str] = (),
+    dayfirst: bool | None = None,
+    sep: str = ",",
+    decimal: str = ".",
+    thousands: str | None = None,
+    percent: bool = False,
 ) -> Series:
     """Read a table and predict the next row's target.
 
-    The inputs of a step are every other numeric column of row k and the target's values at rows
+    The inputs of a step are the other numeric columns of row k and the target's values at rows
     k, k - 1, ..., k - lags + 1; the target is its value at row k + 1. Rows without all their lags
-    are dropped. A column without a single number is text and is left out.
+    are dropped. A column without a single number is text and is left out, and so is a first column
+    without a name that counts the rows; `Series.left_out` says which and why.
 
-    The first column of dates (typed as such, or text of which every cell is a date) becomes
+    The first column of dates (typed as such, or text of which at least half is dates) becomes
     `Series.index` and is no input. Dates are ISO 8601 or all of one format with a four-digit year;
-    where both readings of 01/02/2020 are possible, the one in which the dates increase is taken,
-    month first if both do. Time zones are converted to UTC.
+    where both readings of 01/02/2020 are possible, the one in which the dates increase is taken, of
+    these the one with the most even spacing, month first if they are alike. Where dates have time
+    zones, `Series.index` is in UTC and `Series.zone` is the zone. `Series.notes` says what is odd.
 
     Parameters
     ----------
     path : path-like
-        A Parquet file if it ends in .parquet or .pq, else CSV: UTF-8, commas, names in line 1.
+        A Parquet file if it ends in .parquet or .pq, else CSV, which may be compressed (.gz):
+        UTF-8, names in line 1.
     target : str or sequence of str
         The column or columns to predict.
     lags : int
         How many past values of the target are inputs, at least 1.
     date : str, optional
         The column that holds the dates, instead of looking for one.
+    inputs : sequence of str, optional
+        The columns that are inputs beside the lags; none where it is empty. Default: all that hold
+        numbers.
+    drop : sequence of str
+        Columns that are no inputs.
+    dayfirst : bool, optional
+        Whether 01/02/2020 is the first of February. Default: whatever fits the dates best.
+    sep : str
+        The sign between two cells of a line.
+    decimal : str
+        The sign before the decimals of a number.
+    thousands : str, optional
+        The sign between groups of three digits.
+    percent : bool
+        Whether numbers may end in a percent sign: 12% is 12.
 
     Returns
     -------
     Series
-        Named after the file, with T = rows - lags steps.
+        Named after the file, with T = rows - lags steps, and the inputs of the step after them.
 
     Raises
     ------
@@ -99,9 +130,10 @@ def load_csv(
         If there is no such file.
     ValueError
         If the file cannot be read, names are unknown or double, there are fewer than lags + 2
-        rows, a column of numbers has an empty, infinite or textual cell, or dates do not increase.
+        rows, a column of numbers has an empty, infinite or textual cell, a column of dates has one
+        that is no date, or dates do not increase.
     TypeError
-        If `target` or `lags` is of the wrong type.
+        If an option is of the wrong type.
     ImportError
         If pandas (for Parquet also pyarrow) is missing: ``pip install "memoa[cli]"``.
     """
@@ -111,20 +143,80 @@ def load_csv(
         raise ValueError(f"target is {target!r}; expected different columns")
     if date in targets:
         raise ValueError(f"date is {date!r}; expected another column than target")
-    table = Table.read(path, min_rows=lags + 2)
+    wanted = None if inputs is None else _other_columns("inputs", inputs, (*targets, date))
+    dropped = _other_columns("drop", drop, (*targets, date, *(wanted or ())))
+    table = Table.read(
+        path, min_rows=lags + 2, writing=Writing(sep, decimal, thousands, bool(percent))
+    )
     past = np.column_stack([table.numbers(name) for name in targets])
-    index = table.find_dates() if date is None else table.dates(date)
-    columns = [name for name in table.numeric_columns() if name not in (*targets, date)]
-    inputs = np.column_stack([*(table.numbers(name) for name in columns), _lagged(past, lags)])
+    dates = table.find_dates(dayfirst) if date is None else (date, table.dates(date, dayfirst))
+    columns, left_out = _inputs(table, (*targets, dates[0] if dates else date), wanted, dropped)
+    now = np.column_stack([*(table.numbers(name) for name in columns), _lagged(past, lags)])
+    index, zone = (None, None) if dates is None else (dates[1].values, dates[1].zone)
     return Series(
-        Path(path).stem,
-        inputs[lags - 1 : -1],
+        _stem(path),
+        now[lags - 1 : -1],
         past[lags:],
         past[lags - 1],
         (*columns, *_lag_names(targets, lags)),
         targets,
         None if index is None else index[lags:],
+        zone,
+        now[-1],
+        left_out,
+        _notes(dates),
     )
+
+
+def _other_columns(
+    name: str, value: Sequence[str], taken: tuple[str | None, ...]
+) -> tuple[str, ...]:
+    """Names of columns, none of which is something else already."""
+    names = as_names(name, value) if len(value) else ()
+    for one in names:
+        if one in taken:
+            raise ValueError(f"{name} names {one!r}, which is something else already")
+    return names
+
+
+def _inputs(
+    table: Table,
+    taken: tuple[str | None, ...],
+    wanted: tuple[str, ...] | None,
+    dropped: tuple[str, ...],
+) -> tuple[list[str], dict[str, str]]:
+    """The columns that are inputs, and why the others are not."""
+    for name in (*(wanted or ()), *dropped):
+        table.require(name)
+    columns, left_out = [], {}
+    for name in table.cells:
+        if name in taken or name in dropped or (wanted is not None and name not in wanted):
+            continue
+        why = None if wanted is not None else table.why_no_input(name)
+        if why is None:
+            columns.append(name)
+        else:
+            left_out[name] = why
+    return columns, left_out
+
+
+def _notes(dates: tuple[str, Dates] | None) -> tuple[str, ...]:
+    """What is odd about the dates."""
+    if dates is None:
+        return ()
+    name, found = dates
+    notes: tuple[str, ...] = ()
+    if found.order is not None:
+        first = np.datetime_as_string(found.values[0], unit="D")
+        notes = (f"dates of {name!r} are read {found.order}: the first is {first}",)
+    odd = spacing(found.values, found.zone)
+    return notes if odd is None else (*notes, f"dates of {name!r}: {odd}")
+
+
+def _stem(path: FilePath) -> str:
+    """The file's name without its endings."""
+    path = Path(path)
+    return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
 
 
 def _benchmark(
@@ -148,7 +240,8 @@ def _benchmark(
     if scaled:
         X, Y = X / X.max(), Y / Y.max()
     columns = (*_lag_names(inputs, lags), *_lag_names((target,), 2))
-    return Series(name, X[:-1], Y[1:], Y[0], columns, (target,), table.dates("date")[rows][1:])
+    index = table.dates("date").values[rows][1:]
+    return Series(name, X[:-1], Y[1:], Y[0], columns, (target,), index, next_x=X[-1])
 
 
 def _lagged(values: FloatArray, lags: int) -> FloatArray:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -36,6 +37,14 @@ class Series:
         Names of the columns of Y.
     index : array_like of datetime64, shape (T,), optional
         Dates of the rows of Y; None where there are none.
+    zone : str, optional
+        Time zone in which they were written; `index` itself is in UTC then.
+    next_x : array_like, shape (dx,), optional
+        Inputs of the step after the last one, whose target nobody has seen yet.
+    left_out : dict of str to str, optional
+        Columns of the file that are no inputs, and why.
+    notes : sequence of str, optional
+        What else the reader of a file should know.
 
     Raises
     ------
@@ -52,6 +61,10 @@ class Series:
     columns: tuple[str, ...]
     targets: tuple[str, ...]
     index: DateArray | None = None
+    zone: str | None = None
+    next_x: FloatArray | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         as_names("name", (self.name,))
@@ -69,9 +82,20 @@ class Series:
         if len(targets) != n_outputs:
             raise ValueError(f"targets has {len(targets)} names; Y has {n_outputs} columns")
         index = None if self.index is None else _frozen_dates(self.index, n_steps)
-        fields = {"X": X, "Y": Y, "initial": initial, "index": index}
-        for field, value in (fields | {"columns": columns, "targets": targets}).items():
-            object.__setattr__(self, field, value)
+        next_x = None
+        if self.next_x is not None:
+            next_x = _frozen_floats("next_x", self.next_x, ("dx",))
+            require_shape("next_x", next_x, "(dx,)", (X.shape[1],))
+        kept: dict[str, object] = {"X": X, "Y": Y, "initial": initial, "index": index}
+        kept |= {"next_x": next_x, "columns": columns, "targets": targets}
+        kept |= {"left_out": MappingProxyType(dict(self.left_out)), "notes": tuple(self.notes)}
+        for name, value in kept.items():
+            object.__setattr__(self, name, value)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by the constructor's arguments, so that a copy is read-only too."""
+        values = (getattr(self, one.name) for one in fields(self))
+        return type(self), tuple(dict(v) if isinstance(v, Mapping) else v for v in values)
 
     def __repr__(self) -> str:
         n_steps, n_inputs = self.X.shape

@@ -6,10 +6,10 @@ import csv
 import gzip
 import io
 import os
-import warnings
 import zlib
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-DateArray = NDArray[np.datetime64]
-FilePath = str | os.PathLike[str]
+from memoa.datasets.cells import FloatArray, Writing, is_empty, to_floats
+from memoa.datasets.dates import DateArray, Dates, parse_dates, read_dates
 
-# Compared in lower case. These are the spellings pandas, R and Excel write for a missing value.
-_EMPTY = frozenset(("", "na", "n/a", "nan", "-nan", "nat", "null", "none", "<na>", "#na", "#n/a"))
+__all__ = ["DateArray", "FilePath", "FloatArray", "Table", "is_empty", "parse_dates", "to_floats"]
+
+FilePath = str | os.PathLike[str]
+UNNAMED = "Unnamed: "
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,17 +31,20 @@ class Table:
     """The columns of one file as they came, the same as numbers, and the CSV text they stood in.
 
     `cells` holds float64, integer, bool or datetime64 columns, or text as objects; `values` is
-    float64 with NaN where a cell is no number; `text` is None for Parquet.
+    float64 with NaN where a cell is no number; `text` is None for Parquet; `zones` are the time
+    zones of Parquet's columns of dates.
     """
 
     file: str
     cells: dict[str, NDArray[Any]]
     values: dict[str, FloatArray]
     text: str | None
+    writing: Writing = Writing()  # noqa: RUF009 - an immutable value
+    zones: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: FilePath, *, min_rows: int) -> Table:
-        path = Path(path)
+    def read(cls, path: FilePath, *, min_rows: int, writing: Writing | None = None) -> Table:
+        path, writing = Path(path), writing or Writing()
         try:
             import pandas  # noqa: F401
         except ImportError as error:
@@ -53,11 +57,15 @@ class Table:
             raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
         if path.suffix.lower() == ".gz":
             data = _decompress(path.name, data)
+        text: str | None = None
+        zones: dict[str, str] = {}
         if path.suffix.lower() in (".parquet", ".pq"):
-            names, columns, text = *_parse_parquet(path.name, data), None
+            if writing != Writing():
+                raise ValueError(f"{path.name}: sep, decimal, thousands and percent are for CSV")
+            names, columns, zones = _parse_parquet(path.name, data)
         else:
             text = _decode(path.name, data)
-            names, columns = _parse_csv(path.name, text)
+            names, columns = _parse_csv(path.name, text, writing.sep)
         for name, count in Counter(names).items():
             if count > 1:
                 raise ValueError(f"{path.name}: the column name {name!r} occurs {count} times")
@@ -67,14 +75,16 @@ class Table:
                 f"{path.name}: the file has {n_rows} rows of data; at least {min_rows} are needed"
             )
         cells = dict(zip(names, columns, strict=True))
-        return cls(path.name, cells, {name: to_floats(cells[name]) for name in names}, text)
+        values = {name: to_floats(cells[name], writing) for name in names}
+        return cls(path.name, cells, values, text, writing, zones)
 
     def error(self, column: str, row: int, problem: str) -> ValueError:
         """Say what is wrong with a cell and where it stands."""
         if self.text is None:
             return ValueError(f"{self.file}: column {column!r}, row {row + 1}: {problem}")
         # A quoted cell may span lines, so the records before this one are read again to count.
-        records = csv.reader(io.StringIO(self.text, newline=None), skipinitialspace=True)
+        lines = io.StringIO(self.text, newline=None)
+        records = csv.reader(lines, delimiter=self.writing.sep, skipinitialspace=True)
         for _ in islice(records, row + 1):
             pass
         place = f"line {records.line_num + 1}: {problem} (data row {row + 1})"
@@ -82,15 +92,34 @@ class Table:
 
     def _not_a(self, kind: str, column: str, row: int) -> str:
         cell = str(self.cells[column][row])
-        return "the cell is empty" if is_empty(cell) else f"{cell[:60]!r} is not a {kind}"
+        if is_empty(cell):
+            return "the cell is empty"
+        return f"{cell[:60]!r} is not a {kind}" + (self._hint(cell) if kind == "number" else "")
+
+    def _hint(self, cell: str) -> str:
+        return "" if self.text is None else self.writing.hint(cell)
 
     def require(self, column: str) -> None:
         if column not in self.cells:
             known = ", ".join(map(repr, self.cells))
-            raise ValueError(f"{self.file}: no column {column!r}; the columns are {known}")
+            hint = "" if self.text is None else separator_hint(list(self.cells))
+            raise ValueError(f"{self.file}: no column {column!r}; the columns are {known}{hint}")
 
     def numeric_columns(self) -> list[str]:
         return [name for name, values in self.values.items() if not np.isnan(values).all()]
+
+    def why_no_input(self, column: str) -> str | None:
+        """Why a column that nobody asked for is no input; None where it may be one."""
+        if not np.isnan(self.values[column]).all():
+            counts = column.startswith(UNNAMED) and _counts(self.values[column])
+            return "it has no name and counts the rows" if counts else None
+        cells = self.cells[column]
+        if cells.dtype.kind == "M":
+            return "it holds dates"
+        shown = next((str(cell) for cell in cells if not is_empty(cell)), None)
+        if shown is None:
+            return "all its cells are empty"
+        return f"{shown.strip()[:60]!r} is not a number{self._hint(shown)}"
 
     def numbers(self, column: str) -> FloatArray:
         """Return a column of which every cell is a finite number."""
@@ -98,31 +127,42 @@ class Table:
         values = self.values[column]
         good = np.isfinite(values)
         if np.isnan(values).all():
-            raise ValueError(f"{self.file}: column {column!r} holds no numbers")
+            why = self.why_no_input(column) or ""
+            raise ValueError(f"{self.file}: column {column!r} holds no numbers: {why}")
         if not good.all():
             row = int(np.argmin(good))
             infinite = "the value is infinite" if np.isinf(values[row]) else None
             raise self.error(column, row, infinite or self._not_a("number", column, row))
         return values
 
-    def find_dates(self) -> DateArray | None:
-        """Return the first column of dates, if there is one. Numbers never count as dates."""
+    def find_dates(self, dayfirst: bool | None = None) -> tuple[str, Dates] | None:
+        """Return the first column of dates, if there is one, and its name.
+
+        It is one if at least half of its cells that are not empty are dates; numbers never are.
+        """
         numeric = set(self.numeric_columns())
-        for column in self.cells:
+        for column, cells in self.cells.items():
             if column in numeric:
                 continue
-            dates = parse_dates(self.cells[column])
-            no_date = self.cells[column][np.isnat(dates)]
-            if len(no_date) < len(dates) and all(map(is_empty, no_date)):
-                return self._increasing(column, dates)
+            found = self._dates(column, dayfirst)
+            no_date = np.isnat(found.values)
+            n_filled = sum(not is_empty(cell) for cell in cells)
+            n_dates = int((~no_date).sum())
+            if n_dates > 0 and 2 * n_dates >= n_filled:
+                return column, self._increasing(column, found)
         return None
 
-    def dates(self, column: str) -> DateArray:
+    def dates(self, column: str, dayfirst: bool | None = None) -> Dates:
         """Return a column of which every cell is a date, each later than the one before."""
         self.require(column)
-        return self._increasing(column, parse_dates(self.cells[column]))
+        return self._increasing(column, self._dates(column, dayfirst))
 
-    def _increasing(self, column: str, dates: DateArray) -> DateArray:
+    def _dates(self, column: str, dayfirst: bool | None) -> Dates:
+        found = read_dates(self.cells[column], dayfirst)
+        return found._replace(zone=self.zones[column]) if column in self.zones else found
+
+    def _increasing(self, column: str, found: Dates) -> Dates:
+        dates = found.values
         missing = np.isnat(dates)
         if missing.any():
             row = int(np.argmax(missing))
@@ -131,8 +171,26 @@ class Table:
         if not later.all():
             row = int(np.argmin(later)) + 1
             before, here = np.datetime_as_string(dates[[row - 1, row]], unit="auto")
-            raise self.error(column, row, f"the date {here} is not later than {before} before it")
-        return dates
+            problem = f"the date {here} is not later than {before} before it"
+            if here != before:
+                problem += "; sort the file by its dates, the oldest first,"
+            raise self.error(column, row, problem)
+        return found
+
+
+def separator_hint(names: list[str]) -> str:
+    """Which sign seems to divide cells that another sign was expected to divide."""
+    if len(names) != 1:
+        return ""
+    for sign, shown in ((";", "';'"), ("\t", "'\\t'"), ("|", "'|'"), (",", "','")):
+        if sign in names[0]:
+            return f"; --sep {shown} would read {names[0].count(sign) + 1} columns"
+    return ""
+
+
+def _counts(values: FloatArray) -> bool:
+    """Is it 0, 1, 2, ... or 1, 2, 3, ...?"""
+    return values[0] in (0.0, 1.0) and bool((np.diff(values) == 1.0).all())
 
 
 def _decompress(file: str, data: bytes) -> bytes:
@@ -152,7 +210,7 @@ def _decode(file: str, data: bytes) -> str:
     return text.rstrip()
 
 
-def _parse_csv(file: str, text: str) -> tuple[list[str], list[NDArray[Any]]]:
+def _parse_csv(file: str, text: str, sep: str) -> tuple[list[str], list[NDArray[Any]]]:
     """Split CSV text into names and columns of text.
 
     The names are read as a row like the others and blank lines are kept: otherwise pandas renames
@@ -165,6 +223,7 @@ def _parse_csv(file: str, text: str) -> tuple[list[str], list[NDArray[Any]]]:
     try:
         frame = pd.read_csv(
             io.StringIO(text),
+            sep=sep,
             header=None,
             dtype=str,
             na_filter=False,
@@ -173,14 +232,18 @@ def _parse_csv(file: str, text: str) -> tuple[list[str], list[NDArray[Any]]]:
         )
     except ValueError as error:
         reason = " ".join(str(error).split("C error: ")[-1].split())
-        raise ValueError(f"{file}: not a CSV file: {reason}") from None
+        hint = separator_hint(text.split("\n", 1)[:1] if sep not in text.split("\n", 1)[0] else [])
+        raise ValueError(f"{file}: not a CSV file: {reason}{hint}") from None
     columns = [frame[i].to_numpy(dtype=object) for i in frame]
-    names = [column[0].strip() or f"Unnamed: {i}" for i, column in enumerate(columns)]
+    names = [column[0].strip() or f"{UNNAMED}{i}" for i, column in enumerate(columns)]
     return names, [column[1:] for column in columns]
 
 
-def _parse_parquet(file: str, data: bytes) -> tuple[list[str], list[NDArray[Any]]]:
-    """Split a Parquet file into names and columns; an index of dates or with a name is a column."""
+def _parse_parquet(file: str, data: bytes) -> tuple[list[str], list[NDArray[Any]], dict[str, str]]:
+    """Split a Parquet file into names, columns and the time zones of those that have one.
+
+    An index of dates or with a name is a column.
+    """
     import pandas as pd
 
     try:
@@ -193,8 +256,11 @@ def _parse_parquet(file: str, data: bytes) -> tuple[list[str], list[NDArray[Any]
         reason = " ".join(str(error).split())
         raise ValueError(f"{file}: not a Parquet file: {reason}") from None
     columns: list[NDArray[Any]] = []
+    zones: dict[str, str] = {}
     for i in range(frame.shape[1]):
         column = frame.iloc[:, i]
+        if isinstance(column.dtype, pd.DatetimeTZDtype):
+            zones[str(frame.columns[i])] = str(column.dtype.tz)
         if pd.api.types.is_datetime64_any_dtype(column.dtype):
             columns.append(pd.to_datetime(column, utc=True).dt.tz_localize(None).to_numpy())
         elif pd.api.types.is_numeric_dtype(column.dtype) and not column.hasnans:
@@ -203,51 +269,4 @@ def _parse_parquet(file: str, data: bytes) -> tuple[list[str], list[NDArray[Any]
             columns.append(column.to_numpy(np.float64, na_value=np.nan))
         else:
             columns.append(column.astype(object).where(column.notna(), "").to_numpy(dtype=object))
-    return [str(name) for name in frame.columns], columns
-
-
-def parse_dates(cells: NDArray[Any]) -> DateArray:
-    """Return the cells as datetime64, NaT where a cell is no date in the best-fitting format."""
-    import pandas as pd
-    from pandas.tseries.api import guess_datetime_format
-
-    if cells.dtype.kind == "M":
-        return cells
-    text = [str(cell).strip() for cell in cells]
-    sample = next((cell for cell in text if not is_empty(cell)), "")
-
-    def read(style: str) -> DateArray:
-        dates = pd.to_datetime(text, format=style, errors="coerce", utc=True)
-        return dates.tz_localize(None).to_numpy()
-
-    def misfit(dates: DateArray) -> tuple[int, bool]:
-        return int(np.isnat(dates).sum()), not bool((dates[1:] > dates[:-1]).all())
-
-    readings = [read("ISO8601")]
-    if np.isnat(readings[0]).any():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns where only one order of day and month fits
-            styles = [guess_datetime_format(sample, dayfirst=first) for first in (False, True)]
-        readings += [read(style) for style in styles if style]
-    return min(readings, key=misfit)
-
-
-def to_floats(cells: NDArray[Any]) -> FloatArray:
-    """Return the cells as float64, NaN where a cell is no number."""
-    if cells.dtype.kind == "M":
-        return np.full(len(cells), np.nan)
-    if cells.dtype.kind in "biuf":
-        return cells.astype(np.float64)
-    return np.fromiter((_number(str(cell)) for cell in cells), np.float64, len(cells))
-
-
-def _number(cell: str) -> float:
-    try:
-        # float() reads 1_000 as a number; in a table it is more likely a label.
-        return float(cell) if "_" not in cell else np.nan
-    except ValueError:
-        return {"true": 1.0, "false": 0.0}.get(cell.strip().lower(), np.nan)
-
-
-def is_empty(cell: object) -> bool:
-    return str(cell).strip().lower() in _EMPTY
+    return [str(name) for name in frame.columns], columns, zones

@@ -45,6 +45,10 @@ class Score:
         Under-performer regret: the worst agent's sum of squared errors (theory (6.6)).
     seconds : float
         Wall-clock time of all steps, predicting and learning.
+    server_mae : float
+        Mean absolute error of the forecasts, the mean over outputs.
+    server_mase : float
+        The same, each output's relative to that of repeating the last value.
     """
 
     server_rmse: float
@@ -52,9 +56,11 @@ class Score:
     worst_agent_rmse: float
     regret: float
     seconds: float
+    server_mae: float = float("nan")
+    server_mase: float = float("nan")
 
 
-MEASURES = tuple(one.name for one in fields(Score))
+MEASURES = tuple(one.name for one in fields(Score))[:5]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -75,6 +81,8 @@ class Comparison:
         Forecasters that could not be made because a package is missing, and why.
     failed : dict of str to str
         With ``keep_going``: forecasters that raised or forecast nonsense, and what.
+    warmup : int
+        Steps at the start that no error counts.
     """
 
     series: Series
@@ -83,6 +91,12 @@ class Comparison:
     shares: Mapping[str, Float64]
     skipped: Mapping[str, str]
     failed: Mapping[str, str] = field(default_factory=dict)
+    warmup: int = 0
+
+    def per_target(self, name: str) -> Float64:
+        """Root-mean-square error of a forecaster's first run in every output, shape (d,)."""
+        errors = self.predictions[name] - self.series.Y
+        return np.asarray(np.sqrt(np.mean(np.square(errors[self.warmup :]), axis=0)))
 
     def quantile(self, name: str, measure: str, level: float = 0.5) -> float:
         """Quantile over the seeds of one of the fields of `Score`."""
@@ -105,7 +119,7 @@ class Comparison:
         """Write one line per forecaster and seed; empty where there is no number."""
         with whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(("forecaster", "run", *MEASURES))
+            writer.writerow(("forecaster", "run", *(one.name for one in fields(Score))))
             for name, scores in self.scores.items():
                 for run, score in enumerate(scores):
                     values = asdict(score).values()
@@ -123,6 +137,7 @@ def compare(
     seeds: Sequence[int] = (0,),
     progress: ProgressCallback | None = None,
     keep_going: bool = False,
+    warmup: int = 0,
 ) -> Comparison:
     """Run forecasters over a series, one step at a time, none of them seeing ahead.
 
@@ -142,6 +157,8 @@ def compare(
         Called as ``progress(done, total, name)`` before every run.
     keep_going : bool
         Whether the other forecasters go on where one fails; `Comparison.failed` says why.
+    warmup : int
+        Steps at the start that no error counts; they are learnt all the same.
 
     Returns
     -------
@@ -167,6 +184,7 @@ def compare(
     >>> min(found.scores, key=lambda name: found.quantile(name, "server_rmse"))
     'season of 4'
     """
+    warmup = as_int("warmup", warmup, 0, below=len(series.Y))
     rows = standard_forecasters() if forecasters is None else dict(forecasters)
     seeds = [as_int("seeds", seed, 0) for seed in seeds]
     for argument, values in (("forecasters", rows), ("seeds", seeds)):
@@ -194,7 +212,7 @@ def compare(
         if name in failed:
             continue
         try:
-            score, forecasts, parts = evaluate(name, make(name, factory, seed), series)
+            score, forecasts, parts = evaluate(name, make(name, factory, seed), series, warmup)
         except ImportError as error:
             skipped[name] = one_line(error)
             continue
@@ -216,28 +234,34 @@ def compare(
         progress(len(runs), len(runs), "done")
     if not scores:
         raise ValueError("; ".join(failed.values()))
-    return Comparison(series, scores, predictions, shares, skipped, failed)
+    return Comparison(series, scores, predictions, shares, skipped, failed, warmup)
 
 
 def evaluate(
-    name: str, forecaster: Forecaster, series: Series
+    name: str, forecaster: Forecaster, series: Series, warmup: int = 0
 ) -> tuple[Score, Float64, Float64 | None]:
     """Score of a new forecaster on a series, its forecasts (T, d), and an ensemble's shares."""
     began, shares = perf_counter(), None
+    Y = series.Y
     if isinstance(forecaster, OnlineEnsemble):  # a loop inside the core, with the same bits
-        run = forecaster.run(series.X, series.Y, initial=series.initial)
-        forecasts, shares = run.predictions, run.shares
+        run = forecaster.run(series.X, Y, initial=series.initial, warmup=warmup)
+        forecasts, agents, shares = run.predictions, run.agent_rmse, run.shares
     else:
-        forecasts = _steps(name, forecaster, series)
+        forecasts, agents = _steps(name, forecaster, series, warmup)
     seconds = perf_counter() - began
-    agents = _agent_errors(name, forecaster)
     worst = float(agents.max())
+    errors = (forecasts - Y)[warmup:]
+    mae = np.abs(errors).mean(axis=0)
+    scale = np.abs(np.diff(Y, axis=0, prepend=series.initial[None])[warmup:]).mean(axis=0)
+    mase = np.divide(mae, scale, out=np.full_like(mae, np.nan), where=scale > 0.0)
     score = Score(
-        server_rmse=float(np.sqrt(np.mean(np.square(forecasts - series.Y)))),
+        server_rmse=float(np.sqrt(np.mean(np.square(errors)))),
         mean_agent_rmse=float(agents.mean()),
         worst_agent_rmse=worst,
-        regret=worst**2 * series.Y.size,
+        regret=worst**2 * errors.size,
         seconds=seconds,
+        server_mae=float(mae.mean()),
+        server_mase=float(mase.mean()),
     )
     return score, forecasts, shares
 
@@ -255,8 +279,14 @@ def _agent_errors(name: str, forecaster: Forecaster) -> Float64:
     return agents
 
 
-def _steps(name: str, forecaster: Forecaster, series: Series) -> Float64:
-    """Forecasts (T, d) step by step, whatever the forecaster does: it is a stranger's code."""
+def _steps(
+    name: str, forecaster: Forecaster, series: Series, warmup: int
+) -> tuple[Float64, Float64]:
+    """Forecasts (T, d) step by step, and the agents' errors after the warm-up.
+
+    Whatever the forecaster does: it is a stranger's code.
+    """
+    before = np.zeros(1)
     forecasts = np.empty(series.Y.shape)
     inputs, targets = series.X.view(), series.Y.view()
     for array in (inputs, targets):  # others are to see the same series
@@ -271,13 +301,19 @@ def _steps(name: str, forecaster: Forecaster, series: Series) -> Float64:
             forecasts[step] = _checked(forecaster.predict_one(x), y, step)
             doing = f"learn_one, at step {step},"
             forecaster.learn_one(x, y)
+            if step + 1 == warmup:
+                before = warmup * _agent_errors(name, forecaster) ** 2
     except KeyboardInterrupt:
         raise
     except ForecasterError as error:
         raise ForecasterError(f"{name}: {error}") from None
     except BaseException as error:  # sys.exit too
         raise ForecasterError(f"{name}: {doing} raised {one_line(error)}") from error
-    return forecasts
+    agents, n_steps = _agent_errors(name, forecaster), len(series.Y)
+    if warmup == 0:
+        return forecasts, agents
+    later = np.maximum(n_steps * agents**2 - before, 0.0) / (n_steps - warmup)
+    return forecasts, np.sqrt(later)
 
 
 def _checked(returned: Any, y: Float64, step: int) -> Float64:

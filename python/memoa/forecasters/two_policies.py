@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
+
 from memoa.datasets.series import Series
 from memoa.encoder import EchoState, RandomFeatures
 from memoa.ensemble import OnlineEnsemble
@@ -26,13 +28,16 @@ MAX_RECORDED = 20_000_000
 class PolicyRuns:
     """Runs on one series, by policy; the one of the chosen `policy` recorded its extreme agents.
 
-    `rmse` holds, per row of the table, the RMSE of the server, the mean and the worst agent;
-    `model` is the ensemble of the chosen policy, which has learnt the series.
+    `rmse` holds, per row of the table, the RMSE of the server, the mean and the worst agent,
+    `absolute` MAE and MASE of the server, `per_target` its RMSE of every target; `model` is the
+    ensemble of the chosen policy, which has learnt the series.
     """
 
     policy: Policy
     runs: Mapping[str, Run]
     rmse: Mapping[str, Mapping[str, float]]
+    absolute: Mapping[str, Mapping[str, float]]
+    per_target: Mapping[str, Mapping[str, float]]
     model: OnlineEnsemble
 
 
@@ -47,6 +52,8 @@ def run_and_compare(
     threads: int | None,
     communicator: Any = None,
     progress: ProgressCallback | None = None,
+    warmup: int = 0,
+    intervals: Sequence[float] = (),
 ) -> PolicyRuns:
     """Run both policies with everything else equal."""
     kind: EchoState | RandomFeatures
@@ -64,18 +71,22 @@ def run_and_compare(
             n_threads=threads,
             random_state=seed,
             communicator=communicator,
+            intervals=intervals,
         )
         for name in (("memoa", "greedy") if policy == "memoa" else ("greedy", "memoa"))
     )
-    return _run_all(series, {other.policy: other}, chosen, progress)
+    return _run_all(series, {other.policy: other}, chosen, progress, warmup)
 
 
 def go_on(
-    series: Series, model: OnlineEnsemble, progress: ProgressCallback | None = None
+    series: Series,
+    model: OnlineEnsemble,
+    progress: ProgressCallback | None = None,
+    warmup: int = 0,
 ) -> PolicyRuns:
     """Run an ensemble that has learnt before; agents of the other policy have not, and are left
     out."""
-    return _run_all(series, {}, model, progress)
+    return _run_all(series, {}, model, progress, warmup)
 
 
 def _run_all(
@@ -83,7 +94,9 @@ def _run_all(
     others: Mapping[str, OnlineEnsemble],
     chosen: OnlineEnsemble,
     progress: ProgressCallback | None,
+    warmup: int,
 ) -> PolicyRuns:
+    X = series.X if series.next_x is None else np.vstack([series.X, series.next_x])
     n_steps = len(series.Y)
     record_all = chosen.n_agents * series.Y.size <= MAX_RECORDED
     n_runs = len(others) + 1 + (not record_all)
@@ -96,7 +109,9 @@ def _run_all(
             if progress is not None:
                 progress(done * n_steps + steps, n_runs * n_steps)
 
-        found = model.run(series.X, series.Y, initial=series.initial, record=record, progress=tell)
+        found = model.run(
+            X, series.Y, initial=series.initial, record=record, progress=tell, warmup=warmup
+        )
         done += 1
         return found
 
@@ -117,4 +132,17 @@ def _run_all(
     }
     # Agents that repeat the last value all make the same error, and so does any server over them.
     rmse[REPEAT] = dict.fromkeys(COLUMNS, shown.repeat_last_rmse)
-    return PolicyRuns(chosen.policy, runs, rmse, chosen)
+    absolute = {
+        name: {"mae": runs[name].server_mae, "mase": runs[name].server_mase}
+        for name in rmse
+        if name in runs
+    }
+    per_target = {
+        name: dict(zip(series.targets, (one.rmse for one in runs[name].per_output), strict=True))
+        for name in absolute
+    }
+    per_target[REPEAT] = dict(
+        zip(series.targets, (one.rmse for one in shown.repeat_last_per_output), strict=True)
+    )
+    absolute[REPEAT] = {"mae": shown.repeat_last_mae, "mase": 1.0}
+    return PolicyRuns(chosen.policy, runs, rmse, absolute, per_target, chosen)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from memoa.plots.style import (
     COLOURS,
-    blocks,
     date_axis,
     finish_axes,
     legend_above,
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
 MAX_PANELS = 4
 ZOOM_FROM, ZOOM_STEPS = 600, 200
+STRETCHES = 300  # of a long series
+RECENT = 50  # steps, of which the errors are shown together
 
 
 def repeat_cost(run: Run) -> NDArray[np.float64]:
@@ -86,10 +87,11 @@ def plot_run(
 ) -> Figure:
     """Draw the forecasts of one policy, and the worst agent's cost under both, into a PNG file.
 
-    One panel per output (the first four) shows the series, the server's forecast and the band
-    between the forecasts of the best and the worst agent; series longer than 600 steps get a second
-    panel with the last 200. The bottom panel shows, up to each step, the largest sum of squared
-    errors of one agent, summed over the outputs.
+    One panel per output (the first four) shows the series, the server's forecast and its
+    intervals; of a series longer than 600 steps it shows what lies between the smallest and the
+    largest value of every stretch, and a second panel the last 200 steps. Below, the error of the
+    server, the best and the worst agent over the last steps; and, up to each step, the largest sum
+    of squared errors of one agent, summed over the outputs.
 
     Parameters
     ----------
@@ -119,24 +121,32 @@ def plot_run(
         raise ValueError(f"{policy}_run is None; expected the run of the policy that is drawn")
     n_steps, n_outputs = run.targets.shape
     rows, zoomed = min(n_outputs, MAX_PANELS), n_steps > ZOOM_FROM
-    figure = new_figure(10.0, 1.0 + 2.4 * (rows + 1))
-    grid = figure.add_gridspec(rows + 1, 2 if zoomed else 1, width_ratios=[2, 1][: 1 + zoomed])
+    figure = new_figure(10.0, 1.0 + 2.4 * rows + 3.8)
+    grid = figure.add_gridspec(
+        rows + 2, 2 if zoomed else 1, width_ratios=[1, 1][: 1 + zoomed],
+        height_ratios=[2.4] * rows + [1.9, 1.9],
+    )  # fmt: skip
     axis = np.arange(n_steps) if series.index is None else series.index
     for output in range(rows):
         whole = figure.add_subplot(grid[output, 0])
-        _draw_forecasts(whole, axis, run, output, slice(None))
+        if zoomed:
+            _draw_envelope(whole, axis, run, output)
+        else:
+            _draw_forecasts(whole, axis, run, output, slice(None))
         whole.set_ylabel(series.targets[output], parse_math=False)
         if output == 0:
-            legend_above(whole)
+            legend_above(whole, ncols=3 if zoomed else 4)
         if zoomed:
             tail = slice(n_steps - ZOOM_STEPS, None)
             whole.axvspan(axis[tail][0], axis[-1], color="#f0f0f0", zorder=0)
             close = figure.add_subplot(grid[output, 1])
             _draw_forecasts(close, axis, run, output, tail)
             if output == 0:
-                close.set_title(f"the last {ZOOM_STEPS} steps", loc="right", fontsize=9)
+                close.lines[0].set_label(f"the last {ZOOM_STEPS} steps")
+                legend_above(close, ncols=2)
     there = {name: one for name, one in runs.items() if one is not None}
-    _draw_cost(figure.add_subplot(grid[rows, :]), axis, there)
+    _draw_errors(figure.add_subplot(grid[rows, :]), axis, run)
+    _draw_cost(figure.add_subplot(grid[rows + 1, :]), axis, there)
     shown = "" if rows == n_outputs else f"  (the first {rows} of {n_outputs} outputs)"
     title = f"{series.name}: {run.n_agents} agents, policy {policy}"
     title += f", server RMSE {_four_digits(run.server_rmse)}{shown}"
@@ -147,18 +157,54 @@ def plot_run(
 
 def _draw_forecasts(axes: Axes, axis: NDArray[Any], run: Run, output: int, steps: slice) -> None:
     target, server = run.targets[steps, output], run.predictions[steps, output]
-    best, worst = (agent[steps, output] for agent in best_and_worst(run))
-    low, high = np.minimum(best, worst), np.maximum(best, worst)
     axis, colour = axis[steps], COLOURS[run.policy]
-    starts = blocks(axis.size)
-    # A broad pale line under a thin one: where they differ, one sees it even at 2000 steps.
-    axes.plot(*outline(axis, target), color=COLOURS["series"], lw=2.2, label="series", zorder=1)
-    axes.plot(*outline(axis, server), color=colour, lw=0.9, label="server forecast", zorder=3)
-    axes.fill_between(
-        axis[starts], np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts),
-        color=colour, alpha=0.3, linewidth=0, zorder=2, label="between best and worst agent",
-    )  # fmt: skip
-    axes.set_ylim(*_limits(target, np.concatenate([server, low, high])))
+    # A broad pale line under a thin one: where they differ, one sees it all the same.
+    axes.plot(axis, target, color=COLOURS["series"], lw=2.2, label="series", zorder=2)
+    axes.plot(axis, server, color=colour, lw=0.9, label="server forecast", zorder=3)
+    bounds = run.prediction_intervals
+    for k, level in reversed(list(enumerate(run.levels))):
+        assert bounds is not None
+        axes.fill_between(
+            axis, bounds[steps, k, 0, output], bounds[steps, k, 1, output], color=colour,
+            alpha=0.12 if level == run.levels[-1] else 0.22, linewidth=0, zorder=1,
+            label=f"{level:.0%} interval",
+        )  # fmt: skip
+    axes.set_ylim(*_limits(target, server))
+    _finish(axes, axis)
+
+
+def _draw_envelope(axes: Axes, axis: NDArray[Any], run: Run, output: int) -> None:
+    """A long series: what lies between the extremes of each stretch, and its means."""
+    target, server = run.targets[:, output], run.predictions[:, output]
+    starts = (np.arange(STRETCHES) * target.size) // STRETCHES
+    counts = np.diff(np.append(starts, target.size))
+    low, high = np.fmin.reduceat(target, starts), np.fmax.reduceat(target, starts)
+    axes.fill_between(axis[starts], low, high, color=COLOURS["series"], alpha=0.55, linewidth=0,
+                      label="series, smallest to largest", zorder=1)  # fmt: skip
+    axes.plot(axis[starts], np.add.reduceat(server, starts) / counts, color=COLOURS[run.policy],
+              lw=1.0, label="server forecast, mean", zorder=2)  # fmt: skip
+    axes.set_ylim(*_limits(target, server))
+    _finish(axes, axis)
+
+
+def _draw_errors(axes: Axes, axis: NDArray[Any], run: Run) -> None:
+    """Root-mean-square errors over the last steps: the server, the best and the worst agent."""
+    window = max(min(RECENT, len(axis) // 4), 1)
+    best, worst = best_and_worst(run)
+    lines = {
+        f"worst agent (no. {run.worst_agent})": (worst, {"color": COLOURS["repeat"], "ls": ":"}),
+        f"best agent (no. {run.best_agent})": (best, {"color": COLOURS["repeat"], "lw": 0.9}),
+        "server": (run.predictions, {"color": COLOURS[run.policy], "lw": 1.4}),
+    }
+    for name, (forecasts, style) in lines.items():
+        squares = np.nan_to_num(np.mean((forecasts - run.targets) ** 2, axis=1))
+        sums = np.cumsum(np.insert(squares, 0, 0.0))
+        recent = np.sqrt(np.maximum(sums[window:] - sums[:-window], 0.0) / window)
+        axes.plot(*outline(axis[window - 1 :], recent), label=name, **style)  # type: ignore[arg-type]
+    axes.plot(axis[[0, -1]], [0.0, 0.0], lw=0.0)  # as wide as the panel below
+    axes.set_ylim(bottom=0.0)
+    axes.set_ylabel(f"RMSE of the\nlast {window} steps")
+    legend_above(axes)
     _finish(axes, axis)
 
 

@@ -56,9 +56,9 @@ def date_axis(axes: Axes) -> None:
     axes.xaxis.get_offset_text().set_fontsize(8)
 
 
-def legend_above(axes: Axes) -> None:
+def legend_above(axes: Axes, ncols: int = 3) -> None:
     axes.legend(
-        loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, fontsize=9,
+        loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=ncols, frameon=False, fontsize=9,
         borderaxespad=0.2, handlelength=1.6, columnspacing=1.6,
     )  # fmt: skip
 

@@ -1,0 +1,272 @@
+#include "memoa/federated.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "detail/inside.hpp"
+#include "detail/mixture_state.hpp"
+#include "detail/population_state.hpp"
+#include "detail/validate.hpp"
+
+namespace memoa {
+namespace {
+
+using detail::Inside;
+
+void require_known(Index n_steps, Index n_known) {
+  if (n_known != n_steps && n_known != n_steps - 1)
+    throw std::invalid_argument("Y has " + std::to_string(n_known) +
+                                " steps; expected as many as X, " + std::to_string(n_steps) +
+                                ", or one less");
+}
+
+/// What the present tell, step by step; an energy is a square.
+template <class Real>
+void require_told(const Told& told, Index n_steps, Index N, Index d) {
+  const auto refuse = [](const char* name, double value, Index t, Index i, const char* least) {
+    throw std::invalid_argument(std::string(name) + " holds " + detail::to_text(value) + " at [" +
+                                std::to_string(t) + ", " + std::to_string(i) +
+                                "]; expected numbers " + least +
+                                detail::to_text(kLargest<Real>, 3));
+  };
+  for (Index t = 0; t < n_steps; ++t)
+    for (Index i = 0; i < N; ++i) {
+      if (!told.present[t * N + i]) continue;
+      const double energy = told.energies[t * N + i];
+      if (!(energy >= 0.0 && energy <= kLargest<Real>))
+        refuse("energies", energy, t, i, "from 0 to ");
+      for (Index o = 0; o < d; ++o) {
+        const double forecast = told.forecasts[(t * N + i) * d + o];
+        if (!(std::abs(forecast) <= kLargest<Real>))
+          refuse("forecasts", forecast, t, i, "of at most ");
+      }
+    }
+}
+
+/// A server that hears of its agents.
+template <class Real>
+class Listener {
+ public:
+  Listener(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture)
+      : state_(Inside::of(population)),
+        server_(Inside::of(mixture)),
+        N_(state_.layout.N),
+        d_(state_.layout.d),
+        padded_(state_.layout.padded),
+        heeded_(static_cast<std::size_t>(d_ * padded_)),
+        mean_(static_cast<std::size_t>(d_)),
+        mean_forecast_(static_cast<std::size_t>(d_)) {
+    present_.reserve(static_cast<std::size_t>(N_));
+  }
+
+  /// Forecasts one step.
+  void predict(const double* forecasts, const double* energies, const unsigned char* present,
+               double* prediction, double* mean_field) {
+    present_.clear();
+    for (Index i = 0; i < N_; ++i)
+      if (present[i]) present_.push_back(i);
+    if (!state_.has_seen) {
+      state_.show_nothing();
+      std::fill_n(prediction, d_, 0.0), std::fill_n(mean_field, d_, 0.0);
+      return;
+    }
+    if (static_cast<Index>(present_.size()) == N_)
+      largest_loss_ = step(state_, forecasts, energies);
+    else
+      step_with_some(forecasts, energies);
+    state_.shown_base = state_.base;
+    for (Index o = 0; o < d_; ++o) mean_field[o] = state_.mean_field[o] = state_.base[o] + mean_[o];
+    state_.pending = true;
+    const bool all = static_cast<Index>(present_.size()) == N_ && !judges(state_.settings);
+    const bool everybody = static_cast<Index>(present_.size()) == N_;
+    const Real* said = !rivals()   ? state_.kept.increment.data()
+                       : everybody ? forecasts_.data()
+                                   : said_.data();
+    server_.stage(
+        said, padded_, state_.base.data(),
+        {all ? nullptr : heeded_.data(), rivals() ? mean_forecast_.data() : mean_.data()});
+    server_.mixed(server_.staged, prediction);
+  }
+
+  /// Learns the y of the step just predicted.
+  void learn(const double* y) {
+    if (!state_.has_seen) return state_.observe(y);
+    save_absent();
+    state_.learn(y, 1);
+    state_.lesson.largest_loss = largest_loss_;
+    state_.lesson.to_records = false, state_.lesson.to_costs = true;
+    state_.settle_costs();
+    restore_absent();
+    server_.settle(y);
+  }
+
+ private:
+  using State = Inside::State<BasicPopulation<Real>>;
+
+  /// Does the server mix local forecasts, and not what becomes of them?
+  bool rivals() const { return server_.settings.rivals; }
+  static Real* room_in(detail::Buffer<Real>& buffer, Index size) {
+    if (buffer.size() < size) buffer = detail::Buffer<Real>(size);
+    return buffer.data();
+  }
+
+  /// Theory section 6, steps 3 and 4, among the agents of `crowd`: these are all that are present.
+  /// Returns what a recent loss counts at most.
+  double step(State& crowd, const double* forecasts, const double* energies) {
+    const Index n = crowd.layout.N, stride = crowd.layout.padded;
+    const bool everybody = n == N_;
+    // Honest agents forecast no change then, and the crowd has no range yet that would stop others.
+    const bool knows = state_.steps > 0;
+    Real* increments = crowd.kept.increment.data();
+    Real* shown = rivals() ? room_in(forecasts_, d_ * stride) : increments;
+    if (rivals()) std::fill_n(shown, d_ * stride, Real(0));  // lanes beyond the last agent too
+    for (Index j = 0; j < n; ++j) {
+      const Index i = everybody ? j : present_[static_cast<std::size_t>(j)];
+      crowd.kept.energy.data()[j] = static_cast<Real>(energies[i]);
+      for (Index o = 0; o < d_; ++o)
+        shown[o * stride + j] = knows ? static_cast<Real>(forecasts[i * d_ + o]) : Real(0);
+    }
+    detail::Window<Real> window;
+    window.steps = 1;
+    window.shown = shown;
+    window.increment = increments;
+    window.energy = crowd.kept.energy.data();
+    window.heeded = crowd.kept.heeded.data();
+    window.learnt = state_.steps;
+    window.base = state_.base.data();
+    window.told = true;
+    crowd.pass.run(window, crowd.lesson);
+    std::copy_n(crowd.pass.mean(0), d_, mean_.begin());
+    std::copy_n(crowd.pass.mean_forecast(0), d_, mean_forecast_.begin());
+    if (everybody && judges(crowd.settings))
+      std::copy_n(crowd.kept.heeded.data(), d_ * padded_, heeded_.begin());
+    return crowd.pass.largest_loss(0);
+  }
+
+  /// The same among some: an ensemble of their number, and the others say what it says on average.
+  void step_with_some(const double* forecasts, const double* energies) {
+    const auto n = static_cast<Index>(present_.size());
+    std::fill(mean_.begin(), mean_.end(), 0.0);
+    std::fill(mean_forecast_.begin(), mean_forecast_.end(), 0.0);
+    std::fill(heeded_.begin(), heeded_.end(), static_cast<unsigned char>(0));
+    auto& kept = state_.kept;
+    if (n > 0) {
+      if (!some_ || some_->layout.N != n) {
+        PopulationSettings settings = state_.settings;
+        settings.n_agents = n;
+        some_ = std::make_unique<State>(settings);
+      }
+      if (judges(some_->settings))
+        for (Index j = 0; j < n; ++j)
+          some_->kept.recent_loss.data()[j] = kept.recent_loss.data()[present_[j]];
+      largest_loss_ = step(*some_, forecasts, energies);
+    }
+    std::fill_n(kept.energy.data(), padded_, Real(0));
+    Real* said = rivals() ? room_in(said_, d_ * padded_) : nullptr;
+    for (Index o = 0; o < d_; ++o) {
+      Real* increment = kept.increment.data() + o * padded_;
+      std::fill_n(increment, N_, static_cast<Real>(mean_[o]));
+      if (said) std::fill_n(said + o * padded_, N_, static_cast<Real>(mean_forecast_[o]));
+      for (Index j = 0; j < n; ++j) {
+        const Index i = present_[j], from = o * some_->layout.padded + j;
+        increment[i] = some_->kept.increment.data()[from];
+        if (said) said[o * padded_ + i] = forecasts_.data()[from];
+        const bool judged = judges(some_->settings);
+        heeded_[o * padded_ + i] = judged ? some_->kept.heeded.data()[from] : 1;
+        if (judged) kept.forecast.data()[o * padded_ + i] = some_->kept.forecast.data()[from];
+      }
+    }
+    for (Index j = 0; j < n; ++j) kept.energy.data()[present_[j]] = some_->kept.energy.data()[j];
+  }
+
+  bool some_judge() const {
+    return static_cast<Index>(present_.size()) == N_ ||
+           (some_ && !present_.empty() && judges(some_->settings));
+  }
+
+  /// Learning charges everybody: what is known of the absent is put aside, and the recent losses
+  /// of all where those present were too few to be a crowd.
+  void save_absent() {
+    const auto& kept = state_.kept;
+    cost_.assign(kept.cost.data(), kept.cost.data() + padded_);
+    if (judges(state_.settings))
+      recent_loss_.assign(kept.recent_loss.data(), kept.recent_loss.data() + padded_);
+  }
+  void restore_absent() {
+    auto& kept = state_.kept;
+    std::size_t next = 0;
+    for (Index i = 0; i < N_; ++i) {
+      const bool is_present = next < present_.size() && present_[next] == i;
+      if (is_present) ++next;
+      if (!is_present) kept.cost.data()[i] = cost_[i];
+      if (judges(state_.settings) && !(is_present && some_judge()))
+        kept.recent_loss.data()[i] = recent_loss_[i];
+    }
+  }
+
+  State& state_;
+  Inside::State<BasicServerMixture<Real>>& server_;
+  const Index N_, d_, padded_;
+  std::vector<unsigned char> heeded_;       // (d, padded), whom the mixture heeds
+  std::vector<double> mean_;                // (d), the mean field less the base
+  std::vector<double> mean_forecast_;       // (d), of local forecasts
+  detail::Buffer<Real> forecasts_, said_;   // of the present as a crowd, and of all, where mixed
+  std::vector<Index> present_;              // the agents that are, in their order
+  std::unique_ptr<State> some_;             // as many agents as were last present, if not all
+  std::vector<double> cost_, recent_loss_;  // before learning
+  double largest_loss_ = 0.0;
+};
+
+}  // namespace
+
+template <class Real>
+void tell(BasicPopulation<Real>& population, const double* inputs, const double* targets,
+          Index n_steps, Index n_known, double* forecasts, double* energies) {
+  auto& state = Inside::of(population);
+  const Index N = state.layout.N, d = state.layout.d, stride = state.layout.padded;
+  if (state.settings.policy != PolicyKind::greedy)
+    throw std::invalid_argument("the policy is not greedy; expected agents that forecast alone");
+  require_known(n_steps, n_known);
+  state.require_inputs(inputs, n_steps);
+  require_moderate("Y", targets, {n_known, d}, kLargest<Real>);
+  for (Index t = 0; t < n_steps; ++t) {
+    population.predict(inputs + t * state.width());
+    const Real* c = state.kept.increment.data();
+    for (Index i = 0; i < N; ++i) {
+      energies[t * N + i] = static_cast<double>(state.kept.energy.data()[i]);
+      for (Index o = 0; o < d; ++o)
+        forecasts[(t * N + i) * d + o] = static_cast<double>(c[o * stride + i]);
+    }
+    if (t < n_known) population.learn(targets + t * d);
+  }
+}
+
+template <class Real>
+void hear(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, const Told& told,
+          const double* targets, Index n_steps, Index n_known, double* predictions,
+          double* mean_field) {
+  const Index N = population.settings().n_agents, d = population.settings().n_outputs;
+  if (mixture.n_agents() != N || mixture.n_outputs() != d)
+    throw std::invalid_argument("mixture is for another number of agents or outputs");
+  require_known(n_steps, n_known);
+  require_moderate("Y", targets, {n_known, d}, kLargest<Real>);
+  require_told<Real>(told, n_steps, N, d);
+  Listener<Real> listener(population, mixture);
+  for (Index t = 0; t < n_steps; ++t) {
+    listener.predict(told.forecasts + t * N * d, told.energies + t * N, told.present + t * N,
+                     predictions + t * d, mean_field + t * d);
+    if (t < n_known) listener.learn(targets + t * d);
+  }
+}
+
+#define MEMOA_INSTANTIATE(Real)                                                                   \
+  template void tell(BasicPopulation<Real>&, const double*, const double*, Index, Index, double*, \
+                     double*);                                                                    \
+  template void hear(BasicPopulation<Real>&, BasicServerMixture<Real>&, const Told&,              \
+                     const double*, Index, Index, double*, double*);
+MEMOA_INSTANTIATE(double)
+MEMOA_INSTANTIATE(float)
+#undef MEMOA_INSTANTIATE
+
+}  // namespace memoa

@@ -1,0 +1,17 @@
+# cmake -DNM=... -DLIBRARY=... -P exports.cmake: a shared library shows memoa's own symbols alone.
+execute_process(COMMAND "${NM}" -DC --defined-only --format=posix "${LIBRARY}"
+  OUTPUT_VARIABLE symbols RESULT_VARIABLE failed)
+string(REGEX REPLACE "\n$" "" symbols "${symbols}")
+string(REPLACE ";" "," symbols "${symbols}")
+string(REPLACE "\n" ";" symbols "${symbols}")
+list(LENGTH symbols count)
+if(failed OR count LESS 50)
+  message(FATAL_ERROR "${NM} shows ${count} symbols of ${LIBRARY}")
+endif()
+list(FILTER symbols EXCLUDE REGEX "memoa::")
+list(LENGTH symbols others)
+if(others)
+  list(GET symbols 0 first)
+  message(FATAL_ERROR "${others} of ${count} symbols of ${LIBRARY} are not memoa's: ${first}")
+endif()
+message(STATUS "${count} symbols, all of them memoa's")
