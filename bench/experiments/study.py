@@ -102,7 +102,7 @@ def _mixture(**changes: Any) -> dict[str, Any]:
 
 
 def _features(n_features: int = 16, **changes: Any) -> dict[str, Any]:
-    settings = {"activation": "wave", "n_raw": 4, "n_columns": 2} | changes
+    settings: dict[str, Any] = {"activation": "wave", "n_raw": 4, "n_columns": 2} | changes
     return {"encoder": RandomFeatures(n_features, **settings)}
 
 
