@@ -165,7 +165,7 @@ class ServerMixture:
     ...     forecast = server.predict([[y], [y + 1.0]])  # the first agent is right
     ...     server.update([[y], [y + 1.0]], [y])
     >>> forecast.round(3), server.mixture_weight.round(3)
-    (array([19.005]), array([1.]))
+    (array([19.001]), array([1.]))
     """
 
     def __init__(
