@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "arrays.hpp"
+#include "detail/missing.hpp"
 #include "memoa/interrupt.hpp"
 
 namespace py = pybind11;
@@ -57,11 +58,15 @@ PYBIND11_MODULE(_core, module) {
       py::arg("name"), py::arg("array").noconvert());
   module.def(
       "require_moderate",
-      [](const char* name, const Array& array, bool single) {
+      [](const char* name, const Array& array, bool single, bool may_miss) {
         const double largest = single ? kLargest<float> : kLargest<double>;
-        require_moderate(name, array.data(), shape_of(array), largest);
+        if (may_miss)
+          detail::require_moderate_or_missing(name, array.data(), shape_of(array), largest);
+        else
+          require_moderate(name, array.data(), shape_of(array), largest);
       },
-      py::arg("name"), py::arg("array").noconvert(), py::arg("single") = false);
+      py::arg("name"), py::arg("array").noconvert(), py::arg("single") = false,
+      py::arg("may_miss") = false);
   module.def("build", [] {
     py::dict build;
 #if defined(__clang__)

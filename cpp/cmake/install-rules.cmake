@@ -18,9 +18,10 @@ install(FILES
   DESTINATION ${_config_dir})
 
 if(NOT SKBUILD)  # a wheel moves, and has its licence beside its metadata
-  set(_pc_libdir ${CMAKE_INSTALL_FULL_LIBDIR})
-  set(_pc_includedir ${CMAKE_INSTALL_FULL_INCLUDEDIR})
+  # relative to the file itself, so that `cmake --install --prefix` may choose another place
+  file(RELATIVE_PATH _pc_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
   list(TRANSFORM CMAKE_CXX_IMPLICIT_LINK_LIBRARIES PREPEND -l OUTPUT_VARIABLE _pc_libraries)
+  list(REMOVE_DUPLICATES _pc_libraries)
   list(JOIN _pc_libraries " " _pc_private)
   string(JOIN " " _pc_private ${OpenMP_CXX_FLAGS} ${_pc_private})
   configure_file(cpp/cmake/memoa.pc.in memoa.pc @ONLY)

@@ -106,6 +106,7 @@ void Crowd<Real>::look(Index step, Index learnt, const Real* change) {
   for (Index j = 0; j < size && change != nullptr; ++j) {  // as Kernels::remember does
     double loss = 0.0;
     for (Index o = 0; o < d; ++o) {
+      if (std::isnan(change[o])) continue;
       const Real miss = change[o] - forecast(step, o, j);
       loss += static_cast<double>(miss) * static_cast<double>(miss);
     }

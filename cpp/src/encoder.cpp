@@ -149,6 +149,7 @@ void Moments::add(double x) {
 double Moments::deviation() const { return count > 0.0 ? std::sqrt(squares / count) : 0.0; }
 
 void Coordinate::count(double x) {
+  if (std::isnan(x)) return;                      // theory (10.4)
   constexpr double kFar = 8.0, kCountsAs = 4.0;   // deviations
   constexpr double kSeen = 10.0;                  // values before any is far
   constexpr double kTaken = 4.0;                  // of a run of far values
@@ -184,7 +185,8 @@ void Coordinate::restart(const Moments& moments) {
 
 double Coordinate::standardised(double x) const {
   const double deviation = known_.deviation();
-  return deviation > 0.0 ? std::clamp((x - known_.mean) / deviation, -4.0, 4.0) : 0.0;
+  return deviation > 0.0 && !std::isnan(x) ? std::clamp((x - known_.mean) / deviation, -4.0, 4.0)
+                                           : 0.0;
 }
 
 double& Coordinate::number(Index k) {

@@ -123,11 +123,7 @@ void BasicServerMixture<Real>::mixture_weight(double* out) const {
 
 template <class Real>
 void BasicServerMixture<Real>::shares(double* out) {
-  const Index d = state_->d;
-  for (Index o = 0; o < d; ++o) {
-    const auto of = state_->shares(o);
-    for (Index k = 0; k < 4; ++k) out[k * d + o] = of[k];
-  }
+  state_->write_shares(out);
 }
 
 template <class Real>

@@ -146,8 +146,14 @@ void Past::learn(const double* y, const double* base) {
   if (lags_ > 0) std::copy_backward(increments_.begin(), increments_.end() - d_, increments_.end());
   for (Index o = 0; o < d_; ++o) {
     const auto at = static_cast<std::size_t>(o);
-    const double change = y[o] - base[o];
+    const bool is_missing = std::isnan(y[o]);
+    const double change = is_missing ? 0.0 : y[o] - base[o];
     if (lags_ > 0) increments_[at] = change;
+    restarted_[at] = false;
+    if (is_missing) {  // nothing is counted of it, theory section 10
+      if (!seasons_.empty()) seasons_[at].observe(base[o]);
+      continue;
+    }
     largest_[at] = std::max(largest_[at], std::abs(bounded(o, change)));
     const double before = scale(o);
     scales_[at].count(change);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "detail/memory.hpp"
+#include "detail/missing.hpp"
 #include "detail/past_size.hpp"
 #include "detail/population_state.hpp"
 #include "detail/room.hpp"
@@ -152,7 +153,7 @@ std::size_t BasicPopulation<Real>::bytes() const {
 template <class Real>
 void BasicPopulation<Real>::observe(const double* y) {
   state_->others.require_whole();
-  require_moderate("y", y, {state_->layout.d}, kLargest<Real>);
+  detail::require_moderate_or_missing("y", y, {state_->layout.d}, kLargest<Real>);
   state_->observe(y);
 }
 
@@ -171,8 +172,12 @@ void BasicPopulation<Real>::learn(const double* y) {
   state_->others.require_whole();
   if (!state_->pending)
     throw std::invalid_argument("x was not predicted; expected predict before learn");
-  require_moderate("y", y, {state_->layout.d}, kLargest<Real>);
+  detail::require_moderate_or_missing("y", y, {state_->layout.d}, kLargest<Real>);
   if (!has_seen()) return state_->observe(y);
+  if (detail::all_missing(y, state_->layout.d)) {
+    state_->pending = false;
+    return;
+  }
   state_->learn(y, 1);
   state_->lesson.to_costs = true;
 }

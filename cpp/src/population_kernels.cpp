@@ -79,6 +79,7 @@ template <class Real>
 void charge(const Real* increment, Size padded, const Real* change, Size d, double* cost,
             Size first, Size last) {
   for (Size o = 0; o < d; ++o) {
+    if (change[o] != change[o]) continue;  // missing
     const Real* shown = increment + o * padded;
     for (Size i = first; i < last; ++i) {
       const double error = static_cast<double>(change[o] - shown[i]);
@@ -119,6 +120,7 @@ void remember(const Real* forecast, Size padded, const Real* change, Size d, dou
   for (Size i = first; i < last; ++i) {
     double loss = 0.0;
     for (Size o = 0; o < d; ++o) {
+      if (change[o] != change[o]) continue;
       const Real miss = change[o] - forecast[o * padded + i];
       loss += static_cast<double>(miss) * static_cast<double>(miss);
     }

@@ -140,6 +140,10 @@ void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Ind
   a.keep_last = w.keep_last;
   a.learn_x = lesson.x.data();
   a.change = w.change;
+  const auto& learnt = lesson.change;
+  const bool misses = lesson.to_records && kept_.forecast.size() > 0 &&
+                      std::any_of(learnt.begin(), learnt.end(), [](Real v) { return v != v; });
+  a.before = misses ? kept_.forecast.data() : nullptr;
   a.x = w.x;
   a.given = w.given;
   a.bound = w.bound;
@@ -154,6 +158,11 @@ void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Ind
   layout_.of_chunk(chunk, [&](Index first, Index last) {
     if (lesson.to_costs) charge(lesson, first, last);  // before new increments take their place
     kernels_.advance(a, first, last);
+    if (layout_.d == 1 || w.steps == 0 || !w.keep_last) return;  // no output is missing alone
+    for (Index o = 0; o < layout_.d; ++o) {
+      const Real* shown = w.shown + ((w.steps - 1) * layout_.d + o) * layout_.padded;
+      std::copy(shown + first, shown + last, kept_.forecast.data() + o * layout_.padded + first);
+    }
   });
 }
 

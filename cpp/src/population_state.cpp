@@ -1,8 +1,10 @@
 #include "detail/population_state.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "detail/interrupt.hpp"
+#include "detail/missing.hpp"
 
 namespace memoa {
 
@@ -22,7 +24,8 @@ BasicPopulation<Real>::State::State(PopulationSettings s)
   const auto resize = [](auto& values, Index size) {
     values.resize(static_cast<std::size_t>(size));
   };
-  for (auto* v : {&base, &shown_base, &mean_field}) resize(*v, d);
+  for (auto* v : {&base, &shown_base, &mean_field, &known}) resize(*v, d);
+  resize(bases, (kTile + 1) * d);
   resize(lesson.x, encoded);
   resize(lesson.change, d);
   resize(lesson.bounded, d);
@@ -58,7 +61,7 @@ BasicPopulation<Real>::State::State(PopulationSettings s)
 template <class Real>
 void BasicPopulation<Real>::State::require_input(const double* x) const {
   if (layout.dx > 0)
-    require_moderate("x", x, {layout.dx}, kLargest<double>);
+    detail::require_moderate_or_missing("x", x, {layout.dx}, kLargest<double>);
   else
     require_finite("x", x, {layout.N, layout.p});
 }
@@ -66,16 +69,20 @@ void BasicPopulation<Real>::State::require_input(const double* x) const {
 template <class Real>
 void BasicPopulation<Real>::State::require_inputs(const double* values, Index n) const {
   if (layout.dx > 0)
-    require_moderate("X", values, {n, layout.dx}, kLargest<double>);
+    detail::require_moderate_or_missing("X", values, {n, layout.dx}, kLargest<double>);
   else
     require_finite("X", values, {n, layout.N, layout.p});
 }
 
 template <class Real>
 void BasicPopulation<Real>::State::observe(const double* y) {
-  std::copy_n(y, layout.d, base.begin());
-  inputs.past.observe(y);
-  has_seen = 1;
+  bool all = true;
+  for (Index o = 0; o < layout.d; ++o) {
+    if (!std::isnan(y[o])) base[o] = y[o], known[o] = 1;
+    all = all && (known[o] != 0 || has_seen != 0);
+  }
+  has_seen = all ? 1 : 0;
+  if (all) inputs.past.observe(base.data());
   pending = false;
 }
 
@@ -83,7 +90,7 @@ template <class Real>
 void BasicPopulation<Real>::State::show_nothing() {
   std::fill_n(kept.increment.data(), layout.d * layout.padded, Real(0));
   std::fill_n(kept.energy.data(), layout.padded, Real(0));
-  for (auto* v : {&base, &shown_base, &mean_field}) std::fill(v->begin(), v->end(), 0.0);
+  for (auto* v : {&shown_base, &mean_field}) std::fill(v->begin(), v->end(), 0.0);
   pending = true;
 }
 
@@ -101,7 +108,7 @@ template <class Real>
 void BasicPopulation<Real>::State::encode(const double* x, Index n, const double* targets,
                                           Inputs& into) {
   const Index dx = layout.dx, d = layout.d;
-  const auto before = [&](Index t) { return t == 0 ? base.data() : targets + (t - 1) * d; };
+  const auto before = [&](Index t) { return bases.data() + t * d; };
   into.counted = inputs.learnt;
   if (remembers(settings)) into.with_shown = inputs.past;
   std::copy(lesson.bounded.begin(), lesson.bounded.end(), into.learnt_changes.begin());
@@ -143,8 +150,14 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
   if (n == 1 && keeps_forecasts && one_forecast.size() == 0)
     one_forecast = detail::Buffer<Real>(d * layout.padded);
   pending = false;  // what fails from here on has shown nothing that can be learnt
+  std::copy(base.begin(), base.end(), bases.begin());
+  for (Index t = 0; t < n && targets != nullptr; ++t)
+    for (Index o = 0; o < d; ++o) {  // the last value seen, theory (10.5)
+      const double y = targets[t * d + o];
+      bases[(t + 1) * d + o] = std::isnan(y) ? bases[t * d + o] : y;
+    }
   encode(x, n, targets, inputs);
-  const auto before = [&](Index t) { return t == 0 ? base.data() : targets + (t - 1) * d; };
+  const auto before = [&](Index t) { return bases.data() + t * d; };
   for (Index t = 0; t < n && targets != nullptr; ++t)
     for (Index o = 0; o < d; ++o)
       changes[t * d + o] = static_cast<Real>(targets[t * d + o] - before(t)[o]);
@@ -188,11 +201,13 @@ void BasicPopulation<Real>::State::learn(const double* targets, Index n) {
   lesson.largest_loss = largest_loss;
   lesson.to_records = true;
   inputs.learnt = inputs.counted;
+  for (Index t = 0; t < n; ++t)
+    for (Index o = 0; o < d; ++o)
+      if (!std::isnan(targets[t * d + o])) base[o] = targets[t * d + o];
   if (remembers(settings)) {
     inputs.with_shown.learn(y, shown_base.data());
     inputs.past = inputs.with_shown;
   }
-  std::copy_n(y, d, base.begin());
   steps += n;
   pending = false;
 }

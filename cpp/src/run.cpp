@@ -2,6 +2,7 @@
 
 #include "detail/inside.hpp"
 #include "detail/interrupt.hpp"
+#include "detail/missing.hpp"
 #include "detail/mixture_state.hpp"
 #include "detail/population_state.hpp"
 
@@ -49,7 +50,6 @@ class Runner {
         targets_(targets),
         output_(output),
         d_(state_.layout.d),
-        base_(static_cast<std::size_t>(d_)),
         x_(static_cast<std::size_t>(detail::kTile * state_.layout.dx)),
         y_(static_cast<std::size_t>(detail::kTile * d_)) {
     state_.keeps_forecasts = server_.settings.rivals;
@@ -59,11 +59,18 @@ class Runner {
 
   /// The steps [first, last). Tiles end where all processes end theirs, whatever they pause for.
   void advance(Index first, Index last) {
-    if (first < last && !state_.has_seen) observe_first(first++);
     while (first < last) {
-      const Index next = std::min((first / detail::kTile + 1) * detail::kTile, last);
-      take(first, next - first);
-      first = next;
+      if (!state_.has_seen) {
+        observe_first(first++);
+      } else if (is_missing(first)) {
+        look(first++);
+      } else {
+        Index next = std::min((first / detail::kTile + 1) * detail::kTile, last);
+        for (Index t = first + 1; t < next; ++t)
+          if (is_missing(t)) next = t;
+        take(first, next - first);
+        first = next;
+      }
     }
   }
 
@@ -95,8 +102,37 @@ class Runner {
     const Index dx = state_.layout.dx;
     std::copy_n(inputs_ + first * dx, n * dx, x_.data());
     std::copy_n(targets_ + first * d_, n * d_, y_.data());
-    require_moderate("X, changed during the run,", x_.data(), {n, dx}, kLargest<double>);
-    require_moderate("Y, changed during the run,", y_.data(), {n, d_}, kLargest<Real>);
+    detail::require_moderate_or_missing("X, changed during the run,", x_.data(), {n, dx},
+                                        kLargest<double>);
+    detail::require_moderate_or_missing("Y, changed during the run,", y_.data(), {n, d_},
+                                        kLargest<Real>);
+  }
+
+  bool is_missing(Index t) const { return detail::all_missing(targets_ + t * d_, d_); }
+
+  /// A step without any y: forecast, and no trace left.
+  void look(Index t) {
+    read(t, 1);
+    const double* x = state_.layout.dx > 0 ? x_.data() : inputs_ + t * state_.width();
+    const Real* shown = state_.glance(x);
+    server_.glance(shown, state_.layout.padded, state_.base.data(),
+                   heed<Real>(state_, state_.glanced_heeded(), 0), output_.predictions + t * d_);
+    if (output_.shares) server_.write_shares(output_.shares + t * 4 * d_);
+    show(t, 0, state_.glanced_increments(), state_.base.data());
+    if (output_.worst_cost) output_.worst_cost[t] = t > 0 ? output_.worst_cost[t - 1] : 0.0;
+  }
+
+  /// Writes what the agents said at step t, which is number `step` of its tile.
+  void show(Index t, Index step, const Real* shown, const double* base) {
+    for (Index o = 0; o < d_ && output_.mean_field; ++o)
+      output_.mean_field[t * d_ + o] = base[o] + state_.pass.mean(step)[o];
+    for (Index j = 0; j < output_.n_record; ++j) {
+      const Index agent = output_.record[j] - state_.layout.first;
+      const bool here = agent >= 0 && agent < state_.layout.N;
+      for (Index o = 0; o < d_; ++o)
+        output_.recorded[(t * output_.n_record + j) * d_ + o] =
+            here ? base[o] + static_cast<double>(shown[o * state_.layout.padded + agent]) : 0.0;
+    }
   }
 
   /// Nothing is known of the first y that is ever seen.
@@ -114,15 +150,15 @@ class Runner {
   /// A tile of n steps from `first` on.
   void take(Index first, Index n) {
     read(first, n);
-    std::copy(state_.base.begin(), state_.base.end(), base_.begin());
+    for (Index step = 0; step < n; ++step)
+      if (detail::all_missing(y_.data() + step * d_, d_))
+        throw std::invalid_argument("Y has changed during the run");
     // features that a caller makes not finite encode nothing; there may be too many to copy
     const double* x = state_.layout.dx > 0 ? x_.data() : inputs_ + first * state_.width();
     const Real* increments = state_.show(x, n, y_.data(), output_.worst_cost != nullptr);
     state_.learn(y_.data(), n);
     const Index stride = state_.layout.padded;
-    const auto before = [&](Index step) {
-      return step == 0 ? base_.data() : y_.data() + (step - 1) * d_;
-    };
+    const auto before = [&](Index step) { return state_.bases.data() + step * d_; };
     server_.advance(n, [&](Index step) -> typename Server::Step {
       return {state_.forecasts + step * d_ * stride,
               stride,
@@ -133,18 +169,8 @@ class Runner {
               output_.shares ? output_.shares + (first + step) * 4 * d_ : nullptr};
     });
     for (Index step = 0; step < n; ++step) {
-      const Index t = first + step;
-      const Real* shown = increments + step * d_ * stride;
-      for (Index o = 0; o < d_ && output_.mean_field; ++o)
-        output_.mean_field[t * d_ + o] = before(step)[o] + state_.pass.mean(step)[o];
-      for (Index j = 0; j < output_.n_record; ++j) {
-        const Index agent = output_.record[j] - state_.layout.first;
-        const bool here = agent >= 0 && agent < state_.layout.N;
-        for (Index o = 0; o < d_; ++o)
-          output_.recorded[(t * output_.n_record + j) * d_ + o] =
-              here ? before(step)[o] + static_cast<double>(shown[o * stride + agent]) : 0.0;
-      }
-      if (output_.worst_cost) output_.worst_cost[t] = state_.pass.worst(step);
+      show(first + step, step, increments + step * d_ * stride, before(step));
+      if (output_.worst_cost) output_.worst_cost[first + step] = state_.pass.worst(step);
     }
   }
 
@@ -155,7 +181,6 @@ class Runner {
   const double *inputs_, *targets_;
   const RunOutput& output_;
   const Index d_;
-  std::vector<double> base_;   // before the tile
   std::vector<double> x_, y_;  // of the tile
 };
 
@@ -187,7 +212,7 @@ void learn(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
   if (knows && !Inside::of(mixture).is_staged)
     throw std::invalid_argument("x was not predicted; expected predict before learn");
   population.learn(y);
-  if (knows) Inside::of(mixture).settle(y);
+  if (knows && !detail::all_missing(y, mixture.n_outputs())) Inside::of(mixture).settle(y);
 }
 
 template <class Real>
@@ -218,8 +243,9 @@ void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, c
   require_same_sizes(population, mixture);
   auto& state = Inside::of(population);
   state.require_inputs(inputs, n_steps);
-  require_moderate("Y", targets, {n_steps, state.layout.d}, kLargest<Real>);
-  if (initial) require_moderate("initial", initial, {state.layout.d}, kLargest<Real>);
+  detail::require_moderate_or_missing("Y", targets, {n_steps, state.layout.d}, kLargest<Real>);
+  if (initial)
+    detail::require_moderate_or_missing("initial", initial, {state.layout.d}, kLargest<Real>);
   require_record(output, state.layout.total);
   Runner<Real> runner(population, mixture, inputs, targets, n_steps, output);
   runner.agree(n_steps);

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #endif
 
+#include "detail/missing.hpp"
 #include "detail/parallel.hpp"
 #include "detail/validate.hpp"
 
@@ -66,18 +67,20 @@ std::string place_of(Index entry, const Index* first, const Index* last) {
 
 /// The shape is [first, last).
 void check_size(const char* name, const double* values, const Index* first, const Index* last,
-                double largest) {
+                double largest, bool may_miss = false) {
   Index size = 1;
   for (const Index* n = first; n != last; ++n) size *= *n;
-  const double* bad =
-      std::find_if(values, values + size, [=](double v) { return !(std::abs(v) <= largest); });
+  const double* bad = std::find_if(values, values + size, [=](double v) {
+    return !(std::abs(v) <= largest) && !(may_miss && std::isnan(v));
+  });
   if (bad == values + size) return;
   throw std::invalid_argument(
       std::string(name) + " holds " + detail::to_text(*bad) + " at [" +
       place_of(bad - values, first, last) + "]; expected " +
       (std::isfinite(*bad)
            ? "numbers of at most " + detail::to_text(largest) + ", whose squares are finite"
-           : "finite numbers, not NaN or infinity"));
+       : may_miss ? "finite numbers, or NaN where one is missing"
+                  : "finite numbers, not NaN or infinity"));
 }
 
 }  // namespace
@@ -111,6 +114,16 @@ void require_moderate(const char* name, const double* values, std::initializer_l
 }
 
 namespace detail {
+
+void require_moderate_or_missing(const char* name, const double* values, const Shape& shape,
+                                 double largest) {
+  check_size(name, values, shape.data(), shape.data() + shape.size(), largest, true);
+}
+
+void require_moderate_or_missing(const char* name, const double* values,
+                                 std::initializer_list<Index> shape, double largest) {
+  check_size(name, values, shape.begin(), shape.end(), largest, true);
+}
 
 int threads_for(int requested, double work) {
   constexpr double kWorkPerThread = 4e4;  // below some 10 us of work a second thread costs more

@@ -27,7 +27,7 @@ from memoa.equilibrium import (  # noqa: E402
     solve_nash,
     solve_social_optimum,
 )
-from memoa.forecasters import Comparison, compare  # noqa: E402
+from memoa.forecasters import Comparison, Experts, compare  # noqa: E402
 from memoa.game import Game  # noqa: E402
 from memoa.interval import Intervals  # noqa: E402
 from memoa.mixture import Mixture, ServerMixture, mixture_weights  # noqa: E402
@@ -49,6 +49,7 @@ __all__ = [
     "Certificate",
     "Comparison",
     "EchoState",
+    "Experts",
     "FeatureMoments",
     "Game",
     "Intervals",

@@ -62,6 +62,22 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
     return {**settings, "dtype": dtype}
 
 
+def _told_bands(note: Any) -> list[float]:
+    """What the intervals of a file have learnt."""
+    told = note.get("bands") if isinstance(note, dict) else None
+    if not isinstance(told, list) or not all(type(number) in (int, float) for number in told):
+        raise ValueError("bands is no list of numbers; expected what the intervals have learnt")
+    return told
+
+
+def _scored(note: Any, all_of_it: int) -> int:
+    """Values of y that costs count; a file tells where some were missing."""
+    told = note.get("values_scored", all_of_it) if isinstance(note, dict) else all_of_it
+    if type(told) is not int or not 0 <= told <= all_of_it:
+        raise ValueError(f"values_scored is {told!r}; expected an integer from 0 to {all_of_it}")
+    return told
+
+
 def bands_of(params: dict[str, Any], n_outputs: int) -> Intervals | None:
     """Intervals around the server's forecasts; None where none are wanted."""
     given = params.get("intervals", ())
@@ -78,6 +94,21 @@ def _is_generator(value: Any) -> bool:
     return not isinstance(value, int) and isinstance(
         value, (np.random.Generator, np.random.RandomState)
     )
+
+
+def _steps_unseen(Y: Float64, initial: Float64 | None) -> int:
+    """Steps until a y of every output has been seen, that step included; nothing is learnt there.
+
+    Needs no more than what was seen before the run, `initial`.
+    """
+    known = np.zeros(Y.shape[1], dtype=bool) if initial is None else ~np.isnan(initial)
+    if known.all():
+        return 0
+    unseen = 0
+    for output in np.flatnonzero(~known):
+        seen = ~np.isnan(Y[:, output])
+        unseen = max(unseen, int(np.argmax(seen)) + 1 if seen.any() else len(Y))
+    return unseen
 
 
 def draw_seed(random_state: Any) -> int:
@@ -121,6 +152,7 @@ class Engines:
         self.seed = seed
         self._settings = settings
         self._overflow_told = -1
+        self.scored = 0  # values of y that costs count
         self.bands = bands_of(params, n_outputs)
         self.shown: Float64 | None = None  # the forecast that can be learnt, with what was known
         self.bounds: Float64 | None = None  # around it
@@ -153,6 +185,7 @@ class Engines:
         twin.n_outputs = n_outputs
         twin.bands = None if self.bands is None else Intervals(self.bands.levels, n_outputs)
         twin.shown = twin.bounds = None
+        twin.scored = 0
         twin._build()
         return twin
 
@@ -176,7 +209,9 @@ class Engines:
 
     def learn(self, y: Float64) -> None:
         """Learn the y of the x last predicted."""
+        knew = self.population.has_seen
         self.population.learn(self.server, y)
+        self.scored += np.count_nonzero(~np.isnan(y)) if knew else 0
         if self.bands is not None and self.shown is not None:
             self.bands.learn(self.shown, y)
         self.shown = None
@@ -198,29 +233,36 @@ class Engines:
     ) -> Run:
         """Predict and learn a series."""
         targets = Y.copy()  # the caller may change it at any time
-        # of a run that scores all steps, or all but some: after it, nothing asks for memory
-        scored = [
-            np.array(float(max(len(Y) - u, 0) * self.n_outputs) or np.nan)
-            for u in (warmup, max(warmup, 1))
-        ]
+        # after the run, nothing asks for memory
+        unseen = 0 if self.population.has_seen else _steps_unseen(targets, initial)
+        unscored = max(warmup, unseen)
+        seen = ~np.isnan(targets)
+        divisor = np.array(float(np.count_nonzero(seen[unscored:])) or np.nan)
+        of_steps = seen[unseen:].sum(axis=1)
+        counts = np.cumsum(np.insert(of_steps[of_steps > 0], 0, 0))  # after so many learnt steps
+        before = self.population.steps
         n_steps = len(Y)
         if warmup > 0 or len(X) > n_steps:  # the core is not shown all of it at once
             self._require_all(X, Y)
-        if warmup > 0:
-            found = self._run_in_two(X, targets, initial, record, progress, warmup)
-        else:
-            found = self.population.run(
-                self.server, X[:n_steps], targets, initial=initial, record=record, progress=progress
-            )
+        try:
+            if warmup > 0:
+                found = self._run_in_two(X, targets, initial, record, progress, warmup)
+            else:
+                found = self.population.run(
+                    self.server, X[:n_steps], targets,
+                    initial=initial, record=record, progress=progress,
+                )  # fmt: skip
+        finally:  # what was interrupted has learnt the steps done
+            self.scored += int(counts[self.population.steps - before])
         following = self.predict_rows(X[n_steps:])[0] if len(X) > n_steps else None
         bounds = None
         if self.bands is not None:
             bounds = np.full((n_steps, len(self.bands.levels), 2, self.n_outputs), np.nan)
-            knew = slice(found["unscored"], None)
+            knew = slice(unseen, None)
             bounds[knew] = self.bands.run(found["predictions"][knew], targets[knew])
         self._warn_of_overflow()
-        costs, unscored = found["costs"], max(found["unscored"], warmup)
-        costs /= scored[found["unscored"]]
+        costs = found["costs"]
+        costs /= divisor
         agent_rmse = np.sqrt(costs, out=costs)
         return Run(
             predictions=found["predictions"],
@@ -249,8 +291,8 @@ class Engines:
         if isinstance(self.encoder, Precomputed):
             _core.require_finite("X", X)
         else:
-            _core.require_moderate("X", X, False)
-        _core.require_moderate("Y", Y, self.dtype == "float32")
+            _core.require_moderate("X", X, False, True)
+        _core.require_moderate("Y", Y, self.dtype == "float32", True)
 
     def _run_in_two(
         self,
@@ -283,8 +325,8 @@ class Engines:
                 if name != "worst_cost" or first > 0:
                     values[part] = found[name]
             if first == 0:
-                base, unscored, initial = found["base"], found["unscored"], None
-        return {**whole, "costs": found["costs"], "base": base, "unscored": unscored}
+                base, initial = found["base"], None
+        return {**whole, "costs": found["costs"], "base": base}
 
     def _errors_of_all(self, agent_rmse: Float64) -> AgentErrors | None:
         """Of the agents of all processes; None where all are here."""
@@ -378,7 +420,7 @@ class Engines:
             waits = [(p, np.zeros(0) if w is None else w) for p, _, w, _ in found]
             waiting = waiting_rows(waits, shape[1], here)
         made = cls(known, shape, old.n_outputs, old.seed)
-        made.bands = old.bands
+        made.bands, made.scored = old.bands, old.scored
         made.population.restore(memories[0])
         made.server.restore(memories[1])
         if waiting is not None:
@@ -410,7 +452,9 @@ class Engines:
         made._overflow_told = -1
         made.bands, made.shown, made.bounds = bands_of(params, made.n_outputs), None, None
         if made.bands is not None:
-            made.bands.restore(header["note"]["bands"])
+            made.bands.restore(_told_bands(header["note"]))
+        all_of_it = population.steps * made.n_outputs
+        made.scored = _scored(header["note"], all_of_it)
         made.population, made.server = population, server
         waiting = pending.reshape(made.input_shape) if pending.size else None
         if waiting is not None and made.bands is not None and "total" not in header["settings"]:

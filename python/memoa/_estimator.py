@@ -137,7 +137,7 @@ class Regressor(Estimator):
             estimator_type="regressor",
             target_tags=TargetTags(required=True, multi_output=True),
             regressor_tags=RegressorTags(poor_score=True),
-            input_tags=InputTags(),
+            input_tags=InputTags(allow_nan=True),
         )
 
 

@@ -26,7 +26,7 @@ def real_array(name: str, value: Any) -> Float64:
     Raises
     ------
     ValueError
-        Complex numbers, in scikit-learn's words, and values that are missing.
+        Complex numbers, in scikit-learn's words. Values that are missing are NaN.
     TypeError
         Anything else that is not a number; of a frame, the column is named.
     """
@@ -125,14 +125,15 @@ def _column(name: str, column: Any) -> Float64:
     """One column of a frame: numpy's, pandas' nullable or pyarrow's dtypes, or polars'."""
     if isinstance(column.dtype, np.dtype):
         return _array(name, column.to_numpy())
-    missing = column.is_null() if hasattr(column, "is_null") else column.isna()
-    if missing.any():
-        first = int(np.argmax(np.asarray(missing)))
-        raise ValueError(f"{name} has missing values, the first in row {first}; expected numbers")
     kind = getattr(column.dtype, "kind", None)  # pandas' extension types have one, polars' do not
     if kind is not None and kind not in "biuf":
         raise TypeError(f"{name} has dtype {column.dtype}; expected numbers")
-    values = column.to_numpy() if kind is None else column.to_numpy(dtype=np.float64)
+    if kind is None:  # NaN where a value is missing
+        values = column.to_numpy()
+        if str(column.dtype) == "Boolean" and values.dtype.kind == "O":
+            values = np.array(column.to_list(), dtype=np.float64)
+    else:
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     if values.dtype.kind not in "biuf":
         raise TypeError(f"{name} has dtype {column.dtype}; expected numbers")
     return as_float64(name, values)

@@ -82,7 +82,9 @@ class Online(Regressor):
         names = getattr(self, "feature_names_in_", None)
         bands = None if engines.bands is None else engines.bands.memory()
         params = {**self.get_params(deep=False), "intervals": engines.levels}
-        note = write_note(params, engines.seed, names, self._flat, bands)
+        all_of_it = engines.population.steps * engines.n_outputs  # where no y was missing
+        scored = None if engines.scored == all_of_it else engines.scored
+        note = write_note(params, engines.seed, names, self._flat, bands, scored)
         engines.save(os.fspath(path), self._pending, note)
 
     @classmethod
@@ -257,7 +259,7 @@ class Online(Regressor):
             self._step(inputs, names, target)
 
     def _step(self, inputs: Float64, names: Names | None, target: Float64) -> Float64:
-        _core.require_moderate("y", target, self._is_single())  # before x is predicted
+        _core.require_moderate("y", target, self._is_single(), True)  # before x is predicted
         before = self.__dict__.copy()
         mixed = self._predict(inputs, names, target.size)
         try:
@@ -276,8 +278,9 @@ class Online(Regressor):
 
     def _observe(self, target: Float64) -> None:
         if self._engines is None:
-            _core.require_moderate("y", target, self._is_single())
-            self._base = target.copy()
+            _core.require_moderate("y", target, self._is_single(), True)
+            before = target if self._base is None else self._base
+            self._base = np.where(np.isnan(target), before, target)
         else:
             engines = self._engines_for(self._engines.input_shape, target.size)
             engines.population.observe(target)

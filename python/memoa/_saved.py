@@ -14,6 +14,9 @@ from memoa._frames import Names
 from memoa.encoder import EchoState, Linear, Precomputed, RandomFeatures
 from memoa.mixture import Mixture
 
+# What files of the first version mean, which know of none of these.
+FIRST: dict[str, Any] = {"lags": 0, "season": None, "bounded": False}
+FIRST_MIXTURE: dict[str, Any] = {"rivals": False, "start": 0}
 KINDS = {kind.__name__: kind for kind in (RandomFeatures, EchoState, Precomputed, Linear, Mixture)}
 
 
@@ -23,9 +26,10 @@ def write_note(
     names: Names | None,
     flat: bool,
     bands: list[float] | None = None,
+    scored: int | None = None,
 ) -> str:
-    """The constructor's arguments, the names of the inputs, whether y was given as (T,), and what
-    the intervals have learnt."""
+    """The constructor's arguments, the names of the inputs, whether y was given as (T,), what the
+    intervals have learnt, and how many values of y costs count."""
     state = params["random_state"]
     number = int(state) if isinstance(state, (int, np.integer)) else seed
     listed = None if names is None else list(names)
@@ -33,9 +37,10 @@ def write_note(
         if not isinstance(name, (str, int, float)):
             raise TypeError(f"the input {name!r} cannot be saved; expected names that are text")
     kept = {name: value for name, value in params.items() if name != "communicator"}
-    note = {"params": {**kept, "random_state": number}, "names": listed, "flat": flat}
-    if bands is not None:
-        note["bands"] = bands
+    note: dict[str, Any] = {"params": {**kept, "random_state": number}}
+    note |= {"names": listed, "flat": flat}
+    note |= {} if bands is None else {"bands": bands}
+    note |= {} if scored is None else {"values_scored": scored}
     return json.dumps(note, default=_plain, allow_nan=False)
 
 
@@ -58,6 +63,7 @@ def read_note(
     for name in params:
         if name not in known:
             raise ValueError(f"unknown parameter {name!r}")
+    params = {name: value for name, value in FIRST.items() if name in known} | params
     return params, note["names"], bool(note["flat"])
 
 
@@ -76,8 +82,7 @@ def engine_params(header: Mapping[str, Any]) -> dict[str, Any]:
         "bounded": settings.get("bounded", False),
         "encoder": _object(settings["encoder"]),
         "mixture": Mixture(
-            **{"rivals": False, "start": 0}  # files of the first version know of none
-            | {k: v for k, v in header["mixture"].items() if k != "season"}
+            **FIRST_MIXTURE | {k: v for k, v in header["mixture"].items() if k != "season"}
         ),
         "dtype": {"<f8": "float64", "<f4": "float32"}[settings["dtype"]],
         "n_threads": settings["n_threads"] or None,
@@ -100,7 +105,9 @@ def panel_params(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _object(value: Any) -> Any:
     """Settings objects from their JSON; lists become tuples, which nobody can change."""
     if isinstance(value, dict):
-        return KINDS[value["type"]](**{k: v for k, v in value.items() if k != "type"})
+        settings = {k: v for k, v in value.items() if k != "type"}
+        first = FIRST_MIXTURE if value["type"] == Mixture.__name__ else {}
+        return KINDS[value["type"]](**first | settings)
     return tuple(value) if isinstance(value, list) else value
 
 

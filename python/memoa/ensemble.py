@@ -105,6 +105,10 @@ class OnlineEnsemble(Online):
     -----
     For one series and many models of it; many series with a model each are for `Panel`.
 
+    A NaN in x or y is a value that is missing. An x counts for nothing there, and stands at its
+    mean; a y is neither learnt nor scored, and the last one seen remains the base. Where all of y
+    is missing the step leaves no trace. Theory (10.4) to (10.6).
+
     The agents are drawn at the first prediction or run. They keep the parameters of that moment
     until the next `fit`, whatever is set meanwhile, threads and policy included.
 
@@ -192,7 +196,7 @@ class OnlineEnsemble(Online):
         Raises
         ------
         ValueError
-            Where numbers are not finite, or the shape or the names are not those seen before.
+            Where numbers are infinite, or the shape or the names are not those seen before.
         TypeError
             Where something is not a number.
         """
@@ -286,8 +290,8 @@ class OnlineEnsemble(Online):
         Raises
         ------
         ValueError
-            Where numbers are missing or not finite, or the shape or the names of the columns are
-            not those seen before. Nothing is learnt then.
+            Where numbers are infinite, features of Precomputed are missing, or the shape or the
+            names of the columns are not those seen before. Nothing is learnt then.
         TypeError
             Where something is not a number.
 
@@ -333,7 +337,10 @@ class OnlineEnsemble(Online):
         before = self.__dict__.copy()
         try:
             self._forget()
-            return self.partial_fit(X, y)
+            self.partial_fit(X, y)
+            if self._engines is None:
+                raise ValueError("y holds nan at every step; expected some numbers")
+            return self
         except BaseException:  # Ctrl-C too
             self.__dict__ = before
             raise
@@ -451,8 +458,7 @@ class OnlineEnsemble(Online):
     def agent_rmse(self) -> Float64:
         """Root-mean-square error of every agent over all that was learnt, shape (N,)."""
         engines = self._learnt("agent_rmse")
-        count = max(engines.population.steps, 1) * engines.n_outputs
-        return np.sqrt(engines.population.costs() / count)
+        return np.sqrt(engines.population.costs() / max(engines.scored, 1))
 
     @property
     @serialised

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoa._validate import Float64
+from memoa.interval import Intervals
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,6 +74,40 @@ class PanelRun:
         repeat = _rmse(self._changes * steps)
         enough = (counts.sum(axis=0) >= least) & (repeat > 0.0)
         return np.where(enough, error / np.where(repeat > 0.0, repeat, 1.0), np.nan)
+
+    def prediction_intervals(self, levels: Sequence[float] = (0.8, 0.95)) -> Float64:
+        """Intervals around every client's forecasts, each made before its y was seen.
+
+        Every client has its own half-widths, learnt from its own errors in this run: theory (10.1)
+        to (10.3).
+
+        Parameters
+        ----------
+        levels : sequence of float
+            Shares of the outcomes to hold, each in (0, 1) and above the one before.
+
+        Returns
+        -------
+        ndarray, shape (T, levels, 2, N, d)
+            Lower and upper bounds; nan before a client's first error.
+        """
+        steps, clients, d = self.targets.shape
+        bands = Intervals(levels, clients * d)
+        bounds = bands.run(self.predictions.reshape(steps, -1), self.targets.reshape(steps, -1))
+        return bounds.reshape(steps, len(bands.levels), 2, clients, d)
+
+    def coverage(self, levels: Sequence[float] = (0.8, 0.95)) -> Float64:
+        """Share of every client's y that its `prediction_intervals` hold, shape (levels, N).
+
+        nan where a client has no interval and y at the same step.
+        """
+        bounds, y = self.prediction_intervals(levels), self.targets[:, None]
+        known = np.isfinite(bounds[:, :, 0]) & ~np.isnan(y)
+        inside = known & (bounds[:, :, 0] <= y) & (y <= bounds[:, :, 1])
+        counts = known.sum(axis=(0, 3))
+        shares = np.full(counts.shape, np.nan)
+        np.divide(inside.sum(axis=(0, 3)), counts, out=shares, where=counts > 0)
+        return shares
 
     @property
     def mean_client_rmse(self) -> float:

@@ -106,6 +106,11 @@ class Run:
         return type(self), tuple(getattr(self, one.name) for one in fields(self))
 
     @property
+    def n_scored(self) -> int:
+        """Steps of which some y is there and counts."""
+        return int(np.count_nonzero(~np.isnan(self.targets[self.unscored :]).all(axis=1)))
+
+    @property
     def server_rmse(self) -> float:
         """Error of the server's forecasts."""
         return self._rmse(self.predictions - self.targets)
@@ -128,7 +133,7 @@ class Run:
     @property
     def server_mae(self) -> float:
         """Mean absolute error of the server's forecasts, the mean over outputs."""
-        return float(np.mean([one.mae for one in self.per_output]))
+        return _mean(np.array([one.mae for one in self.per_output]))
 
     @property
     def server_mase(self) -> float:
@@ -137,12 +142,12 @@ class Run:
         The scale is the mean absolute error of repeating the last value over the same steps: below
         1 is better than that. nan where an output never changes.
         """
-        return float(np.mean([one.mase for one in self.per_output]))
+        return _mean(np.array([one.mase for one in self.per_output]))
 
     @property
     def repeat_last_mae(self) -> float:
         """Mean absolute error of repeating the last value, the mean over outputs."""
-        return float(np.mean([one.mae for one in self.repeat_last_per_output]))
+        return _mean(np.array([one.mae for one in self.repeat_last_per_output]))
 
     @property
     def coverage(self) -> Float64:
@@ -213,8 +218,9 @@ class Run:
     def summary(self) -> str:
         """A few lines to print."""
         steps, outputs = self.targets.shape
-        left = max(steps - self.unscored, 0)
-        counted = f"{steps} steps" + (f" ({left} scored)" if self.unscored else "")
+        counted = f"{steps} steps"
+        if self.n_scored < steps:
+            counted += f" ({self.n_scored} scored)"
         rows = [
             ("server", self.server_rmse, ""),
             ("mean agent", self.mean_agent_rmse, ""),
@@ -253,17 +259,30 @@ class Run:
         return scored if scored.size else np.full((1, errors.shape[1]), np.nan)
 
     def _rmse(self, errors: Float64) -> float:
-        return float(np.sqrt(np.mean(self._scored(errors) ** 2)))
+        return float(np.sqrt(_mean(self._scored(errors) ** 2)))
 
     def _changes(self) -> Float64:
         """Errors of repeating the last value."""
-        return np.diff(self.targets, axis=0, prepend=self.initial[None])
+        return self.targets - last_seen(self.targets, self.initial)
 
     def _errors_of(self, errors: Float64) -> tuple[Errors, ...]:
         """Of errors (T, d), output by output."""
         found = []
         for misses, changes in zip(self._scored(errors).T, self._scored(self._changes()).T):
-            mae, scale = float(np.mean(np.abs(misses))), float(np.mean(np.abs(changes)))
+            mae, scale = _mean(np.abs(misses)), _mean(np.abs(changes))
             mase = mae / scale if scale > 0.0 else float("nan")
-            found.append(Errors(float(np.sqrt(np.mean(misses**2))), mae, mase))
+            found.append(Errors(float(np.sqrt(_mean(misses**2))), mae, mase))
         return tuple(found)
+
+
+def last_seen(targets: Float64, initial: Float64) -> Float64:
+    """The value seen last before each step, shape (T, d): where one is missing, an earlier one."""
+    before = np.vstack([initial, targets[:-1]])
+    rows = np.where(np.isnan(before), 0, np.arange(len(before))[:, None])
+    return np.take_along_axis(before, np.maximum.accumulate(rows, axis=0), axis=0)
+
+
+def _mean(values: Float64) -> float:
+    """Of those that are there; nan where none is."""
+    there = values[~np.isnan(values)]
+    return float(np.mean(there)) if there.size else float("nan")

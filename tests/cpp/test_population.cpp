@@ -261,11 +261,11 @@ TEST_CASE("a prediction leaves no trace until it is learnt") {
 TEST_CASE("refused input changes nothing") {
   const Stream stream = random_stream(9, 10, 2, 2);
   Population a(settings_of(10, stream)), b(settings_of(10, stream));
-  const std::vector<double> bad{0.0, NAN}, large{0.0, -2e150};
+  const std::vector<double> bad{0.0, INFINITY}, large{0.0, -2e150};
   for (Index t = 0; t < stream.n_steps; ++t) {
     CHECK(names(refusal([&] { b.learn(stream.y(t)); }), "x was not predicted"));
-    CHECK(names(refusal([&] { b.observe(bad.data()); }), "y holds nan at [1]"));
-    CHECK(names(refusal([&] { b.predict(bad.data()); }), "x holds nan at [1]"));
+    CHECK(names(refusal([&] { b.observe(bad.data()); }), "y holds inf at [1]"));
+    CHECK(names(refusal([&] { b.predict(bad.data()); }), "x holds inf at [1]"));
     for (const std::string& message :
          {refusal([&] { b.observe(large.data()); }), refusal([&] { b.predict(large.data()); })})
       CHECK(contains(message, " holds -2e+150 at [1]; expected numbers of at most 1e+150"));

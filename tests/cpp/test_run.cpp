@@ -161,9 +161,9 @@ TEST_CASE_TEMPLATE("predicting rows leaves no trace, whatever is pending", Real,
     CHECK(of_looked.memory().gram == of_alone.memory().gram);
     CHECK(of_looked.memory().losses == of_alone.memory().losses);
     std::vector<double> bad(s.x(0), s.x(5));
-    bad.back() = NAN;
+    bad.back() = INFINITY;
     CHECK(contains(refusal([&] { predict_rows(looked, of_looked, bad.data(), 5, rows.data()); }),
-                   "X holds nan at [4, "));
+                   "X holds inf at [4, "));
   }
 }
 
@@ -330,19 +330,19 @@ TEST_CASE("a run refuses bad input before it learns anything") {
         [&] { run(population, with, s.inputs.data(), s.targets.data(), s.n_steps, output); });
   };
   Stream bad = stream;
-  bad.inputs.back() = NAN;
-  CHECK(names(refused(bad, mixture, {}), "X holds nan at [7, 1]"));
+  bad.inputs.back() = INFINITY;
+  CHECK(names(refused(bad, mixture, {}), "X holds inf at [7, 1]"));
   bad = stream;
   bad.targets[6] = INFINITY;
   CHECK(names(refused(bad, mixture, {}), "Y holds inf at [6, 0]"));
   bad.targets[6] = 1.5e150;
   CHECK(names(refused(bad, mixture, {}), "Y holds 1.5e+150 at [6, 0]; expected numbers of at"));
-  const double nowhere = NAN;
+  const double nowhere = INFINITY;
   CHECK(names(refusal([&] {
                 run(population, mixture, stream.inputs.data(), stream.targets.data(), 8,
                     {predictions.data()}, &nowhere);
               }),
-              "initial holds nan at [0]"));
+              "initial holds inf at [0]"));
   CHECK(names(refused(stream, other, {}), "mixture"));
   const Index record[] = {2, 6};
   RunOutput output;

@@ -7,6 +7,7 @@ no algebraic shortcut with the core.
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -369,7 +370,7 @@ class Ensemble:
         p = self.encoder.p
         self.past = Past(d, self.lags, self.season)
         self.rivals = Rivals(self.n, d, self.season)
-        if base is not None:
+        if base is not None and not np.isnan(base).any():
             self.past.observe(base)
             self.rivals.past.observe(base)
         n_own = n_inputs if self.lags or self.season else 0
@@ -382,7 +383,7 @@ class Ensemble:
 
     def predict(self, x):
         p = self.encoder.p
-        if self.base is None:  # nothing is known, nothing is counted
+        if self.base is None or np.isnan(self.base).any():  # nothing is known, nothing is counted
             self.forecast = np.zeros((self.n, self.cross.shape[2]))
             self.mean_field = self.forecast.mean(axis=0)
             return self.mean_field
@@ -442,10 +443,12 @@ class Ensemble:
         return mixture_weights(errors, offsets, **settings)
 
     def learn(self, y):
-        if self.base is None:  # observed, not learnt
-            self.base = y
-            self.past.observe(y)
-            self.rivals.past.observe(y)
+        seen = ~np.isnan(y)
+        if self.base is None or np.isnan(self.base).any():  # observed, not learnt
+            self.base = np.where(seen, y, np.nan if self.base is None else self.base)
+            if not np.isnan(self.base).any():
+                self.past.observe(self.base)
+                self.rivals.past.observe(self.base)
             return
         change = y - self.base
         learnt = self.past.bounded(change) if self.bounded else change
@@ -453,15 +456,18 @@ class Ensemble:
             self.encoder.commit(self.weights[i], self.z[i])
             keep = self.forgetting[i]
             self.gram[i] = keep * self.gram[i] + np.outer(self.z[i], self.z[i])
-            self.cross[i] = keep * self.cross[i] + np.outer(self.z[i], learnt)
-        self.cost += ((y - self.forecast) ** 2).sum(axis=1)  # step 6
+            taken = np.where(seen, learnt, self.c[i])  # (10.6)
+            self.cross[i] = keep * self.cross[i] + np.outer(self.z[i], taken)
+        self.cost += np.nansum((y - self.forecast) ** 2, axis=1)  # step 6
         self.fallback.compare(y - self.base, y - self.mixed)
         self.crowd.learn(self.c, y - self.base)
-        self.history = [*self.history, (self.heard - y, y)][-max(self.window, 1) :]
+        row = np.where(seen, self.heard - y, 0.0), np.where(seen, y, 0.0)
+        self.history = [*self.history, row][-max(self.window, 1) :]
+        latest = np.where(seen, y, self.base)  # (10.5)
         self.past.learn(y, self.base)
         if self.has_rivals:
             self.rivals.learn(y, self.base, self.said)
-        self.base = y
+        self.base = latest
         self.steps += 1
 
     def run(self, xs, ys, initial=None):
@@ -469,10 +475,16 @@ class Ensemble:
         n_inputs = 0 if isinstance(self.encoder, Precomputed) else xs.shape[1]
         self.start(n_inputs, ys.shape[1], initial)
         server, means, agents = [], [], []
+        scored = 0
         for x, y in zip(xs, ys):
-            server.append(self.predict(x))
-            means.append(self.mean_field)
-            agents.append(self.forecast)
-            self.learn(y)
-        rmse = np.sqrt(self.cost / (self.steps * ys.shape[1]))
+            leaves_no_trace = np.isnan(y).all()
+            one = copy.deepcopy(self) if leaves_no_trace else self
+            server.append(one.predict(x))
+            means.append(one.mean_field)
+            agents.append(one.forecast)
+            knows = self.base is not None and not np.isnan(self.base).any()
+            scored += np.count_nonzero(~np.isnan(y)) if knows else 0
+            if not leaves_no_trace:
+                self.learn(y)
+        rmse = np.sqrt(self.cost / scored) if scored else np.full(self.n, np.nan)
         return np.array(server), rmse, np.array(means), np.array(agents)

@@ -80,8 +80,10 @@ class Standardiser:
     def step(self, x):
         """Count x, then standardise it."""
         for coordinate, value in zip(self.coordinates, x):
-            coordinate.count(float(value))
-        return np.array([c.standardised(float(v)) for c, v in zip(self.coordinates, x)])
+            if not np.isnan(value):  # (10.4)
+                coordinate.count(float(value))
+        shown = [c.standardised(float(v)) for c, v in zip(self.coordinates, x)]
+        return np.where(np.isnan(x), 0.0, shown)
 
 
 # ---------------------------------------------------------------- step 7: the last value
@@ -122,6 +124,8 @@ class Fallback:
         if self.learnt == 1:
             return
         for o, (of_base, of_mixture) in enumerate(zip(base_error**2, mixture_error**2)):
+            if np.isnan(of_base):  # no y
+                continue
             self.learnt -= 1
             noise, least = self.noise(o), min(of_base, of_mixture)
             self.learnt += 1
@@ -183,7 +187,7 @@ class Crowd:
 
     def learn(self, c, change):
         """Count the squared error of every local forecast, c (N, d), change = y - base (d,)."""
-        errors = ((change - c) ** 2).sum(axis=1)
+        errors = np.nansum((change - c) ** 2, axis=1)
         usual = np.median(self.record)
         if usual > 0.0:
             errors = np.minimum(errors, self.LARGEST * usual / self.weight)

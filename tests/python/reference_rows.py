@@ -116,18 +116,24 @@ class Past:
             season.observe(float(value))
 
     def learn(self, y, base):
-        change, before = y - base, self.scale()
+        """Take in y (d,); where it is missing the base stays, and nothing else counts."""
+        seen, before = ~np.isnan(y), self.scale()
+        change = np.where(seen, y - base, 0.0)
         self.largest = np.maximum(self.largest, abs(self.bounded(change)))
-        for coordinate, value in zip(self.scales, change):
-            coordinate.count(float(value))
+        for coordinate, value in zip(self.scales, y - base):
+            if not np.isnan(value):
+                coordinate.count(float(value))
         self.restarted = self.scale() < before / self.SHRINKS
         for season, restarted in zip(self.seasons or (), self.restarted):
             if restarted:
                 season.restart()
         if len(self.increments):
             self.increments = np.concatenate([change[None], self.increments[:-1]])
-        for season, value, scale in zip(self.seasons or (), y, self.scale()):
-            season.learn(float(value), scale)
+        for o, season in enumerate(self.seasons or ()):
+            if seen[o]:
+                season.learn(float(y[o]), self.scale()[o])
+            else:
+                season.observe(float(base[o]))
 
 
 # ---------------------------------------------------------------- step 5: the server
@@ -199,7 +205,7 @@ class Rivals:
         """Compare all with y (d,), the first step excepted; None for a base that is no value."""
         change = y - base
         for o, (rivals, levels) in enumerate(self.shown):
-            if self.steps > 0:
+            if self.steps > 0 and not np.isnan(change[o]):
                 self.agents[o].compare(heard[:, o] - change[o])
                 for level in self.levels[o]:
                     level.compare(rivals - change[o])

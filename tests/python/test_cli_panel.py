@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+import memoa
 from memoa import datasets
 from memoa.cli.app import app
 from memoa.forecasters.panel_comparison import ALONE, PANEL, compare_panel
@@ -40,7 +41,8 @@ def test_a_file_of_ones_own(tmp_path, format):
     read = pd.read_csv if format == "csv" else pd.read_parquet
     forecasts = read(tmp_path / "out" / f"forecasts.{format}")
     assert list(forecasts.columns[:4]) == ["house", "hour", "load", "panel"]
-    assert len(forecasts) == len(frame) - 6
+    assert len(forecasts) == len(frame)  # without the first step, with the next one
+    assert forecasts["load"].isna().sum() == 6
     clients = pd.read_csv(tmp_path / "out" / "clients.csv")
     assert list(clients.columns) == ["house", PANEL, *RIVALS]
     settings = json.loads((tmp_path / "out" / "settings.json").read_text())
@@ -120,3 +122,34 @@ def test_the_panels_theorems_on_the_command_line():
     assert result.exit_code == 0, result.output
     assert result.output.count("pass") == len(verify_panel(3))
     assert invoke("verify", "--panel", "--threads", 1).exit_code == 2
+
+
+def test_intervals_of_every_client_and_the_next_step(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    days = pd.date_range("2024-01-01", periods=400)
+    rows = [
+        (f"c{i}", day, (i + 1) * value + 10 * i)
+        for i in range(6)
+        for day, value in zip(days, rng.normal(size=400).cumsum())
+        if not (i == 5 and day.year > 2024)
+    ]
+    pd.DataFrame(rows, columns=["unique_id", "ds", "y"]).to_csv("long.csv", index=False)
+    series = datasets.load_long("long.csv")
+    found = compare_panel(series)
+    run = found.runs[PANEL]
+    bounds, shares = run.prediction_intervals((0.8,)), run.coverage((0.8,))
+    assert bounds.shape == (399, 1, 2, 6, 1) and shares.shape == (1, 6)
+    np.testing.assert_allclose(shares[0], 0.8, atol=0.02)
+    alone = memoa.Intervals((0.8,)).run(run.predictions[:, 2], run.targets[:, 2])
+    np.testing.assert_array_equal(bounds[:, :, :, 2], alone)
+    frame = found.to_frame()
+    following = frame[frame["ds"] == pd.Timestamp("2025-02-04")]
+    assert following["unique_id"].tolist() == [f"c{i}" for i in range(5)]  # one has ended
+    assert following["y"].isna().all() and following["panel"].notna().all()
+    inside = (frame["panel_low_95"] <= frame["panel_low_80"])[10:390]
+    assert inside.all()
+    result = invoke("panel", "long.csv")
+    assert result.exit_code == 0, result.output
+    assert "of the worst client" in result.output
+    assert len(pd.read_csv("memoa-out/long-panel/forecasts.csv")) == len(frame)

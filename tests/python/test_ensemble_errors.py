@@ -21,12 +21,12 @@ def with_value(array: np.ndarray, place: tuple[int, ...], value: float) -> np.nd
     return changed
 
 
-LATE_NAN = with_value(X, (-1, 1), np.nan), with_value(Y, (-1, 0), np.inf)
+LATE_INF = with_value(X, (-1, 1), -np.inf), with_value(Y, (-1, 0), np.inf)
 OK = np.zeros(2)
 
 # what is wrong with x alone, whatever was learnt
 BAD_X: list[tuple[Any, type[Exception], str]] = [
-    ([0.0, np.nan], ValueError, r"x holds nan at \[1\]; expected finite numbers"),
+    ([np.nan, np.inf], ValueError, r"x holds inf at \[1\]; expected finite numbers, or NaN"),
     ([-np.inf, 0.0], ValueError, r"x holds -inf at \[0\]; expected finite numbers"),
     ([0.0, -1e200], ValueError, r"x holds -1e\+200 at \[1\]; expected numbers of at most 1e\+150"),
     ([], ValueError, r"x has shape \(0,\); expected \(n_inputs,\)"),
@@ -41,7 +41,7 @@ BAD_X: list[tuple[Any, type[Exception], str]] = [
     ([[1.0], [1.0, 2.0]], ValueError, "x is ragged; expected a rectangular array"),
 ]
 BAD_Y: list[tuple[Any, type[Exception], str]] = [
-    ([0.0, np.nan], ValueError, r"y holds nan at \[1\]; expected finite numbers"),
+    ([np.nan, np.inf], ValueError, r"y holds inf at \[1\]; expected finite numbers, or NaN"),
     (np.inf, ValueError, r"y holds inf at \[0\]|y has shape"),
     ([0.0, 1.1e150], ValueError, r"y holds 1\.1e\+150 at \[1\]; expected numbers of at most"),
     ([], ValueError, r"y has shape \(0,\); expected \(n_outputs,\)"),
@@ -51,12 +51,12 @@ BAD_Y: list[tuple[Any, type[Exception], str]] = [
     (None, TypeError, "y has dtype object; expected float64"),
 ]
 BAD_RUN: list[tuple[dict[str, Any], type[Exception], str]] = [
-    ({"X": LATE_NAN[0]}, ValueError, r"X holds nan at \[13, 1\]; expected finite numbers"),
-    ({"Y": LATE_NAN[1]}, ValueError, r"Y holds inf at \[13, 0\]; expected finite numbers"),
+    ({"X": LATE_INF[0]}, ValueError, r"X holds -inf at \[13, 1\]; expected finite numbers"),
+    ({"Y": LATE_INF[1]}, ValueError, r"Y holds inf at \[13, 0\]; expected finite numbers"),
     ({"X": with_value(X, (2, 1), 1e308)}, ValueError, r"X holds 1e\+308 at \[2, 1\]; expected"),
     ({"Y": with_value(Y, (3, 0), -1e151)}, ValueError, r"Y holds -1e\+151 at \[3, 0\]; expected"),
     ({"initial": [0, 1e155]}, ValueError, r"initial holds 1e\+155 at \[1\]; expected numbers of"),
-    ({"initial": [np.nan, 0]}, ValueError, r"initial holds nan at \[0\]; expected finite"),
+    ({"initial": [np.inf, 0]}, ValueError, r"initial holds inf at \[0\]; expected finite"),
     ({"initial": [0.0]}, ValueError, r"initial has shape \(1,\); expected \(n_outputs,\) = \(2,\)"),
     ({"initial": "ab"}, TypeError, "initial has dtype <U2; expected float64"),
     ({"X": X[:-1]}, ValueError, r"[XY] has shape .*; expected .*"),
@@ -160,7 +160,7 @@ def test_a_refused_y_can_be_followed_by_a_good_one(
         (lambda m: m.partial_fit(X, Y[:, :1]), r"Y has shape \(14, 1\); expected .* = \(14, 2\)"),
         (lambda m: m.predict(X[:, :1]), "X has 1 features, but OnlineEnsemble is expecting 2"),
         (lambda m: m.predict(X[0]), r"X has shape \(2,\)\. Reshape your data"),
-        (lambda m: m.predict(LATE_NAN[0]), r"X holds nan at \[13, 1\]; expected finite"),
+        (lambda m: m.predict(LATE_INF[0]), r"X holds -inf at \[13, 1\]; expected finite"),
         (lambda m: m.predict(X[:0]), r"X has shape \(0, 2\); expected"),
     ],
 )
@@ -190,8 +190,8 @@ def test_the_largest_numbers_are_learnt(policy: Literal["memoa", "greedy"]) -> N
 
 def test_a_refused_fit_forgets_nothing() -> None:
     model, twin = ensemble().fit(X, Y), ensemble().fit(X, Y)
-    with pytest.raises(ValueError, match="X holds nan"):
-        model.fit(LATE_NAN[0], Y)
+    with pytest.raises(ValueError, match="X holds -inf"):
+        model.fit(LATE_INF[0], Y)
     assert_same_bits(model.predict(X), twin.predict(X))
 
 

@@ -154,6 +154,9 @@ class _Unwritable:
     def __init__(self, population: Any) -> None:
         self.population = population
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.population, name)
+
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.population.save(*args, **kwargs)
         raise OSError("no space left")

@@ -292,8 +292,8 @@ def test_the_next_step_is_that_of_predict_one() -> None:
     assert plain.next is None
     np.testing.assert_array_equal(run.next, twin.predict_one(series.Y[-1]))
     np.testing.assert_array_equal(run.next, ensemble.predict_one(series.Y[-1]))  # no trace
-    with pytest.raises(ValueError, match=r"X holds nan at \[60, 0\]"):
-        twin.run(np.vstack([series.X, [[np.nan]]]), series.Y)
+    with pytest.raises(ValueError, match=r"X holds inf at \[60, 0\]"):
+        twin.run(np.vstack([series.X, [[np.inf]]]), series.Y)
 
 
 @pytest.mark.parametrize("warmup", [1, 7, 20])

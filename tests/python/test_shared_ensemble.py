@@ -53,7 +53,7 @@ def test_a_step_is_its_forecast_and_its_lesson() -> None:
     assert list(named.feature_names_in_) == ["a", "b"]
 
 
-@pytest.mark.parametrize("bad", [np.nan, [1.0, 2.0, 3.0], "x", None])
+@pytest.mark.parametrize("bad", [np.inf, [1.0, 2.0, 3.0], "x", None])
 def test_a_refused_step_changes_nothing(bad: Any) -> None:
     model, twin = ensemble(6), ensemble(6)
     for one in (model, twin):
@@ -62,7 +62,7 @@ def test_a_refused_step_changes_nothing(bad: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
         model.step_one(X[6], bad)
     with pytest.raises((ValueError, TypeError)):
-        model.step_one(np.full(3, np.nan), Y[6])
+        model.step_one(np.full(3, np.inf), Y[6])
     assert_same_bits(model.agent_predictions, twin.agent_predictions)
     assert_same_bits(model.learn_one(X[5], Y[5]).weights, twin.learn_one(X[5], Y[5]).weights)
 

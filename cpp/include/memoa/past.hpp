@@ -76,7 +76,7 @@ class MEMOA_API Past {
   void require_base(const double* base);
 
   void observe(const double* y);
-  /// Takes the y (d) in that followed `base`.
+  /// Takes the y (d) in that followed `base`; where it is NaN the base stays and nothing counts.
   void learn(const double* y, const double* base);
   /// Has the step last learnt shown that all errors before were those of bad values?
   bool has_restarted(Index output) const { return restarted_[static_cast<std::size_t>(output)]; }

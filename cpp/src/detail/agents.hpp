@@ -38,6 +38,10 @@ class Agents : Ridge<Real> {
     this->turn_to(pass_.records, r_.rows, vector, pass_.n_agents);
     const Types<Real>& types = pass_.types;
     forgetting_ = of_types(types.forgetting, vector), ridge_ = of_types(types.ridge, vector);
+    for (Size o = 0; o < r_.d && pass_.before != nullptr; ++o) {
+      const Real* before = pass_.before + o * pass_.padded + first_;
+      forecast_[o] = {vector_at(before), vector_at(before + kWidth)};
+    }
     if (pass_.steps == 0) return absorb();
     for (Size s = 0; s < pass_.steps; ++s) {
       const bool learn = s > 0 || pass_.learn_first;
@@ -181,13 +185,18 @@ class Agents : Ridge<Real> {
 
   // ---------------------------------------------------------------- solve
 
+  /// What is learnt of an output: theory (10.6) where its y is missing.
+  MEMOA_INLINE Two outcome(const Real* change, Size o) const {
+    return change[o] == change[o] ? splat(change[o]) : forecast_[o];
+  }
+
   /// Of the right-hand sides z and q, those numbered [first, first + R), whose first is z: the
   /// forecasts are q' (H + ridge I)^-1 z = (L^-1 q)' D^-1 (L^-1 z).
   template <int R, bool Learn, bool Ahead>
   MEMOA_INLINE void substitute(Size first, const Real* change) const {
     Two step[R];
     for (int j = 0; j < R; ++j)
-      step[j] = Learn && first + j > 0 ? splat(change[first + j - 1]) : Two{};
+      step[j] = Learn && first + j > 0 ? outcome(change, first + j - 1) : Two{};
     this->template sweep<R>(
         r_.p,
         [&](int j, Size c) MEMOA_LAMBDA {
@@ -239,7 +248,7 @@ class Agents : Ridge<Real> {
     for (Size o = 0; o < r_.d; ++o)
       for (Size k = 0; k < r_.p; ++k)
         this->template take<true, false>(r_.cross + o * r_.p + k, learnt_[k],
-                                         splat(pass_.change[o]));
+                                         outcome(pass_.change, o));
   }
 
   void keep_reservoir() const {
@@ -285,6 +294,7 @@ class Agents : Ridge<Real> {
       if (!all(finite)) report(finite, pass_.bad[s]);
       Two shown = select(finite, c, Two{});
       if (pass_.bound != nullptr) shown = clip(shown, pass_.bound[s * d + o]);
+      forecast_[o] = shown;
       write(out + o * pass_.padded, totals + o * kLanes<Real>, shown);
     }
     write(pass_.energy + s * pass_.energy_stride + first_, totals + d * kLanes<Real>, energy);

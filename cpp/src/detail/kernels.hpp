@@ -63,7 +63,8 @@ struct Advance {
   bool learn_first = false;       // is there a step before the first one to be learnt?
   bool keep_last = true;          // will the last step be learnt?
   const Real* learn_x = nullptr;  // (dx), the standardised input of the step before
-  const Real* change = nullptr;   // (steps, d): what is learnt before each step, y - base
+  const Real* change = nullptr;   // (steps, d): what is learnt before each step, y - base, or NaN
+  const Real* before = nullptr;   // (d, padded): forecasts of the step before, where it has a NaN
   const Real* x = nullptr;        // (steps, dx), standardised
   const double* given = nullptr;  // (steps, N, p) where the caller hands in the features
   const Real* bound = nullptr;    // (steps, d), the largest forecasts; null for none

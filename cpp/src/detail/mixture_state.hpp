@@ -200,7 +200,8 @@ struct BasicServerMixture<Real>::State {
         const Real* from = staged_increments.data() + o * N + first;
         const Real by = static_cast<Real>(shift[o]);
         Real* to = row(at + o) + first;
-        for (Index i = 0; i < count; ++i) to[i] = from[i] - by;
+        const bool is_silent = is_missing(o);  // a row that says nothing
+        for (Index i = 0; i < count; ++i) to[i] = is_silent ? Real(0) : from[i] - by;
         sums[d * d + o] = kernels.sum(to, count);
         for (Index other = 0; other <= o; ++other)
           sums[o * d + other] = kernels.dot(to, row(at + other) + first, count);
@@ -351,6 +352,13 @@ struct BasicServerMixture<Real>::State {
     return {f.shares[0], f.shares[1], f.shares[2], f.shares[3]};
   }
 
+  void write_shares(double* out) {  // (4, d)
+    for (Index o = 0; o < d; ++o) {
+      const auto of = shares(o);
+      for (Index k = 0; k < 4; ++k) out[k * d + o] = of[k];
+    }
+  }
+
   /// An agent's exponential weight, in units of the best one's.
   double exponential(Index o, Index i) const {
     const double behind = agent_losses.data()[o * N + i] - least_agent_loss[o];
@@ -399,12 +407,14 @@ struct BasicServerMixture<Real>::State {
   /// Counts the losses of the rivals and of the agents; `shift` is the target less the base.
   void compare_rivals() {
     solve();
-    for (Index o = 0; o < d; ++o) rivals[o].compare(rival_forecast(staged, o), shift[o]);
+    for (Index o = 0; o < d; ++o)
+      if (!is_missing(o)) rivals[o].compare(rival_forecast(staged, o), shift[o]);
     const auto increments = [&](Index o) { return staged_increments.data() + o * N; };
     find_least(least_error, [&](Index o, Index first, Index count) {
-      return kernels.least_error(increments(o) + first, shift[o], count);
+      return is_missing(o) ? 0.0 : kernels.least_error(increments(o) + first, shift[o], count);
     });
     find_least(next_least, [&](Index o, Index first, Index count) {
+      if (is_missing(o)) return least_agent_loss[o];
       const double noise = detail::noise_of(least_agent_loss[o], counted_losses[o]);
       return kernels.take_losses(increments(o) + first, shift[o], count, detail::kAgentsForgetting,
                                  detail::share_of_step(noise, least_error[o]),
@@ -412,12 +422,13 @@ struct BasicServerMixture<Real>::State {
                                  agent_losses.data() + o * N + first);
     });
     least_agent_loss.swap(next_least);
-    for (double& count : counted_losses) count = detail::kAgentsForgetting * count + 1.0;
+    for (Index o = 0; o < d; ++o)
+      if (!is_missing(o)) counted_losses[o] = detail::kAgentsForgetting * counted_losses[o] + 1.0;
   }
 
   /// Where the past shows that its scale was one of bad values, so were all losses.
   void take_past(const double* target) {
-    if (!staged.has_base) return past.observe(target);
+    if (!staged.has_base) return past.observe(last.data());
     past.learn(target, staged.base.data());
     for (Index o = 0; o < d; ++o) {
       if (!past.has_restarted(o)) continue;
@@ -428,7 +439,7 @@ struct BasicServerMixture<Real>::State {
   }
 
   /// Counts the losses of the base and of the mixture; `shift` is the target less the base. A step
-  /// that surprises even the better of them counts as one of 2 sigma.
+  /// that surprises even the better of them counts as one of 2 sigma; one without y as none.
   void compare() {
     solve();
     for (Index o = 0; o < d; ++o) {
@@ -451,6 +462,9 @@ struct BasicServerMixture<Real>::State {
     for (Index o = 0; o < d; ++o) shift[o] = target[o] - base[o];
   }
 
+  /// Did the step whose `shift` was found come without a y?
+  bool is_missing(Index o) const { return std::isnan(shift[o]); }
+
   /// The staged predictions become the newest step: their errors, and the Gram matrix's new rows.
   void settle(const double* target) {
     const bool compares = settings.fallback || settings.rivals;
@@ -471,16 +485,18 @@ struct BasicServerMixture<Real>::State {
     find_shift(target, staged.base.data());
     if ((settings.fallback || settings.rivals) && seen > 0)
       settings.rivals ? compare_rivals() : compare();
+    for (Index o = 0; o < d; ++o)
+      if (!std::isnan(target[o])) last[o] = target[o];
     if (settings.rivals) take_past(target);
-    std::copy_n(target, d, last.begin());
     ++seen;
     if (settings.window == 0) return;
     const Index at = next_slot() * d, before = products();
     for (double& by : shift) by = static_cast<double>(static_cast<Real>(by));  // as the rows see it
     for (Index o = 0; o < d; ++o)
       for (Index r = 0; r < before; ++r)  // a row that makes room is among them: `take_own` follows
-        gram(r, at + o) = gram(at + o, r) = staged.dots(r, o) - shift[o] * row_sums[r];
-    std::copy_n(target, d, targets.begin() + at);
+        gram(r, at + o) = gram(at + o, r) =
+            is_missing(o) ? 0.0 : staged.dots(r, o) - shift[o] * row_sums[r];
+    for (Index o = 0; o < d; ++o) targets[at + o] = std::isnan(target[o]) ? 0.0 : target[o];
     newest = next_slot();
     steps = std::min(seen, settings.window);
     solved = false;
@@ -498,10 +514,7 @@ struct BasicServerMixture<Real>::State {
   };
   void forecast(const Step& step) {
     mixed(staged, step.mixed);
-    for (Index o = 0; o < d && step.shares != nullptr; ++o) {
-      const auto of = shares(o);
-      for (Index k = 0; k < 4; ++k) step.shares[k * d + o] = of[k];
-    }
+    if (step.shares != nullptr) write_shares(step.shares);
   }
   /// n such steps in a row, each step_at(k): forecast, then settle. Processes exchange once for
   /// all, or at every step where the next weights of agents ask for what all have lost.

@@ -88,7 +88,7 @@ struct Kept {
       : increment(layout.d * layout.padded),
         energy(layout.padded),
         cost(layout.padded),
-        forecast(judged ? layout.d * layout.padded : 0),
+        forecast(judged || layout.d > 1 ? layout.d * layout.padded : 0),
         recent_loss(judged ? layout.padded : 0),
         heeded(judged ? layout.d * layout.padded : 0) {}
 
@@ -103,7 +103,8 @@ struct Kept {
 
   Buffer<Real> increment, energy;  // (d, padded), (padded), of the step last shown
   Buffer<double> cost, at_mark;    // (padded); the latter empty for zeros
-  // empty where nobody is judged; of the step last shown but for the recent losses
+  // of the step last shown but for the recent losses; empty where nobody is judged, and the first
+  // where no output can be missing alone either
   Buffer<Real> forecast;         // (d, padded), local ones
   Buffer<double> recent_loss;    // (padded)
   Buffer<unsigned char> heeded;  // (d, padded)

@@ -19,6 +19,8 @@ struct BasicPopulation<Real>::State {
   detail::Lesson<Real> lesson;
 
   std::vector<double> base, shown_base, mean_field;  // (d); shown_base: of the last predictions
+  std::vector<double> known;  // (d), 1 where any y of the output was seen; all are before learning
+  std::vector<double> bases;  // (steps + 1, d), before each step shown and after the last
   Index steps = 0, has_seen = 0;
   Overflow overflow;
   bool pending = false;
@@ -45,6 +47,7 @@ struct BasicPopulation<Real>::State {
   void learn(const double* targets, Index n);
   /// What the server mixes, for an x that is not to be learnt; what was shown stays.
   const Real* glance(const double* x);
+  const Real* glanced_increments() const { return tile_increment.data(); }
   const unsigned char* glanced_heeded() const {
     return judges(settings) ? tile_heeded.data() : nullptr;
   }
@@ -109,7 +112,7 @@ struct BasicPopulation<Real>::State {
   detail::Buffer<unsigned char> tile_heeded;
   double largest_loss = 0.0;  // of the step shown
 
-  /// What is learnt of a y (d) that followed `base`.
+  /// What is learnt of a y (d) that followed `before`; NaN where it is missing.
   void bound_change(const Past& past, const double* y, const double* before, Real* out) const;
   void encode(const double* x, Index n, const double* targets, Inputs& into);
 };

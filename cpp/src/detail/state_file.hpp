@@ -77,7 +77,7 @@ class StateWriter {
   std::vector<StateArray> arrays_;
   std::vector<ZipMember> members_;  // header.json, then the arrays
   std::size_t next_ = 0;            // array being written
-  std::uint64_t left_ = 0, at_ = 0;
+  std::uint64_t left_ = 0;
   Crc32 crc_;
   Crc64 all_;
 };

@@ -13,6 +13,7 @@ import typer
 from memoa import build_info
 from memoa._files import prepare, write_text
 from memoa.cli.series import (
+    Calendar,
     Data,
     Date,
     DayFirst,
@@ -23,6 +24,7 @@ from memoa.cli.series import (
     Inputs,
     Lags,
     Percent,
+    Season,
     Sep,
     Start,
     Target,
@@ -58,6 +60,8 @@ def compare_command(
     decimal: Decimal = None,
     thousands: Thousands = None,
     percent: Percent = None,
+    season: Season = None,
+    calendar: Calendar = None,
     forecaster: Annotated[
         list[str] | None,
         typer.Option(
@@ -81,6 +85,7 @@ def compare_command(
     reading = {
         "date": date, "inputs": inputs, "drop": drop, "dayfirst": dayfirst, "sep": sep,
         "decimal": decimal, "thousands": thousands, "percent": percent,
+        "season": season, "calendar": calendar,
     }  # fmt: skip
     series, source = load_series(
         data, target=target, file=file, start=start, lags=lags, reading=reading

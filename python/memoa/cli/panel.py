@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich import box
 from rich.table import Table
@@ -17,7 +18,7 @@ from memoa._files import prepare, whole, write_text
 from memoa.cli.series import Force
 from memoa.cli.terminal import progress_bar, wide_console
 from memoa.datasets import PANELS, PanelSeries, load_long
-from memoa.forecasters.panel_comparison import PANEL, PanelComparison, compare_panel
+from memoa.forecasters.panel_comparison import LEVELS, PANEL, PanelComparison, compare_panel
 
 FILES = ("clients.csv", "panel.png", "settings.json")
 
@@ -149,6 +150,13 @@ def print_table(found: PanelComparison) -> None:
             style="bold" if name == PANEL else "",
         )  # fmt: skip
     console.print(table)
+    shares = found.runs[PANEL].coverage(LEVELS)
+    for level, share in zip(LEVELS, shares):
+        if not np.isnan(share).all():
+            console.print(
+                f"the interval of {level:.0%} holds {np.nanmean(share):.1%} of the outcomes, "
+                f"of the worst client {np.nanmin(share):.1%}"
+            )
 
 
 def _number(value: float) -> str:

@@ -17,6 +17,7 @@ from rich.table import Table
 from memoa import OnlineEnsemble, build_info
 from memoa._files import prepare, whole, write_text
 from memoa.cli.series import (
+    Calendar,
     Data,
     Date,
     DayFirst,
@@ -27,6 +28,7 @@ from memoa.cli.series import (
     Inputs,
     Lags,
     Percent,
+    Season,
     Sep,
     Start,
     Target,
@@ -67,6 +69,8 @@ def run_command(
     decimal: Decimal = None,
     thousands: Thousands = None,
     percent: Percent = None,
+    season: Season = None,
+    calendar: Calendar = None,
     agents: Annotated[int, typer.Option(min=1, help="Number of agents.")] = 64,
     features: Annotated[int, typer.Option(min=1, help="Features per agent.")] = 16,
     encoder: Annotated[
@@ -107,6 +111,7 @@ def run_command(
     reading = {
         "date": date, "inputs": inputs, "drop": drop, "dayfirst": dayfirst, "sep": sep,
         "decimal": decimal, "thousands": thousands, "percent": percent,
+        "season": season, "calendar": calendar,
     }  # fmt: skip
     series, source = load_series(
         data, target=target, file=file, start=start, lags=lags, reading=reading
@@ -144,6 +149,9 @@ def run_command(
     if len(series.targets) > 1:
         console.print(_target_table(found.per_target))
     typer.echo(_verdict(found.rmse))
+    n_scored, n_steps = found.runs[found.policy].n_scored, len(series.Y)
+    if n_scored < n_steps:
+        typer.echo(f"scored: {n_scored} of {n_steps} steps")
     run = found.runs[found.policy]
     for level, share in zip(run.levels, run.coverage.mean(axis=1)):
         typer.echo(f"the interval of {level:.1%} holds {share:.1%} of the outcomes")

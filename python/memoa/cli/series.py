@@ -66,6 +66,16 @@ DayFirst = Annotated[
         "--dayfirst/--monthfirst", help="How 01/02/2020 is read.", show_default="what fits best"
     ),
 ]
+Season = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STEPS", help="Steps in a season; auto: by the dates; none.", show_default="auto"
+    ),
+]
+Calendar = Annotated[
+    bool | None,
+    typer.Option("--calendar", help="Hour, week and year are inputs.", show_default=False),
+]
 Warmup = Annotated[
     int, typer.Option(min=0, metavar="STEPS", help="Steps at the start that no error counts.")
 ]
@@ -110,6 +120,7 @@ def load_series(
     for name in ("inputs", "drop"):
         if name in given:
             given[name] = _split(given[name])
+    given["season"] = _season(given.get("season", "auto"))
     words = {"target": _split(target), "lags": 2 if lags is None else lags, **given}
     series = load_csv(path, **words)
     kept = {"left_out": dict(series.left_out), "notes": series.notes}
@@ -122,6 +133,14 @@ def tell(series: Series) -> None:
         typer.echo(f"left out: {name!r}, {why}")
     for note in series.notes:
         typer.echo(note)
+
+
+def _season(text: str) -> int | str | None:
+    if text in ("auto", "none"):
+        return "auto" if text == "auto" else None
+    if not text.isdecimal():
+        raise ValueError(f"--season is {text!r}; expected a number of steps, auto or none")
+    return int(text)
 
 
 def _split(names: str) -> list[str]:

@@ -20,6 +20,7 @@ from memoa.datasets.panel_generators import (
 )
 from memoa.datasets.panel_inputs import seasonal_inputs
 from memoa.datasets.panels import PanelSeries, load_long
+from memoa.datasets.seasons import calendar_inputs
 from memoa.datasets.series import Series
 from memoa.datasets.synthetic import BUILTIN, concept_drift, logistic_map, periodic
 
@@ -28,6 +29,7 @@ __all__ = [
     "PANELS",
     "PanelSeries",
     "Series",
+    "calendar_inputs",
     "common_factor",
     "common_shock",
     "concept_drift",

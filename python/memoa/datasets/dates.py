@@ -117,7 +117,7 @@ def next_date(index: DateArray, zone: str | None = None) -> np.datetime64 | None
     if len(index) < 2:
         return None
     dates = in_zone(index, zone)
-    usual = _usual(index)
+    usual = usual_step(index)
     following = dates[-1] + pd.Timedelta(usual)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what infer_freq will return one day
@@ -129,7 +129,7 @@ def next_date(index: DateArray, zone: str | None = None) -> np.datetime64 | None
         following = pd.date_range(dates[-1], periods=2, freq=step)[-1]
     elif usual == np.timedelta64(1, "D") and (dates.day_of_week < 5).all():
         following = dates[-1] + pd.offsets.BDay(1)
-    elif _is_calendar(index):
+    elif is_calendar(index):
         months = int(np.round(usual / np.timedelta64(1, "D") / 30.44))
         following = dates[-1] + pd.DateOffset(months=months)
     if following.tzinfo is not None:
@@ -138,14 +138,14 @@ def next_date(index: DateArray, zone: str | None = None) -> np.datetime64 | None
     return found
 
 
-def _usual(index: DateArray) -> np.timedelta64:
+def usual_step(index: DateArray) -> np.timedelta64:
     """The most frequent step; of equally frequent ones the shortest."""
     steps, counts = np.unique(np.diff(index), return_counts=True)
     found: np.timedelta64 = steps[np.argmax(counts)]
     return found
 
 
-def _is_calendar(index: DateArray) -> bool:
+def is_calendar(index: DateArray) -> bool:
     """Are steps months, or a number of them, whatever the months' lengths?"""
     days = np.diff(index) / np.timedelta64(1, "D")
     months = np.round(days / 30.44)
@@ -164,10 +164,10 @@ def spacing(index: DateArray, zone: str | None = None) -> str | None:
 
 
 def _odd(index: DateArray) -> str | None:
-    if len(index) < 3 or _is_calendar(index):
+    if len(index) < 3 or is_calendar(index):
         return None
     steps = np.diff(index)
-    usual = _usual(index)
+    usual = usual_step(index)
     odd = steps != usual
     if usual == np.timedelta64(1, "D"):
         weekday = (index.astype("M8[D]").astype(np.int64) + 3) % 7  # Monday is 0

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from memoa._validate import as_int
 from memoa.datasets.cells import FloatArray, Writing
-from memoa.datasets.dates import Dates, spacing
+from memoa.datasets.dates import Dates, next_date, spacing
+from memoa.datasets.panel_inputs import fill_forward
+from memoa.datasets.seasons import NAMES, calendar_inputs, season_columns
 from memoa.datasets.series import Series, as_names
 from memoa.datasets.table import FilePath, Table
 
@@ -78,13 +81,17 @@ def load_csv(
     decimal: str = ".",
     thousands: str | None = None,
     percent: bool = False,
+    season: int | Literal["auto"] | None = None,
+    calendar: bool = False,
 ) -> Series:
     """Read a table and predict the next row's target.
 
     The inputs of a step are the other numeric columns of row k and the target's values at rows
     k, k - 1, ..., k - lags + 1; the target is its value at row k + 1. Rows without all their lags
-    are dropped. A column without a single number is text and is left out, and so is a first column
-    without a name that counts the rows; `Series.left_out` says which and why.
+    are dropped. An empty cell is a missing value, NaN; where the target has one, its lags carry the
+    value before it on. A column without a single number is text and
+    is left out, and so is a first column without a name that counts the rows; `Series.left_out`
+    says which and why.
 
     The first column of dates (typed as such, or text of which at least half is dates) becomes
     `Series.index` and is no input. Dates are ISO 8601 or all of one format with a four-digit year;
@@ -118,6 +125,12 @@ def load_csv(
         The sign between groups of three digits.
     percent : bool
         Whether numbers may end in a percent sign: 12% is 12.
+    season : int, "auto" or None
+        Steps in a season, which adds four inputs for every target: those of `seasonal_inputs`, and
+        what repeating the value of one season ago would add. "auto": what the spacing of the dates
+        suggests, such as 24 for hours and 12 for months, where there are three seasons of it.
+    calendar : bool
+        Whether the dates of the targets are inputs, as `calendar_inputs` has them.
 
     Returns
     -------
@@ -130,8 +143,8 @@ def load_csv(
         If there is no such file.
     ValueError
         If the file cannot be read, names are unknown or double, there are fewer than lags + 2
-        rows, a column of numbers has an empty, infinite or textual cell, a column of dates has one
-        that is no date, or dates do not increase.
+        rows, a column of numbers has an infinite or textual cell, a column of dates has one that
+        is no date, or dates do not increase.
     TypeError
         If an option is of the wrong type.
     ImportError
@@ -148,23 +161,38 @@ def load_csv(
     table = Table.read(
         path, min_rows=lags + 2, writing=Writing(sep, decimal, thousands, bool(percent))
     )
-    past = np.column_stack([table.numbers(name) for name in targets])
+    past = np.column_stack([table.numbers(name, gaps=True) for name in targets])
     dates = table.find_dates(dayfirst) if date is None else (date, table.dates(date, dayfirst))
     columns, left_out = _inputs(table, (*targets, dates[0] if dates else date), wanted, dropped)
-    now = np.column_stack([*(table.numbers(name) for name in columns), _lagged(past, lags)])
+    others = [table.numbers(name, gaps=True) for name in columns]
+    gaps = dict(zip((*targets, *columns), (*past.T, *others), strict=True))
     index, zone = (None, None) if dates is None else (dates[1].values, dates[1].zone)
+    found: int | None = None
+    for name, y in zip(targets, past.T):
+        found, more = season_columns(y, season, index)
+        others += list(more.T)
+        columns += [f"{name}: {part}" for part in NAMES[: more.shape[1]]]
+    if calendar:
+        if index is None or len(index) < 2:
+            raise ValueError(f"{table.file}: calendar is wanted, and there is no column of dates")
+        following = np.append(index[1:], np.array([next_date(index, zone)], index.dtype))
+        more, names = calendar_inputs(following, zone)
+        others += list(more.T)
+        columns += names
+    now = np.column_stack([*others, _lagged(fill_forward(past), lags)])
+    seasons = [] if found is None else [f"season of {found} steps"]
     return Series(
         _stem(path),
         now[lags - 1 : -1],
         past[lags:],
-        past[lags - 1],
+        fill_forward(past[:lags])[-1],
         (*columns, *_lag_names(targets, lags)),
         targets,
         None if index is None else index[lags:],
         zone,
         now[-1],
         left_out,
-        _notes(dates),
+        (*_notes(dates), *_gaps(gaps), *seasons),
     )
 
 
@@ -211,6 +239,16 @@ def _notes(dates: tuple[str, Dates] | None) -> tuple[str, ...]:
         notes = (f"dates of {name!r} are read {found.order}: the first is {first}",)
     odd = spacing(found.values, found.zone)
     return notes if odd is None else (*notes, f"dates of {name!r}: {odd}")
+
+
+def _gaps(columns: dict[str, FloatArray]) -> list[str]:
+    """Which columns have empty cells, and how many."""
+    counts = {name: int(np.isnan(values).sum()) for name, values in columns.items()}
+    return [
+        f"{count} of {len(columns[name])} cells of {name!r} are empty: taken as missing"
+        for name, count in counts.items()
+        if count
+    ]
 
 
 def _stem(path: FilePath) -> str:

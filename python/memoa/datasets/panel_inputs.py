@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -12,7 +14,7 @@ LEVEL_WEIGHT = 0.1  # of the newest value in the average that a value is compare
 SMOOTH_LEVEL, SMOOTH_INDEX = 0.2, 0.3  # of the newest value, additive Holt-Winters
 
 
-def seasonal_inputs(y: ArrayLike, season: int) -> FloatArray:
+def seasonal_inputs(y: ArrayLike, season: int | Literal["auto"]) -> FloatArray:
     """Increments that the season proposes, from additive Holt-Winters smoothing; theory (8.8).
 
     With a level and one seasonal index per phase, the three inputs at t, for the target y[t + 1]:
@@ -28,8 +30,10 @@ def seasonal_inputs(y: ArrayLike, season: int) -> FloatArray:
     ----------
     y : array_like, shape (T,) or (T, N), float64
         One series, or one per client; NaN where there is no value.
-    season : int
-        Steps in a season, at least 2.
+    season : int or "auto"
+        Steps in a season, at least 2. "auto": of one series, the one whose repetition makes the
+        smallest error over the first third of it; all inputs are 0 where repeating the last value
+        does better than any.
 
     Returns
     -------
@@ -50,14 +54,35 @@ def seasonal_inputs(y: ArrayLike, season: int) -> FloatArray:
     0.0
     """
     values = as_float64("y", y)
-    season = as_int("season", season, 2)
+    if season != "auto":
+        season = as_int("season", season, 2)
     if values.ndim not in (1, 2) or values.size == 0:
         raise ValueError(f"y has shape {values.shape}; expected (T,) or (T, N), none of them 0")
     if np.isinf(values).any():
         raise ValueError("y holds infinite values; expected numbers, or NaN where there is none")
     columns = values[:, None] if values.ndim == 1 else values
+    if season == "auto":
+        if columns.shape[1] > 1:
+            raise ValueError(f"season is 'auto', for one series; y has {columns.shape[1]}")
+        found = _find_season(columns[:, 0])
+        if found is None:
+            return np.zeros((*values.shape, 3))
+        season = found
     inputs = _seasonal(columns, season)
     return inputs[:, 0] if values.ndim == 1 else inputs
+
+
+def _find_season(y: FloatArray) -> int | None:
+    """The lag with the smallest repetition error over the first third of a series."""
+    known = fill_forward(y[:, None])[:, 0]
+    known = known[~np.isnan(known)]
+    known = known[: max(len(known) // 3, 8)]
+    errors = {
+        lag: float(np.mean(np.square(known[lag:] - known[:-lag])))
+        for lag in range(1, len(known) // 2 + 1)
+    }
+    best = min(errors, key=errors.__getitem__, default=1)
+    return best if best > 1 else None
 
 
 def _seasonal(y: FloatArray, season: int) -> FloatArray:

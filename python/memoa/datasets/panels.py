@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoa._validate import as_float64, as_int, require_shape
+from memoa.datasets.dates import next_date
 from memoa.datasets.panel_inputs import panel_inputs
 from memoa.datasets.table import FilePath, FloatArray, Table, is_empty, parse_dates, to_floats
 
@@ -39,6 +40,8 @@ class PanelSeries:
         Short name, used in tables and titles.
     names : tuple of str, length 3
         Names of the long table's columns: client, time and target.
+    next_X : array_like, shape (N, dx), optional
+        Inputs of the step after the last one, whose targets nobody has seen yet.
 
     Raises
     ------
@@ -54,6 +57,7 @@ class PanelSeries:
     columns: tuple[str, ...] = ()
     name: str = "panel"
     names: tuple[str, str, str] = ("unique_id", "ds", "y")
+    next_X: FloatArray | None = None
 
     def __post_init__(self) -> None:
         X, Y, initial = (as_float64(k, getattr(self, k)).copy() for k in ("X", "Y", "initial"))
@@ -73,6 +77,9 @@ class PanelSeries:
             if np.isinf(array).any():
                 raise ValueError(f"{name} holds infinite values; expected numbers or NaN")
         fields = {"X": X, "Y": Y, "initial": initial, "ids": ids, "times": times}
+        if self.next_X is not None:
+            fields["next_X"] = as_float64("next_X", self.next_X).copy()
+            require_shape("next_X", fields["next_X"], "(n_clients, n_inputs)", X.shape[1:])
         for field, array in fields.items():
             array.setflags(write=False)
             object.__setattr__(self, field, array)
@@ -123,6 +130,39 @@ class PanelSeries:
             require_shape(name, array, "(n_steps, n_clients)", (n_steps, n_clients))
             data[name] = array.T[seen]
         return pd.DataFrame(data)
+
+    def next_frame(self, **columns: FloatArray) -> Any:
+        """The step after the last one as a long pandas frame, its target nan.
+
+        Parameters
+        ----------
+        **columns : ndarray, shape (N,) or (N, 1)
+            Columns by name, such as ``forecast=panel.predict_one(series.next_X)``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per client whose series goes on to the end.
+        """
+        import pandas as pd
+
+        goes_on = self.awake[-1]
+        id, ds, target = self.names
+        data = {id: self.ids[goes_on], ds: self.next_time, target: np.nan}
+        for name, values in columns.items():
+            array = np.asarray(values).reshape(-1)
+            require_shape(name, array, "(n_clients,)", (len(self.ids),))
+            data[name] = array[goes_on]
+        return pd.DataFrame(data)
+
+    @property
+    def next_time(self) -> Any:
+        """The time after the last one: the calendar's, or of numbers one more step."""
+        if len(self.times) < 2:
+            return None
+        if self.times.dtype.kind == "M":
+            return next_date(self.times)
+        return self.times[-1] + (self.times[-1] - self.times[-2])
 
     def _axes(self) -> tuple[NDArray[Any], NDArray[Any]]:
         return self.ids[:, None], self.times[None, :]
@@ -220,7 +260,7 @@ def load_long(
     inputs, columns = panel_inputs(y, lags, season, bool(holt_winters))
     return PanelSeries(
         inputs[:-1], y[1:, :, None], y[0][:, None], ids, times[1:], columns, table.name,
-        (id, time, target),
+        (id, time, target), inputs[-1],
     )  # fmt: skip
 
 

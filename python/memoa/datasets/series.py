@@ -26,7 +26,8 @@ class Series:
     name : str
         Short name, used in tables and titles.
     X : array_like, shape (T, dx)
-        Inputs. Row t is all that is known when ``Y[t]`` is to be predicted.
+        Inputs. Row t is all that is known when ``Y[t]`` is to be predicted. Here, and in all other
+        numbers, a NaN is a value that is missing.
     Y : array_like, shape (T, d)
         Targets. ``Y[t]`` belongs to ``X[t]``.
     initial : array_like, shape (d,)
@@ -49,7 +50,7 @@ class Series:
     Raises
     ------
     ValueError
-        If shapes do not fit, a dimension is empty, or a value is NaN, infinite or NaT.
+        If shapes do not fit, a dimension is empty, or a value is infinite or NaT.
     TypeError
         If an array does not hold real numbers, or `index` does not hold datetime64.
     """
@@ -120,10 +121,11 @@ def as_names(name: str, value: Sequence[str]) -> tuple[str, ...]:
 
 
 def _frozen_floats(name: str, value: ArrayLike, shape: tuple[str, ...]) -> FloatArray:
-    """Return a read-only float64 copy of finite real numbers with the named dimensions."""
+    """Return a read-only float64 copy of real numbers or NaN with the named dimensions."""
     array: FloatArray = as_float64(name, value).copy()
     require_shape(name, array, f"({', '.join(shape)})", (None,) * len(shape))
-    _core.require_finite(name, array)
+    if np.isinf(array).any():
+        _core.require_finite(name, np.where(np.isnan(array), 0.0, array))
     array.setflags(write=False)
     return array
 

@@ -121,14 +121,16 @@ class Table:
             return "all its cells are empty"
         return f"{shown.strip()[:60]!r} is not a number{self._hint(shown)}"
 
-    def numbers(self, column: str) -> FloatArray:
-        """Return a column of which every cell is a finite number."""
+    def numbers(self, column: str, *, gaps: bool = False) -> FloatArray:
+        """Return a column of which every cell is a finite number, or with `gaps` also empty."""
         self.require(column)
         values = self.values[column]
         good = np.isfinite(values)
         if np.isnan(values).all():
             why = self.why_no_input(column) or ""
             raise ValueError(f"{self.file}: column {column!r} holds no numbers: {why}")
+        if gaps and not good.all():
+            good |= np.isnan(values) & np.array([is_empty(cell) for cell in self.cells[column]])
         if not good.all():
             row = int(np.argmin(good))
             infinite = "the value is infinite" if np.isinf(values[row]) else None

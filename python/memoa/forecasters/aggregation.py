@@ -148,3 +148,100 @@ class BernsteinAggregation:
         by_squares = np.sqrt(np.log(len(regret)) / self._squares[known])
         rates[known] = np.minimum(1.0 / self._range[known], by_squares)
         self._rates = rates
+
+
+class PolynomialPotential:
+    """ML-Poly: weights in proportion to the experts' positive regrets, each at its own rate.
+
+    Losses are linearised at the forecast, r_k = 2 (mixed - y)'(mixed - expert_k), as in
+    `BernsteinAggregation`. It has no parameters. Where nobody has a positive regret all weights are
+    equal.
+
+    Notes
+    -----
+    Gaillard, Stoltz and van Erven (2014), "A second-order bound with excess losses", COLT, their
+    ML-Poly. With the largest r^2 of any expert so far B, every expert's regret R and rate are
+
+    | R <- R + r,  1 / rate <- 1 / rate + r^2 + (what B has grown by)
+    | weight proportional to rate max(R, 0)
+    """
+
+    def __init__(self) -> None:
+        self._regrets: Float64 | None = None
+
+    @property
+    def weights(self) -> Float64:
+        """Present weights, shape (K,)."""
+        if self._regrets is None:
+            raise ValueError("weights were asked for before the first prediction")
+        slow = np.where(self._slowness > 0.0, self._slowness, 1.0)
+        parts = np.maximum(self._regrets, 0.0) / slow
+        total = parts.sum()
+        if not total > 0.0:
+            return np.full(len(parts), 1.0 / len(parts))
+        return np.asarray(parts / total)
+
+    def predict(self, experts: Float64) -> Float64:
+        """Mix predictions of shape (K, d) by the present weights; returns shape (d,)."""
+        if self._regrets is None:
+            self._regrets, self._slowness = np.zeros((2, len(experts)))
+            self._largest = 0.0
+        return np.asarray(self.weights @ experts)
+
+    def update(self, experts: Float64, y: Float64) -> None:
+        """Learn how well the experts last mixed did, on y of shape (d,)."""
+        mixed = self.weights @ experts
+        regret = 2.0 * (mixed - experts) @ (mixed - y)
+        largest = max(self._largest, float(np.square(regret).max()))
+        assert self._regrets is not None
+        self._regrets = self._regrets + regret
+        self._slowness = self._slowness + regret**2 + (largest - self._largest)
+        self._largest = largest
+
+
+class FixedShare:
+    """Exponential weights of which a share is handed out anew each step: it follows who is best.
+
+    Parameters
+    ----------
+    share : float
+        Of the weights, in [0, 1]: how often the best expert is expected to change.
+    rate : float
+        Rate > 0, in units of 1 over the largest squared error so far; 1/2 is where the squared
+        error is exp-concave on the range seen.
+
+    Notes
+    -----
+    Herbster and Warmuth (1998), "Tracking the best expert", Machine Learning 32.
+    """
+
+    def __init__(self, share: float = 0.01, rate: float = 0.5) -> None:
+        self.share, self.rate = as_number("share", share), as_number("rate", rate)
+        if not 0.0 <= self.share <= 1.0:
+            raise ValueError(f"share is {self.share}; expected a number in [0, 1]")
+        if not self.rate > 0.0:
+            raise ValueError(f"rate is {self.rate}; expected a positive number")
+        self._weights: Float64 | None = None
+        self._largest = 0.0
+
+    @property
+    def weights(self) -> Float64:
+        """Present weights, shape (K,)."""
+        if self._weights is None:
+            raise ValueError("weights were asked for before the first prediction")
+        return np.array(self._weights)
+
+    def predict(self, experts: Float64) -> Float64:
+        """Mix predictions of shape (K, d) by the present weights; returns shape (d,)."""
+        if self._weights is None:
+            self._weights = np.full(len(experts), 1.0 / len(experts))
+        return np.asarray(self._weights @ experts)
+
+    def update(self, experts: Float64, y: Float64) -> None:
+        """Learn how well the experts last mixed did, on y of shape (d,)."""
+        losses = np.square(experts - y).sum(axis=1)
+        self._largest = max(self._largest, float(losses.max()))
+        if self._largest == 0.0:
+            return
+        kept = self.weights * np.exp(-self.rate / self._largest * (losses - losses.min()))
+        self._weights = (1.0 - self.share) * kept / kept.sum() + self.share / len(kept)

@@ -13,6 +13,7 @@ import numpy as np
 
 from memoa._files import whole
 from memoa._validate import Float64, as_int
+from memoa.datasets.panel_inputs import fill_forward
 from memoa.datasets.series import Series
 from memoa.ensemble import OnlineEnsemble
 from memoa.forecasters.protocol import (
@@ -24,6 +25,7 @@ from memoa.forecasters.protocol import (
     takes_seed,
 )
 from memoa.forecasters.standard import standard_forecasters
+from memoa.run import last_seen
 
 ProgressCallback = Callable[[int, int, str], object]
 
@@ -96,7 +98,7 @@ class Comparison:
     def per_target(self, name: str) -> Float64:
         """Root-mean-square error of a forecaster's first run in every output, shape (d,)."""
         errors = self.predictions[name] - self.series.Y
-        return np.asarray(np.sqrt(np.mean(np.square(errors[self.warmup :]), axis=0)))
+        return np.asarray(np.sqrt(np.nanmean(np.square(errors[self.warmup :]), axis=0)))
 
     def quantile(self, name: str, measure: str, level: float = 0.5) -> float:
         """Quantile over the seeds of one of the fields of `Score`."""
@@ -251,14 +253,14 @@ def evaluate(
     seconds = perf_counter() - began
     worst = float(agents.max())
     errors = (forecasts - Y)[warmup:]
-    mae = np.abs(errors).mean(axis=0)
-    scale = np.abs(np.diff(Y, axis=0, prepend=series.initial[None])[warmup:]).mean(axis=0)
+    mae = np.nanmean(np.abs(errors), axis=0)
+    scale = np.nanmean(np.abs(Y - last_seen(Y, series.initial))[warmup:], axis=0)
     mase = np.divide(mae, scale, out=np.full_like(mae, np.nan), where=scale > 0.0)
     score = Score(
-        server_rmse=float(np.sqrt(np.mean(np.square(errors)))),
+        server_rmse=float(np.sqrt(np.nanmean(np.square(errors)))),
         mean_agent_rmse=float(agents.mean()),
         worst_agent_rmse=worst,
-        regret=worst**2 * errors.size,
+        regret=float(worst**2 * np.count_nonzero(~np.isnan(errors))),
         seconds=seconds,
         server_mae=float(mae.mean()),
         server_mase=float(mase.mean()),
@@ -284,35 +286,44 @@ def _steps(
 ) -> tuple[Float64, Float64]:
     """Forecasts (T, d) step by step, and the agents' errors after the warm-up.
 
-    Whatever the forecaster does: it is a stranger's code.
+    Whatever the forecaster does: it is a stranger's code. It is not shown what is missing, unless
+    it says ``takes_missing``: an input carries its last value on, and is 0 before its first; a y
+    without a value is not learnt; where only a part of it is there, the rest is taken to be as
+    forecast.
     """
     before = np.zeros(1)
     forecasts = np.empty(series.Y.shape)
-    inputs, targets = series.X.view(), series.Y.view()
+    takes = getattr(forecaster, "takes_missing", False) is True
+    inputs = series.X.view() if takes else np.nan_to_num(fill_forward(series.X))
+    targets = series.Y.view()
     for array in (inputs, targets):  # others are to see the same series
         array.setflags(write=False)
+    learnt: Any = ~np.isnan(series.Y).all(axis=1)
+    counts = int(learnt[:warmup].sum()), int(learnt[warmup:].sum())
     doing = "observe"
     try:
         observe: Any = getattr(forecaster, "observe", None)
         if callable(observe):
-            observe(series.initial.copy())
+            observe(np.nan_to_num(series.initial))
         for step, (x, y) in enumerate(zip(inputs, targets, strict=True)):
             doing = f"predict_one, at step {step},"
             forecasts[step] = _checked(forecaster.predict_one(x), y, step)
             doing = f"learn_one, at step {step},"
-            forecaster.learn_one(x, y)
+            if learnt[step]:
+                gaps = np.isnan(y)
+                forecaster.learn_one(x, np.where(gaps, forecasts[step], y) if gaps.any() else y)
             if step + 1 == warmup:
-                before = warmup * _agent_errors(name, forecaster) ** 2
+                before = counts[0] * _agent_errors(name, forecaster) ** 2
     except KeyboardInterrupt:
         raise
     except ForecasterError as error:
         raise ForecasterError(f"{name}: {error}") from None
     except BaseException as error:  # sys.exit too
         raise ForecasterError(f"{name}: {doing} raised {one_line(error)}") from error
-    agents, n_steps = _agent_errors(name, forecaster), len(series.Y)
+    agents = _agent_errors(name, forecaster)
     if warmup == 0:
         return forecasts, agents
-    later = np.maximum(n_steps * agents**2 - before, 0.0) / (n_steps - warmup)
+    later = np.maximum(sum(counts) * agents**2 - before, 0.0) / max(counts[1], 1)
     return forecasts, np.sqrt(later)
 
 

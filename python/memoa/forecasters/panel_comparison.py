@@ -14,6 +14,7 @@ from memoa.forecasters.panel_rivals import RIVALS
 from memoa.panel import Panel
 from memoa.panel_run import PanelRun
 
+LEVELS = (0.8, 0.95)
 PANEL, ALONE, REPEAT = "panel", "private ridge", "repeat last value"
 ProgressCallback = Callable[[int, int, str], None]
 
@@ -29,11 +30,14 @@ class PanelComparison:
         By name; ``panel`` is the first.
     errors : dict of str to ndarray, shape (N,)
         Every client's error over that of repeating its last value, NaN where too little was scored.
+    next : ndarray, shape (N, 1), optional
+        The panel's forecast of the step after the last one, where its inputs are known.
     """
 
     series: PanelSeries
     runs: Mapping[str, PanelRun]
     errors: Mapping[str, Float64]
+    next: Float64 | None = None
 
     def mean(self, name: str) -> float:
         """Error of the mean client."""
@@ -50,9 +54,22 @@ class PanelComparison:
         return float((mine < alone)[compared].mean()) if compared.any() else float("nan")
 
     def to_frame(self) -> Any:
-        """The forecasts as a long pandas frame, one column per forecaster."""
+        """The forecasts as a long pandas frame, one column per forecaster.
+
+        Beside them the bounds of the panel's intervals, `LEVELS`; and behind the last step the
+        panel's forecast of the next one, whose target is nan.
+        """
         columns = {name.replace(" ", "_"): run.predictions for name, run in self.runs.items()}
-        return self.series.to_frame(**columns)
+        bounds = self.runs[PANEL].prediction_intervals(LEVELS)
+        for k, level in enumerate(LEVELS):
+            for side, name in enumerate(("low", "high")):
+                columns[f"{PANEL}_{name}_{100 * level:g}"] = bounds[:, k, side]
+        frame = self.series.to_frame(**columns)
+        if self.next is None:
+            return frame
+        import pandas as pd
+
+        return pd.concat([frame, self.series.next_frame(**{PANEL: self.next})], ignore_index=True)
 
 
 def compare_panel(
@@ -78,12 +95,16 @@ def compare_panel(
     if series.Y.shape[2] != 1:
         raise ValueError(f"series has {series.Y.shape[2]} outputs; expected 1")
 
+    following: list[Float64] = []
+
     def panel(series: PanelSeries, n_threads: int | None) -> Float64:
         engine = Panel(
             len(series.ids), pooling=pooling, ridge=ridge, aggregate=aggregate,  # type: ignore[arg-type]
             n_threads=n_threads,
         )  # fmt: skip
         run = engine.run(series.X, series.Y, initial=series.initial, awake=series.awake)
+        if series.next_X is not None:
+            following.append(engine.predict_one(series.next_X))
         return run.predictions
 
     forecasters = {PANEL: panel, **RIVALS}
@@ -93,7 +114,8 @@ def compare_panel(
             progress(done, len(forecasters), name)
         predictions = forecaster(series, n_threads)
         runs[name] = PanelRun(predictions, series.Y, series.initial)
-    return PanelComparison(series, runs, {name: run.relative_rmse() for name, run in runs.items()})
+    errors = {name: run.relative_rmse() for name, run in runs.items()}
+    return PanelComparison(series, runs, errors, following[0] if following else None)
 
 
 def _over(measure: Callable[[Float64], Any], errors: Float64) -> float:

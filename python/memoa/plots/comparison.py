@@ -101,7 +101,7 @@ def plot_comparison(found: Comparison, *, path: str | Path) -> Figure:
 def _draw_differences(axes: Axes, found: Comparison, colours: Mapping[str, str]) -> None:
     series = found.series
     sums = {
-        name: np.cumsum(np.square(forecasts - series.Y).sum(axis=1))
+        name: np.cumsum(np.nansum(np.square(forecasts - series.Y), axis=1))
         for name, forecasts in found.predictions.items()
         if name in colours
     }

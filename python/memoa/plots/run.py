@@ -18,6 +18,7 @@ from memoa.plots.style import (
     outline,
     save,
 )
+from memoa.run import last_seen
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,8 +46,8 @@ def repeat_cost(run: Run) -> NDArray[np.float64]:
     ndarray of float64, shape (T,)
         In squared units of the target, summed over the outputs.
     """
-    last = np.vstack([run.initial, run.targets[:-1]])
-    return np.cumsum(np.sum((run.targets - last) ** 2, axis=1))
+    changes = run.targets - last_seen(run.targets, run.initial)
+    return np.cumsum(np.nansum(changes**2, axis=1))
 
 
 def best_and_worst(run: Run) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -243,6 +244,9 @@ def _four_digits(number: float) -> str:
 
 def _limits(target: NDArray[np.float64], forecasts: NDArray[np.float64]) -> tuple[float, float]:
     """Limits that hold the series, and of the forecasts what is within half its range of it."""
+    target = target[~np.isnan(target)]
+    if target.size == 0:
+        target = forecasts
     low, high = float(target.min()), float(target.max())
     room = (high - low) or max(abs(high), 1.0)
     bottom = max(min(low, float(forecasts.min())), low - 0.5 * room)

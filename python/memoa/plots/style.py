@@ -79,5 +79,5 @@ def outline(
     if values.size <= MAX_POINTS:
         return axis, values
     starts = blocks(values.size)
-    low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+    low, high = np.fmin.reduceat(values, starts), np.fmax.reduceat(values, starts)
     return np.repeat(axis[starts], 2), np.stack([low, high], axis=1).ravel()

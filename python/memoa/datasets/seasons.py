@@ -1,0 +1,106 @@
+"""Seasons and the calendar as inputs of a single series."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from memoa._validate import as_int
+from memoa.datasets.cells import FloatArray
+from memoa.datasets.dates import DateArray, in_zone, is_calendar, usual_step
+from memoa.datasets.panel_inputs import fill_forward, seasonal_inputs
+
+NAMES = (
+    "Holt-Winters increment", "seasonal index change", "mean seasonal increment", "seasonal gap"
+)  # fmt: skip
+LEAST_SEASONS = 3  # in a series, for the season of its dates to be taken
+SECONDS = {60: 60, 300: 288, 600: 144, 900: 96, 1800: 48, 3600: 24, 86400: 7, 604800: 52}
+MONTHS = {1: 12, 2: 6, 3: 4, 6: 2}
+_DAY, _SECOND = np.timedelta64(1, "D"), np.timedelta64(1, "s")
+
+
+def season_of(index: DateArray) -> int | None:
+    """Steps in the season that dates of this spacing usually have; None where there is none.
+
+    A minute: the hour; minutes and hours: the day; days: the week; weeks and months: the year.
+    """
+    if len(index) < 3:
+        return None
+    usual = usual_step(index)
+    if is_calendar(index):
+        return MONTHS.get(int(np.round(usual / _DAY / 30.44)))
+    return SECONDS.get(int(np.round(usual / _SECOND)))
+
+
+def season_columns(
+    y: FloatArray, season: int | Literal["auto"] | None, index: DateArray | None
+) -> tuple[int | None, FloatArray]:
+    """The season in steps, and the inputs that it gives to one target, shape (T, 4) or (T, 0).
+
+    Those of `seasonal_inputs`, and what repeating the value of one season ago would add.
+    """
+    if season == "auto":
+        season = None if index is None else season_of(index)
+        if season is not None and len(y) < LEAST_SEASONS * season:
+            season = None
+    if season is None:
+        return None, np.empty((len(y), 0))
+    season = as_int("season", season, 2)
+    filled = fill_forward(y[:, None])[:, 0]
+    gap = np.zeros(len(y))
+    gap[season - 1 :] = filled[: max(len(y) - season + 1, 0)] - filled[season - 1 :]
+    return season, np.column_stack([seasonal_inputs(y, season), np.nan_to_num(gap)])
+
+
+def calendar_inputs(times: ArrayLike, zone: str | None = None) -> tuple[FloatArray, list[str]]:
+    """Sine and cosine of the hour, the day of the week and the day of the year, and their names.
+
+    The hour where steps are shorter than a day, the day of the week where they are not longer.
+
+    Parameters
+    ----------
+    times : array_like of datetime64, shape (T,)
+        Of the values to forecast: a date is known before its value is.
+    zone : str, optional
+        Time zone whose clock counts; `times` are in UTC then.
+
+    Returns
+    -------
+    ndarray, shape (T, k)
+    list of str, length k
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `times` are no dates, or fewer than two.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from memoa import datasets
+    >>> hours = np.arange("2024-01-01T00", "2024-01-01T12", dtype="datetime64[h]")
+    >>> inputs, names = datasets.calendar_inputs(hours)
+    >>> names
+    ['hour sin', 'hour cos', 'week sin', 'week cos', 'year sin', 'year cos']
+    >>> inputs[6, :2].round(3).tolist()
+    [1.0, 0.0]
+    """
+    dates: NDArray[np.datetime64] = np.asarray(times)
+    if dates.dtype.kind != "M":
+        raise TypeError(f"times has dtype {dates.dtype}; expected datetime64")
+    if dates.ndim != 1 or len(dates) < 2 or np.isnat(dates).any():
+        raise ValueError(f"times has shape {dates.shape}; expected (T,), two or more, without NaT")
+    local = in_zone(dates, zone)
+    step = usual_step(dates)
+    hours = (local.hour + local.minute / 60.0 + local.second / 3600.0).to_numpy(float)
+    days = local.day_of_week.to_numpy(float) + hours / 24.0
+    of_year = local.day_of_year.to_numpy(float) - 1.0 + hours / 24.0
+    turns = {"year": of_year / 365.25}
+    if step <= _DAY:
+        turns = {"week": days / 7.0, **turns}
+    if step < _DAY:
+        turns = {"hour": hours / 24.0, **turns}
+    columns = [f(2.0 * np.pi * part) for part in turns.values() for f in (np.sin, np.cos)]
+    return np.column_stack(columns), [f"{name} {f}" for name in turns for f in ("sin", "cos")]
