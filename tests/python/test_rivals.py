@@ -251,3 +251,11 @@ def test_one_bad_value_does_not_cost_the_rest() -> None:
             hurt = y.copy()
             hurt[at] = value
             assert last_error(hurt) < 1.3 * clean
+
+
+def test_errors_whose_squares_are_hardly_numbers_leave_forecasts_finite() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 2)), 1e-155 * rng.normal(size=(8, 2))
+    y[5:] *= 1e155
+    run = ensemble(20, mixture=memoa.Mixture()).run(x, y, initial=y[0])
+    assert np.isfinite(run.predictions).all() and np.isfinite(run.shares).all()

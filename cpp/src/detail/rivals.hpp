@@ -16,9 +16,11 @@ constexpr double kExactPrior = 16.0;                 // of a season that was alw
 
 /// The variance of an error, from the smallest loss and the steps that it counts.
 inline double noise_of(double least, double count) { return count > 0.0 ? least / count : 0.0; }
-/// What exponential weights multiply losses by; where there is no noise only exact rivals share.
+/// What exponential weights multiply losses by, finite; where there is no noise only exact rivals
+/// share.
 inline double rate_of(double noise) {
-  return noise > 0.0 ? 1.0 / (8.0 * noise) : std::numeric_limits<double>::max();
+  constexpr double kLargest = std::numeric_limits<double>::max();
+  return noise > 0.0 ? std::min(1.0 / (8.0 * noise), kLargest) : kLargest;
 }
 /// What a step counts whose best rival has the squared error `least`.
 inline double share_of_step(double noise, double least) {
