@@ -194,6 +194,7 @@ SavedEngines<Real> read_engines(StateReader& reader, const PopulationSettings& s
   SavedEngines<Real> engines{
       BasicPopulation<Real>(settings),
       BasicServerMixture<Real>(settings.n_agents, settings.n_outputs, mixture, settings.n_threads)};
+  Inside::of(engines.mixture).is_part = settings.shard.total > 0;
   const Json& numbers = reader.header().at("numbers");
   fill(engines.population, "population.", numbers, reader);
   fill(engines.mixture, "mixture.", numbers, reader);

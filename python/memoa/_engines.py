@@ -27,7 +27,7 @@ Progress = Callable[[int, int], object]
 
 # Fields of the memories with a row for each agent, and where.
 _OF_AGENTS = dict.fromkeys(("costs", "recent_loss", "gram", "cross", "reservoir", "increments"), 0)
-_OF_WINDOW = {"errors": 2}
+_OF_WINDOW = {"errors": 2, "agent_losses": 1}
 
 
 def check(params: dict[str, Any]) -> dict[str, Any]:

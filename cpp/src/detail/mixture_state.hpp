@@ -53,7 +53,7 @@ struct BasicServerMixture<Real>::State {
     const double* instead = nullptr;
   };
   detail::Buffer<Real> staged_increments, glanced_increments;  // (d, N); the latter once needed
-  bool is_staged = false;
+  bool is_staged = false, is_part = false;  // of what several processes have saved
   // the solution: u = level 1 + E' dual, or u = primal + level 1
   bool solved = false;
   double level = 0.0;
@@ -670,7 +670,8 @@ struct BasicServerMixture<Real>::State {
     for (Index o = 0; o < d && settings.rivals; ++o) {
       const double* losses = agent_losses.data() + o * N;
       const double least = *std::min_element(losses, losses + N);
-      if (all_here() ? least != least_agent_loss[o] : !(least >= least_agent_loss[o]))
+      const bool knows_all = all_here() && !is_part;
+      if (knows_all ? least != least_agent_loss[o] : !(least >= least_agent_loss[o]))
         throw std::invalid_argument("memory.rivals holds no least loss of the agents");
     }
   }
