@@ -4,7 +4,7 @@ None of these series is among those on which memoa is measured.
 
 >>> from experiments import study
 >>> sorted(study.SERIES)[:3]
-['ar2 1000', 'ar2 200', 'lorenz 800']
+['ar2 1000', 'ar2 200', 'cycle 200']
 >>> study.random_walk(500, seed=1)
 Series('random walk': 500 steps, 2 inputs, target y)
 """
