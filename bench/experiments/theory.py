@@ -175,7 +175,7 @@ class Theory(Experiment):
             self.name, "The theory in pictures", settings={"game": f"random_game({GAME})"}
         )
         names = {"gain_gap": "gap between the gains of mean field and exact Nash",
-                 "exploitability": "exploitability of the mean-field law"}  # fmt: skip
+                 "exploitability": "exploitability of the mean-field policy"}  # fmt: skip
         for column, slope in TARGETS.items():
             fitted = found.slopes[column]
             met = abs(fitted - slope) <= TOLERANCE

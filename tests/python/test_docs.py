@@ -91,15 +91,15 @@ def test_pictures_of_a_page_are_there_and_light(page: Path) -> None:
         assert path.stat().st_size < 250_000, picture
 
 
-def test_the_table_of_the_readme_is_the_reports() -> None:
+def test_the_table_of_the_evidence_is_the_reports() -> None:
     """Made by `python bench/experiments --only forecasting --out docs`, and copied."""
-    readme, report = (
-        (ROOT / name).read_text(encoding="utf-8").splitlines()
-        for name in ("README.md", "docs/experiments.md")
+    evidence, report = (
+        (DOCS / name).read_text(encoding="utf-8").splitlines()
+        for name in ("evidence.md", "experiments.md")
     )
     header = "| series | published | repeat | server | mean agent | worst agent |"
-    (start,) = (k for k, line in enumerate(readme) if line.startswith(header))
-    table = [line for line in readme[start : start + 10] if line.startswith("|")]
+    (start,) = (k for k, line in enumerate(evidence) if line.startswith(header))
+    table = [line for line in evidence[start : start + 10] if line.startswith("|")]
     assert len(table) == 10
     at = report.index(table[0])
     assert report[at : at + 10] == table

@@ -30,7 +30,7 @@ RATE_COLUMNS = {
     "gain_gap_times_n": "N x gap",
     "exploitability": "exploitability",
     "exploitability_times_n2": "N^2 x expl.",
-    "limit_exploitability": "of limit law",
+    "limit_exploitability": "of limit policy",
     "nash_exploitability": "of Nash",
     "greedy_exploitability": "of greedy",
 }

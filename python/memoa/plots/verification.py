@@ -34,8 +34,8 @@ POLICY_LABELS = {
 }
 RATE_STYLES = {
     "gain_gap": ("gap of the gains", COLOURS["memoa"], "o", -1),
-    "limit_exploitability": ("exploitability, limit law", "#009e73", "s", -1),
-    "exploitability": ("exploitability, mean-field law", COLOURS["greedy"], "^", -2),
+    "limit_exploitability": ("exploitability, limit policy", "#009e73", "s", -1),
+    "exploitability": ("exploitability, mean-field policy", COLOURS["greedy"], "^", -2),
 }
 
 
@@ -82,7 +82,7 @@ def _draw_rates(axes: Axes, found: Verification) -> None:
             continue
         slope = found.slopes[column]
         label = f"{name}: at rounding" if np.isnan(slope) else f"{name}: slope {slope:.3f}"
-        # Hollow, for the gap and the limit law's exploitability may well coincide.
+        # Hollow, for the gap and the limit policy's exploitability may well coincide.
         axes.plot(
             agents[shown], values[shown], marker, ms=6, mfc="none", color=colour, label=label,
             zorder=3,

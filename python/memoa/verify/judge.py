@@ -90,11 +90,11 @@ def judge(
             table, "gain_gap", slopes, size, within=0.05,
         ),
         _rate(
-            "mean-field law's exploitability falls as 1/N^2: slope",
+            "mean-field policy's exploitability falls as 1/N^2: slope",
             table, "exploitability", slopes, size, within=0.1,
         ),
         _rate(
-            "limit law's exploitability falls as 1/N or faster: slope",
+            "limit policy's exploitability falls as 1/N or faster: slope",
             table, "limit_exploitability", slopes, size, within=0.05, or_faster=True,
         ),
         Check(
@@ -102,7 +102,7 @@ def judge(
             largest, f"at most {SQUARED:.0e}", largest <= SQUARED,
         ),
         Check(
-            "no law beats its best response: least difference / cost",
+            "no policy beats its best response: least difference / cost",
             smallest, f"at least {-COST_ROUNDING:.0e}", smallest >= -COST_ROUNDING,
         ),
         Check(
