@@ -23,8 +23,8 @@ class Simulation:
     Attributes
     ----------
     cost : ndarray, shape (N,)
-        Cost of every agent here in this simulation; its expectation is the game's cost. With K types,
-        agents of one type are neighbours, in the types' order.
+        Cost of every agent here in this simulation; its expectation is the game's cost. With K
+        types, agents of one type are neighbours, in the types' order.
     mean_path : ndarray, shape (T+1, K d)
         Mean prediction of every type's agents.
     type_sizes : tuple of K int
