@@ -20,7 +20,8 @@ void bind_mixture(py::module_& module) {
   py::class_<Mixture>(module, "Mixture")
       .def("__init__",
            constructor<Mixture>([](Index window, double decay, double ridge, double total,
-                                   bool absolute, bool fallback, bool rivals, Index season) {
+                                   bool absolute, bool fallback, bool rivals, Index season,
+                                   Index start) {
              Mixture mixture;
              mixture.window = window;
              mixture.decay = decay;
@@ -30,11 +31,12 @@ void bind_mixture(py::module_& module) {
              mixture.fallback = fallback;
              mixture.rivals = rivals;
              mixture.season = season;
+             mixture.start = start;
              validate(mixture);
              return mixture;
            }),
            kConstructor, py::kw_only(), arg("window"), arg("decay"), arg("ridge"), arg("total"),
-           arg("absolute"), arg("fallback"), arg("rivals") = false, arg("season") = 0);
+           arg("absolute"), arg("fallback"), arg("rivals"), arg("season"), arg("start"));
 
   module.def(
       "mixture_weights",
@@ -104,6 +106,14 @@ void bind_mixture(py::module_& module) {
              double* out = shares.mutable_data();
              self.compute([&](auto& m) { m.shares(out); });
              return shares;
+           })
+      .def("forecast_weights",
+           [](LockedMixture& self) {
+             const auto [n, d] = sizes(self);
+             Array weights({n, d});
+             double* out = weights.mutable_data();
+             self.compute([&](auto& m) { m.forecast_weights(out); });
+             return weights;
            })
       .def("memory", [](LockedMixture& self) { return memory_to_dict(self); })
       .def("restore", [](LockedMixture& self, const py::dict& memory) {

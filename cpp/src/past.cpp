@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "detail/past_size.hpp"
 #include "detail/validate.hpp"
 
 namespace memoa {
@@ -15,6 +16,7 @@ constexpr double kDecay = 0.99;    // of the errors of repetition
 constexpr double kMostMiss = 8.0;  // usual increments: what a miss counts for at most
 constexpr double kMatches = 1e-9;  // usual increments: no miss
 constexpr double kLargestInput = 4.0;
+constexpr double kFar = 12.0, kJudged = 10.0;  // usual increments; increments before any is far
 constexpr double kShrinks = 1.0 / 16.0;  // of the usual increment in a step: its moments restart
 
 enum Field : Index { kValue, kError, kWeight, kMatched, kMissed, kFields };
@@ -29,7 +31,8 @@ void validate(const PastSettings& past) {
 }
 
 Index n_inputs(const PastSettings& past, Index n_outputs) {
-  return (past.lags + (past.season != 0 ? 1 : 0)) * n_outputs;
+  const Index each = past.lags + (past.season != 0 ? 1 : 0), most = detail::kMostInputs;
+  return each > 0 && n_outputs > most / each ? most : each * n_outputs;
 }
 
 // ------------------------------------------------------------------ one output's season
@@ -111,6 +114,13 @@ double Past::scale(Index output) const {
   return std::sqrt(deviation * deviation + known.mean * known.mean);
 }
 
+double Past::bounded(Index output, double increment) const {
+  const double usual = scale(output);
+  if (scales_[static_cast<std::size_t>(output)].known().count < kJudged || !(usual > 0.0))
+    return increment;
+  return std::clamp(increment, -kFar * usual, kFar * usual);
+}
+
 void Past::inputs(double* out) const {
   const Index n = static_cast<Index>(increments_.size());
   for (Index o = 0; o < d_; ++o) {
@@ -136,9 +146,15 @@ void Past::learn(const double* y, const double* base) {
   if (lags_ > 0) std::copy_backward(increments_.begin(), increments_.end() - d_, increments_.end());
   for (Index o = 0; o < d_; ++o) {
     const auto at = static_cast<std::size_t>(o);
-    const double change = y[o] - base[o];
+    const bool is_missing = std::isnan(y[o]);
+    const double change = is_missing ? 0.0 : y[o] - base[o];
     if (lags_ > 0) increments_[at] = change;
-    largest_[at] = std::max(largest_[at], std::abs(change));
+    restarted_[at] = false;
+    if (is_missing) {  // nothing is counted of it, theory section 10
+      if (!seasons_.empty()) seasons_[at].observe(base[o]);
+      continue;
+    }
+    largest_[at] = std::max(largest_[at], std::abs(bounded(o, change)));
     const double before = scale(o);
     scales_[at].count(change);
     restarted_[at] = scale(o) < kShrinks * before;

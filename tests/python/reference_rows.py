@@ -74,6 +74,7 @@ class Past:
     """Inputs that all agents have beside x: lagged increments and the seasonal one, (6.12)."""
 
     SHRINKS = 16.0  # the usual increment in one step: its moments have restarted
+    FAR, JUDGED = 12.0, 10  # usual increments; increments before any is far
 
     def __init__(self, n_outputs, lags, season):
         self.increments = np.zeros((lags, n_outputs))  # latest first
@@ -89,6 +90,14 @@ class Past:
                 for c in self.scales
             ]
         )
+
+    def bounded(self, change):
+        """What is learnt of increments (d,), theory (6.13)."""
+        usual = self.scale()
+        counts = np.array([c.known.count for c in self.scales])
+        judged = (counts >= self.JUDGED) & (usual > 0.0)
+        limit = np.where(judged, self.FAR * usual, np.inf)
+        return np.clip(change, -limit, limit)
 
     def seasonal(self):
         """Increments by seasonal repetition, (d,)."""
@@ -107,18 +116,24 @@ class Past:
             season.observe(float(value))
 
     def learn(self, y, base):
-        change, before = y - base, self.scale()
-        self.largest = np.maximum(self.largest, abs(change))
-        for coordinate, value in zip(self.scales, change):
-            coordinate.count(float(value))
+        """Take in y (d,); where it is missing the base stays, and nothing else counts."""
+        seen, before = ~np.isnan(y), self.scale()
+        change = np.where(seen, y - base, 0.0)
+        self.largest = np.maximum(self.largest, abs(self.bounded(change)))
+        for coordinate, value in zip(self.scales, y - base):
+            if not np.isnan(value):
+                coordinate.count(float(value))
         self.restarted = self.scale() < before / self.SHRINKS
         for season, restarted in zip(self.seasons or (), self.restarted):
             if restarted:
                 season.restart()
         if len(self.increments):
             self.increments = np.concatenate([change[None], self.increments[:-1]])
-        for season, value, scale in zip(self.seasons or (), y, self.scale()):
-            season.learn(float(value), scale)
+        for o, season in enumerate(self.seasons or ()):
+            if seen[o]:
+                season.learn(float(y[o]), self.scale()[o])
+            else:
+                season.observe(float(base[o]))
 
 
 # ---------------------------------------------------------------- step 5: the server
@@ -154,7 +169,7 @@ class Exponential:
 class Rivals:
     """The mixture and its rivals, theory (6.14) and (6.15); increments from the base."""
 
-    EXACT, LEVELS, AGENTS = 16.0, (0.8, 1.0), 0.99
+    EXACT, LEVELS, AGENTS, OUTER = 16.0, (0.8, 0.998), 0.99, 0.998
 
     def __init__(self, n_agents, n_outputs, season):
         self.has_season = season is not None
@@ -162,7 +177,7 @@ class Rivals:
         rivals = 3 if self.has_season else 2
         self.agents = [Exponential(n_agents, self.AGENTS) for _ in range(n_outputs)]
         self.levels = [[Exponential(rivals, rho) for rho in self.LEVELS] for _ in range(n_outputs)]
-        self.outer = [Exponential(3, 1.0) for _ in range(n_outputs)]
+        self.outer = [Exponential(3, self.OUTER) for _ in range(n_outputs)]
         self.steps = 0
 
     def forecast(self, mixture, heard):
@@ -190,7 +205,7 @@ class Rivals:
         """Compare all with y (d,), the first step excepted; None for a base that is no value."""
         change = y - base
         for o, (rivals, levels) in enumerate(self.shown):
-            if self.steps > 0:
+            if self.steps > 0 and not np.isnan(change[o]):
                 self.agents[o].compare(heard[:, o] - change[o])
                 for level in self.levels[o]:
                     level.compare(rivals - change[o])

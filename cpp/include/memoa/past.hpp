@@ -65,7 +65,9 @@ class MEMOA_API Past {
 
   /// Inputs (n_inputs) for the step to come.
   void inputs(double* out) const;
-  const double* largest() const { return largest_.data(); }  ///< (d), of |increments|
+  const double* largest() const { return largest_.data(); }  ///< (d), of |bounded increments|
+  /// An increment, or the bound of what may be learnt of it, theory (6.13).
+  double bounded(Index output, double increment) const;
   /// Null where none is asked for.
   const Season* season(Index output) const {
     return seasons_.empty() ? nullptr : &seasons_[static_cast<std::size_t>(output)];
@@ -74,7 +76,7 @@ class MEMOA_API Past {
   void require_base(const double* base);
 
   void observe(const double* y);
-  /// Takes the y (d) in that followed `base`.
+  /// Takes the y (d) in that followed `base`; where it is NaN the base stays and nothing counts.
   void learn(const double* y, const double* base);
   /// Has the step last learnt shown that all errors before were those of bad values?
   bool has_restarted(Index output) const { return restarted_[static_cast<std::size_t>(output)]; }

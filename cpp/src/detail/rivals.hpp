@@ -9,15 +9,18 @@
 // The server's aggregation of rivals, theory section 6, step 7.
 namespace memoa::detail {
 
-constexpr double kAgentsForgetting = 0.99;         // of the losses of agents
-constexpr double kLevelForgetting[] = {0.8, 1.0};  // of those of the rivals, at two levels
-constexpr double kExactPrior = 16.0;               // of a season that was always right
+constexpr double kAgentsForgetting = 0.99;           // of the losses of agents
+constexpr double kLevelForgetting[] = {0.8, 0.998};  // of those of the rivals, at two levels
+constexpr double kOuterForgetting = 0.998;           // of those of the levels and the base
+constexpr double kExactPrior = 16.0;                 // of a season that was always right
 
 /// The variance of an error, from the smallest loss and the steps that it counts.
 inline double noise_of(double least, double count) { return count > 0.0 ? least / count : 0.0; }
-/// What exponential weights multiply losses by; where there is no noise only exact rivals share.
+/// What exponential weights multiply losses by, finite; where there is no noise only exact rivals
+/// share.
 inline double rate_of(double noise) {
-  return noise > 0.0 ? 1.0 / (8.0 * noise) : std::numeric_limits<double>::max();
+  constexpr double kLargest = std::numeric_limits<double>::max();
+  return noise > 0.0 ? std::min(1.0 / (8.0 * noise), kLargest) : kLargest;
 }
 /// What a step counts whose best rival has the squared error `least`.
 inline double share_of_step(double noise, double least) {
@@ -92,7 +95,7 @@ struct Rivals {
 
   void compare(const Forecast& f, double change) {
     for (int j = 0; j < 2; ++j) levels[j].compare(kLevelForgetting[j], f.rivals, change);
-    outer.compare(1.0, f.levels, change);
+    outer.compare(kOuterForgetting, f.levels, change);
   }
 
   static constexpr Index kNumbers = 12;
