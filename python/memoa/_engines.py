@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from memoa import _core
 from memoa._parts import Part, joined, read_parts, rows_of, save_parts, waiting_rows
-from memoa._saved import checksum, engine_params, require_doubles
+from memoa._saved import checksum, engine_params, naming_header, require_doubles
 from memoa._shards import Reducer, agree, of_all, shard, share, threads
 from memoa._shards import check as check_communicator
 from memoa._validate import Float64, as_choice, as_int, as_number, as_numbers, season_of
@@ -435,6 +435,14 @@ class Engines:
         number = -1 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31)
         population, server, pending, text = _core.load(path, n_threads=number)
         header = json.loads(text)
+        with naming_header(path):
+            return *cls._made(population, server, pending, header), header
+
+    @classmethod
+    def _made(
+        cls, population: Any, server: Any, pending: Float64, header: dict[str, Any]
+    ) -> tuple[Engines, Float64 | None]:
+        """Engines of what the core has read, and the x that waits for its y."""
         params = engine_params(header)
         made = cls.__new__(cls)
         made.encoder, made.mixture = params["encoder"], params["mixture"]
@@ -459,7 +467,7 @@ class Engines:
         waiting = pending.reshape(made.input_shape) if pending.size else None
         if waiting is not None and made.bands is not None and "total" not in header["settings"]:
             made.predict(waiting)  # the core did so: what it showed is to be judged
-        return made, waiting, header
+        return made, waiting
 
     def __getstate__(self) -> dict[str, Any]:
         """Settings and all that was learnt."""

@@ -16,7 +16,7 @@ from memoa._estimator import Regressor, join_river, not_fitted
 from memoa._frames import Names, with_column
 from memoa._inputs import Inputs
 from memoa._lock import EngineLock, serialised
-from memoa._saved import read_note, write_note
+from memoa._saved import naming_header, read_note, write_note
 from memoa._shards import Reducer, from_first, gather, share
 from memoa._validate import Float64
 from memoa.encoder import Encoder
@@ -118,15 +118,13 @@ class Online(Regressor):
         """
         name = os.fspath(path)
         engines, pending, header = Engines.load(name, n_threads, communicator)
-        try:
+        with naming_header(name):
             params, names, flat = read_note(header, cls._names())
             if n_threads is not None:
                 params["n_threads"] = n_threads
             if communicator is not None:
                 params["communicator"] = communicator
             made = cls(**params)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{name}: header.json: {error}") from error
         made._seed, made._flat, made._pending = engines.seed, flat, pending
         made._keep(engines, None if names is None else np.array(names, dtype=object))
         if engines.population.has_seen:

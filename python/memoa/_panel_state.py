@@ -14,7 +14,14 @@ from memoa import _core
 from memoa._estimator import Estimator, not_fitted
 from memoa._lock import EngineLock, serialised
 from memoa._parts import Part, joined, read_parts, rows_of, save_parts, waiting_rows
-from memoa._saved import checksum, panel_params, read_note, require_doubles, write_note
+from memoa._saved import (
+    checksum,
+    naming_header,
+    panel_params,
+    read_note,
+    require_doubles,
+    write_note,
+)
 from memoa._shards import Reducer, agree, gather, shard, share, threads
 from memoa._shards import check as check_communicator
 from memoa._validate import Float64, as_choice, as_float64, as_int, as_number, require_shape
@@ -146,10 +153,8 @@ class PanelState(Estimator):
 
     @classmethod
     def _made(cls: type[Self], path: str, params: dict[str, Any]) -> Self:
-        try:
+        with naming_header(path):
             return cls(**params)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: header.json: {error}") from error
 
     def _take(self, engine: _core.Panel, settings: dict[str, Any]) -> None:
         """Keep an engine that was loaded."""
@@ -407,9 +412,7 @@ def _params_of(
     kind: type[PanelState], path: str, header: dict[str, Any], n_threads: int | None
 ) -> dict[str, Any]:
     """The constructor's arguments, from a header."""
-    try:
+    with naming_header(path):
         note = header["note"]
         params = read_note(header, kind._names())[0] if note else panel_params(header["settings"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: header.json: {error}") from error
     return params if n_threads is None else params | {"n_threads": n_threads}

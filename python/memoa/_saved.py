@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
@@ -67,6 +68,15 @@ def read_note(
             raise ValueError(f"unknown parameter {name!r}")
     params = {name: value for name, value in FIRST.items() if name in known} | params
     return params, note["names"], bool(note["flat"])
+
+
+@contextmanager
+def naming_header(path: str) -> Iterator[None]:
+    """Of a file from anybody: whatever its header gives rise to is an error that names the file."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: header.json: {error}") from error
 
 
 def engine_params(header: Mapping[str, Any]) -> dict[str, Any]:

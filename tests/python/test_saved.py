@@ -256,6 +256,23 @@ def test_files_of_others_are_refused(small: bytes, tmp_path: Path) -> None:
         memoa.OnlineEnsemble.load(tmp_path)
 
 
+def with_intervals() -> memoa.OnlineEnsemble:
+    model = memoa.OnlineEnsemble(2, memoa.Linear(), intervals=(0.8,))
+    model.run(X[:5, :1], Y[:5, 0])
+    return model
+
+
+def test_levels_of_intervals_in_a_header_are_checked(tmp_path: Path) -> None:
+    model, path = with_intervals(), tmp_path / "a.npz"
+    model.save(path)
+    parts = members(path.read_bytes())
+    for levels in ([1e300] * 3, [2], ["x"], [None], 0, {}):
+        header = json.loads(parts["header.json"])
+        header["note"]["params"]["intervals"] = levels
+        changed = archive({**parts, "header.json": json.dumps(header).encode()})
+        assert loads_or_refuses(changed, path) == "refused", levels
+
+
 @pytest.mark.parametrize("make", [small_ensemble, small_panel])
 @pytest.mark.parametrize("name", TAMPERS)
 def test_changed_files_are_refused_or_go_on(name: str, make: Any, tmp_path: Path) -> None:
