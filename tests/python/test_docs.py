@@ -79,6 +79,16 @@ def test_pages(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert len(namespace) > 1  # something was defined
 
 
+def test_the_cpp_of_a_page_is_that_of_an_example() -> None:
+    """.ci/run builds and runs them."""
+    examples = [path.read_text(encoding="utf-8") for path in (ROOT / "examples/cpp").glob("*.cpp")]
+    page = (ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
+    found = re.findall(r"^```cpp\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert found
+    for block in found:
+        assert any(block in example for example in examples), block
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_pictures_of_a_page_are_there_and_light(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
