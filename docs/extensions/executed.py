@@ -15,11 +15,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import memoa
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.util import logging
 
 FOLDER = "tutorials/"
+WITH_LIBRARY = {"tutorials/cpp"}  # an editable installation has none
+_log = logging.getLogger(__name__)
 SOURCES = Path(__file__).resolve().parents[2]
 
 
@@ -51,6 +55,9 @@ def pictures(folder: Path) -> dict[Path, int]:
 def run_page(app: Sphinx, doctree: nodes.document) -> None:
     page = app.env.docname
     if not page.startswith(FOLDER):
+        return
+    if page in WITH_LIBRARY and not Path(memoa.get_cmake_dir()).is_dir():
+        _log.info(f"{page} is not run: this installation of memoa has no C++ library")
         return
     blocks = [b for b in doctree.findall(nodes.literal_block) if is_run(b)]
     namespace: dict[str, Any] = {"__name__": "__main__"}

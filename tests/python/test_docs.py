@@ -26,8 +26,8 @@ MODULES = ["memoa"] + [
 ]
 PICTURED = ("README.md", "experiments.md", "performance.md", "theory-checked.md")
 BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# Commands of the README are run by .ci/run, in environments of their own.
-IN_A_SHELL = {page for page in PAGES if page.parent.name == "tutorials"}
+# Commands of the README, and the C++ programs, are run by .ci/run, in environments of their own.
+IN_A_SHELL = {page for page in PAGES if page.parent.name == "tutorials" and page.name != "cpp.md"}
 NEEDS = {"gaps.md": "river", "tune.md": "sklearn", "many-machines.md": "mpi4py", "mpi.md": "mpi4py"}
 
 
@@ -77,6 +77,16 @@ def test_pages(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         else:
             exec(compile(code, f"{page.name}, block {number}", "exec"), namespace)
     assert len(namespace) > 1  # something was defined
+
+
+def test_the_cpp_of_a_page_is_that_of_an_example() -> None:
+    """.ci/run builds and runs them."""
+    examples = [path.read_text(encoding="utf-8") for path in (ROOT / "examples/cpp").glob("*.cpp")]
+    page = (ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
+    found = re.findall(r"^```cpp\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert found
+    for block in found:
+        assert any(block in example for example in examples), block
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
