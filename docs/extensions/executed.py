@@ -15,11 +15,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import memoa
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
+
+import memoa
 
 FOLDER = "tutorials/"
 WITH_LIBRARY = {"tutorials/cpp"}  # an editable installation has none
@@ -37,7 +38,7 @@ def run_python(code: str, namespace: dict[str, Any]) -> str:
 def run_bash(code: str) -> str:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     found = subprocess.run(
-        ["bash", "-euc", code],
+        ["bash", "-euo", "pipefail", "-c", code],
         env={**os.environ, "PATH": path, "COLUMNS": "90", "NO_COLOR": "1", "SOURCES": str(SOURCES)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

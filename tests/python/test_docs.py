@@ -73,7 +73,7 @@ def test_pages(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for number, (kind, code) in enumerate(blocks(page), start=1):
         if kind == "bash":
-            subprocess.run(["bash", "-euc", code], check=True)
+            subprocess.run(["bash", "-euo", "pipefail", "-c", code], check=True)
         else:
             exec(compile(code, f"{page.name}, block {number}", "exec"), namespace)
     assert len(namespace) > 1  # something was defined
