@@ -300,4 +300,23 @@ std::string json_text(const std::string& text) {
   return quoted + "\"";
 }
 
+std::string json_text(const Json& value) {
+  if (const auto* known = std::get_if<bool>(&value.value_)) return *known ? "true" : "false";
+  if (const auto* number = std::get_if<Json::Number>(&value.value_)) return number->text;
+  if (const auto* text = std::get_if<std::string>(&value.value_)) return json_text(*text);
+  std::string inside;
+  const auto add = [&inside](const std::string& item) {
+    inside += (inside.empty() ? "" : ", ") + item;
+  };
+  if (const auto* items = std::get_if<Json::Array>(&value.value_)) {
+    for (const Json& item : *items) add(json_text(item));
+    return "[" + inside + "]";
+  }
+  if (const auto* members = std::get_if<Json::Object>(&value.value_)) {
+    for (const auto& [key, item] : *members) add(json_text(key) + ": " + json_text(item));
+    return "{" + inside + "}";
+  }
+  return "null";
+}
+
 }  // namespace memoa::detail

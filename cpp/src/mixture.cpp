@@ -72,13 +72,26 @@ const Mixture& BasicServerMixture<Real>::settings() const {
 template <class Real>
 void BasicServerMixture<Real>::predict_increments(const Real* increments, Index stride,
                                                   const double* base, double* mixed) {
+  const Index N = state_->N, d = state_->d;
+  require(stride >= N, "stride", stride, "at least n_agents, " + std::to_string(N));
+  require_moderate("base", base, {d}, kLargest<Real>);
+  for (Index o = 0; o < d; ++o)
+    for (Index i = 0; i < N; ++i)
+      if (const auto value = static_cast<double>(increments[o * stride + i]);
+          !(std::abs(value) <= kLargest<Real>))
+        throw std::invalid_argument("increments holds " + detail::to_text(value) + " at [" +
+                                    std::to_string(o) + ", " + std::to_string(i) +
+                                    "]; expected numbers of at most " +
+                                    detail::to_text(kLargest<Real>));
   state_->stage(increments, stride, base);
   state_->mixed(state_->staged, mixed);
 }
 
 template <class Real>
 void BasicServerMixture<Real>::settle(const double* target) {
-  if (!state_->is_staged) throw std::logic_error("ServerMixture::settle before predict_increments");
+  if (!state_->is_staged)
+    throw std::invalid_argument(
+        "target has no predictions to be compared with; expected predict_increments before settle");
   require_moderate("target", target, {state_->d}, kLargest<Real>);
   state_->settle(target);
 }
@@ -146,6 +159,7 @@ MixtureMemory BasicServerMixture<Real>::memory() const {
   state_->require_own();
   MixtureMemory memory;
   state_->exchange(memory, detail::Save());
+  memory.checksum = detail::checksum_of(memory, *this);
   return memory;
 }
 
@@ -155,6 +169,7 @@ void BasicServerMixture<Real>::restore(const Memory& memory) {
   detail::check_fields(memory, *this);
   detail::check_numbers(memory, s.settings.window);
   s.exchange(memory, detail::Fits());
+  detail::require_untorn(memory, *this);
   s.exchange(memory, detail::Load());
   s.refresh();
 }

@@ -248,9 +248,12 @@ PanelMemory BasicPanel<Real>::memory() const {
   m.seen.assign(m.base.size(), 1.0);
   for (std::size_t k = 0; k < m.base.size(); ++k)
     if (std::isnan(m.base[k])) m.base[k] = m.seen[k] = 0.0;
-  if (s.unlearnt) return m;
-  for (double& mark : m.mark) mark = mark >= detail::kKnown ? detail::kKnown : detail::kNothing;
-  std::fill(m.change.begin(), m.change.end(), 0.0);  // the last step is in the records by now
+  if (!s.unlearnt) {  // the last step is in the records by now
+    for (double& mark : m.mark) mark = mark >= detail::kKnown ? detail::kKnown : detail::kNothing;
+    std::fill(m.change.begin(), m.change.end(), 0.0);
+  }
+  m.seed = s.s.seed;
+  m.checksum = detail::checksum_of(m, *this);
   return m;
 }
 
@@ -259,7 +262,9 @@ void BasicPanel<Real>::restore(const Memory& m) {
   detail::check_fields(m, *this);
   detail::check_numbers(m);
   State& s = *state_;
+  detail::require_seed(m.seed, s.s.seed);
   s.move_fields(m, detail::Fits());
+  detail::require_untorn(m, *this);
   s.move_fields(m, detail::Load());
   const auto base = s.in_rows(s.base, s.d);
   for (Index i = 0; i < s.N; ++i)
@@ -287,6 +292,7 @@ void BasicPanel<Real>::add_clients(Index count) {
       if (&field != &m.mean_readout && &field != &m.center && &field != &m.spread)
         field.resize(field.size() / old * now, 0.0);
   });
+  m.checksum.reset();
   BasicPanel more(std::move(settings));
   more.restore(m);
   *this = std::move(more);

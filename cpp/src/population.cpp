@@ -235,6 +235,9 @@ PopulationMemory BasicPopulation<Real>::memory() const {
   state_->settle();
   PopulationMemory memory;
   state_->exchange(memory, detail::Save());
+  memory.seed = state_->settings.seed;
+  memory.first = state_->layout.first;
+  memory.checksum = detail::checksum_of(memory, *this);
   return memory;
 }
 
@@ -242,7 +245,12 @@ template <class Real>
 void BasicPopulation<Real>::restore(const PopulationMemory& memory) {
   detail::check_fields(memory, *this);
   detail::check_numbers(memory);
+  detail::require_seed(memory.seed, state_->settings.seed);
+  const Index first = state_->layout.first;
+  require(memory.first.value_or(first) == first, "memory.first", memory.first.value_or(first),
+          detail::to_text(first) + ", that of the engine's agents");
   state_->exchange(memory, detail::Fits());
+  detail::require_untorn(memory, *this);
   state_->reserve_mark();
   state_->exchange(memory, detail::Load());
   state_->refresh();

@@ -61,6 +61,8 @@ def read_note(
     if note is None:
         return engine_params(header), None, False
     params = {name: _object(value) for name, value in note["params"].items()}
+    if params.keys() == {"intervals"}:  # C++ notes what its engines do not tell
+        params = engine_params(header)
     for name in params:
         if name not in known:
             raise ValueError(f"unknown parameter {name!r}")

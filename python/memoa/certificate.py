@@ -19,13 +19,13 @@ class Certificate:
     Attributes
     ----------
     cost : float
-        When everybody plays the policy, in squared units of the target.
+        Expected cost when everybody plays the policy, in squared units of the target.
     best_response_cost : float
-        When this agent alone answers the others in the best possible way.
+        Expected cost when this agent alone responds to the others in the best possible way.
     exploitability : float
-        What the agent could gain by doing so; 0 for a Nash equilibrium. A sum of squares that is
-        computed by itself, so that it has digits where the difference of the costs is rounding;
-        a negative one within 1e-14 of the cost is reported as 0.
+        What the agent could gain by doing so; 0 for a Nash equilibrium. It is computed as a sum of
+        squares, not as the difference of the two costs, so that it stays exact where that
+        difference is all rounding. A negative value within 1e-14 of the cost is reported as 0.
     """
 
     cost: float
@@ -54,17 +54,19 @@ def certify(
     Parameters
     ----------
     game : Game
+        What the agents are, and what they pay for.
     policy : Policy
         Any policy of one type of agents.
     n_agents : int
-        N >= 1; the time taken does not depend on it.
+        Number N of agents, at least 1; the time taken does not depend on it.
     mean : array_like, shape (d,), float64
         Mean of the agents' independent initial predictions.
     cov : array_like, shape (d, d), float64
         Their covariance, symmetric and positive semi-definite.
     mean_field : {"empirical", "limit"}
-        What agents put in the place of the mean field: the mean of all predictions, own one
-        included; or the policy's own flow from `mean`, so that nobody communicates.
+        What agents use as the mean field. "empirical": the mean of all predictions, their own
+        included. "limit": the path that the policy itself predicts from `mean`, so that nobody
+        communicates.
 
     Returns
     -------
@@ -77,7 +79,7 @@ def certify(
 
     Notes
     -----
-    Theory (5.1) and (5.2), docs/theory.md. The best response knows the others' law and every
+    Theory (5.1) and (5.2), docs/theory.md. The best response knows the others' policy and every
     prediction. The exploitability is the expected sum of the stages' losses
     ``(b - b*)' R (b - b*)`` against the best response b*, not a difference of two large costs: it
     falls as 1/N^2 for the mean-field policy, and stays exact to some seven digits at N = 10^9.

@@ -1,4 +1,4 @@
-"""Encoders: how an agent turns an input into features. Plain settings; the core does the work."""
+"""Encoders turn an input into features. These classes are settings; the core does the work."""
 
 from __future__ import annotations
 
@@ -27,19 +27,29 @@ class RandomFeatures:
     Parameters
     ----------
     n_features : int
-        Width p of a feature.
+        Number p of features of each agent.
     activation : {"relu", "tanh", "cos", "wave"}
-        "wave" is a cosine made of parabolas: as good, a fraction of the time, and the same bits on
-        every machine.
+        The nonlinear function. "wave" is a cosine made of parabolas: as good, a fraction of the
+        time, and the same bits on every machine.
     scale : float
-        Scale of the projection, > 0.
+        Scale of the projection, > 0: large values make features that vary quickly with the input.
     n_raw : int
-        Below n_features. With any, the first feature is a constant and as many of the next ones are
-        inputs themselves, drawn for each agent: trends and lags need no random features. Where
-        there are fewer inputs, the others are random features.
+        How many features are inputs themselves, chosen at random for each agent, fewer than
+        n_features; where it is not 0, the first feature is a constant. Trends and lags need no
+        random features. Where there are fewer inputs than that, the rest are random features.
     n_columns : int
-        Inputs that a random feature sees, drawn for each of them: their rows of V have entries
-        N(0, 1 / n_columns). 0: all inputs. A panel takes ``n_raw=0, n_columns=0`` alone.
+        How many inputs a random feature sees, chosen at random for each of them: their rows of V
+        have entries N(0, 1 / n_columns). 0 means all inputs. A panel accepts only
+        ``n_raw=0, n_columns=0``.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> series = memoa.datasets.logistic_map()
+    >>> ensemble = memoa.OnlineEnsemble(20, memoa.RandomFeatures(16, activation="cos"))
+    >>> run = ensemble.run(series.X, series.Y, initial=series.initial)
+    >>> run.server_rmse < run.repeat_last_rmse
+    True
     """
 
     n_features: int = 12
@@ -66,8 +76,17 @@ class RandomFeatures:
 class Linear:
     """The standardised input itself: ``z = (1, x) / sqrt(dx + 1)``, of width dx + 1.
 
-    The default of :class:`memoa.Panel`. In a :class:`memoa.OnlineEnsemble` agents of one type are
-    then alike.
+    The default of :class:`memoa.Panel`. In a :class:`memoa.OnlineEnsemble` it makes all agents of
+    one type equal.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> series = memoa.datasets.similar_households(n_clients=10, n=100)
+    >>> panel = memoa.Panel(10, memoa.Linear())
+    >>> run = panel.run(series.X, series.Y, initial=series.initial)
+    >>> panel.mean_readout.shape  # a constant and the inputs
+    (11, 1)
     """
 
     def _to_core(self) -> _core.Encoder:
@@ -78,18 +97,29 @@ class Linear:
 class EchoState:
     """Echo state: a leaky tanh reservoir ``r <- (1 - leak) r + leak tanh(W r + V x + v)``.
 
-    The feature is ``sqrt(2 / p) r``. W is a random matrix scaled to the spectral radius, V and v
-    are those of :class:`RandomFeatures`; the reservoir starts at 0 and moves only when a step is
-    learnt.
+    Its state r is a fading memory of past inputs, and the features are ``sqrt(2 / p) r``. W is a
+    random matrix scaled to the spectral radius, V and v are those of :class:`RandomFeatures`. The
+    reservoir starts at 0 and moves only when a step is learnt.
 
     Parameters
     ----------
     n_features : int
-        Width p of the reservoir.
+        Number p of units of the reservoir.
     leak : float
-        In (0, 1]: 1 forgets the last state but for the recurrence.
+        How quickly the state follows the inputs, in (0, 1]. With 1 the last state has effect
+        through W alone.
     radius : float
-        Spectral radius of W, >= 0; below 1 the reservoir forgets its start.
+        Spectral radius of W, >= 0: how long the memory lasts. Below 1 the reservoir forgets its
+        start.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> series = memoa.datasets.periodic()
+    >>> ensemble = memoa.OnlineEnsemble(20, memoa.EchoState(16, leak=0.5))
+    >>> run = ensemble.run(series.X, series.Y, initial=series.initial)
+    >>> run.server_rmse < run.repeat_last_rmse
+    True
     """
 
     n_features: int = 12
@@ -109,14 +139,27 @@ class EchoState:
 
 @dataclass(frozen=True)
 class Precomputed:
-    """Features from the caller: any black-box model.
+    """Features that you compute yourself, with any model.
 
-    The input of a step is then the agents' features, shape (N, p), used as they are.
+    The input of a step is then the agents' features, shape (N, p), which are used as they are.
 
     Parameters
     ----------
     n_features : int
-        Width p of a feature.
+        Number p of features of each agent.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> import numpy as np
+    >>> series = memoa.datasets.logistic_map()
+    >>> centres = np.linspace(0.0, 1.0, 10)[:, None]  # ten agents, each with a centre of its own
+    >>> distance = series.X[:, None, :] - centres  # (steps, agents, 1)
+    >>> features = np.concatenate([distance, distance**2], axis=2)
+    >>> ensemble = memoa.OnlineEnsemble(10, memoa.Precomputed(2))
+    >>> run = ensemble.run(features, series.Y, initial=series.initial)
+    >>> run.server_rmse < run.repeat_last_rmse
+    True
     """
 
     n_features: int

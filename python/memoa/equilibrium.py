@@ -1,4 +1,4 @@
-"""Nash policies of a game."""
+"""Policies of a game: Nash equilibria, the social optimum, and a short-sighted baseline."""
 
 from __future__ import annotations
 
@@ -26,15 +26,31 @@ class Policy:
     Parameters
     ----------
     gain : array_like, shape (T, p, d), float64
+        Coefficients of the agent's own prediction, for each of the T stages.
     mean_gain : array_like, shape (T, p, K d), float64
+        Coefficients of the mean field.
     offset : array_like, shape (T, p), float64
+        The constant part of the control.
     mean_map : array_like, shape (T, K d, K d), float64
-        Phi of the mean field's flow ``m+ = Phi m + phi`` under the policy (theory (3.2)).
+        How the mean field moves under the policy, ``m+ = Phi m + phi``: the matrix Phi
+        (theory (3.2)).
     mean_shift : array_like, shape (T, K d), float64
-        phi of that flow.
+        The constant phi of that movement.
     rcond : float, optional
-        Smallest reciprocal condition number, in the 1-norm, of the stages' linear systems; near
-        machine epsilon the equilibrium is about to lose its uniqueness.
+        Smallest reciprocal condition number, in the 1-norm, of the stages' linear systems. Near
+        machine epsilon the equilibrium is close to not being unique.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> game = memoa.Game([[1.0]], [0.1], [1.0], coupling=0.5, horizon=5)
+    >>> policy = memoa.solve_mean_field(game)
+    >>> policy.horizon, policy.gain.shape
+    (5, (5, 1, 1))
+    >>> policy.act(0, prediction=[[0.0], [2.0]], mean=[1.0]).shape  # controls of two agents
+    (2, 1)
+    >>> policy.mean_path([0.0]).shape  # the mean field before each stage and at the end
+    (6, 1)
     """
 
     gain: Float64
@@ -105,6 +121,7 @@ class Policy:
         Parameters
         ----------
         m0 : array_like, shape (K d,), float64
+            The mean field before the first stage.
 
         Returns
         -------
@@ -119,11 +136,11 @@ class Policy:
         Parameters
         ----------
         t : int
-            Stage, 0 <= t < T.
+            Number of the stage, from 0 to T - 1.
         prediction : array_like, shape (N, d), float64
-            The agents' states.
+            The present predictions of the N agents: their states.
         mean : array_like, shape (K d,), float64
-            The mean field.
+            The present mean field.
 
         Returns
         -------
@@ -166,9 +183,9 @@ def solve_mean_field(
 ) -> Policy | tuple[Policy, ...]:
     """Decentralized mean-field Nash policy, by a backward Riccati recursion.
 
-    The cost, O(T p d^2), does not depend on the number of agents. Against the flow that the policy
-    itself generates, each agent's law is its strict optimum, so that the profile minimises the
-    worst agent's cost over all decentralized policies.
+    The cost, O(T p d^2), does not depend on the number of agents. Given the
+    mean field that the policy itself generates, the policy is the only optimum of each agent;
+    therefore it minimises the worst agent's cost over all decentralized policies.
 
     Parameters
     ----------
@@ -230,13 +247,14 @@ def solve_nash(game: Game, n_agents: int) -> Policy:
     Parameters
     ----------
     game : Game
+        What the agents are, and what they pay for.
     n_agents : int
-        N >= 1. One agent gets its linear-quadratic optimum.
+        Number N of agents, at least 1. One agent gets its linear-quadratic optimum.
 
     Returns
     -------
     Policy
-        Of the own prediction and the empirical mean, own agent included. ``mean_map`` and
+        A function of the own prediction and the mean of all N, own agent included. ``mean_map`` and
         ``mean_shift`` are the flow of the expected mean. As N grows it tends to
         :func:`solve_mean_field`'s, at rate 1/N.
 
@@ -266,13 +284,16 @@ def solve_nash(game: Game, n_agents: int) -> Policy:
 
 
 def solve_social_optimum(game: Game, n_agents: float = math.inf) -> Policy:
-    """Policy of least average cost of N identical agents: the yardstick for a price of anarchy.
+    """The policy with the least average cost of N identical agents, if all agreed to play it.
+
+    The price of anarchy compares the cost of an equilibrium with the cost of this policy.
 
     Parameters
     ----------
     game : Game
+        What the agents are, and what they pay for.
     n_agents : int or inf
-        N >= 1; the default is the limit of many agents.
+        Number N of agents, at least 1; the default is the limit of many agents.
 
     Returns
     -------
@@ -305,14 +326,15 @@ def solve_social_optimum(game: Game, n_agents: float = math.inf) -> Policy:
 
 
 def solve_myopic(game: Game) -> Policy:
-    """The greedy baseline: at each stage the best control for that stage's target alone.
+    """A short-sighted baseline: at each stage the best control for that stage's target alone.
 
-    Neither later stages nor the other agents count: it minimises
-    ``E |y+ - e|_Q^2 + g |b|^2`` stage by stage.
+    Later stages and the other agents are ignored: it minimises ``E |y+ - e|_Q^2 + g |b|^2``
+    stage by stage. (``OnlineEnsemble(policy="greedy")`` is another baseline: it plays no game.)
 
     Parameters
     ----------
     game : Game
+        What the agents are, and what they pay for.
 
     Returns
     -------

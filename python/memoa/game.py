@@ -52,23 +52,24 @@ class Game:
     discount : float or array_like, shape (T,)
         A rate a >= 0, which means weights ``exp(-a (T - 1 - t))``, or the positive weights w.
     transition, mean_transition : array_like, shape (T, d, d), or float, optional
-        A and Abar; a number means that times the identity. Default: the identity, and zero.
+        How the own prediction (A) and the mean field (Abar) carry over to the next stage; a
+        number means that times the identity. Default: the identity, and zero.
     drift : array_like, shape (T, d), optional
-        f. Default: zero.
+        A known change f of the prediction at each stage. Default: zero.
     horizon : int, optional
-        T; needed where no array has a leading T.
+        Number T of stages; needed where no array has a leading T.
 
     Attributes
     ----------
     n_outputs, n_features : int
-        d and p.
+        Dimension d of a prediction, and width p of a control.
     discount : ndarray, shape (T,)
         The weights w, also where a rate was given.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, what was expected and what came.
+        The message names the argument, what was expected and what came.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Moments of random features: what a game needs to know of an encoder."""
+"""Means and covariances of random features: what a game needs to know about an encoder."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class FeatureMoments(NamedTuple):
     Attributes
     ----------
     mean : ndarray, shape (T, d, p) or (d, p)
+        Mean of the features.
     cov : ndarray, shape (T, p, d, d) or (p, d, d)
         Covariance of the outputs in each column of the features.
     """
@@ -41,14 +42,15 @@ def feature_moments(
     """Mean and covariance of features, from a sample or in closed form.
 
     ``feature_moments(samples)`` takes observed features of N agents. ``feature_moments(
-    activation=..., mean=..., std=...)`` takes the law of Gaussian pre-activations, independent of
-    each other, to which the activation is applied.
+    activation=..., mean=..., std=...)`` takes the mean and standard deviation of independent
+    Gaussian pre-activations, to which the activation is applied.
 
     Parameters
     ----------
     samples : array_like, shape (N, T, d, p) or (N, d, p), float64
-        Features of N agents.
+        Observed features of N agents.
     activation : {"relu", "cos"}
+        The function that makes a feature of a Gaussian pre-activation.
     mean : array_like, shape (T, d, p) or (d, p), float64
         Mean of the pre-activations.
     std : array_like, float64

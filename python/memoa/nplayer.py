@@ -1,4 +1,4 @@
-"""Games of N arbitrary players, and their centralized Nash policy: the yardstick."""
+"""Games of N different players, and their centralized Nash policy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EMPTY = np.zeros(0)
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
 class NPlayerGame:
-    """N players who see every prediction and of whom no two need be alike, an immutable value.
+    """A game of N players who see every prediction and may all be different; immutable.
 
     Player i has the dynamics and the cost of a :class:`memoa.Game` of its own, in which the mean
     field is the mean of all N predictions. With server weights u_t it also pays
@@ -25,34 +25,40 @@ class NPlayerGame:
     Parameters
     ----------
     feature_mean : array_like, shape (N, T, d, p), float64
+        Mean of the random features of every player at every stage.
     feature_cov : array_like, shape (N, T, p, d, d), or (N, T, p) when d = 1, float64
+        Covariance of each column of these features; columns are independent.
     target : array_like, shape (N, T, d), or (T, d) for one target of all, float64
+        Target of the next prediction.
     tracking : array_like, shape (N, d, d) or (d, d), or float, optional
-        Default: the identity.
+        Weight of the tracking error. Default: the identity.
     coupling : array_like, shape (N, d, d) or (d, d), or float
+        How far a player tracks the mean of all predictions rather than its target.
     effort : float or array_like, shape (N,)
+        Price of the squared control, positive.
     discount : float or array_like, shape (N, T) or (T,)
         A rate, which means weights ``exp(-a (T - 1 - t))``, or the positive weights.
     transition, mean_transition : array_like, shape (N, T, d, d), (T, d, d) or (d, d), or float
-        Default: the identity, and zero.
+        How the own prediction, and the mean of all, carry over to the next stage. Default: the
+        identity, and zero.
     drift : array_like, shape (N, T, d) or (T, d), optional
-        Default: zero.
+        A known change of the prediction at each stage. Default: zero.
     server_weights : array_like, shape (T, N) or (N,), optional
-        u; default: no server.
+        Weights u of the players' predictions in the server's. Default: there is no server.
     server_tracking : float
         Weight of the server's error, >= 0.
     server_target : array_like, shape (T, d), optional
-        Default: `target`, where that is one for all.
+        Target of the server. Default: `target`, where all players have the same.
 
     Attributes
     ----------
     n_players, horizon, n_outputs, n_features : int
-        N, T, d and p.
+        Number N of players, T of stages, d of outputs, and p of features.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, and the player where it is the fault of one.
+        Names the argument, and the player whose data are wrong.
 
     Notes
     -----
@@ -189,7 +195,9 @@ class CentralizedPolicy:
     Attributes
     ----------
     gain : ndarray, shape (T, N, p, N d)
+        Coefficients of all predictions, for every stage and player.
     offset : ndarray, shape (T, N, p)
+        The constant part of every control.
     rcond : float
         Smallest reciprocal condition number (1-norm, estimated) of the stages' linear systems.
     """
@@ -208,14 +216,15 @@ class CentralizedPolicy:
 
 
 def solve_centralized_nash(game: NPlayerGame, *, n_threads: int | None = None) -> CentralizedPolicy:
-    """Nash policy of N arbitrary players who see everything, by the stacked backward recursion.
+    """Nash policy of N different players who see everything, by the stacked backward recursion.
 
-    The yardstick of the cheap solvers: N d unknowns a stage, O(T N^4 d^3) time and O(N^2 d^2)
-    memory per player.
+    The cheaper solvers are checked against it. It solves for N d unknowns at each stage, in
+    O(T N^4 d^3) time and O(N^2 d^2) memory per player.
 
     Parameters
     ----------
     game : NPlayerGame
+        The players, their dynamics and costs.
     n_threads : int, optional
         Default: all that the process may use. The result has the same bits for any number.
 

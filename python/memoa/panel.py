@@ -1,4 +1,4 @@
-"""The panel: every client has its own series, and they learn from each other by one small sum."""
+"""The panel: every client has its own series, and clients learn from each other's readouts."""
 
 from __future__ import annotations
 
@@ -20,38 +20,42 @@ Progress = Callable[[int, int], object]
 
 
 class Panel(PanelState):
-    """N clients, each with its own series, that shrink their readouts to the crowd's.
+    """Forecasts N clients, each with its own series, whose models are pulled towards each other.
 
-    Time: each client receives inputs of its own, forecasts its own next value, which is then
-    revealed to it alone. It keeps an exponentially weighted ridge regression of ``y - base`` on its
-    features, where the base is the last value seen; what it shares is its readout, and what it is
-    sent is the crowd's. An engine: it owns what was learnt.
+    At every step each client receives inputs of its own and forecasts its own next value, which
+    is then revealed to it alone. It keeps an exponentially weighted ridge regression of
+    ``y - base`` on its features, where the base is the last value seen. It shares the regression's
+    coefficients, its readout, and receives the crowd's. The panel is an engine: it holds what was
+    learnt and changes with every step.
 
     Parameters
     ----------
     n_clients : int
-        N. `add_clients` adds more.
+        Number N of clients. `add_clients` adds more.
     encoder : Linear, RandomFeatures or Precomputed
-        One for all clients, so that their readouts mean the same.
+        How inputs become features; one encoder for all clients, so that their readouts are
+        comparable.
     pooling : float
-        Price >= 0 of a readout's distance from the crowd's; 0 is a private ridge for each.
+        Price >= 0 of a readout's distance from the crowd's; with 0 each client has a ridge
+        regression of its own.
     ridge : float
-        Penalty > 0 of a readout.
+        Penalty > 0 on the squared size of a readout.
     consensus : "learned" or float
-        Weight >= 0 of staying near the crowd's forecast, relative to the client's own; learned by
-        each client where it says so.
+        Weight >= 0 of staying near the crowd's forecast, relative to the client's own. "learned":
+        each client learns its own weight.
     aggregate : {"trimmed", "mean", "clip"}
-        How the crowd's readouts become one: the mean without the lowest and the highest fifth,
-        which no tenth of liars moves; the mean; or the mean of what lies near the last result.
+        How the clients' readouts are averaged. "trimmed": without the lowest and the highest fifth,
+        so that a tenth of liars does not move it. "mean": all of them. "clip": values far from the
+        last result are brought nearer first.
     forgetting : float
-        In (0, 1]: weight of a step relative to the next later one.
+        Weight of a step relative to the next later one, in (0, 1].
     dtype : {"float64", "float32"}
         Type of the clients' state and of their inputs. "float32" takes half the memory and its
         traffic; targets and forecasts are float64 all the same.
     n_threads : int, optional
         Default: all that the process may use. The results are the same bits for any number.
     random_state : int
-        Seed of random features.
+        Seed of the random features.
     communicator : memoa.mpi.Communicator, optional
         Of the processes that hold the clients; `n_clients` is their number in all of them, and each
         process makes the same calls with the rows of its own clients, `clients`, in place of N.
@@ -115,7 +119,7 @@ class Panel(PanelState):
         Parameters
         ----------
         X : array_like, shape (N, dx), or (N, p) features with Precomputed
-            What is not looked at, since its client has no value yet, may be NaN.
+            Inputs of every client. Those of a client without a value yet may be NaN.
 
         Returns
         -------
@@ -137,8 +141,9 @@ class Panel(PanelState):
         Parameters
         ----------
         X : array_like, shape (N, dx), or (N, p) features with Precomputed
+            Inputs of every client that belong to these values.
         Y : array_like, shape (N, d), or (N,) where d = 1, float64
-            NaN where a client has no value.
+            The clients' values; NaN where a client has none.
         awake : array_like of bool, shape (N,), optional
             Who takes part in the exchange that follows. Others keep the crowd's readout that they
             were last sent and count in no average.
@@ -180,7 +185,7 @@ class Panel(PanelState):
         X : array_like, shape (T, N, dx), or (T, N, p) features with Precomputed
             ``X[t, i]`` is all that client i knows when ``Y[t, i]`` is to be predicted.
         Y : array_like, shape (T, N, d), or (T, N) where d = 1, float64
-            NaN where a client has no value.
+            The clients' values; NaN where a client has none.
         initial : array_like, shape (N, d), optional
             Observed first: the values just before ``Y[0]``, NaN where there are none.
         awake : array_like of bool, shape (T, N), optional

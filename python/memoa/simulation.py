@@ -18,7 +18,7 @@ from memoa.game import Game
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """What a roll-out saw.
+    """The result of one simulated run of a policy.
 
     Attributes
     ----------
@@ -28,8 +28,9 @@ class Simulation:
     mean_path : ndarray, shape (T+1, K d)
         Mean prediction of every type's agents.
     type_sizes : tuple of K int
-        Agents of every type.
+        Number of agents of every type.
     mean_cost, worst_cost : float
+        Mean and largest of the agents' costs.
     worst_agent : int
         The agent with the largest cost, the first of them where several are equal.
     agents : range
@@ -67,15 +68,16 @@ def simulate(
     n_threads: int | None = None,
     communicator: Any = None,
 ) -> Simulation:
-    """Roll a policy out once over N agents with Gaussian features and initial predictions.
+    """Simulate a policy once, for N agents with Gaussian features and initial predictions.
 
     Parameters
     ----------
     game : Game, or a sequence of K Games
+        What the agents of each type are, and what they pay for.
     policy : Policy, or a sequence of K Policies
-        One for each type of agents.
+        One policy for each type of agents.
     n_agents : int
-        N, up to some 10^7: memory is N (d + 1) numbers.
+        Number N of agents, up to some 10^7: the memory is N (d + 1) numbers.
     mean : array_like, shape (d,) or (K, d), float64
         Mean of the initial predictions, of all types or of each.
     cov : array_like, shape (d, d) or (K, d, d), float64
@@ -84,11 +86,11 @@ def simulate(
         Positive fractions of the population that sum to one, rounded to whole agents by largest
         remainder. Default: equal shares.
     seed : int
-        0 <= seed < 2^64. Random numbers depend on (seed, agent, stage) alone.
+        Seed of all random numbers, from 0 to 2^64 - 1. They depend on (seed, agent, stage) alone.
     mean_field : {"empirical", "limit"}
-        What agents put in the place of the mean field: the types' empirical means, or the
-        policy's flow from `mean`, so that nobody communicates. Dynamics and costs always see the
-        empirical mean.
+        What agents use as the mean field. "empirical": the means of the types' predictions.
+        "limit": the path that the policy itself predicts from `mean`, so that nobody
+        communicates. Dynamics and costs always use the empirical mean.
     n_threads : int, optional
         Default: all that the process may use. The result has the same bits for any number.
     communicator : memoa.mpi.Communicator, optional

@@ -26,6 +26,12 @@ TEST_CASE("values are read as they are") {
   CHECK(found.find("c") == nullptr);
 }
 
+TEST_CASE("what was read is written as it was") {
+  const std::string text =
+      R"({"a": [1, -2.5e3, 0.1, true, null, {}, [], "\"\\\u000a"], "b": {"c": 18446744073709551615}})";
+  CHECK(json_text(Json::parse(text)) == text);
+}
+
 TEST_CASE("what is not JSON is refused") {
   for (const char* text : {"",
                            " ",

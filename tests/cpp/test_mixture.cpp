@@ -218,6 +218,11 @@ TEST_CASE("a restored server goes on with the same bits") {
   CHECK(names(refused([](M& m) { m.steps = -1; }), "memory.steps is -1"));
   CHECK(names(refused([](M& m) { m.losses.pop_back(); }), "memory.losses has 13 numbers"));
   CHECK(names(refused([](M& m) { m.gram[9] = NAN; }), "memory.gram holds nan at [1, 1]"));
+  ServerMixture later(40, 2, Mixture{4});
+  follow(later, before);
+  follow(later, after);
+  const MixtureMemory moment = later.memory();
+  CHECK(names(refused([&](M& m) { m.gram = moment.gram; }), "memory.checksum is not"));  // torn
   CHECK(weights_of(server) == weights);
 }
 
@@ -240,7 +245,14 @@ TEST_CASE("bad input is named and changes nothing") {
   CHECK(names(refusal([&] { narrow.update(window.yhat(0), &for_float); }), "target holds 2e+15"));
   CHECK(server.steps() == 5);
   CHECK(weights_of(server) == weights);
-  CHECK_THROWS_AS(server.settle(&y), std::logic_error);
+  CHECK(names(refusal([&] { server.settle(&y); }), "target has no predictions"));
+  CHECK(names(refusal([&] { server.predict_increments(bad.data(), 6, &y, &mixed); }),
+              "increments holds -2e+150 at [0, 4]"));
+  bad[4] = 0.0;
+  CHECK(names(refusal([&] { server.predict_increments(bad.data(), 5, &y, &mixed); }), "stride"));
+  CHECK(names(refusal([&] { server.predict_increments(bad.data(), 6, &infinite, &mixed); }),
+              "base holds inf"));
+  CHECK(weights_of(server) == weights);
 }
 
 TEST_CASE("an option out of range is named") {

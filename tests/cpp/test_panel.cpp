@@ -185,6 +185,12 @@ TEST_CASE("memory of another size is named and changes nothing") {
   memory = panel.memory();
   memory.steps = -1;
   CHECK(names(refusal([&] { panel.restore(memory); }), "memory.steps is -1"));
+  PanelSettings others = settings_of(c);
+  others.seed += 1;
+  CHECK(names(refusal([&] { panel.restore(Panel(others).memory()); }), "memory.seed is"));
+  memory = panel.memory();
+  memory.cost = Panel(settings_of(c)).memory().cost;  // of another moment
+  CHECK(names(refusal([&] { panel.restore(memory); }), "memory.checksum is not"));
   CHECK(see(panel) == seen);
 }
 

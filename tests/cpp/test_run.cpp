@@ -314,6 +314,16 @@ TEST_CASE("memory of another size is named and changes nothing") {
   Memory neither = population.memory();
   neither.has_seen = 2;
   CHECK(names(refusal([&] { population.restore(neither); }), "memory.has_seen is 2"));
+  PopulationSettings others = settings_of(6, stream);
+  others.seed = 6;
+  CHECK(names(refusal([&] { population.restore(started(others).memory()); }),
+              "memory.seed is 6; expected 5"));
+  Memory elsewhere = population.memory();
+  elsewhere.first = 6;
+  CHECK(names(refusal([&] { population.restore(elsewhere); }), "memory.first is 6; expected 0"));
+  Memory torn = population.memory();
+  torn.costs = started(settings_of(6, stream)).memory().costs;  // of another moment
+  CHECK(names(refusal([&] { population.restore(torn); }), "memory.checksum"));
   CHECK(see(population) == seen);
   CHECK(population.steps() == 10);
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import os
 import pkgutil
 import re
 import subprocess
@@ -16,18 +17,28 @@ import pytest
 import memoa
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 MODULES = ["memoa"] + [
     module.name
     for module in pkgutil.walk_packages(memoa.__path__, "memoa.", onerror=lambda name: None)
     if module.name not in ("memoa._core", "memoa.__main__")
 ]
 PICTURED = ("README.md", "experiments.md", "performance.md", "theory-checked.md")
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Commands of the README are run by .ci/run, in environments of their own.
+IN_A_SHELL = {page for page in PAGES if page.parent.name == "tutorials"}
+NEEDS = {"gaps.md": "river", "tune.md": "sklearn", "many-machines.md": "mpi4py", "mpi.md": "mpi4py"}
 
 
-def blocks(page: Path) -> list[str]:
-    return BLOCK.findall(page.read_text(encoding="utf-8"))
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Language and text of all blocks of a page that run."""
+    found = BLOCK.findall(page.read_text(encoding="utf-8"))
+    return [(kind, code) for kind, code in found if kind == "python" or page in IN_A_SHELL]
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(DOCS if page.is_relative_to(DOCS) else ROOT).as_posix()
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -47,23 +58,38 @@ def test_the_public_classes_have_examples() -> None:
         assert found.examples, name
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.name)
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=name_of)
 def test_pages(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks of a page follow each other in one namespace, in a folder of their own."""
     monkeypatch.chdir(tmp_path)
-    if page.name == "many-machines.md":  # in a process of its own, which MPI takes over
-        pytest.importorskip("mpi4py", reason="the extra `mpi` is not installed")
-        subprocess.run([sys.executable, "-c", "\n".join(blocks(page))], check=True)
+    if page.name in NEEDS:
+        pytest.importorskip(NEEDS[page.name], reason="its extra is not installed")
+    if NEEDS.get(page.name) == "mpi4py":  # in a process of its own, which MPI takes over
+        code = "\n".join(code for _, code in blocks(page))
+        subprocess.run([sys.executable, "-c", code], check=True)
         return
-    if page.name == "gaps.md":
-        pytest.importorskip("river", reason="the extra `experiments` is not installed")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    monkeypatch.setenv("PATH", path)
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    for number, block in enumerate(blocks(page), start=1):
-        exec(compile(block, f"{page.name}, block {number}", "exec"), namespace)
+    for number, (kind, code) in enumerate(blocks(page), start=1):
+        if kind == "bash":
+            subprocess.run(["bash", "-euc", code], check=True)
+        else:
+            exec(compile(code, f"{page.name}, block {number}", "exec"), namespace)
     assert len(namespace) > 1  # something was defined
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_the_cpp_of_a_page_is_that_of_an_example() -> None:
+    """.ci/run builds and runs them."""
+    examples = [path.read_text(encoding="utf-8") for path in (ROOT / "examples/cpp").glob("*.cpp")]
+    page = (ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
+    found = re.findall(r"^```cpp\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert found
+    for block in found:
+        assert any(block in example for example in examples), block
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_pictures_of_a_page_are_there_and_light(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", text)

@@ -2,6 +2,7 @@
 
 #include "memoa/certificate.hpp"
 #include "memoa/encoder.hpp"
+#include "memoa/ensemble.hpp"
 #include "memoa/equilibrium.hpp"
 #include "memoa/federated.hpp"
 #include "memoa/game.hpp"

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "memoa/past.hpp"
 #include "memoa/shard.hpp"
@@ -52,15 +54,20 @@ struct MixtureMemory {
   std::vector<double> last;      ///< (d), the last target
   std::vector<double> losses;    ///< (7, d): base's sum, two largest; mixture's; its lead
   // of rivals alone
-  std::vector<double> agent_losses;  ///< (d, N)
-  std::vector<double> rivals;        ///< (d, 14): steps that those count, the least, the levels
-  std::vector<double> past;          ///< the numbers of the Past
+  std::vector<double> agent_losses;       ///< (d, N)
+  std::vector<double> rivals;             ///< (d, 14): steps they count, the least, the levels
+  std::vector<double> past;               ///< the numbers of the Past
+  std::optional<std::uint32_t> checksum;  ///< CRC-32 of them all, which `restore` holds it to
 };
 
 /// The server's online weights: an engine that owns the window. The argmin is solved in the dual
 /// (window x d unknowns, never N), and a step reads the window once. Fewer than three steps of
 /// history (one where `absolute`) mean equal weights. `Real` is the type of the window's numbers;
-/// all sums of them are double. Input must be finite and not too large (std::invalid_argument).
+/// all sums of them are double. Input must be finite and not too large
+/// (std::invalid_argument, before anything changes).
+///
+/// Several threads may call const members at once, while none calls another member; memory counts
+/// as another, since it first finishes the last step.
 template <class Real>
 class MEMOA_API BasicServerMixture {
  public:
@@ -93,12 +100,14 @@ class MEMOA_API BasicServerMixture {
   void forecast_weights(double* out);
 
   /// The same two for predictions as increments from a base (d), one row per output: increments
-  /// (d, stride >= N). `settle` takes the increments of the last `predict_increments`.
+  /// (d, stride >= N). `settle` takes the increments of the last `predict_increments`, and throws
+  /// std::invalid_argument where there are none.
   void predict_increments(const Real* increments, Index stride, const double* base, double* mixed);
   void settle(const double* target);
 
   using Memory = MixtureMemory;
   Memory memory() const;
+  /// Refuses a memory of other sizes, or of parts from several moments.
   void restore(const Memory& memory);
 
  private:

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "memoa/encoder.hpp"
 #include "memoa/shard.hpp"
@@ -49,6 +50,9 @@ struct PanelMemory {
   std::vector<double> asleep, held;      ///< 1 where a client goes by the mean readout it last got
   std::vector<double> mean_readout;
   std::vector<double> center, spread;  ///< of the clipped means of readouts, then of forecasts
+  // What `memory` says of itself and `restore` holds it to; none where it is not known.
+  std::optional<std::uint64_t> seed;      ///< of the encoder
+  std::optional<std::uint32_t> checksum;  ///< CRC-32 of the fields above
 };
 
 /// N clients, each with its own series, that shrink their readouts to the crowd's, theory
@@ -58,7 +62,11 @@ struct PanelMemory {
 ///
 ///     predict(x) forms the forecasts and leaves no trace until learn(y).
 ///
-/// Input is checked before anything changes (std::invalid_argument).
+/// Input is checked before anything changes (std::invalid_argument): NaN is a missing y, and inputs
+/// are looked at once their client has a value.
+///
+/// Several threads may call const members at once, while none calls another member;
+/// consensus_weights and memory count as others, since they first add up what the crowd put off.
 template <class Real>
 class MEMOA_API BasicPanel {
  public:
@@ -112,6 +120,7 @@ class MEMOA_API BasicPanel {
 
   using Memory = PanelMemory;
   Memory memory() const;
+  /// Refuses a memory of other sizes, of another encoder, or of parts from several moments.
   void restore(const Memory& memory);
 
  private:

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "memoa/past.hpp"
 #include "memoa/shard.hpp"
@@ -70,6 +71,10 @@ struct PopulationMemory {
   std::vector<double> increments;    ///< (N, d), the last predictions
   std::vector<double> standardiser;  ///< (dx, 11), the numbers of every Coordinate
   std::vector<double> past;          ///< the numbers of the Past, where the population keeps it
+  // What `memory` says of itself and `restore` holds it to; none where it is not known.
+  std::optional<std::uint64_t> seed;      ///< of the encoders
+  std::optional<Index> first;             ///< the first agent's number
+  std::optional<std::uint32_t> checksum;  ///< CRC-32 of the fields above
 };
 
 /// The last step at which an agent's numbers overflowed, and the first such agent; -1 each if there
@@ -84,7 +89,11 @@ struct MEMOA_API Overflow {
 ///
 ///     predict(x) shows every agent's prediction and leaves no trace until learn(y).
 ///
-/// Input is checked before anything changes (std::invalid_argument).
+/// Input is checked before anything changes (std::invalid_argument): NaN is a missing number in y
+/// and in the inputs x, features must be finite, and the rest of a size whose squares are.
+///
+/// Several threads may call const members at once, while none calls another member; those count as
+/// others that first finish what the agents put off: costs, costs_since_mark, worst_cost, memory.
 template <class Real>
 class MEMOA_API BasicPopulation {
  public:
@@ -126,6 +135,7 @@ class MEMOA_API BasicPopulation {
 
   using Memory = PopulationMemory;
   Memory memory() const;
+  /// Refuses a memory of other sizes, of other encoders, or of parts from several moments.
   void restore(const Memory& memory);
 
  private:

@@ -27,6 +27,10 @@ struct MatrixView {
 struct VectorView {
   const double* data;
   Index size;
+  VectorView(const double* first, Index n) : data(first), size(n) {}
+  VectorView(const std::vector<double>& values)
+      : VectorView(values.data(), static_cast<Index>(values.size())) {}
+  VectorView(const double& number) : VectorView(&number, 1) {}
   double operator[](Index i) const { return data[i]; }
 };
 

@@ -25,6 +25,7 @@ class Json {
   const Json* find(const std::string& key) const;  ///< null where it is missing
   const Json& at(const std::string& key) const;
 
+  bool is_object() const { return std::holds_alternative<Object>(value_); }
   bool as_bool(const std::string& where) const;
   const std::string& as_string(const std::string& where) const;
   const Array& as_array(const std::string& where) const;
@@ -36,6 +37,7 @@ class Json {
 
  private:
   friend class JsonParser;
+  friend std::string json_text(const Json& value);
   struct Number {
     std::string text;  // as written: it may be an integer of 64 bits or a real number
   };
@@ -46,5 +48,6 @@ class Json {
 std::string json_text(double value);
 std::string json_text(const std::vector<double>& values);
 std::string json_text(const std::string& text);
+std::string json_text(const Json& value);
 
 }  // namespace memoa::detail

@@ -262,7 +262,7 @@ void add_large_product(const Operand& a, const Operand& b, double* out, Index st
                        bool lower = false);
 
 /// Products of as many multiplications are faster by blocks, if not too flat.
-constexpr Index kLargeProduct = 24 * 24 * 24, kFlat = 8;
+constexpr Index kLargeProduct = Index{24} * 24 * 24, kFlat = 8;
 
 /// A row of `out` += a row of factors times b, whose row `first` is the first one, four rows at a
 /// time: the sums are the same as one by one, but each is read and written once for four.

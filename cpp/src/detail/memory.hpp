@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "detail/crc.hpp"
 #include "detail/validate.hpp"
 #include "memoa/mixture.hpp"
 #include "memoa/panel.hpp"
@@ -25,6 +26,32 @@ void check_fields(const Memory& memory, const Engine& engine) {
       require_finite(full.c_str(), field.data(), shape);
     }
   });
+}
+
+/// CRC-32 of every field of a memory.
+template <class Memory, class Engine>
+std::uint32_t checksum_of(const Memory& memory, const Engine& engine) {
+  Crc32 crc;
+  visit_fields(memory, engine, [&crc](const char*, const auto& field, const Shape&) {
+    if constexpr (std::is_arithmetic_v<std::decay_t<decltype(field)>>)
+      crc.add(&field, sizeof field);
+    else
+      crc.add(field.data(), field.size() * sizeof field[0]);
+  });
+  return crc.value();
+}
+
+/// Nothing was put in or taken out since the engine gave it.
+template <class Memory, class Engine>
+void require_untorn(const Memory& memory, const Engine& engine) {
+  if (memory.checksum && *memory.checksum != checksum_of(memory, engine))
+    throw std::invalid_argument(
+        "memory.checksum is not that of the fields; expected a memory of one moment");
+}
+inline void require_seed(const std::optional<std::uint64_t>& seed, std::uint64_t expected) {
+  if (seed && *seed != expected)
+    throw std::invalid_argument("memory.seed is " + std::to_string(*seed) + "; expected " +
+                                std::to_string(expected) + ", that of the engine's encoders");
 }
 
 /// Steps that a memory may have counted: doubles count them too, without rounding.

@@ -78,7 +78,7 @@ struct BasicServerMixture<Real>::State {
   } own;
   std::vector<Real> plain;
 
-  State(Index n_agents, Index n_outputs, Mixture mixture, int threads, const Shard& shard)
+  State(Index n_agents, Index n_outputs, const Mixture& mixture, int threads, const Shard& shard)
       : N(n_agents),
         n_total(shard.total > 0 ? shard.total : n_agents),
         d(n_outputs),

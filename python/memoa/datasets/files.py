@@ -32,7 +32,7 @@ def load_ett(path: FilePath, *, start: int = 0, n: int = 2000) -> Series:
     start : int
         First row k; 3500 is the validation window.
     n : int
-        Number of predictions.
+        Number of steps to forecast.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def load_boc(path: FilePath, *, start: int = 0, n: int = 2000) -> Series:
     start : int
         First row k; 1600 is the validation window.
     n : int
-        Number of predictions.
+        Number of steps to forecast.
 
     Raises
     ------

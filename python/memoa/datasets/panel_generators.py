@@ -23,9 +23,9 @@ def common_factor(n_clients: int = 50, n: int = 400, *, seed: int = 0) -> PanelS
     Parameters
     ----------
     n_clients : int
-        N, at least 1.
+        Number of clients, at least 1.
     n : int
-        Steps, at least 2.
+        Number of steps, at least 2.
     seed : int
         Of the random numbers.
     """
@@ -42,7 +42,7 @@ def similar_households(n_clients: int = 50, n: int = 480, *, seed: int = 0) -> P
     Parameters
     ----------
     n_clients, n, seed : int
-        As `common_factor`.
+        Number of clients, of steps, and the seed, as in `common_factor`.
     """
     rng, n_clients, n = _begin(n_clients, n, seed)
     hour = np.arange(n + 1)[:, None] + rng.integers(-1, 2, size=n_clients)
@@ -60,7 +60,7 @@ def unrelated_clients(n_clients: int = 50, n: int = 400, *, seed: int = 0) -> Pa
     Parameters
     ----------
     n_clients, n, seed : int
-        As `common_factor`.
+        Number of clients, of steps, and the seed, as in `common_factor`.
     """
     rng, n_clients, n = _begin(n_clients, n, seed)
     coefficient = rng.uniform(-0.9, 0.9, size=n_clients)
@@ -73,7 +73,7 @@ def random_walks(n_clients: int = 50, n: int = 400, *, seed: int = 0) -> PanelSe
     Parameters
     ----------
     n_clients, n, seed : int
-        As `common_factor`.
+        Number of clients, of steps, and the seed, as in `common_factor`.
     """
     rng, n_clients, n = _begin(n_clients, n, seed)
     size = rng.lognormal(size=n_clients)
@@ -88,7 +88,7 @@ def late_joiners(
     Parameters
     ----------
     n_clients, n, seed : int
-        As `common_factor`.
+        Number of clients, of steps, and the seed, as in `common_factor`.
     share : float
         Of the clients, from 0 to 1; the last ones are late.
     """
@@ -109,7 +109,7 @@ def common_shock(n_clients: int = 50, n: int = 400, *, seed: int = 0) -> PanelSe
     Parameters
     ----------
     n_clients, n, seed : int
-        As `common_factor`.
+        Number of clients, of steps, and the seed, as in `common_factor`.
     """
     rng, n_clients, n = _begin(n_clients, n, seed)
     coefficient = np.where(np.arange(n + 1) < n // 2, 0.8, -0.5)[:, None]

@@ -47,6 +47,16 @@ class PanelSeries:
     ------
     ValueError, TypeError
         If shapes do not fit, a dimension is empty, X is not finite or Y or `initial` is infinite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from memoa.datasets import PanelSeries
+    >>> y = np.cumsum(np.random.default_rng(0).normal(size=(30, 4, 1)), axis=0)  # four clients
+    >>> steps, names = np.arange(1, 30), ["a", "b", "c", "d"]
+    >>> panel = PanelSeries(X=y[:-1], Y=y[1:], initial=y[0], ids=names, times=steps)
+    >>> panel.Y.shape
+    (29, 4, 1)
     """
 
     X: FloatArray

@@ -29,7 +29,7 @@ class Series:
         Inputs. Row t is all that is known when ``Y[t]`` is to be predicted. Here, and in all other
         numbers, a NaN is a value that is missing.
     Y : array_like, shape (T, d)
-        Targets. ``Y[t]`` belongs to ``X[t]``.
+        Targets: the values to forecast. ``Y[t]`` belongs to ``X[t]``.
     initial : array_like, shape (d,)
         The target's value just before ``Y[0]``; a forecaster observes it first.
     columns : sequence of str, length dx
@@ -53,6 +53,15 @@ class Series:
         If shapes do not fit, a dimension is empty, or a value is infinite or NaT.
     TypeError
         If an array does not hold real numbers, or `index` does not hold datetime64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from memoa.datasets import Series
+    >>> y = np.sin(np.arange(50.0))[:, None]
+    >>> series = Series("sine", X=y[:-1], Y=y[1:], initial=y[0], columns=["last"], targets=["y"])
+    >>> series
+    Series('sine': 49 steps, 1 input, target y)
     """
 
     name: str

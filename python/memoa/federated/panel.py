@@ -30,6 +30,7 @@ class PanelClient:
     Parameters
     ----------
     n_members : int
+        Number of members (series) that this process holds.
     encoder : Linear, RandomFeatures or Precomputed
         The same for the whole federation, like `random_state`: readouts must mean the same.
     pooling, ridge, forgetting, n_threads, random_state
@@ -110,10 +111,11 @@ class PanelClient:
         Parameters
         ----------
         X : array_like, shape (T, n_members, dx), or (T, n_members, p) with Precomputed
+            Inputs of every member at every step.
         Y : array_like, shape (T, n_members, d), or (T, n_members) where d = 1, float64
-            NaN where a member has no value.
+            The members' values; NaN where a member has none.
         initial : array_like, shape (n_members, d), optional
-            Observed first.
+            The values just before the first step, which are observed first.
 
         Raises
         ------
@@ -169,13 +171,32 @@ class PanelServer:
     n_features : int
         p of the encoder that all clients share: ``dx + 1`` with Linear.
     n_outputs : int
-        d.
+        Number d of values that a member forecasts at a step.
     aggregate : {"trimmed", "mean", "clip"}
         As in `memoa.Panel`, over the members of the clients that reply.
 
     Notes
     -----
     Theory section 8, docs/theory.md, step 1. It knows no series, no forecast and no error.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> from memoa.federated import PanelClient, PanelServer
+    >>> series = memoa.datasets.similar_households(n_clients=6, n=48)
+    >>> members = {k: PanelClient(3) for k in range(2)}  # two clients with three members each
+    >>> crowd = PanelServer([3, 3], n_features=series.X.shape[2] + 1)
+    >>> for first in range(0, 48, 12):
+    ...     messages, replies = crowd.ask(), {}
+    ...     for k, client in members.items():
+    ...         own, steps = slice(3 * k, 3 * k + 3), slice(first, first + 12)
+    ...         _ = client.receive(messages[k])
+    ...         start = series.initial[own] if first == 0 else None
+    ...         run = client.run(series.X[steps, own], series.Y[steps, own], initial=start)
+    ...         replies[k] = client.reply()
+    ...     _ = crowd.hear(replies)
+    >>> crowd.exchanges
+    4
     """
 
     def __init__(
@@ -209,7 +230,7 @@ class PanelServer:
 
     @property
     def exchanges(self) -> int:
-        """How many there were."""
+        """How many exchanges there were."""
         return self._engine.steps
 
     @property

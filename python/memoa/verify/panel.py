@@ -20,7 +20,7 @@ def verify_panel(seed: int = 0, *, n_clients: int = 12, n_features: int = 4) -> 
     Parameters
     ----------
     seed : int
-        Of the clients.
+        Seed of the random clients.
     n_clients, n_features : int
         Their number, at least 2, and the width of a readout.
 

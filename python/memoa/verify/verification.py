@@ -25,8 +25,9 @@ class Verification:
     Attributes
     ----------
     game : Game
+        The game whose theorems were checked.
     mean, cov : ndarray, shapes (d,) and (d, d)
-        Law of the initial predictions.
+        Mean and covariance of the agents' initial predictions.
     seed : int
         Seed of the simulations.
     table : dict of str to ndarray, shape (sizes,)

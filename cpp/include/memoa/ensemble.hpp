@@ -1,0 +1,83 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "memoa/interval.hpp"
+#include "memoa/run.hpp"
+
+namespace memoa {
+
+struct WorstAgent {
+  Index agent = 0;
+  double cost = 0.0;  ///< the largest sum of squared errors: the regret
+};
+
+/// Agents and the server that mixes their forecasts, theory section 6, as one online forecaster.
+///
+///     memoa::OnlineEnsemble ensemble(settings);
+///     while (read(x)) {
+///       const double forecast = ensemble.predict(x)[0];
+///       ensemble.learn(x, wait_for_y());
+///     }
+///     ensemble.save("state.npz");
+///
+/// An engine: it owns the state of the agents, of the server and of the intervals. Its calls cannot
+/// be made in a wrong order, and give the bits that Python's OnlineEnsemble gives, whose files it
+/// reads and writes. NaN in x and y is a missing number. What cannot be learnt, or is of another
+/// size, is refused by std::invalid_argument before anything changes. All agents are in this
+/// process. Several threads may call const members at once, while none calls another member;
+/// `save` counts as another.
+template <class Real>
+class MEMOA_API BasicOnlineEnsemble {
+ public:
+  /// `levels` of intervals around the forecasts: increasing, each in (0, 1); none by default.
+  explicit BasicOnlineEnsemble(PopulationSettings settings, const Mixture& mixture = {},
+                               const std::vector<double>& levels = {});
+  ~BasicOnlineEnsemble();
+  BasicOnlineEnsemble(BasicOnlineEnsemble&&) noexcept;
+  BasicOnlineEnsemble& operator=(BasicOnlineEnsemble&&) noexcept;
+
+  /// The server's forecast (d) of the y that belongs to the inputs x (dx), or to the features
+  /// (N, p) with Precomputed. It is there until the next call, and leaves no trace until `learn`.
+  const std::vector<double>& predict(const VectorView& x);
+  /// Learns the y (d) that belongs to x. Where x is not the one last predicted it is predicted
+  /// first: agents learn from what they forecast. The first y ever seen is observed, not learnt.
+  void learn(const VectorView& x, const VectorView& y);
+  /// Takes y (d) as the last value seen, without learning.
+  void observe(const VectorView& y);
+  /// Forecasts (T, d) of the inputs X (T, dx), or (T, N p), and learns Y (T, d) on the way: the
+  /// bits of T times predict and learn. All of it is checked before any of it is learnt.
+  std::vector<double> run(const MatrixView& X, const MatrixView& Y);
+
+  const PopulationSettings& settings() const;
+  const Mixture& mixture() const;
+  const std::vector<double>& levels() const;
+
+  Index steps() const;                           ///< learnt
+  const std::vector<double>& intervals() const;  ///< (levels, 2, d), lower and upper bounds about
+                                                 ///< the last forecast; NaN before any error
+  std::vector<double> weights();                 ///< (N), the server's
+  std::vector<double> agent_costs();             ///< (N), sums of squared errors, theory (6.6)
+  WorstAgent worst_agent();
+  const BasicPopulation<Real>& population() const;  ///< to look at
+
+  /// Writes all that was learnt to one file, as `memoa::save` does: whatever happens, `path` is the
+  /// old file or the new one. Names of inputs that Python gave stay in it.
+  void save(const std::string& path) const;
+  /// What `save` of C++ or Python wrote; it goes on with the same bits. `n_threads` as in
+  /// PopulationSettings; less than 0 means as saved. Throws std::invalid_argument, in one line that
+  /// names the file, where it holds something else or another precision.
+  static BasicOnlineEnsemble load(const std::string& path, int n_threads = -1);
+
+ private:
+  struct State;
+  explicit BasicOnlineEnsemble(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+using OnlineEnsemble = BasicOnlineEnsemble<double>;
+using OnlineEnsembleF32 = BasicOnlineEnsemble<float>;  ///< half the memory and its traffic
+
+}  // namespace memoa

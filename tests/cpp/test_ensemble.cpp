@@ -1,0 +1,229 @@
+#include "memoa/ensemble.hpp"
+
+#include <filesystem>
+#include <random>
+
+#include "allocations.hpp"
+#include "memoa/saved.hpp"
+#include "populations.hpp"
+
+using namespace memoa;
+using problems::random_stream;
+using problems::Stream;
+using tests::contains;
+using tests::kEncoders;
+using tests::mixture_of;
+using tests::names;
+using tests::refusal;
+using tests::settings_of;
+namespace fs = std::filesystem;
+
+namespace {
+
+const std::vector<double> kLevels = {0.5, 0.9};
+
+struct TemporaryFile {
+  std::string path = (fs::temp_directory_path() /
+                      ("memoa-ensemble-" + std::to_string(std::random_device{}()) + ".npz"))
+                         .string();
+  ~TemporaryFile() { fs::remove(path); }
+};
+
+/// A stream some of whose numbers are missing.
+Stream with_gaps(std::uint64_t seed, Index steps) {
+  Stream stream = random_stream(seed, steps, 3, 2);
+  for (const Index t : {9, 10, 20}) stream.targets[static_cast<std::size_t>(2 * t)] = NAN;
+  stream.targets[21] = stream.targets[33] = NAN;
+  stream.inputs[40] = NAN;
+  return stream;
+}
+
+template <class Real>
+BasicOnlineEnsemble<Real> fresh(const Stream& stream, const Encoder& encoder = RandomFeatures{7}) {
+  const PopulationSettings settings = settings_of(21, stream, encoder);
+  return BasicOnlineEnsemble<Real>(settings, mixture_of(settings), kLevels);
+}
+
+VectorView x_of(const Stream& s, Index t) { return {s.x(t), s.n_inputs}; }
+VectorView y_of(const Stream& s, Index t) { return {s.y(t), s.n_outputs}; }
+
+/// Forecasts and intervals of the steps [first, last), learnt.
+template <class Real>
+std::vector<double> follow(BasicOnlineEnsemble<Real>& e, const Stream& s, Index first, Index last) {
+  std::vector<double> seen;
+  for (Index t = first; t < last; ++t) {
+    const std::vector<double>& forecast = e.predict(x_of(s, t));
+    seen.insert(seen.end(), forecast.begin(), forecast.end());
+    for (const double bound : e.intervals()) seen.push_back(std::isnan(bound) ? -1.0 : bound);
+    e.learn(x_of(s, t), y_of(s, t));
+  }
+  return seen;
+}
+
+template <class Real>
+std::vector<double> run(BasicOnlineEnsemble<Real>& e, const Stream& s, Index first, Index last) {
+  return e.run({s.x(first), last - first, s.n_inputs}, {s.y(first), last - first, s.n_outputs});
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("an ensemble is its population and its server", Real, double, float) {
+  const Stream stream = with_gaps(1, 40);
+  for (const Encoder& encoder : kEncoders) {
+    auto stepped = fresh<Real>(stream, encoder), whole = fresh<Real>(stream, encoder);
+    BasicPopulation<Real> population(stepped.settings());
+    BasicServerMixture<Real> server(21, 2, stepped.mixture());
+    std::vector<double> forecasts;
+    for (Index t = 0; t < 40; ++t) {
+      std::vector<double> forecast(2);
+      predict(population, server, stream.x(t), forecast.data());
+      CHECK(stepped.predict(x_of(stream, t)) == forecast);
+      learn(population, server, stream.y(t));
+      stepped.learn(x_of(stream, t), y_of(stream, t));
+      forecasts.insert(forecasts.end(), forecast.begin(), forecast.end());
+    }
+    CHECK(run(whole, stream, 0, 40) == forecasts);
+    std::vector<double> costs(21), weights(21);
+    population.costs(costs.data());
+    server.weights(weights.data());
+    CHECK(whole.agent_costs() == costs);
+    CHECK(stepped.agent_costs() == costs);
+    CHECK(whole.weights() == weights);
+    CHECK(whole.steps() == population.steps());
+    const WorstAgent worst = whole.worst_agent();
+    CHECK(worst.cost == *std::max_element(costs.begin(), costs.end()));
+    CHECK(costs[static_cast<std::size_t>(worst.agent)] == worst.cost);
+    // intervals have learnt the same
+    whole.predict(x_of(stream, 0)), stepped.predict(x_of(stream, 0));
+    CHECK(whole.intervals() == stepped.intervals());
+    CHECK(whole.intervals()[0] < whole.intervals()[2]);
+  }
+}
+
+TEST_CASE("learning what was not predicted predicts it first") {
+  const Stream stream = random_stream(2, 30, 3, 2);
+  auto one = fresh<double>(stream), other = fresh<double>(stream);
+  follow(one, stream, 0, 20);
+  for (Index t = 0; t < 20; ++t) {
+    if (t % 3 == 0) other.predict(x_of(stream, t + 5));  // leaves no trace
+    other.learn(x_of(stream, t), y_of(stream, t));
+  }
+  CHECK(follow(other, stream, 20, 30) == follow(one, stream, 20, 30));
+}
+
+TEST_CASE_TEMPLATE("what is loaded goes on with the same bits", Real, double, float) {
+  const Stream stream = with_gaps(3, 40);
+  for (const Encoder& encoder : kEncoders)
+    for (const Index steps : {0, 1, 11, 24}) {
+      const bool waits = steps % 2 == 1;  // does a forecast wait for its y?
+      const TemporaryFile file;
+      auto ensemble = fresh<Real>(stream, encoder);
+      follow(ensemble, stream, 0, steps);
+      if (waits) ensemble.predict(x_of(stream, steps));
+      ensemble.save(file.path);
+      auto loaded = BasicOnlineEnsemble<Real>::load(file.path);
+      CHECK(loaded.levels() == kLevels);
+      CHECK(loaded.steps() == ensemble.steps());
+      CHECK(loaded.worst_agent().cost == ensemble.worst_agent().cost);
+      const Index next = steps + (waits ? 1 : 0);
+      if (waits) {
+        ensemble.learn(x_of(stream, steps), y_of(stream, steps));
+        loaded.learn(x_of(stream, steps), y_of(stream, steps));
+      }
+      CHECK(follow(loaded, stream, next, 40) == follow(ensemble, stream, next, 40));
+      loaded.save(file.path);
+      CHECK(BasicOnlineEnsemble<Real>::load(file.path, 1).weights() == ensemble.weights());
+    }
+}
+
+TEST_CASE("a file keeps what another language noted, and tells how many values were scored") {
+  const Stream stream = with_gaps(4, 30);
+  const TemporaryFile file;
+  const PopulationSettings settings = settings_of(5, stream);
+  const Population population(settings);
+  const ServerMixture server(5, 2);
+  save(file.path, population, server, {},
+       R"({"params": {"intervals": []}, "names": ["a", "é"], "flat": true, "values_scored": 0})");
+  OnlineEnsemble ensemble = OnlineEnsemble::load(file.path);
+  CHECK(ensemble.levels().empty());
+  CHECK(ensemble.intervals().empty());
+  run(ensemble, stream, 0, 30);
+  ensemble.save(file.path);
+  const std::string header = load(file.path).header;
+  for (const char* part : {R"("names": ["a", "é"])", R"("flat": true)", R"("intervals": [])"})
+    CHECK(contains(header, part));
+  Index known = 0;
+  for (Index t = 1; t < 30; ++t)
+    for (Index o = 0; o < 2; ++o) known += std::isnan(stream.y(t)[o]) ? 0 : 1;
+  CHECK(contains(header, "\"values_scored\": " + std::to_string(known)));
+}
+
+TEST_CASE("what cannot be learnt is named and changes nothing") {
+  const Stream stream = random_stream(5, 30, 3, 2);
+  auto ensemble = fresh<double>(stream), twin = fresh<double>(stream);
+  follow(ensemble, stream, 0, 12), follow(twin, stream, 0, 12);
+  const std::vector<double> good(stream.x(12), stream.x(12) + 3);
+  std::vector<double> x = good, y = {1.0, 2.0};
+  ensemble.predict(good);
+  const auto refuses = [&](const VectorView& inputs, const VectorView& targets,
+                           const std::string& message) {
+    const std::string told = refusal([&] { ensemble.learn(inputs, targets); });
+    CHECK_MESSAGE(names(told, message), told);
+  };
+  refuses({x.data(), 2}, y, "x has 2 numbers; expected 3");
+  refuses(x, 1.0, "y has 1 numbers; expected 2");
+  x[1] = INFINITY;
+  refuses(x, y, "x holds inf at [1]");
+  y[1] = 1e200;
+  refuses(x, y, "y holds 1e+200 at [1]");
+  x[1] = 1e160;
+  refuses(x, {stream.y(0), 2}, "x holds 1e+160 at [1]");
+  refuses(good, y, "y holds 1e+200 at [1]");
+  const auto refuses_run = [&](const MatrixView& X, const MatrixView& Y, const char* message) {
+    const std::string told = refusal([&] { ensemble.run(X, Y); });
+    CHECK_MESSAGE(names(told, message), told);
+  };
+  refuses_run({stream.x(0), 9, 2}, {stream.y(0), 9, 2}, "X has 2 columns; expected 3");
+  refuses_run({stream.x(0), 9, 3}, {stream.y(0), 9, 1}, "Y has 1 columns; expected 2");
+  refuses_run({stream.x(0), 9, 3}, {stream.y(0), 8, 2}, "Y has 8 rows; expected those of X, 9");
+  CHECK(names(refusal([&] { ensemble.observe(y); }), "y holds 1e+200"));
+  ensemble.learn(good, y_of(stream, 12));  // what was predicted can be learnt still
+  twin.learn(good, y_of(stream, 12));
+  CHECK(follow(ensemble, stream, 13, 30) == follow(twin, stream, 13, 30));
+
+  PopulationSettings shared = settings_of(5, stream);
+  shared.shard.total = 10;
+  CHECK(names(refusal([&] { OnlineEnsemble{shared}; }), "settings.shard"));
+  CHECK(names(refusal([&] { OnlineEnsemble({}, {}, {0.9, 0.5}); }), "levels"));
+}
+
+TEST_CASE("a file of another kind is refused by its name") {
+  const Stream stream = random_stream(6, 12, 3, 2);
+  const TemporaryFile file;
+  const auto refused = [&] { return refusal([&] { OnlineEnsemble::load(file.path); }); };
+  fresh<float>(stream).save(file.path);
+  CHECK(names(refused(), file.path + ": its agents are float32; expected float64"));
+  const Population population(settings_of(5, stream));
+  const ServerMixture server(5, 2);
+  for (const char* note :
+       {R"({"params": {"intervals": [0.5]}})", R"({"params": {"intervals": [2]}, "bands": []})",
+        R"({"params": {"intervals": [0.5]}, "bands": [1, -1, 0, 0, 1, 1, 0, 0]})",
+        R"({"values_scored": 1})"}) {
+    save(file.path, population, server, {}, note);
+    CHECK(names(refused(), file.path + ": header.json: note: "));
+  }
+}
+
+TEST_CASE("a warm step allocates nothing") {
+  const Stream stream = random_stream(7, 60, 3, 2);
+  PopulationSettings settings = settings_of(40, stream);
+  settings.n_threads = 1;
+  OnlineEnsemble ensemble(settings, {}, kLevels);
+  std::size_t before = 0;
+  for (Index t = 0; t < 60; ++t) {
+    if (t == 30) before = tests::allocations();
+    ensemble.predict(x_of(stream, t));
+    ensemble.learn(x_of(stream, t), y_of(stream, t));
+  }
+  CHECK(tests::allocations() - before == 0);
+}
