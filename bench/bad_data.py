@@ -84,6 +84,8 @@ def bad_values(n: int) -> Iterator[tuple[str, Array, Array]]:
     yield ("the variance of x grows by 1e4", *with_x(slice(at, None), 100.0 * X[at:]))
     yield ("the variance of x shrinks by 1e4", *with_x(slice(at, None), 0.01 * X[at:]))
     yield ("one y of 1e3", *with_only_y(at, 1e3))
+    yield ("one y of 1e6", *with_only_y(at, 1e6))
+    yield ("one y of 1e6, 100 steps before the last quarter", *with_only_y(3 * n // 4 - 100, 1e6))
     yield ("one y of 1e3, and its lag", *with_y(at, 1e3))
     yield ("the first y is 1e3, and its lag", *with_y(0, 1e3))
 

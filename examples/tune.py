@@ -16,7 +16,7 @@ def online_score(model: memoa.OnlineEnsemble, X: Any, y: Any) -> float:
 
 
 series = memoa.datasets.logistic_map(300)
-grid = {"encoder__n_features": [4, 12], "consensus": [0.0, 1.0]}
+grid = {"encoder__n_features": [8, 16], "consensus": [0.0, 1.0]}
 search = GridSearchCV(memoa.OnlineEnsemble(16), grid, cv=TimeSeriesSplit(3), scoring=online_score)
 search.fit(series.X, series.Y)
 print(search.best_params_, f"error {-search.best_score_:.4f}")

@@ -210,6 +210,23 @@ def verdicts(scores: Scores, series: Sequence[str] = tuple(PUBLISHED)) -> list[V
             count(f"{agent} agent below greedy's in all eight", ratios, 1.0 - 1e-12, everything)
         )
     out.append(count("server at or below the best of EWA and BOA in at least six", rivals, 1.0, 6))
+    every = {
+        k: median(k, MEMOA) / min(median(k, row) for name, row in scores if name == k)
+        for k in names
+    }  # fmt: skip
+    out += [
+        count("server at or below every row of the table in at least seven", every, 1.0, 7),
+        count("server at most 1.001 times every row in all eight", every, 1.001, everything),
+        count("server at most 1.002 times repeat-the-last-value in all eight",
+              repeat, 1.002, everything),
+    ]  # fmt: skip
+    for agent in ("mean", "worst"):
+        measure = f"{agent}_agent_rmse"
+        ratios = {k: median(k, MEMOA, measure) / median(k, GREEDY, measure) for k in names}
+        out.append(
+            count(f"{agent} agent at least 5 % below greedy's in all eight",
+                  ratios, 0.95, everything)
+        )  # fmt: skip
     return out
 
 

@@ -14,28 +14,24 @@
 namespace memoa {
 namespace {
 
-void require(bool holds, const char* name, double value, const char* expected) {
-  if (!holds)
-    throw std::invalid_argument(std::string(name) + " is " + std::to_string(value) + "; expected " +
-                                expected);
-}
+using detail::require;
 
 void check(const RandomFeatures& e) {
-  require(e.n_features >= 1, "n_features", static_cast<double>(e.n_features), "at least 1");
+  require(e.n_features >= 1, "n_features", e.n_features, "at least 1");
   require(e.scale > 0.0 && std::isfinite(e.scale), "scale", e.scale, "a positive finite number");
-  require(e.n_raw >= 0 && e.n_raw < e.n_features, "n_raw", static_cast<double>(e.n_raw),
-          "a number of features below n_features");
-  require(e.n_columns >= 0, "n_columns", static_cast<double>(e.n_columns), "at least 1");
+  require(e.n_raw >= 0 && e.n_raw < e.n_features, "n_raw", e.n_raw,
+          "at least 0 and below n_features");
+  require(e.n_columns >= 0, "n_columns", e.n_columns, "at least 0, which means all");
 }
 
 void check(const EchoState& e) {
-  require(e.n_features >= 1, "n_features", static_cast<double>(e.n_features), "at least 1");
+  require(e.n_features >= 1, "n_features", e.n_features, "at least 1");
   require(e.leak > 0.0 && e.leak <= 1.0, "leak", e.leak, "a number in (0, 1]");
   require(e.radius >= 0.0 && std::isfinite(e.radius), "radius", e.radius, "a finite number >= 0");
 }
 
 void check(const Precomputed& e) {
-  require(e.n_features >= 1, "n_features", static_cast<double>(e.n_features), "at least 1");
+  require(e.n_features >= 1, "n_features", e.n_features, "at least 1");
 }
 
 void check(const Linear&) {}

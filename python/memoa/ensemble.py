@@ -134,7 +134,7 @@ class OnlineEnsemble(Online):
         encoder: Encoder = RandomFeatures(16, "wave", n_raw=4, n_columns=2),  # noqa: B008 - immutable
         *,
         policy: Literal["memoa", "greedy"] = "memoa",
-        consensus: float = 3.0,
+        consensus: float = 10.0,
         effort: float = 0.01,
         horizon: int = 8,
         discount: float = 0.0,

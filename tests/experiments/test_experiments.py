@@ -186,7 +186,7 @@ def made_up(ratios: dict[str, float], names: tuple[str, ...] = tuple(benchmarks.
 class TestVerdicts:
     def test_all_met(self) -> None:
         found = forecasting.verdicts(made_up({GREEDY: 1.1}))
-        assert [verdict.met for verdict in found] == [True] * 5
+        assert [verdict.met for verdict in found] == [True] * 10
         assert all(verdict.found == "8 of 8" for verdict in found)
 
     @pytest.mark.parametrize(
@@ -197,6 +197,10 @@ class TestVerdicts:
             ({"ett/greedy": 1.0, GREEDY: 1.1}, 2, "not ett (1 times)"),
             ({"ett/greedy": 0.9, GREEDY: 1.1}, 3, "not ett (1.1111 times)"),
             ({"ett/" + EWA: 0.9, "boc/" + BOA: 0.9, "drift/" + BOA: 0.5}, 4, "5 of 8"),
+            ({"ett/" + EWA: 0.9, "boc/" + REPEAT: 0.9995}, 5, "6 of 8; not boc (1.0005 times)"),
+            ({"ett/" + EWA: 0.9, "boc/" + REPEAT: 0.9995}, 6, "7 of 8; not ett (1.1111 times)"),
+            ({"boc/" + REPEAT: 0.997, GREEDY: 1.1}, 7, "not boc (1.003 times)"),
+            ({"boc/" + GREEDY: 1.05, GREEDY: 1.1}, 9, "not boc (0.95238 times)"),
         ],
     )
     def test_missed(self, ratios: dict[str, float], missed: int, words: str) -> None:
@@ -219,7 +223,7 @@ class TestVerdicts:
 
     def test_absent_series_leave_it_open_unless_it_is_decided(self) -> None:
         found = forecasting.verdicts(made_up({GREEDY: 1.1}, SYNTHETIC))
-        assert [verdict.met for verdict in found] == [None] * 5
+        assert [verdict.met for verdict in found] == [None] * 10
         lost = {f"{name}/{EWA}": 0.9 for name in ("periodic", "logistic", "drift")}
         found = forecasting.verdicts(made_up(lost | {"drift/memoa": 1.5}, SYNTHETIC))
         assert found[0].met is False

@@ -1,6 +1,6 @@
 """Slow NumPy twins of what an agent sees of the past, and of the server that aggregates rivals.
 
-The inputs (6.12) and (6.13) and the server (6.14) to (6.16) of theory section 6.
+The inputs (6.12) and (6.13) and the server (6.14) and (6.15) of theory section 6.
 """
 
 from __future__ import annotations

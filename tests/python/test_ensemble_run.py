@@ -246,3 +246,21 @@ def test_the_agents_learn_what_can_be_learnt(policy: str) -> None:
     errors = np.abs(run.predictions - run.targets)[late].mean()
     repeat = np.abs(np.diff(run.targets, axis=0))[late].mean()
     assert errors < 0.2 * repeat
+
+
+@pytest.mark.parametrize("kind", ["series", "noise", "walk"])
+def test_consensus_raises_neither_the_mean_error_nor_the_largest(kind: str) -> None:
+    """Theory (6.16), where moving is free and all are counted."""
+    rng = np.random.default_rng(4)
+    x, y, initial = series(80, 2, 2)
+    if kind != "series":
+        y = rng.normal(size=y.shape)
+        y = y.cumsum(axis=0) if kind == "walk" else y
+    settings = {"effort": 1e-12, "aggregate": "mean", "n_agents": 12}
+    greedy = memoa.OnlineEnsemble(policy="greedy", **settings).run(x, y, initial=initial)  # type: ignore[arg-type]
+    for consensus in (0.0, 1.0, 10.0, 1000.0):
+        run = memoa.OnlineEnsemble(consensus=consensus, **settings).run(x, y, initial=initial)  # type: ignore[arg-type]
+        for error in ("mean_agent_rmse", "worst_agent_rmse"):
+            found = getattr(run, error)
+            assert found <= getattr(greedy, error) * (1 + 1e-9)
+    assert run.worst_agent_rmse <= greedy.mean_agent_rmse

@@ -57,7 +57,7 @@ def test_a_run_is_that_of_the_twin(season: Any, settings: Any, first_known: bool
 def test_the_default_ensemble_is_its_twin(d: int) -> None:
     x, y, initial = cycles(80, d)
     oracle = reference.Ensemble(
-        64, reference.RandomFeatures(16, "wave", n_raw=4, n_columns=2), consensus=3.0,
+        64, reference.RandomFeatures(16, "wave", n_raw=4, n_columns=2), consensus=10.0,
         forgetting=(0.95, 0.99, 0.998), ridge=(0.001, 0.01, 0.1), window=48, lags=6, season="auto",
         bounded=True, rivals=True, start=2,
     )  # fmt: skip

@@ -24,10 +24,10 @@ struct PopulationSettings {
   Index n_outputs = 1;  ///< d
   Encoder encoder = RandomFeatures{16, Activation::wave, 1.0, 4, 2};
   PolicyKind policy = PolicyKind::memoa;
-  double consensus = 3.0;  ///< l >= 0
-  double effort = 0.01;    ///< g > 0
-  Index horizon = 8;       ///< T >= 1
-  double discount = 0.0;   ///< rate a >= 0
+  double consensus = 10.0;  ///< l >= 0
+  double effort = 0.01;     ///< g > 0
+  Index horizon = 8;        ///< T >= 1
+  double discount = 0.0;    ///< rate a >= 0
   /// One value for all agents or one per type, of as many types; agent i is of type i mod K.
   std::vector<double> forgetting = {0.95, 0.99, 0.998};  ///< lambda in (0, 1]
   std::vector<double> ridge = {0.001, 0.01, 0.1};        ///< > 0

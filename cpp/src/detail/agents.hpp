@@ -88,7 +88,7 @@ class Agents : Ridge<Real> {
       if (r_.sparse) {
         if (Ahead) this->template ask_ahead<0>(r_.columns + entry);
         const Two column = get(r_.columns + entry);
-        for (int i = 0; i < count; ++i) sum[i] = sum[i] + weight * gather(x[i], column);
+        for (int i = 0; i < count; ++i) sum[i] = sum[i] + weight * pick(x[i], r_.dx, column);
       } else {
         for (int i = 0; i < count; ++i) sum[i] = sum[i] + weight * splat(x[i][j]);
       }
@@ -105,7 +105,7 @@ class Agents : Ridge<Real> {
     for (Size k = 1; k < r_.plain; ++k) {
       if (Ahead) this->template ask_ahead<0>(r_.raw + k - 1);
       const Two column = get(r_.raw + k - 1);
-      for (int i = 0; i < count; ++i) z[i][k] = norm * gather(x[i], column);
+      for (int i = 0; i < count; ++i) z[i][k] = norm * pick(x[i], r_.dx, column);
     }
   }
 

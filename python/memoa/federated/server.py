@@ -99,7 +99,7 @@ class Server:
         self,
         agents: Sequence[int],
         *,
-        consensus: float = 3.0,
+        consensus: float = 10.0,
         effort: float = 0.01,
         horizon: int = 8,
         discount: float = 0.0,
