@@ -36,6 +36,7 @@ def faults_of(
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=light, offline=True
     )
+    context.set_default_timeout(180_000)  # a page with a thousand formulas, on a busy machine
     tab = context.new_page()
     fetched: list[str] = []
     tab.on("request", lambda request: fetched.append(request.url))
