@@ -20,7 +20,8 @@ void bind_mixture(py::module_& module) {
   py::class_<Mixture>(module, "Mixture")
       .def("__init__",
            constructor<Mixture>([](Index window, double decay, double ridge, double total,
-                                   bool absolute, bool fallback, bool rivals, Index season) {
+                                   bool absolute, bool fallback, bool rivals, Index season,
+                                   Index delay) {
              Mixture mixture;
              mixture.window = window;
              mixture.decay = decay;
@@ -30,11 +31,13 @@ void bind_mixture(py::module_& module) {
              mixture.fallback = fallback;
              mixture.rivals = rivals;
              mixture.season = season;
+             mixture.delay = delay;
              validate(mixture);
              return mixture;
            }),
            kConstructor, py::kw_only(), arg("window"), arg("decay"), arg("ridge"), arg("total"),
-           arg("absolute"), arg("fallback"), arg("rivals") = false, arg("season") = 0);
+           arg("absolute"), arg("fallback"), arg("rivals") = false, arg("season") = 0,
+           arg("delay") = 0);
 
   module.def(
       "mixture_weights",

@@ -24,6 +24,8 @@ enum Field : Index { kValue, kError, kWeight, kMatched, kMissed, kFields };
 void validate(const PastSettings& past) {
   require(past.lags >= 0 && past.lags < 1'000'000, "lags", past.lags,
           "a number of steps from 0 to 999999");
+  require(past.delay >= 0 && past.delay < 1'000'000, "delay", past.delay,
+          "a number of steps from 0 to 999999");
   require(past.season >= kAutoSeason && past.season < 1'000'000, "season", past.season,
           "a period from 1 to 999999 steps");
 }
@@ -34,10 +36,11 @@ Index n_inputs(const PastSettings& past, Index n_outputs) {
 
 // ------------------------------------------------------------------ one output's season
 
-Season::Season(Index season)
+Season::Season(Index season, Index delay)
     : known_(season != kAutoSeason),
+      delay_(delay),
       length_(known_ ? season : kLongest),
-      numbers_(static_cast<std::size_t>(1 + kFields * length_)) {}
+      numbers_(static_cast<std::size_t>(size())) {}
 
 Index Season::period() const {
   if (known_) return seen() >= length_ ? length_ : 0;
@@ -53,7 +56,7 @@ Index Season::period() const {
 
 double Season::increment() const {
   const Index lag = period();
-  return lag > 0 ? at(kValue, lag - 1) - at(kValue, 0) : 0.0;
+  return lag > 0 ? at(kValue, reach(lag) - 1 - delay_) - at(kValue, 0) : 0.0;
 }
 
 bool Season::is_exact() const {
@@ -65,14 +68,16 @@ bool Season::is_exact() const {
 }
 
 void Season::observe(double y) {
-  for (Index lag = length_ - 1; lag > 0; --lag) at(kValue, lag) = at(kValue, lag - 1);
+  for (Index lag = n_values() - 1; lag > 0; --lag) at(kValue, lag) = at(kValue, lag - 1);
   at(kValue, 0) = y;
-  numbers_[0] = static_cast<double>(std::min(seen() + 1, length_));
+  numbers_[0] = static_cast<double>(std::min(seen() + 1, n_values()));
 }
 
 void Season::learn(double y, double scale) {
-  for (Index lag = 0; lag < seen(); ++lag) {
-    const double miss = std::abs(at(kValue, lag) - y), counts = std::min(miss, kMostMiss * scale);
+  for (Index lag = 0; lag < length_; ++lag) {
+    const Index back = reach(lag + 1) - 1;
+    if (back >= seen()) continue;
+    const double miss = std::abs(at(kValue, back) - y), counts = std::min(miss, kMostMiss * scale);
     at(kError, lag) = kDecay * at(kError, lag) + counts * counts;
     at(kWeight, lag) = kDecay * at(kWeight, lag) + 1.0;
     at(miss <= kMatches * scale ? kMatched : kMissed, lag) = 1.0;
@@ -83,7 +88,7 @@ void Season::learn(double y, double scale) {
 void Season::restart() { std::fill(&at(kError, 0), numbers_.data() + numbers_.size(), 0.0); }
 
 void Season::validate() const {
-  const double most = static_cast<double>(length_);
+  const double most = static_cast<double>(n_values());
   require(numbers_[0] >= 0.0 && numbers_[0] <= most && numbers_[0] == std::floor(numbers_[0]),
           "memory.past: values", numbers_[0], "a number of steps up to the longest lag");
   for (Index lag = 0; lag < length_; ++lag)
@@ -101,7 +106,7 @@ Past::Past(const PastSettings& settings, Index n_outputs)
       largest_(static_cast<std::size_t>(n_outputs)),
       restarted_(static_cast<std::size_t>(n_outputs)) {
   if (settings.season != 0)
-    seasons_.assign(static_cast<std::size_t>(n_outputs), Season(settings.season));
+    seasons_.assign(static_cast<std::size_t>(n_outputs), Season(settings.season, settings.delay));
 }
 
 /// Root mean square of the increments so far, as the standardiser counts them.
@@ -132,13 +137,13 @@ void Past::require_base(const double* base) {
     if (!season(o)->ends_with(base[o])) return observe(base);
 }
 
-void Past::learn(const double* y, const double* base) {
+void Past::learn(const double* y, const double* base, const double* from) {
   if (lags_ > 0) std::copy_backward(increments_.begin(), increments_.end() - d_, increments_.end());
   for (Index o = 0; o < d_; ++o) {
     const auto at = static_cast<std::size_t>(o);
     const double change = y[o] - base[o];
     if (lags_ > 0) increments_[at] = change;
-    largest_[at] = std::max(largest_[at], std::abs(change));
+    largest_[at] = std::max(largest_[at], std::abs(y[o] - from[o]));
     const double before = scale(o);
     scales_[at].count(change);
     restarted_[at] = scale(o) < kShrinks * before;

@@ -30,6 +30,7 @@ struct Mixture {
   bool fallback = true;
   bool rivals = false;
   Index season = 0;  ///< of the rival: a period in steps, 0 for none, or kAutoSeason
+  Index delay = 0;   ///< steps by which y comes late: the population's
 };
 
 /// Throws std::invalid_argument that names the option at fault.

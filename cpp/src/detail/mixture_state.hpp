@@ -11,6 +11,7 @@
 #include "detail/memory.hpp"
 #include "detail/rivals.hpp"
 #include "detail/team.hpp"
+#include "detail/waiting.hpp"
 #include "memoa/mixture.hpp"
 
 namespace memoa {
@@ -53,6 +54,9 @@ struct BasicServerMixture<Real>::State {
   };
   detail::Buffer<Real> staged_increments, glanced_increments;  // (d, N); the latter once needed
   bool is_staged = false;
+  // of a step whose y came late: what was said then (d), and the y (d) known before this one
+  const detail::Said* said = nullptr;
+  const double* known = nullptr;
   // the solution: u = level 1 + E' dual, or u = primal + level 1
   bool solved = false;
   double level = 0.0;
@@ -88,7 +92,7 @@ struct BasicServerMixture<Real>::State {
         errors(rows * N),
         staged_increments(d * N),
         rivals(mixture.rivals ? base_size() : 0),
-        past({0, mixture.rivals ? mixture.season : 0}, n_outputs),
+        past({0, mixture.rivals ? mixture.season : 0, mixture.delay}, n_outputs),
         agent_losses(mixture.rivals ? d * N : 0),
         others(shard),
         sums(others) {
@@ -337,13 +341,21 @@ struct BasicServerMixture<Real>::State {
     return rivals[o].forecast(mixed_increment(shown, o), shown.agents[o], past.season(o));
   }
 
+  /// What the server said of the staged step when it was forecast.
+  double said_by_mixture(Index o) const {
+    return said ? said[o].mixture : mixed_increment(staged, o);
+  }
+  detail::Rivals::Forecast said_by_rivals(Index o) const {
+    return said ? said[o].rivals : rival_forecast(staged, o);
+  }
+
   /// Counts the losses of the rivals and of the agents; `shift` is the target less the base.
   void compare_rivals() {
     solve();
     const int threads = detail::threads_for(n_threads, static_cast<double>(4 * N * d));
     for (Index o = 0; o < d; ++o) {
       if (std::isnan(shift[o])) continue;  // no y
-      rivals[o].compare(rival_forecast(staged, o), shift[o]);
+      rivals[o].compare(said_by_rivals(o), shift[o]);
       const Real* increments = staged_increments.data() + o * N;
       double* losses = agent_losses.data() + o * N;
       const auto least_of = [&](const auto& of_chunk) {
@@ -369,7 +381,7 @@ struct BasicServerMixture<Real>::State {
   /// Where the past shows that its scale was one of bad values, so were all losses.
   void take_past(const double* target) {
     if (!staged.has_base) return past.observe(target);
-    past.learn(target, staged.base.data());
+    past.learn(target, known ? known : staged.base.data(), staged.base.data());
     for (Index o = 0; o < d; ++o) {
       if (!past.has_restarted(o)) continue;
       rivals[o] = detail::Rivals();
@@ -383,7 +395,7 @@ struct BasicServerMixture<Real>::State {
   void compare() {
     solve();
     for (Index o = 0; o < d; ++o) {
-      const double of_base = shift[o] * shift[o], miss = shift[o] - mixed_increment(staged, o);
+      const double of_base = shift[o] * shift[o], miss = shift[o] - said_by_mixture(o);
       const double of_mixture = miss * miss, least = std::min(of_base, of_mixture);
       if (!std::isfinite(of_base) || !std::isfinite(of_mixture)) continue;
       const double before = noise(o, seen - 1);
