@@ -29,6 +29,8 @@ from memoa.equilibrium import (  # noqa: E402
 )
 from memoa.forecasters import Comparison, Experts, compare  # noqa: E402
 from memoa.game import Game  # noqa: E402
+from memoa.horizon import MultiHorizon  # noqa: E402
+from memoa.horizon_run import MultiHorizonRun  # noqa: E402
 from memoa.interval import Intervals  # noqa: E402
 from memoa.mixture import Mixture, ServerMixture, mixture_weights  # noqa: E402
 from memoa.moments import FeatureMoments, feature_moments  # noqa: E402
@@ -55,6 +57,8 @@ __all__ = [
     "Intervals",
     "Linear",
     "Mixture",
+    "MultiHorizon",
+    "MultiHorizonRun",
     "NPlayerGame",
     "NumericalError",
     "OnlineEnsemble",
