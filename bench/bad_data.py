@@ -189,6 +189,7 @@ def attacked(
         memoa.Precomputed(FEATURES),
         aggregate=aggregate,  # type: ignore[arg-type]
         forgetting=tuple(keep[there]),
+        ridge=0.1,
         n_threads=1,
     ).observe(series.initial)
     if attack is None:

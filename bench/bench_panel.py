@@ -80,7 +80,7 @@ def population_task(n: int, dtype: str, threads: int) -> Task:
     X, Y = rng.normal(size=(BATCH, n, N_FEATURES)), rng.normal(size=(BATCH, 1))
     ensemble = memoa.OnlineEnsemble(
         n, memoa.Precomputed(N_FEATURES), dtype=dtype, n_threads=threads,
-        mixture=memoa.Mixture(window=0, fallback=False),
+        mixture=memoa.Mixture(window=0, fallback=False, rivals=False, start=0),
     )  # fmt: skip
     ensemble.observe([0.0])
 

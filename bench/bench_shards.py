@@ -66,7 +66,7 @@ def time_steps(communicator: Any, per_process: int, repeats: int) -> dict[str, f
     model = memoa.OnlineEnsemble(
         per_process * size,
         memoa.RandomFeatures(FEATURES),
-        mixture=memoa.Mixture(window=WINDOW),
+        mixture=memoa.Mixture(window=WINDOW, rivals=False),
         dtype="float32",
         n_threads=1,
         communicator=communicator,

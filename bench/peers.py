@@ -119,14 +119,19 @@ def relative_game(nu: Any, horizon: int, consensus: float, effort: float) -> tup
 def make_ensemble(
     case: Case, threads: int | None, window: int = 0, history: dict[str, Any] | None = None
 ) -> memoa.OnlineEnsemble:
-    """memoa's ensemble of the same problem; `window` = 0 leaves the mixture out."""
+    """memoa's ensemble of the same problem; `window` = 0 leaves the server out."""
     options: dict[str, Any] = {} if case.dtype == "float64" else {"dtype": case.dtype}
     return memoa.OnlineEnsemble(
         case.n_agents,
         memoa.RandomFeatures(case.n_features),
-        mixture=memoa.Mixture(window=window, **(history or {})),
+        mixture=memoa.Mixture(
+            **{"window": window, "rivals": window > 0, "start": 0, **(history or {})}
+        ),
         n_threads=threads,
         aggregate="mean",  # as the peers average
+        lags=0,
+        season=None,
+        bounded=False,
         **SETTINGS,
         **options,
     )

@@ -189,7 +189,7 @@ def small(plan: Plan) -> Iterator[Row]:
 
 
 def mixture(plan: Plan) -> Iterator[Row]:
-    """The mixture with its default window, as the difference from a window of 0."""
+    """The server with its default window, as the difference from none."""
     window = memoa.Mixture().window
     for case in plan.cases((1,)):
         if case.n_features != 8:

@@ -37,6 +37,8 @@ NOTES = {
         "and are not run over the long series.",
     ),
     "communication": (
+        "This figure and the next are of agents with dense relu features of x alone, a consensus "
+        "of 1 and one mixture.",
         "Every k-th step the agents hear the mean field, the means of energies, of local forecasts "
         "and of predictions, relative to the last value. In between they go by what they heard "
         "last, or (green) take all others for copies of themselves. Where local forecasts are "
@@ -55,7 +57,7 @@ def run(
     """The three errors with one setting changed, or with none ("")."""
     changed = with_setting(setting, value) if setting else {}
     ensemble = OnlineEnsemble(policy=policy, random_state=seed, n_threads=1, **changed)
-    score, _ = evaluate(policy, ensemble, load(series, data))
+    score, _, _ = evaluate(policy, ensemble, load(series, data))
     return {measure: getattr(score, measure) for measure in MEASURES}
 
 
@@ -72,7 +74,7 @@ def mean_field(
     others for copies of theirs. ``noise``: every agent hears the means of predictions and of local
     forecasts with an error of its own.
     """
-    loaded, default = load(series, data), OnlineEnsemble()
+    loaded, default = load(series, data), variants.PLAIN
     types = np.zeros(default.n_agents, dtype=np.intp)
     features = variants.encode(loaded.X, [default.encoder], types, seed, np.ones(1))  # type: ignore[list-item]
     known, game = variants.learn(features, loaded), variants.Play()
@@ -98,7 +100,7 @@ def mean_field(
     return out
 
 
-RUN = Method("ablations.run", 2, run)
+RUN = Method("ablations.run", 3, run)
 MEAN_FIELD = Method("ablations.mean_field", 2, mean_field)
 
 

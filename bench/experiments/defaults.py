@@ -21,7 +21,7 @@ YARDSTICK = (
     "The yardstick is the better of repeating the last value and of plainly averaging greedy "
     "agents, with the defaults."
 )
-STUDY = Method("defaults.study", 2, study)
+STUDY = Method("defaults.study", 3, study)
 
 
 @dataclass(frozen=True)

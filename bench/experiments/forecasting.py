@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ from experiments.section import (
     table,
     write_csv,
 )
-from memoa.forecasters.comparison import MEASURES, evaluate
+from memoa.forecasters.comparison import evaluate
 from memoa.forecasters.protocol import make, takes_seed
 from memoa.forecasters.standard import (
     BOA,
@@ -35,6 +35,7 @@ from memoa.forecasters.standard import (
     standard_forecasters,
 )
 
+MEASURES = ("server_rmse", "mean_agent_rmse", "worst_agent_rmse", "regret", "seconds")
 MEASURE_NAMES = ("server", "mean agent", "worst agent", "under-performer regret", "seconds")
 
 ROWS = """What the rows are:
@@ -48,8 +49,8 @@ ROWS = """What the rows are:
 - *Seasonal repetition*: the value of one period ago, the period being the lag from 1 to 60 whose
   repetitions had the smallest discounted error so far.
 - *Online ridge*: a ridge regression on the very inputs with forgetting 0.99. *river*: its streaming
-  regressors as they come, on the same inputs. All of these learn the change from the last value,
-  as the agents do.
+  regressors as they come, on the same inputs, standardised. All of these learn the change from the
+  last value, as the agents do.
 
 Seconds are those of all steps of a run on one thread, while other runs may have kept the other
 processors busy."""
@@ -68,11 +69,11 @@ def river_version() -> str | None:
 def score(series: str, forecaster: str, seed: int, data: Path | None = None) -> Result:
     """Scores of one forecaster on one series."""
     factory = standard_forecasters(n_threads=1)[forecaster]
-    found, _ = evaluate(forecaster, make(forecaster, factory, seed), load(series, data))
-    return asdict(found)
+    found, _, _ = evaluate(forecaster, make(forecaster, factory, seed), load(series, data))
+    return {measure: getattr(found, measure) for measure in MEASURES}
 
 
-SCORE = Method("forecasting.score", 2, score)
+SCORE = Method("forecasting.score", 3, score)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ KNOBS = (
     Knob("n_agents", "population size", "agents N",
          (1, 2, 5, 10, 30, 100, 300, 1_000, 10_000, 100_000), "n_agents",
          changes_greedy=True, counts_agents=True),
-    Knob("n_features", "features per agent", "features p", (2, 4, 8, 12, 16, 24, 40),
+    Knob("n_features", "features per agent", "features p", (6, 8, 12, 16, 24, 40),
          "encoder.n_features", changes_greedy=True),
     Knob("window", "window of the mixture", "steps", (0, 2, 4, 8, 16, 32, 64, 128),
          "mixture.window", changes_greedy=True),

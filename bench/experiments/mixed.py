@@ -15,7 +15,6 @@ from experiments.pieces import Result
 from memoa import (
     FeatureMoments,
     Game,
-    OnlineEnsemble,
     Policy,
     RandomFeatures,
     feature_moments,
@@ -152,7 +151,7 @@ def _of_mean(policy: Policy, shares: Float64) -> Policy:
 
 def forecast(series: str, sorts: Sequence[Sort], seed: int, data: Path | None = None) -> Result:
     """The three errors of mixed populations under each policy."""
-    loaded, n_agents = load(series, data), OnlineEnsemble().n_agents
+    loaded, n_agents = load(series, data), variants.PLAIN.n_agents
     # In blocks: where the defaults differ from agent to agent in turn, every sort has all of them.
     types = np.arange(n_agents) * len(sorts) // n_agents
     encoders = [RandomFeatures(width, kind) for kind, width, _ in sorts]

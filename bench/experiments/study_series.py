@@ -18,12 +18,14 @@ from memoa.datasets import Series
 __all__ = [
     "SERIES",
     "ar2",
+    "from_lags",
     "lorenz",
     "mackey_glass",
     "narma10",
     "random_walk",
     "regime_switches",
     "sine_with_drift",
+    "start",
     "walk_among_walks",
 ]
 
@@ -40,10 +42,10 @@ def sine_with_drift(n: int = 500, seed: int = 0) -> Series:
     seed : int
         Seed of the noise.
     """
-    n, rng = _start(n, seed)
+    n, rng = start(n, seed)
     t = np.arange(n + 2)
     waves = (1 + t / n) * np.sin(2 * np.pi * t / 25) + 0.5 * np.sin(2 * np.pi * t / 7)
-    return _from_lags("sine", waves + 2 * t / n + 0.1 * rng.normal(size=n + 2), 2)
+    return from_lags("sine", waves + 2 * t / n + 0.1 * rng.normal(size=n + 2), 2)
 
 
 def ar2(n: int = 1000, seed: int = 0) -> Series:
@@ -59,11 +61,11 @@ def ar2(n: int = 1000, seed: int = 0) -> Series:
     seed : int
         Seed of the noise.
     """
-    n, rng = _start(n, seed)
+    n, rng = start(n, seed)
     y = list(rng.normal(size=2))
     for e in rng.normal(size=n + 100):
         y.append(1.8 * np.cos(np.pi / 6) * y[-1] - 0.81 * y[-2] + e)
-    return _from_lags("ar2", y[100:], 2)
+    return from_lags("ar2", y[100:], 2)
 
 
 def mackey_glass(n: int = 1000, seed: int = 0) -> Series:
@@ -80,7 +82,7 @@ def mackey_glass(n: int = 1000, seed: int = 0) -> Series:
     seed : int
         Seed of the history.
     """
-    n, rng = _start(n, seed)
+    n, rng = start(n, seed)
     step, delay, sample = 0.1, 170, 60
     x = [1.2 + 0.2 * float(rng.uniform(-1.0, 1.0))] * (delay + 1)
     source = [0.2 * one / (1.0 + one**10) for one in x]
@@ -89,7 +91,7 @@ def mackey_glass(n: int = 1000, seed: int = 0) -> Series:
         ahead = source[k + 1] - 0.1 * (x[-1] + step * slope)
         x.append(x[-1] + 0.5 * step * (slope + ahead))
         source.append(0.2 * x[-1] / (1.0 + x[-1] ** 10))
-    return _from_lags("mackey-glass", x[3000 + delay :: sample][: n + 4], 4)
+    return from_lags("mackey-glass", x[3000 + delay :: sample][: n + 4], 4)
 
 
 def lorenz(n: int = 1000, seed: int = 0) -> Series:
@@ -106,7 +108,7 @@ def lorenz(n: int = 1000, seed: int = 0) -> Series:
     seed : int
         Seed of the initial state.
     """
-    n, rng = _start(n, seed)
+    n, rng = start(n, seed)
 
     def slope(state: list[float]) -> list[float]:
         x, y, z = state
@@ -121,7 +123,7 @@ def lorenz(n: int = 1000, seed: int = 0) -> Series:
             latest = slope([v + reach * step * s for v, s in zip(state, latest)])
             total = [a + weight * b for a, b in zip(total, latest)]
         state = [v + step / 6.0 * s for v, s in zip(state, total)]
-    return _from_lags("lorenz", path[1000::5][: n + 1], 1)
+    return from_lags("lorenz", path[1000::5][: n + 1], 1)
 
 
 def random_walk(n: int = 2000, seed: int = 0, n_outputs: int = 1, momentum: float = 0.0) -> Series:
@@ -141,7 +143,7 @@ def random_walk(n: int = 2000, seed: int = 0, n_outputs: int = 1, momentum: floa
     momentum : float
         In (-1, 1).
     """
-    n, rng = _start(n, seed)
+    n, rng = start(n, seed)
     momentum = as_number("momentum", momentum)
     if not -1.0 < momentum < 1.0:
         raise ValueError(f"momentum is {momentum}; expected a number between -1 and 1")
@@ -149,7 +151,7 @@ def random_walk(n: int = 2000, seed: int = 0, n_outputs: int = 1, momentum: floa
     for t in range(1, n + 2):
         steps[t] += momentum * steps[t - 1]
     name = "walk with momentum" if momentum else "random walk"
-    return _from_lags(name, np.cumsum(steps, axis=0), 2)
+    return from_lags(name, np.cumsum(steps, axis=0), 2)
 
 
 def walk_among_walks(n: int = 2000, seed: int = 0) -> Series:
@@ -166,13 +168,13 @@ def walk_among_walks(n: int = 2000, seed: int = 0) -> Series:
     seed : int
         Seed of the noise.
     """
-    n, rng = _start(n, seed)
+    n, rng = start(n, seed)
     h = np.zeros(n + 2)
     for t, e in enumerate(rng.normal(size=n + 1)):
         h[t + 1] = 0.95 * h[t] + 0.2 * e
     steps = rng.normal(size=(n + 2, 4)) + rng.normal(size=(n + 2, 1))
     walks = np.cumsum(np.exp(h / 2)[:, None] * steps / np.sqrt(2), axis=0)
-    lagged = _from_lags("walk among walks", walks, 2)
+    lagged = from_lags("walk among walks", walks, 2)
     return Series(
         "walk among walks",
         lagged.X,
@@ -196,7 +198,7 @@ def narma10(n: int = 1000, seed: int = 0) -> Series:
     seed : int
         Seed of the input.
     """
-    n, rng = _start(n, seed)
+    n, rng = start(n, seed)
     length = n + 50
     u, y = rng.uniform(0.0, 0.5, size=length), np.zeros(length + 1)
     for t in range(9, length):
@@ -226,12 +228,12 @@ def regime_switches(n: int = 800, seed: int = 0) -> Series:
     seed : int
         Seed of the noise and of the switches.
     """
-    n, rng = _start(n, seed)
+    n, rng = start(n, seed)
     second = np.cumsum(rng.uniform(size=n + 2) < 0.01) % 2 == 1
     y = [0.0]
     for t, e in enumerate(0.3 * rng.normal(size=n + 1)):
         y.append(e + (1.0 - 0.6 * y[-1] if second[t + 1] else 0.95 * y[-1]))
-    return _from_lags("regimes", y, 2)
+    return from_lags("regimes", y, 2)
 
 
 #: The study: each takes the seed of the series.
@@ -252,11 +254,12 @@ SERIES: dict[str, Callable[[int], Series]] = {
 }
 
 
-def _start(n: int, seed: int) -> tuple[int, np.random.Generator]:
+def start(n: int, seed: int) -> tuple[int, np.random.Generator]:
+    """The checked length and the generator of a series."""
     return as_int("n", n, 1), np.random.default_rng(as_int("seed", seed, 0))
 
 
-def _from_lags(name: str, values: ArrayLike, lags: int) -> Series:
+def from_lags(name: str, values: ArrayLike, lags: int) -> Series:
     """Rows of `values` to be predicted from the `lags` rows before, the latest first."""
     y = np.asarray(values, dtype=np.float64)
     y = y.reshape(len(y), -1)

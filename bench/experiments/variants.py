@@ -10,25 +10,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memoa import OnlineEnsemble, Precomputed, RandomFeatures, ServerMixture, _core
+from memoa import Mixture, OnlineEnsemble, Precomputed, RandomFeatures, ServerMixture, _core
 from memoa._validate import Float64
 from memoa.datasets import Series
 
 Types = NDArray[np.intp]
 
+#: The ensemble of these experiments: dense features of x alone, and one mixture. What agents hear
+#: of each other is the same matter for all encoders.
+PLAIN = OnlineEnsemble(
+    encoder=RandomFeatures(), consensus=1.0, forgetting=(0.97, 0.99, 0.998), ridge=0.1, lags=0,
+    season=None, bounded=False, mixture=Mixture(64, rivals=False, start=0),
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Play:
-    """The game's settings, by default those of an ensemble."""
+    """The game's settings, by default those of `PLAIN`."""
 
-    consensus: float = OnlineEnsemble().consensus
-    effort: float = OnlineEnsemble().effort
-    horizon: int = OnlineEnsemble().horizon
-    discount: float = OnlineEnsemble().discount
+    consensus: float = PLAIN.consensus
+    effort: float = PLAIN.effort
+    horizon: int = PLAIN.horizon
+    discount: float = PLAIN.discount
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,13 @@ def encode(
 def learn(features: Float64, series: Series) -> Locals:
     """Let a greedy population learn the series from these features (T, N, p)."""
     n_agents, width = features.shape[1:]
-    greedy = OnlineEnsemble(n_agents, Precomputed(width), policy="greedy", n_threads=1)
+    own: dict[str, Any] = {
+        "n_agents": n_agents,
+        "encoder": Precomputed(width),
+        "policy": "greedy",
+        "n_threads": 1,
+    }
+    greedy = OnlineEnsemble(**{**PLAIN.get_params(deep=False), **own})
     run = greedy.run(
         features, series.Y, initial=series.initial, record=np.arange(n_agents)
     )  # fmt: skip
@@ -204,7 +218,7 @@ def alone(known: Locals, game: Play) -> Float64:
 def errors(known: Locals, increments: Float64) -> dict[str, float]:
     """Server, mean-agent and worst-agent RMSE, with the default mixture."""
     n_steps, n_agents, d = increments.shape
-    server = ServerMixture(n_agents, d, **asdict(OnlineEnsemble().mixture), n_threads=1)
+    server = ServerMixture(n_agents, d, **asdict(PLAIN.mixture), n_threads=1)
     predictions = known.base[:, None] + increments
     mixed = np.empty((n_steps, d))
     for t in range(n_steps):

@@ -21,7 +21,7 @@ void bind_mixture(py::module_& module) {
       .def("__init__",
            constructor<Mixture>([](Index window, double decay, double ridge, double total,
                                    bool absolute, bool fallback, bool rivals, Index season,
-                                   Index delay) {
+                                   Index start, Index delay) {
              Mixture mixture;
              mixture.window = window;
              mixture.decay = decay;
@@ -31,12 +31,13 @@ void bind_mixture(py::module_& module) {
              mixture.fallback = fallback;
              mixture.rivals = rivals;
              mixture.season = season;
+             mixture.start = start;
              mixture.delay = delay;
              validate(mixture);
              return mixture;
            }),
            kConstructor, py::kw_only(), arg("window"), arg("decay"), arg("ridge"), arg("total"),
-           arg("absolute"), arg("fallback"), arg("rivals") = false, arg("season") = 0,
+           arg("absolute"), arg("fallback"), arg("rivals"), arg("season"), arg("start"),
            arg("delay") = 0);
 
   module.def(
@@ -107,6 +108,14 @@ void bind_mixture(py::module_& module) {
              double* out = shares.mutable_data();
              self.compute([&](auto& m) { m.shares(out); });
              return shares;
+           })
+      .def("forecast_weights",
+           [](LockedMixture& self) {
+             const auto [n, d] = sizes(self);
+             Array weights({n, d});
+             double* out = weights.mutable_data();
+             self.compute([&](auto& m) { m.forecast_weights(out); });
+             return weights;
            })
       .def("memory", [](LockedMixture& self) { return memory_to_dict(self); })
       .def("restore", [](LockedMixture& self, const py::dict& memory) {

@@ -107,9 +107,11 @@ py::dict run_series(LockedPopulation& self, LockedMixture& mixture, const Array&
   const Index n_initial = many ? initial->shape(0) : 1;
   if (initial) require_shape("initial", *initial, many ? Shape{n_initial, d} : Shape{d});
   Array predictions({T, d}), mean_field({T, d}), worst_cost(T), recorded({T, R, d});
+  Array shares({T, Index{4}, d});
   Array costs(s.n_agents), base(d), bases({s.past.delay > 0 ? T : 0, d});
   RunOutput output;
   output.predictions = predictions.mutable_data();
+  output.shares = shares.mutable_data();
   output.mean_field = mean_field.mutable_data();
   output.worst_cost = worst_cost.mutable_data();
   output.recorded = recorded.mutable_data();
@@ -144,6 +146,7 @@ py::dict run_series(LockedPopulation& self, LockedMixture& mixture, const Array&
   });
   py::dict result;
   result["predictions"] = predictions;
+  result["shares"] = shares;
   result["mean_field"] = mean_field;
   result["worst_cost"] = worst_cost;
   result["recorded"] = recorded;

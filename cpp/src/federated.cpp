@@ -55,7 +55,8 @@ class Listener {
         d_(state_.layout.d),
         padded_(state_.layout.padded),
         heeded_(static_cast<std::size_t>(d_ * padded_)),
-        mean_(static_cast<std::size_t>(d_)) {
+        mean_(static_cast<std::size_t>(d_)),
+        mean_forecast_(static_cast<std::size_t>(d_)) {
     present_.reserve(static_cast<std::size_t>(N_));
   }
 
@@ -78,8 +79,13 @@ class Listener {
     for (Index o = 0; o < d_; ++o) mean_field[o] = state_.mean_field[o] = state_.base[o] + mean_[o];
     state_.pending = true;
     const bool all = static_cast<Index>(present_.size()) == N_ && !judges(state_.settings);
-    server_.stage(state_.kept.increment.data(), padded_, state_.base.data(),
-                  {all ? nullptr : heeded_.data(), mean_.data()});
+    const bool everybody = static_cast<Index>(present_.size()) == N_;
+    const Real* said = !rivals()   ? state_.kept.increment.data()
+                       : everybody ? forecasts_.data()
+                                   : said_.data();
+    server_.stage(
+        said, padded_, state_.base.data(),
+        {all ? nullptr : heeded_.data(), rivals() ? mean_forecast_.data() : mean_.data()});
     server_.mixed(server_.staged, prediction);
   }
 
@@ -98,6 +104,13 @@ class Listener {
  private:
   using State = Inside::State<BasicPopulation<Real>>;
 
+  /// Does the server mix local forecasts, and not what becomes of them?
+  bool rivals() const { return server_.settings.rivals; }
+  static Real* room_in(detail::Buffer<Real>& buffer, Index size) {
+    if (buffer.size() < size) buffer = detail::Buffer<Real>(size);
+    return buffer.data();
+  }
+
   /// Theory section 6, steps 3 and 4, among the agents of `crowd`: these are all that are present.
   /// Returns what a recent loss counts at most.
   double step(State& crowd, const double* forecasts, const double* energies) {
@@ -105,16 +118,19 @@ class Listener {
     const bool everybody = n == N_;
     // Honest agents forecast no change then, and the crowd has no range yet that would stop others.
     const bool knows = state_.steps > 0;
+    Real* increments = crowd.kept.increment.data();
+    Real* shown = rivals() ? room_in(forecasts_, d_ * stride) : increments;
+    if (rivals()) std::fill_n(shown, d_ * stride, Real(0));  // lanes beyond the last agent too
     for (Index j = 0; j < n; ++j) {
       const Index i = everybody ? j : present_[static_cast<std::size_t>(j)];
       crowd.kept.energy.data()[j] = static_cast<Real>(energies[i]);
       for (Index o = 0; o < d_; ++o)
-        crowd.kept.increment.data()[o * stride + j] =
-            knows ? static_cast<Real>(forecasts[i * d_ + o]) : Real(0);
+        shown[o * stride + j] = knows ? static_cast<Real>(forecasts[i * d_ + o]) : Real(0);
     }
     detail::Window<Real> window;
     window.steps = 1;
-    window.shown = window.increment = crowd.kept.increment.data();
+    window.shown = shown;
+    window.increment = increments;
     window.energy = crowd.kept.energy.data();
     window.heeded = crowd.kept.heeded.data();
     window.learnt = state_.steps;
@@ -122,6 +138,7 @@ class Listener {
     window.told = true;
     crowd.pass.run(window, crowd.lesson);
     std::copy_n(crowd.pass.mean(0), d_, mean_.begin());
+    std::copy_n(crowd.pass.mean_forecast(0), d_, mean_forecast_.begin());
     if (everybody && judges(crowd.settings))
       std::copy_n(crowd.kept.heeded.data(), d_ * padded_, heeded_.begin());
     return crowd.pass.largest_loss(0);
@@ -131,6 +148,7 @@ class Listener {
   void step_with_some(const double* forecasts, const double* energies) {
     const auto n = static_cast<Index>(present_.size());
     std::fill(mean_.begin(), mean_.end(), 0.0);
+    std::fill(mean_forecast_.begin(), mean_forecast_.end(), 0.0);
     std::fill(heeded_.begin(), heeded_.end(), static_cast<unsigned char>(0));
     auto& kept = state_.kept;
     if (n > 0) {
@@ -145,12 +163,15 @@ class Listener {
       largest_loss_ = step(*some_, forecasts, energies);
     }
     std::fill_n(kept.energy.data(), padded_, Real(0));
+    Real* said = rivals() ? room_in(said_, d_ * padded_) : nullptr;
     for (Index o = 0; o < d_; ++o) {
       Real* increment = kept.increment.data() + o * padded_;
       std::fill_n(increment, N_, static_cast<Real>(mean_[o]));
+      if (said) std::fill_n(said + o * padded_, N_, static_cast<Real>(mean_forecast_[o]));
       for (Index j = 0; j < n; ++j) {
         const Index i = present_[j], from = o * some_->layout.padded + j;
         increment[i] = some_->kept.increment.data()[from];
+        if (said) said[o * padded_ + i] = forecasts_.data()[from];
         const bool judged = judges(some_->settings);
         heeded_[o * padded_ + i] = judged ? some_->kept.heeded.data()[from] : 1;
         if (judged) kept.forecast.data()[o * padded_ + i] = some_->kept.forecast.data()[from];
@@ -189,6 +210,8 @@ class Listener {
   const Index N_, d_, padded_;
   std::vector<unsigned char> heeded_;       // (d, padded), whom the mixture heeds
   std::vector<double> mean_;                // (d), the mean field less the base
+  std::vector<double> mean_forecast_;       // (d), of local forecasts
+  detail::Buffer<Real> forecasts_, said_;   // of the present as a crowd, and of all, where mixed
   std::vector<Index> present_;              // the agents that are, in their order
   std::unique_ptr<State> some_;             // as many agents as were last present, if not all
   std::vector<double> cost_, recent_loss_;  // before learning
@@ -226,10 +249,6 @@ void hear(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, 
   const Index N = population.settings().n_agents, d = population.settings().n_outputs;
   if (mixture.n_agents() != N || mixture.n_outputs() != d)
     throw std::invalid_argument("mixture is for another number of agents or outputs");
-  if (mixture.settings().rivals)
-    throw std::invalid_argument(
-        "mixture has rivals = true; expected false where agents forecast "
-        "elsewhere");
   require_known(n_steps, n_known);
   require_moderate("Y", targets, {n_known, d}, kLargest<Real>);
   require_told<Real>(told, n_steps, N, d);

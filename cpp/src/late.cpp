@@ -58,6 +58,7 @@ void BasicPopulation<Real>::State::learn_oldest(const double* y) {
   if (lesson.to_records) settle();  // of a step learnt just before
   const double* from = waiting.base(0);
   for (Index o = 0; o < d; ++o) lesson.change[o] = static_cast<Real>(y[o] - from[o]);
+  bound_change(inputs.past, y, from, lesson.bounded.data());
   std::transform(waiting.row(0), waiting.row(0) + layout.record.dx, lesson.x.begin(),
                  [](double value) { return static_cast<Real>(value); });
   layout.each_chunk(10.0, [&](Index first, Index last) {
@@ -81,7 +82,7 @@ void BasicPopulation<Real>::State::learn_oldest(const double* y) {
     base[o] = y[o];
     ++scored;
   }
-  if (remembers(settings)) inputs.past.learn(base.data(), known_before.data(), from);
+  if (remembers(settings)) inputs.past.learn(y, known_before.data(), from);
   ++steps;
   waiting.pop();
 }
@@ -179,6 +180,12 @@ class Late {
     state_.observe(y);
     state_.pending = pending;
     if (state_.has_seen && server_.settings.rivals) server_.past.observe(state_.base.data());
+  }
+
+  /// Shares (4, d) in the forecast made last.
+  void write_shares(double* shares) {
+    if (state_.has_seen) return server_.write_shares(shares);
+    std::fill_n(shares, 4 * d_, 0.0);
   }
 
   auto& state() { return state_; }
@@ -291,6 +298,7 @@ void run_late(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixtu
     state.require_input(x.data());
     require_moderate_or_missing("Y, changed during the run,", y.data(), {1, d}, kLargest<Real>);
     late.predict(x.data(), output.predictions + t * d);
+    if (output.shares) late.write_shares(output.shares + t * 4 * d);
     account.add(t, t + ahead < n_steps ? targets + (t + ahead) * d : none.data());
     if (t + 1 < n_initial) late.observe(initial + (t + 1) * d);
     if (!arriving) {

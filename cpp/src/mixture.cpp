@@ -3,6 +3,7 @@
 #include "detail/inside.hpp"
 #include "detail/memory.hpp"
 #include "detail/mixture_state.hpp"
+#include "detail/past_size.hpp"
 #include "detail/room.hpp"
 #include "detail/validate.hpp"
 
@@ -11,6 +12,7 @@ namespace memoa {
 using detail::require;
 
 void validate(const Mixture& m) {
+  require(m.start >= 0, "start", m.start, "a number of steps >= 0");
   require(m.window >= 0, "window", m.window, "a number of steps >= 0");
   require(m.decay > 0.0 && m.decay <= 1.0, "decay", m.decay, "a number in (0, 1]");
   require(m.ridge > 0.0 && std::isfinite(m.ridge), "ridge", m.ridge, "a positive finite number");
@@ -29,16 +31,16 @@ BasicServerMixture<Real>::BasicServerMixture(Index n_agents, Index n_outputs, Mi
   require(n_outputs >= 1, "n_outputs", n_outputs, "at least 1");
   validate(mixture);
   validate(shard, n_agents);
-  if (mixture.rivals && shard.reducer != nullptr)
-    throw std::invalid_argument("rivals is true; expected false where processes share the agents");
   const double N = static_cast<double>(n_agents), d = static_cast<double>(n_outputs),
                rows = static_cast<double>(mixture.window) * d;
   const double sums = (N / static_cast<double>(State::kChunk) + 1.0) * (rows + d + 1.0) * d;
   detail::make_in_room(
       "a mixture with window = " + std::to_string(mixture.window) +
           ", n_agents = " + std::to_string(n_agents) + ", n_outputs = " + std::to_string(n_outputs),
-      (rows + d) * N * sizeof(Real) + (mixture.rivals ? 8.0 * d * N : 0.0) + 16.0 * rows * rows +
-          8.0 * sums,
+      (rows + d) * N * sizeof(Real) +
+          (mixture.rivals ? 8.0 * d * N + detail::bytes_of_past({0, mixture.season}, n_outputs)
+                          : 0.0) +
+          16.0 * rows * rows + 8.0 * sums,
       [&] { state_ = std::make_unique<State>(n_agents, n_outputs, mixture, n_threads, shard); });
 }
 template <class Real>
@@ -113,24 +115,28 @@ void BasicServerMixture<Real>::weights(double* out) {
 template <class Real>
 void BasicServerMixture<Real>::mixture_weight(double* out) const {
   state_->others.require_whole();
-  for (Index o = 0; o < state_->d; ++o)
-    out[o] = state_->settings.rivals
-                 ? 1.0 - state_->rivals[o].forecast(0.0, 0.0, state_->past.season(o)).shares[3]
-                 : state_->mixture_weight(o);
+  for (Index o = 0; o < state_->d; ++o) {
+    const auto of = state_->shares(o);
+    out[o] = of[0] + of[1] + of[2];
+  }
 }
 
 template <class Real>
 void BasicServerMixture<Real>::shares(double* out) {
-  const Index d = state_->d;
-  for (Index o = 0; o < d; ++o) {
-    if (state_->settings.rivals) {
-      const auto f = state_->rivals[o].forecast(0.0, 0.0, state_->past.season(o));
-      for (Index k = 0; k < 4; ++k) out[k * d + o] = f.shares[k];
-      continue;
-    }
-    const double weight = state_->mixture_weight(o);
-    out[o] = weight, out[3 * d + o] = 1.0 - weight;
-    out[d + o] = out[2 * d + o] = 0.0;
+  state_->write_shares(out);
+}
+
+template <class Real>
+void BasicServerMixture<Real>::forecast_weights(double* out) {
+  State& s = *state_;
+  std::vector<double> mixed(static_cast<std::size_t>(s.N));
+  weights(mixed.data());
+  std::vector<double> sums = s.sums_of_exponentials();
+  for (Index o = 0; o < s.d; ++o) {
+    const auto shares = s.shares(o);
+    for (Index i = 0; i < s.N; ++i)
+      out[i * s.d + o] = shares[0] * mixed[i] +
+                         (shares[1] > 0.0 ? shares[1] / sums[o] * s.exponential(o, i) : 0.0);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "detail/past_size.hpp"
 #include "detail/validate.hpp"
 
 namespace memoa {
@@ -15,6 +16,7 @@ constexpr double kDecay = 0.99;    // of the errors of repetition
 constexpr double kMostMiss = 8.0;  // usual increments: what a miss counts for at most
 constexpr double kMatches = 1e-9;  // usual increments: no miss
 constexpr double kLargestInput = 4.0;
+constexpr double kFar = 12.0, kJudged = 10.0;  // usual increments; increments before any is far
 constexpr double kShrinks = 1.0 / 16.0;  // of the usual increment in a step: its moments restart
 
 enum Field : Index { kValue, kError, kWeight, kMatched, kMissed, kFields };
@@ -31,7 +33,8 @@ void validate(const PastSettings& past) {
 }
 
 Index n_inputs(const PastSettings& past, Index n_outputs) {
-  return (past.lags + (past.season != 0 ? 1 : 0)) * n_outputs;
+  const Index each = past.lags + (past.season != 0 ? 1 : 0), most = detail::kMostInputs;
+  return each > 0 && n_outputs > most / each ? most : each * n_outputs;
 }
 
 // ------------------------------------------------------------------ one output's season
@@ -103,17 +106,32 @@ Past::Past(const PastSettings& settings, Index n_outputs)
       d_(n_outputs),
       increments_(static_cast<std::size_t>(settings.lags * n_outputs)),
       scales_(static_cast<std::size_t>(n_outputs)),
+      leaps_(static_cast<std::size_t>(settings.delay > 0 ? n_outputs : 0)),
       largest_(static_cast<std::size_t>(n_outputs)),
       restarted_(static_cast<std::size_t>(n_outputs)) {
   if (settings.season != 0)
     seasons_.assign(static_cast<std::size_t>(n_outputs), Season(settings.season, settings.delay));
 }
 
-/// Root mean square of the increments so far, as the standardiser counts them.
-double Past::scale(Index output) const {
-  const Moments& known = scales_[static_cast<std::size_t>(output)].known();
+namespace {
+
+/// Root mean square of what was counted, as the standardiser counts.
+double usual_size(const Coordinate& counted) {
+  const Moments& known = counted.known();
   const double deviation = known.deviation();
   return std::sqrt(deviation * deviation + known.mean * known.mean);
+}
+
+}  // namespace
+
+double Past::scale(Index output) const {
+  return usual_size(scales_[static_cast<std::size_t>(output)]);
+}
+
+double Past::bounded(Index output, double increment) const {
+  const double usual = usual_size(leap(output));
+  if (leap(output).known().count < kJudged || !(usual > 0.0)) return increment;
+  return std::clamp(increment, -kFar * usual, kFar * usual);
 }
 
 void Past::inputs(double* out) const {
@@ -141,9 +159,16 @@ void Past::learn(const double* y, const double* base, const double* from) {
   if (lags_ > 0) std::copy_backward(increments_.begin(), increments_.end() - d_, increments_.end());
   for (Index o = 0; o < d_; ++o) {
     const auto at = static_cast<std::size_t>(o);
-    const double change = y[o] - base[o];
+    const bool is_missing = std::isnan(y[o]);
+    const double change = is_missing ? 0.0 : y[o] - base[o];
     if (lags_ > 0) increments_[at] = change;
-    largest_[at] = std::max(largest_[at], std::abs(y[o] - from[o]));
+    restarted_[at] = false;
+    if (is_missing) {  // nothing is counted of it, theory section 10
+      if (!seasons_.empty()) seasons_[at].observe(base[o]);
+      continue;
+    }
+    largest_[at] = std::max(largest_[at], std::abs(bounded(o, y[o] - from[o])));
+    if (!leaps_.empty()) leaps_[at].count(y[o] - from[o]);
     const double before = scale(o);
     scales_[at].count(change);
     restarted_[at] = scale(o) < kShrinks * before;
@@ -154,26 +179,34 @@ void Past::learn(const double* y, const double* base, const double* from) {
 }
 
 Index Past::size() const {
-  return static_cast<Index>(increments_.size()) + d_ * (1 + Coordinate::kNumbers) +
+  return static_cast<Index>(increments_.size()) +
+         d_ * (1 + (leaps_.empty() ? 1 : 2) * Coordinate::kNumbers) +
          (seasons_.empty() ? 0 : d_ * seasons_.front().size());
 }
 
 double& Past::number(Index k) {
-  const Index n = static_cast<Index>(increments_.size());
+  const Index n = static_cast<Index>(increments_.size()), of_scales = d_ * Coordinate::kNumbers;
+  const auto of = [](std::vector<Coordinate>& counted, Index at) -> double& {
+    return counted[static_cast<std::size_t>(at / Coordinate::kNumbers)].number(
+        at % Coordinate::kNumbers);
+  };
   if (k < n) return increments_[static_cast<std::size_t>(k)];
   k -= n;
   if (k < d_) return largest_[static_cast<std::size_t>(k)];
   k -= d_;
-  if (k < d_ * Coordinate::kNumbers)
-    return scales_[static_cast<std::size_t>(k / Coordinate::kNumbers)].number(k %
-                                                                              Coordinate::kNumbers);
-  k -= d_ * Coordinate::kNumbers;
+  if (k < of_scales) return of(scales_, k);
+  k -= of_scales;
+  if (!leaps_.empty()) {
+    if (k < of_scales) return of(leaps_, k);
+    k -= of_scales;
+  }
   const Index each = seasons_.front().size();
   return seasons_[static_cast<std::size_t>(k / each)].number(k % each);
 }
 
 void Past::validate() const {
   for (const Coordinate& scale : scales_) scale.validate();
+  for (const Coordinate& leap : leaps_) leap.validate();
   for (const Season& season : seasons_) season.validate();
 }
 

@@ -4,6 +4,7 @@
 
 #include "detail/memory.hpp"
 #include "detail/missing.hpp"
+#include "detail/past_size.hpp"
 #include "detail/population_state.hpp"
 #include "detail/room.hpp"
 #include "detail/validate.hpp"
@@ -48,6 +49,7 @@ double bytes_for(const PopulationSettings& s) {
   const double numbers = p * (p + 1.0) / 2.0 + d * p + p * std::min(of_row, dx) + 2.0 * p +
                          (echo ? p * p + p : 0.0) + d + 1.0;
   return N * (numbers * sizeof(Real) + sizeof(double)) + 8.0 * n(s.horizon) +
+         8.0 * Coordinate::kNumbers * dx + detail::bytes_of_past(s.past, s.n_outputs) +
          detail::Waiting<Real>::bytes_for(s, N, p, d, dx, echo || given, given);
 }
 
@@ -91,8 +93,9 @@ void validate(const PopulationSettings& s) {
 }
 
 Index n_encoded(const PopulationSettings& s) {
-  return s.n_inputs +
-         (std::holds_alternative<Precomputed>(s.encoder) ? 0 : n_inputs(s.past, s.n_outputs));
+  const bool given = std::holds_alternative<Precomputed>(s.encoder);
+  const Index more = given ? 0 : n_inputs(s.past, s.n_outputs);
+  return s.n_inputs > detail::kMostInputs ? s.n_inputs : s.n_inputs + more;
 }
 
 bool remembers(const PopulationSettings& s) { return s.bounded || n_encoded(s) > s.n_inputs; }

@@ -97,7 +97,7 @@ void Pass<Real>::settle(Lesson<Real>& lesson) {
   settle_costs(lesson);
   if (!lesson.to_records) return;
   Window<Real> none;
-  none.change = lesson.change.data();
+  none.change = lesson.bounded.data();
   layout_.on_threads(step_work(), [&](const Worker& worker) {
     worker.chunks(layout_.chunks,
                   [&](Index chunk) { forecast(none, lesson, chunk, worker.thread); });

@@ -29,12 +29,14 @@ BasicPopulation<Real>::State::State(PopulationSettings s)
   resize(bases, (kTile + 1) * d);
   resize(lesson.x, encoded);
   resize(lesson.change, d);
-  resize(changes, (kTile + 1) * d);
+  resize(lesson.bounded, d);
+  resize(changes, kTile * d);
   for (auto* some : {&inputs, &glanced}) {
     some->learnt = some->counted = Standardiser(dx);
     resize(some->one, encoded);
     resize(some->rows, kTile * encoded);
     resize(some->bounds, kTile * d);
+    resize(some->learnt_changes, kTile * d);
   }
   // each thread is the first to touch its part
   const bool echo = layout.record.features == detail::Features::echo;
@@ -93,12 +95,24 @@ void BasicPopulation<Real>::State::show_nothing() {
   pending = true;
 }
 
+template <class Real>
+void BasicPopulation<Real>::State::bound_change(const Past& past, const double* y,
+                                                const double* before, Real* out) const {
+  for (Index o = 0; o < layout.d; ++o) {
+    const double change = y[o] - before[o];
+    out[o] = static_cast<Real>(settings.bounded ? past.bounded(o, change) : change);
+  }
+}
+
 /// Theory section 6, step 1: each input is counted, then standardised; the past of y stands beside.
 template <class Real>
-void BasicPopulation<Real>::State::encode(const double* x, Index n, Inputs& into) {
+void BasicPopulation<Real>::State::encode(const double* x, Index n, const double* targets,
+                                          Inputs& into) {
   const Index dx = layout.dx, d = layout.d;
+  const auto before = [&](Index t) { return bases.data() + t * d; };
   into.counted = inputs.learnt;
   if (remembers(settings)) into.with_shown = inputs.past;
+  std::copy(lesson.bounded.begin(), lesson.bounded.end(), into.learnt_changes.begin());
   for (Index t = 0; t < n; ++t) {
     if (dx > 0) {
       into.counted.count(x + t * dx);
@@ -107,10 +121,12 @@ void BasicPopulation<Real>::State::encode(const double* x, Index n, Inputs& into
     }
     std::transform(into.one.begin(), into.one.end(), into.rows.begin() + t * layout.record.dx,
                    [](double v) { return static_cast<Real>(v); });
+    if (t + 1 < n)
+      bound_change(into.with_shown, targets + t * d, before(t), &into.learnt_changes[(t + 1) * d]);
     if (!remembers(settings)) continue;
     for (Index o = 0; o < d; ++o)
       into.bounds[t * d + o] = static_cast<Real>(into.with_shown.largest()[o]);
-    if (t + 1 < n) into.with_shown.learn(bases.data() + (t + 1) * d, bases.data() + t * d);
+    if (t + 1 < n) into.with_shown.learn(targets + t * d, before(t));
   }
 }
 
@@ -135,26 +151,25 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
   if (n == 1 && keeps_forecasts && one_forecast.size() == 0)
     one_forecast = detail::Buffer<Real>(d * layout.padded);
   pending = false;  // what fails from here on has shown nothing that can be learnt
-  const auto before = [&](Index t) { return bases.data() + t * d; };
   std::copy(base.begin(), base.end(), bases.begin());
   for (Index t = 0; t < n && targets != nullptr; ++t)
     for (Index o = 0; o < d; ++o) {  // the last value seen, theory (10.5)
       const double y = targets[t * d + o];
       bases[(t + 1) * d + o] = std::isnan(y) ? bases[t * d + o] : y;
     }
-  encode(x, n, inputs);
-  std::copy(lesson.change.begin(), lesson.change.end(), changes.begin());
+  encode(x, n, targets, inputs);
+  const auto before = [&](Index t) { return bases.data() + t * d; };
   for (Index t = 0; t < n && targets != nullptr; ++t)
     for (Index o = 0; o < d; ++o)
-      changes[(t + 1) * d + o] = static_cast<Real>(targets[t * d + o] - before(t)[o]);
+      changes[t * d + o] = static_cast<Real>(targets[t * d + o] - before(t)[o]);
 
   detail::Window<Real> window;
   window.steps = n;
   window.x = inputs.rows.data();
   window.given = x;
   window.bound = settings.bounded ? inputs.bounds.data() : nullptr;
-  window.change = changes.data();
-  window.next = targets != nullptr ? changes.data() + d : nullptr;
+  window.change = inputs.learnt_changes.data();
+  window.next = targets != nullptr ? changes.data() : nullptr;
   window.increment = n > 1 ? tile_increment.data() : kept.increment.data();
   window.shown = !keeps_forecasts ? window.increment
                  : n > 1          ? tile_forecast.data()
@@ -182,6 +197,7 @@ void BasicPopulation<Real>::State::learn(const double* targets, Index n) {
   const Index d = layout.d;
   const double* y = targets + (n - 1) * d;
   for (Index o = 0; o < d; ++o) lesson.change[o] = static_cast<Real>(y[o] - shown_base[o]);
+  bound_change(inputs.with_shown, y, shown_base.data(), lesson.bounded.data());
   std::copy_n(inputs.rows.begin() + (n - 1) * layout.record.dx, layout.record.dx, lesson.x.begin());
   lesson.largest_loss = largest_loss;
   lesson.to_records = true;
@@ -190,7 +206,7 @@ void BasicPopulation<Real>::State::learn(const double* targets, Index n) {
     for (Index o = 0; o < d; ++o)
       if (!std::isnan(targets[t * d + o])) base[o] = targets[t * d + o];
   if (remembers(settings)) {
-    inputs.with_shown.learn(base.data(), shown_base.data());
+    inputs.with_shown.learn(y, shown_base.data());
     inputs.past = inputs.with_shown;
   }
   steps += n;
@@ -200,13 +216,13 @@ void BasicPopulation<Real>::State::learn(const double* targets, Index n) {
 template <class Real>
 const Real* BasicPopulation<Real>::State::glance(const double* x) {
   reserve(1);
-  encode(x, 1, glanced);
+  encode(x, 1, nullptr, glanced);
   detail::Window<Real> window;
   window.steps = 1;
   window.x = glanced.rows.data();
   window.given = x;
   window.bound = settings.bounded ? glanced.bounds.data() : nullptr;
-  window.change = lesson.change.data();
+  window.change = glanced.learnt_changes.data();
   window.increment = tile_increment.data();
   window.shown = keeps_forecasts ? tile_forecast.data() : tile_increment.data();
   window.energy = tile_energy.data();

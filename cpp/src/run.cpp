@@ -120,6 +120,7 @@ class Runner {
     const Real* shown = state_.glance(x);
     server_.glance(shown, state_.layout.padded, state_.base.data(),
                    heed<Real>(state_, state_.glanced_heeded(), 0), output_.predictions + t * d_);
+    if (output_.shares) server_.write_shares(output_.shares + t * 4 * d_);
     show(t, 0, state_.glanced_increments(), state_.base.data());
     if (output_.worst_cost) output_.worst_cost[t] = t > 0 ? output_.worst_cost[t - 1] : 0.0;
   }
@@ -144,6 +145,7 @@ class Runner {
     state_.observe(y_.data());
     std::fill_n(output_.predictions + t * d_, d_, 0.0);
     if (output_.mean_field) std::fill_n(output_.mean_field + t * d_, d_, 0.0);
+    if (output_.shares) std::fill_n(output_.shares + t * 4 * d_, 4 * d_, 0.0);
     if (output_.worst_cost) output_.worst_cost[t] = 0.0;
     std::fill_n(output_.recorded + t * output_.n_record * d_, output_.n_record * d_, 0.0);
   }
@@ -166,7 +168,8 @@ class Runner {
               before(step),
               heed<Real>(state_, state_.heeded, step),
               y_.data() + step * d_,
-              output_.predictions + (first + step) * d_};
+              output_.predictions + (first + step) * d_,
+              output_.shares ? output_.shares + (first + step) * 4 * d_ : nullptr};
     });
     for (Index step = 0; step < n; ++step) {
       show(first + step, step, increments + step * d_ * stride, before(step));

@@ -61,6 +61,7 @@ template <class Mixture, class Visit>
 void visit_newer_mixture(Mixture& m, const Visit& visit) {
   visit("rivals", m.rivals);
   visit("season", m.season);
+  visit("start", m.start);
   visit("delay", m.delay);
 }
 
@@ -82,6 +83,7 @@ std::string settings_text(const PopulationSettings& s, const char* dtype) {
 
 PopulationSettings read_settings(const Json& json, int n_threads) {
   PopulationSettings s;
+  s.past = {}, s.bounded = false;  // what files of the first version mean
   visit_settings(s, reader_of(json));
   visit_newer_settings(s, detail::optional_reader_of(json));
   const std::string& policy = json.at("policy").as_string("policy");
@@ -198,6 +200,7 @@ SavedEngines<Real> read_engines(StateReader& reader, const PopulationSettings& s
   SavedEngines<Real> engines{
       BasicPopulation<Real>(settings),
       BasicServerMixture<Real>(settings.n_agents, settings.n_outputs, mixture, settings.n_threads)};
+  Inside::of(engines.mixture).is_part = settings.shard.total > 0;
   const Json& numbers = reader.header().at("numbers");
   fill(engines.population, "population.", numbers, reader);
   fill(engines.mixture, "mixture.", numbers, reader);
@@ -226,6 +229,7 @@ Saved detail::read_saved(StateReader& reader, int n_threads) {
       throw std::invalid_argument("it holds something else than an OnlineEnsemble");
     const PopulationSettings settings = read_settings(header.at("settings"), n_threads);
     Mixture mixture;
+    mixture.rivals = false, mixture.season = mixture.start = 0;
     visit_mixture(mixture, reader_of(header.at("mixture")));
     visit_newer_mixture(mixture, detail::optional_reader_of(header.at("mixture")));
     validate(mixture);

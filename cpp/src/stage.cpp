@@ -37,4 +37,22 @@ Policy allocate_policy(const Game& game, Index mean_size) {
   return policy;
 }
 
+template <int D>
+void ControlResponse<D>::compute(const Stage<D>& stage, const Matrix<D, D>& K,
+                                 const Column<kDynamic>& price) {
+  for (Index i = 0; i < stage.d; ++i)
+    for (Index k = 0; k < stage.p; ++k) priced_(i, k) = stage.M(i, k) / price[k];
+  const Matrix<D, D> S = times_transposed(priced_, stage.M);
+  W = Lu<D>(Matrix<D, D>::identity(stage.d) + K * S).inverse();  // d x d, and wanted itself
+  F = S * W;
+  multiply<false>(transposed(W), priced_, factor.view());
+  if (!all_finite(F) || !all_finite(factor)) fail(stage.t, "the value recursion overflowed");
+}
+
+template struct ControlResponse<1>;
+template struct ControlResponse<2>;
+template struct ControlResponse<3>;
+template struct ControlResponse<4>;
+template struct ControlResponse<kDynamic>;
+
 }  // namespace memoa::detail

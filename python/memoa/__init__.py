@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 # libgomp reads this when it is loaded: idle workers that spin slow down neighbours with an OpenMP
 # of their own (a factor of twelve beside torch). What the user has set stays.
@@ -15,35 +17,33 @@ finally:
         del os.environ["GOMP_SPINCOUNT"]
     del _spin
 
-from memoa import datasets  # noqa: E402
 from memoa._core import NumericalError  # noqa: E402
-from memoa.certificate import Certificate, certify  # noqa: E402
-from memoa.encoder import EchoState, Linear, Precomputed, RandomFeatures  # noqa: E402
-from memoa.ensemble import OnlineEnsemble  # noqa: E402
-from memoa.equilibrium import (  # noqa: E402
-    Policy,
-    solve_mean_field,
-    solve_myopic,
-    solve_nash,
-    solve_social_optimum,
-)
-from memoa.forecasters import Comparison, Experts, compare  # noqa: E402
-from memoa.game import Game  # noqa: E402
-from memoa.horizon import MultiHorizon  # noqa: E402
-from memoa.horizon_run import MultiHorizonRun  # noqa: E402
-from memoa.interval import Intervals  # noqa: E402
-from memoa.mixture import Mixture, ServerMixture, mixture_weights  # noqa: E402
-from memoa.moments import FeatureMoments, feature_moments  # noqa: E402
-from memoa.nplayer import (  # noqa: E402
-    CentralizedPolicy,
-    NPlayerGame,
-    solve_centralized_nash,
-)
-from memoa.panel import Panel  # noqa: E402
-from memoa.panel_equilibrium import solve_panel_equilibrium  # noqa: E402
-from memoa.panel_run import PanelRun  # noqa: E402
-from memoa.run import Run  # noqa: E402
-from memoa.simulation import Simulation, simulate  # noqa: E402
+
+if TYPE_CHECKING:
+    from memoa import datasets
+    from memoa.certificate import Certificate, certify
+    from memoa.encoder import EchoState, Linear, Precomputed, RandomFeatures
+    from memoa.ensemble import OnlineEnsemble
+    from memoa.equilibrium import (
+        Policy,
+        solve_mean_field,
+        solve_myopic,
+        solve_nash,
+        solve_social_optimum,
+    )
+    from memoa.forecasters import Comparison, Experts, compare
+    from memoa.game import Game
+    from memoa.horizon import MultiHorizon
+    from memoa.horizon_run import MultiHorizonRun
+    from memoa.interval import Intervals
+    from memoa.mixture import Mixture, ServerMixture, mixture_weights
+    from memoa.moments import FeatureMoments, feature_moments
+    from memoa.nplayer import CentralizedPolicy, NPlayerGame, solve_centralized_nash
+    from memoa.panel import Panel
+    from memoa.panel_equilibrium import solve_panel_equilibrium
+    from memoa.panel_run import PanelRun
+    from memoa.run import Run
+    from memoa.simulation import Simulation, simulate
 
 __version__: str
 __all__ = [
@@ -86,18 +86,50 @@ __all__ = [
     "solve_social_optimum",
 ]
 
+# Which names a module has: it is loaded where one of them is first asked for, since reading all of
+# them takes as long as reading NumPy.
+_NAMES = {
+    "certificate": "Certificate certify",
+    "encoder": "EchoState Linear Precomputed RandomFeatures",
+    "ensemble": "OnlineEnsemble",
+    "equilibrium": "Policy solve_mean_field solve_myopic solve_nash solve_social_optimum",
+    "forecasters": "Comparison Experts compare",
+    "game": "Game",
+    "horizon": "MultiHorizon",
+    "horizon_run": "MultiHorizonRun",
+    "interval": "Intervals",
+    "mixture": "Mixture ServerMixture mixture_weights",
+    "moments": "FeatureMoments feature_moments",
+    "nplayer": "CentralizedPolicy NPlayerGame solve_centralized_nash",
+    "panel": "Panel",
+    "panel_equilibrium": "solve_panel_equilibrium",
+    "panel_run": "PanelRun",
+    "run": "Run",
+    "simulation": "Simulation simulate",
+}
+_MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
+
 # OpenMP's workers do not survive a fork: a forked child computes on one thread
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_core.use_one_thread_only)
 
 
-def __getattr__(name: str) -> str:
-    """``__version__``, read from the installation where it is asked for: the reader takes long."""
-    if name != "__version__":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib.metadata import version
+def __getattr__(name: str) -> Any:
+    if name == "__version__":  # read from the installation: the reader takes long
+        from importlib.metadata import version
 
-    return version("memoa")
+        return version("memoa")
+    if name in _MODULES:
+        value = getattr(import_module(f"memoa.{_MODULES[name]}"), name)
+        globals()[name] = value
+        return value
+    if name == "datasets" or name in _NAMES:
+        return import_module(f"memoa.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})
 
 
 def build_info() -> dict[str, str]:

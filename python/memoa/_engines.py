@@ -27,7 +27,7 @@ Progress = Callable[[int, int], object]
 
 # Fields of the memories with a row for each agent, and where.
 _OF_AGENTS = dict.fromkeys(("costs", "recent_loss", "gram", "cross", "reservoir", "increments"), 0)
-_OF_WINDOW = {"errors": 2}
+_OF_WINDOW = {"errors": 2, "agent_losses": 1}
 
 
 def check(params: dict[str, Any]) -> dict[str, Any]:
@@ -376,6 +376,7 @@ class Engines:
             targets=targets,
             initial=found["base"],
             mean_field=found["mean_field"],
+            shares=found["shares"],
             agent_rmse=agent_rmse,
             worst_cost=found["worst_cost"],
             recorded=found["recorded"],
@@ -416,6 +417,7 @@ class Engines:
         whole = {
             "predictions": np.empty((total, d)),
             "mean_field": np.empty((total, d)),
+            "shares": np.empty((total, 4, d)),
             "recorded": np.empty((total, len(record), d)),
             "worst_cost": np.zeros(total),
         }

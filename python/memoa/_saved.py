@@ -14,6 +14,9 @@ from memoa._frames import Names
 from memoa.encoder import EchoState, Linear, Precomputed, RandomFeatures
 from memoa.mixture import Mixture
 
+# What files of the first version mean, which know of none of these.
+FIRST: dict[str, Any] = {"lags": 0, "season": None, "bounded": False}
+FIRST_MIXTURE: dict[str, Any] = {"rivals": False, "start": 0}
 KINDS = {kind.__name__: kind for kind in (RandomFeatures, EchoState, Precomputed, Linear, Mixture)}
 
 
@@ -62,6 +65,7 @@ def read_note(
     for name in params:
         if name not in known:
             raise ValueError(f"unknown parameter {name!r}")
+    params = {name: value for name, value in FIRST.items() if name in known} | params
     return params, note["names"], bool(note["flat"])
 
 
@@ -81,7 +85,8 @@ def engine_params(header: Mapping[str, Any]) -> dict[str, Any]:
         "bounded": settings.get("bounded", False),
         "encoder": _object(settings["encoder"]),
         "mixture": Mixture(
-            **{k: v for k, v in header["mixture"].items() if k not in ("season", "delay")}
+            **FIRST_MIXTURE
+            | {k: v for k, v in header["mixture"].items() if k not in ("season", "delay")}
         ),
         "dtype": {"<f8": "float64", "<f4": "float32"}[settings["dtype"]],
         "n_threads": settings["n_threads"] or None,
@@ -104,7 +109,9 @@ def panel_params(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _object(value: Any) -> Any:
     """Settings objects from their JSON; lists become tuples, which nobody can change."""
     if isinstance(value, dict):
-        return KINDS[value["type"]](**{k: v for k, v in value.items() if k != "type"})
+        settings = {k: v for k, v in value.items() if k != "type"}
+        first = FIRST_MIXTURE if value["type"] == Mixture.__name__ else {}
+        return KINDS[value["type"]](**first | settings)
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -65,7 +65,8 @@ class OnlineEnsemble(Online):
         Period in steps of the increment by seasonal repetition that the agents see as well. "auto":
         found online among lags of up to 60 steps. Precomputed features see neither.
     bounded : bool
-        No agent forecasts an increment larger than the largest one seen, theory (6.13).
+        An increment of y far beyond the usual is learnt as a bounded one, and no agent forecasts an
+        increment larger than the largest one learnt, theory (6.13).
     mixture : Mixture
         How the server weighs the agents.
     intervals : sequence of float
@@ -117,11 +118,11 @@ class OnlineEnsemble(Online):
     The agents are drawn at the first prediction or run. They keep the parameters of that moment
     until the next `fit`, whatever is set meanwhile, threads and policy included.
 
-    Theory section 6, docs/theory.md; arXiv:2605.05492. Shifting or scaling y shifts or scales every
-    prediction but the very first (with ``mixture.total=1``), and an increasing affine
-    change of an input coordinate changes nothing. Numbers beyond 1e150 (for y, 1e15 in float32) are
-    refused, for their squares would not be finite; features given to Precomputed may be of any
-    size.
+    Theory section 6, docs/theory.md; arXiv:2605.05492. Shifting y, or scaling it by a positive
+    number, shifts or scales every prediction but the very first (with ``mixture.total=1``), and an
+    increasing affine change of an input coordinate changes nothing. Numbers beyond 1e150 (for y,
+    1e15 in float32) are refused, for their squares would not be finite; features given to
+    Precomputed may be of any size.
 
     Examples
     --------
@@ -136,19 +137,19 @@ class OnlineEnsemble(Online):
     def __init__(
         self,
         n_agents: int = 64,
-        encoder: Encoder = RandomFeatures(),  # noqa: B008 - an immutable value
+        encoder: Encoder = RandomFeatures(16, "wave", n_raw=4, n_columns=2),  # noqa: B008 - immutable
         *,
         policy: Literal["memoa", "greedy"] = "memoa",
-        consensus: float = 1.0,
+        consensus: float = 3.0,
         effort: float = 0.01,
         horizon: int = 8,
         discount: float = 0.0,
-        forgetting: float | Sequence[float] = (0.97, 0.99, 0.998),
-        ridge: float | Sequence[float] = 0.1,
+        forgetting: float | Sequence[float] = (0.95, 0.99, 0.998),
+        ridge: float | Sequence[float] = (0.001, 0.01, 0.1),
         aggregate: Literal["mean", "trimmed", "clip"] = "trimmed",
-        lags: int = 0,
-        season: Literal["auto"] | int | None = None,
-        bounded: bool = False,
+        lags: int = 6,
+        season: Literal["auto"] | int | None = "auto",
+        bounded: bool = True,
         mixture: Mixture = Mixture(),  # noqa: B008 - an immutable value
         intervals: Sequence[float] = (),
         delay: int = 0,
@@ -464,6 +465,16 @@ class OnlineEnsemble(Online):
         have none.
         """
         return self._learnt("shares").server.shares()
+
+    @property
+    @serialised
+    def forecast_weights(self) -> Float64:
+        """Weights of the agents in the server's forecast, shape (N, d), a new array.
+
+        What `weights` and the exponential weights give an agent, by the `shares` of the two. The
+        rest of the forecast is seasonal repetition's and the last value's.
+        """
+        return self._learnt("forecast_weights").server.forecast_weights()
 
     @property
     @serialised

@@ -38,22 +38,25 @@ class Mixture:
         The ridge is the penalty itself, in squared units of the target. With ``window=1`` and
         without `fallback` this is the one-step rule of arXiv:2505.00216.
     fallback : bool
-        Average the mixture with the last value seen, by exponential weights of their past squared
-        errors, theory (6.7): where the agents know nothing the server repeats the last value.
+        Without `rivals`: average the mixture with the last value seen, by exponential weights of
+        their past squared errors, theory (6.7): where the agents know nothing the server repeats
+        the last value.
     rivals : bool
         Take the mixture for one of several rivals, theory (6.15), in place of `fallback`: the
         agents by exponential weights of their errors, seasonal repetition and the last value are
-        the others. The best of them is followed, also where it changes. Refused where processes
-        share the agents.
+        the others. The best of them is followed, also where it changes.
+    start : int
+        Until so many steps are learnt the last value is repeated.
     """
 
-    window: int = 64
+    window: int = 48
     decay: float = 0.99
     ridge: float = 0.1
     total: float = 1.0
     absolute: bool = False
     fallback: bool = True
-    rivals: bool = False
+    rivals: bool = True
+    start: int = 2
 
     def __post_init__(self) -> None:
         self._to_core()
@@ -69,6 +72,7 @@ class Mixture:
             fallback=bool(self.fallback),
             rivals=bool(self.rivals),
             season=season,
+            start=as_int("start", self.start, 0),
             delay=delay,
         )
 
@@ -145,7 +149,7 @@ class ServerMixture:
     Parameters
     ----------
     n_agents, n_outputs : int
-    window, decay, ridge, total, absolute, fallback, rivals
+    window, decay, ridge, total, absolute, fallback, rivals, start
         See :class:`Mixture`. The last value seen is the last target; the first forecast, which has
         none, is the plain mixture.
     season : {"auto"}, int or None
@@ -162,7 +166,7 @@ class ServerMixture:
     ...     forecast = server.predict([[y], [y + 1.0]])  # the first agent is right
     ...     server.update([[y], [y + 1.0]], [y])
     >>> forecast.round(3), server.mixture_weight.round(3)
-    (array([19.005]), array([1.]))
+    (array([19.001]), array([1.]))
     """
 
     def __init__(
@@ -170,19 +174,20 @@ class ServerMixture:
         n_agents: int,
         n_outputs: int = 1,
         *,
-        window: int = 64,
+        window: int = 48,
         decay: float = 0.99,
         ridge: float = 0.1,
         total: float = 1.0,
         absolute: bool = False,
         fallback: bool = True,
-        rivals: bool = False,
+        rivals: bool = True,
+        start: int = 2,
         season: Literal["auto"] | int | None = "auto",
         n_threads: int | None = None,
     ) -> None:
         self.n_agents = as_int("n_agents", n_agents, 1)
         self.n_outputs = as_int("n_outputs", n_outputs, 1)
-        self.settings = Mixture(window, decay, ridge, total, absolute, fallback, rivals)
+        self.settings = Mixture(window, decay, ridge, total, absolute, fallback, rivals, start)
         self.season = season
         self.n_threads = (
             None if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31)
@@ -209,6 +214,11 @@ class ServerMixture:
     def shares(self) -> Float64:
         """Shares in the forecast, shape (4, d), see `OnlineEnsemble.shares`."""
         return self._core.shares()
+
+    @property
+    def forecast_weights(self) -> Float64:
+        """Weights in the forecast, shape (N, d), see `OnlineEnsemble.forecast_weights`."""
+        return self._core.forecast_weights()
 
     def predict(self, predictions: ArrayLike) -> Float64:
         """The server's forecast from predictions of shape (N, d); returns shape (d,)."""

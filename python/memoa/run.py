@@ -50,6 +50,8 @@ class Run:
         The last value seen before the run; 0 where none was.
     mean_field : ndarray, shape (T, d)
         Mean of the agents' predictions.
+    shares : ndarray, shape (T, 4, d)
+        Shares in the server's forecasts, see `OnlineEnsemble.shares`; all 0 where no y was known.
     agent_rmse : ndarray, shape (N,)
         Of the agents here, where several processes hold them.
     worst_cost : ndarray, shape (T,)
@@ -83,6 +85,7 @@ class Run:
     targets: Float64
     initial: Float64
     mean_field: Float64
+    shares: Float64
     agent_rmse: Float64
     worst_cost: Float64
     recorded: Float64

@@ -29,6 +29,11 @@ inline PopulationSettings settings_of(Index n_agents, const Stream& stream,
   s.encoder = encoder;
   s.policy = policy;
   s.seed = 5;
+  s.consensus = 1.0;
+  s.forgetting = {0.97, 0.99, 0.998};
+  s.ridge = {0.1};
+  s.past = {};
+  s.bounded = false;
   const auto* random = std::get_if<RandomFeatures>(&encoder);
   if (random != nullptr && random->n_raw > 0) {  // one of kEncoders: all that there is
     s.past = {2, kAutoSeason};

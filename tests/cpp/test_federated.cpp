@@ -37,6 +37,7 @@ Story story_of(PopulationSettings settings, const Stream& stream, const double* 
 
 PopulationSettings of_server(PopulationSettings settings) {
   settings.encoder = Precomputed{1};
+  settings.past = {}, settings.bounded = false;  // those of its clients
   return settings;
 }
 

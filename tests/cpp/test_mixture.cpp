@@ -131,7 +131,7 @@ TEST_CASE("the server's window is the last steps, through every turn of the ring
 TEST_CASE("the forecast averages the weighted sum of the predictions with the last target") {
   const Window window(5, 9, 30, 2, 100.0);
   for (Mixture mixture : kMixtures) {
-    mixture.fallback = mixture.decay > 0.9;
+    mixture.fallback = mixture.decay > 0.9, mixture.rivals = false, mixture.start = 0;
     ServerMixture server(30, 2, mixture);
     std::vector<double> mixed(2), share(2);
     for (Index t = 0; t < window.W; ++t) {
@@ -152,7 +152,9 @@ TEST_CASE("the forecast averages the weighted sum of the predictions with the la
 
 TEST_CASE("the mixture's weight follows the losses, and may come back") {
   const Index N = 4, T = 400;
-  ServerMixture server(N, 1);
+  Mixture mixture;
+  mixture.rivals = false, mixture.start = 0;
+  ServerMixture server(N, 1, mixture);
   const auto share = [&] {
     double weight = NAN;
     server.mixture_weight(&weight);

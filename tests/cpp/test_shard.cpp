@@ -156,29 +156,38 @@ TEST_CASE("features may be the caller's, and of chunks that the jury must bound"
   }
 }
 
-TEST_CASE("a step takes three exchanges, and so do sixteen of a run") {
+TEST_CASE("a step takes three exchanges, and so do sixteen of a run without rivals") {
   const Stream stream = random_stream(6, 64, 2, 1);
-  for (const Aggregate aggregate : {Aggregate::clip, Aggregate::mean, Aggregate::trimmed}) {
+  const std::pair<Aggregate, bool> cases[] = {{Aggregate::clip, false},
+                                              {Aggregate::mean, false},
+                                              {Aggregate::trimmed, false},
+                                              {Aggregate::trimmed, true}};
+  for (const auto& one : cases) {
+    const Aggregate aggregate = one.first;
+    const bool rivals = one.second;
+    Mixture mixing;
+    mixing.rivals = rivals;
     PopulationSettings s = types(stream, aggregate, PolicyKind::memoa);
     Ranks ranks(2);
     ranks.run(kN, [&](int rank, Index n_agents, const Shard& shard) {
       PopulationSettings here = s;
       here.n_agents = n_agents, here.shard = shard;
       Population population(here);
-      ServerMixture server(n_agents, 1, {}, 1, shard);
+      ServerMixture server(n_agents, 1, mixing, 1, shard);
       population.observe(stream.y(0));
       double forecast;
       for (Index t = 1; t <= 3; ++t) {
         predict(population, server, stream.x(t), &forecast);
         learn(population, server, stream.y(t));
       }
-      if (rank == 0) CHECK(ranks.exchanges() == 9);
+      if (rank == 0) CHECK(ranks.exchanges() == 9 + (rivals ? 2 * 2 : 0));  // not at the first step
       std::vector<double> predictions(32);
       RunOutput output;
       output.predictions = predictions.data();
       run(population, server, stream.x(4), stream.y(4), 32, output);
     });
-    CHECK(ranks.exchanges() == 9 + 1 + 2 * 3);  // and one for the length of the run
+    // and one for the length of the run
+    CHECK(ranks.exchanges() == (rivals ? 13 + 1 + 2 * 2 + 32 * 3 : 9 + 1 + 2 * 3));
   }
 }
 

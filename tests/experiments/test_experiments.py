@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import memoa
-from experiments import ablations, benchmarks, forecasting, pieces
+from experiments import ablations, benchmarks, forecasting, pieces, variants
 from experiments.ablations import Ablations
 from experiments.command import make_app
 from experiments.defaults import Defaults
@@ -291,13 +291,14 @@ class TestReport:
     def test_ablations_are_runs_of_the_ensemble(self, tmp_path: Path) -> None:
         run_experiments(tmp_path, only=["ablations"], seeds=1, experiments=SMALL)
         series, default = memoa.datasets.logistic_map(), memoa.OnlineEnsemble()
+        plain = variants.PLAIN.get_params(deep=False)
         changed = {
             "consensus": {"consensus": 0.1},
             "n_agents": {"n_agents": 2},
-            "n_features": {"encoder": memoa.RandomFeatures(4)},
+            "n_features": {"encoder": replace(default.encoder, n_features=8)},
             "window": {"mixture": replace(default.mixture, window=2)},
-            "communication": {"aggregate": "mean"},  # as the NumPy variants average
-            "noise": {"aggregate": "mean"},
+            "communication": {**plain, "aggregate": "mean"},  # as the NumPy variants average
+            "noise": {**plain, "aggregate": "mean"},
             "": {"policy": "greedy"},
         }
         found = lines(tmp_path / "experiments/ablations.csv")

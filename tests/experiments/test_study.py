@@ -23,6 +23,11 @@ GENERATORS = [
     study.walk_among_walks,
     study.narma10,
     study.regime_switches,
+    study.cycle,
+    study.smooth_curve,
+    study.ricker,
+    study.henon,
+    study.daily_load,
 ]
 
 
@@ -45,6 +50,40 @@ def test_the_study_leaves_the_forecasting_table_alone() -> None:
     assert all(200 <= len(series.Y) <= 2000 for series in drawn)
     assert {series.Y.shape[1] for series in drawn} == {1, 2, 3}
     assert set(study.WALKS) == {"random walk 500", "random walk 2000", "walk among walks 2000"}
+
+
+def test_a_cycle_repeats_itself() -> None:
+    y = study.cycle(200, seed=4).Y[:, 0]
+    period = next(p for p in range(1, 60) if np.all(y[p:] == y[:-p]))
+    assert 3 <= period <= 12
+    noisy = study.cycle(2000, seed=4, noise=0.1).Y[:, 0]
+    assert (noisy[period:] - noisy[:-period]).std() == pytest.approx(0.1 * 2**0.5, rel=0.1)
+
+
+def test_a_smooth_curve_is_three_sines() -> None:
+    y = study.smooth_curve(200, seed=1).Y[:, 0]
+    for _ in range(3):  # the second difference of a sine is it, times 2 cos - 2
+        y = y[2:] - 2.0 * y[1:-1] + y[:-2]
+    assert np.abs(y).max() < 3 * 1.5 * (2 * np.pi / 20) ** 6
+
+
+def test_maps_are_their_equations() -> None:
+    series = study.ricker(300, seed=2)
+    x, y = series.X[:, 0], series.Y[:, 0]
+    sure = np.abs(1.0 - x) > 0.05
+    rate = (np.log(y / x) / np.where(sure, 1.0 - x, 1.0))[sure]
+    assert (rate > 2.3 - 1e-9).all()
+    assert (rate < 2.9 + 1e-9).all()
+    series = study.henon(300, seed=2)
+    y = np.concatenate([series.initial, series.Y[:, 0]])
+    assert_close(y[2:], 1.0 - 1.4 * y[1:-1] ** 2 + 0.3 * y[:-2], 1e-9)
+
+
+def test_a_daily_load_has_a_day_and_a_week() -> None:
+    y = study.daily_load(2000, seed=0).Y[:, 0]
+    day, week = ((y[p:] - y[:-p]).std() for p in (24, 168))
+    assert week < day < y.std()
+    assert week < 0.2
 
 
 def test_sine_with_drift() -> None:
@@ -152,7 +191,7 @@ MAKERS = {
 SMALL = Study(
     MAKERS,
     ("random walk 500",),
-    {k: study.SETTINGS[k] for k in ("default", "ridge 1", "equal weights")},
+    {k: study.SETTINGS[k] for k in ("default", "ridge 0.1", "equal weights")},
 )
 
 
@@ -183,7 +222,7 @@ def test_the_study_is_ratios_of_errors_of_runs() -> None:
                 memoa.OnlineEnsemble(random_state=seed, **changes).run(
                     series.X, series.Y, initial=series.initial
                 )
-                for changes in ({"ridge": 1.0}, {}, {"policy": "greedy"})
+                for changes in ({"ridge": 0.1}, {}, {"policy": "greedy"})
             ]
             plain = np.sqrt(np.mean((runs[2].mean_field - series.Y) ** 2))
             errors = [runs[0].server_rmse, plain, runs[0].repeat_last_rmse]
@@ -204,7 +243,7 @@ def test_the_study_does_not_depend_on_threads_and_prints_as_markdown() -> None:
     lines = str(one).splitlines()
     assert len(lines) == 2 + 3
     assert all(line.count("|") == len(study.COLUMNS) + 2 for line in lines)
-    assert lines[3].startswith("| ridge 1 |")
+    assert lines[3].startswith("| ridge 0.1 |")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,6 +20,10 @@ ENCODERS = (
 )  # fmt: skip
 
 
+def plain(**settings: Any) -> memoa.OnlineEnsemble:
+    return memoa.OnlineEnsemble(**{**variants.PLAIN.get_params(deep=False), **settings})
+
+
 def one_type(n_agents: int) -> np.ndarray:
     return np.zeros(n_agents, dtype=np.intp)
 
@@ -29,7 +35,7 @@ def test_one_type_that_hears_the_present_mean_field_is_the_core(
     features = variants.encode(SERIES.X, [encoder], one_type(9), 3, np.ones(1))
     known = variants.learn(features, SERIES)
     increments, told = variants.act(known, one_type(9), Play())
-    run = memoa.OnlineEnsemble(9, encoder, random_state=3).run(
+    run = plain(n_agents=9, encoder=encoder, random_state=3).run(
         SERIES.X, SERIES.Y, initial=SERIES.initial, record=range(9)
     )
     assert_close(known.base[:, None] + increments, run.recorded, rtol=1e-12)
@@ -43,7 +49,7 @@ def test_greedy_errors_are_the_cores() -> None:
     known = variants.learn(
         variants.encode(SERIES.X, [ENCODERS[0]], one_type(6), 1, np.ones(1)), SERIES
     )
-    run = memoa.OnlineEnsemble(6, policy="greedy", random_state=1).run(
+    run = plain(n_agents=6, policy="greedy", random_state=1).run(
         SERIES.X, SERIES.Y, initial=SERIES.initial
     )
     assert variants.errors(known, known.forecasts)["server_rmse"] == pytest.approx(

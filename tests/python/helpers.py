@@ -74,8 +74,18 @@ def random_panel(
 
 
 def ensemble(n_agents: int = 6, n_features: int = 5, **settings: Any) -> memoa.OnlineEnsemble:
-    """A small ensemble; any setting may be given."""
-    settings.setdefault("encoder", memoa.RandomFeatures(n_features))
+    """A small ensemble of the reference's settings; any may be given."""
+    plain = {
+        "encoder": memoa.RandomFeatures(n_features),
+        "consensus": 1.0,
+        "forgetting": (0.97, 0.99, 0.998),
+        "ridge": 0.1,
+        "lags": 0,
+        "season": None,
+        "bounded": False,
+        "mixture": memoa.Mixture(64, rivals=False, start=0),
+    }
+    settings = {**plain, **settings}
     return memoa.OnlineEnsemble(n_agents, **settings)
 
 

@@ -350,6 +350,7 @@ class Ensemble:
         season=None,
         bounded=False,
         rivals=False,
+        start=0,
         seed=0,
     ):
         self.n, self.encoder, self.policy = n_agents, encoder, policy
@@ -358,7 +359,7 @@ class Ensemble:
         self.forgetting, self.ridge = np.resize(forgetting, n_agents), np.resize(ridge, n_agents)
         self.window, self.seed = window, seed
         self.lags, self.season, self.bounded = lags, season, bounded
-        self.has_rivals = rivals
+        self.has_rivals, self.wait = rivals, start
         self.mixture = dict(decay=decay, ridge=mixture_ridge, total=total, absolute=absolute)
         self.has_fallback, self.aggregate = fallback, aggregate
         self.weights = None
@@ -408,8 +409,11 @@ class Ensemble:
         self.mixed = self.agent_weights() @ self.heard
         if self.has_rivals:
             self.said = said
-            return self.base + self.rivals.forecast(self.mixed - self.base, said)
+            mixed = self.base + self.rivals.forecast(self.mixed - self.base, said)
+            return self.base if self.steps < self.wait else mixed
         weight = self.fallback.weight() if self.has_fallback else 1.0
+        if self.steps < self.wait:
+            return self.base
         return self.base + weight * (self.mixed - self.base)
 
     def act(self, c, energies, counted):
@@ -446,19 +450,21 @@ class Ensemble:
                 self.past.observe(self.base)
                 self.rivals.past.observe(self.base)
             return
+        change = y - self.base
+        learnt = self.past.bounded(change) if self.bounded else change
         for i in range(self.n):
             self.encoder.commit(self.weights[i], self.z[i])
             keep = self.forgetting[i]
             self.gram[i] = keep * self.gram[i] + np.outer(self.z[i], self.z[i])
-            change = np.where(seen, y - self.base, self.c[i])  # (10.6)
-            self.cross[i] = keep * self.cross[i] + np.outer(self.z[i], change)
+            taken = np.where(seen, learnt, self.c[i])  # (10.6)
+            self.cross[i] = keep * self.cross[i] + np.outer(self.z[i], taken)
         self.cost += np.nansum((y - self.forecast) ** 2, axis=1)  # step 6
         self.fallback.compare(y - self.base, y - self.mixed)
         self.crowd.learn(self.c, y - self.base)
         row = np.where(seen, self.heard - y, 0.0), np.where(seen, y, 0.0)
         self.history = [*self.history, row][-max(self.window, 1) :]
         latest = np.where(seen, y, self.base)  # (10.5)
-        self.past.learn(latest, self.base)
+        self.past.learn(y, self.base)
         if self.has_rivals:
             self.rivals.learn(y, self.base, self.said)
         self.base = latest

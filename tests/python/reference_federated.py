@@ -6,6 +6,7 @@ import numpy as np
 
 from reference import Ensemble, Precomputed
 from reference_robust import Crowd, Fallback
+from reference_rows import Rivals
 
 
 class Server(Ensemble):
@@ -17,6 +18,9 @@ class Server(Ensemble):
         self.cost, self.record = np.zeros(n_agents), np.zeros(n_agents)
         self.fallback, self.weight = Fallback(n_outputs), 0.0
         self.d = n_outputs
+        self.rivals = Rivals(n_agents, n_outputs, self.season)
+        if base is not None:
+            self.rivals.past.observe(base)
 
     def hear(self, c, energies, present):
         self.on = np.flatnonzero(present)
@@ -26,21 +30,34 @@ class Server(Ensemble):
             return self.mean_field
         increments, mean = np.zeros((self.n, self.d)), np.zeros(self.d)
         heeded = np.zeros((self.n, self.d), bool)
+        forecasts, usual = np.zeros((self.n, self.d)), np.zeros(self.d)
         self.c = c[self.on]
         self.crowd = Crowd(len(self.on), self.aggregate)
         if len(self.on):
             self.crowd.record, self.crowd.weight = self.record[self.on], self.weight
             heeded[self.on], counted = self.crowd.heeded(self.c, energies[self.on])
+            forecasts[self.on] = self.c
+            usual = np.array([v[on].mean() for v, on in zip(self.c.T, counted.T)])
             increments[self.on], mean = self.act(self.c, energies[self.on], counted)
         self.forecast, self.mean_field = self.base + increments, self.base + mean
-        self.heard = self.base + np.where(heeded, increments, mean)
+        said = np.where(heeded, increments, mean)
+        if self.has_rivals:
+            said = np.where(heeded, forecasts, usual)
+        self.heard = self.base + said
         self.mixed = self.agent_weights() @ self.heard
+        if self.has_rivals:
+            self.said = said
+            mixed = self.base + self.rivals.forecast(self.mixed - self.base, said)
+            return self.base if self.steps < self.wait else mixed
+        if self.steps < self.wait:
+            return self.base
         weight = self.fallback.weight() if self.has_fallback else 1.0
         return self.base + weight * (self.mixed - self.base)
 
     def learn(self, y):
         if self.base is None:
             self.base = y
+            self.rivals.past.observe(y)
             return
         self.cost[self.on] += ((y - self.forecast[self.on]) ** 2).sum(axis=1)
         self.fallback.compare(y - self.base, y - self.mixed)
@@ -48,6 +65,8 @@ class Server(Ensemble):
             self.crowd.learn(self.c, y - self.base)
             self.record[self.on] = self.crowd.record
         self.weight = Crowd.FORGETTING * self.weight + 1.0
+        if self.has_rivals:
+            self.rivals.learn(y, self.base, self.said)
         self.history = [*self.history, (self.heard - y, y)][-max(self.window, 1) :]
         self.base = y
         self.steps += 1

@@ -7,6 +7,7 @@ from collections import deque
 import numpy as np
 
 from reference import Ensemble
+from reference_robust import Fallback
 from reference_rows import Past, Rivals
 
 # What a forecast leaves behind, and its y is compared with.
@@ -19,11 +20,14 @@ class LateEnsemble(Ensemble):
     def __init__(self, *args, delay, **settings):
         super().__init__(*args, **settings)
         self.delay = delay
+        if not self.mixture["absolute"]:  # theory (10.9)
+            self.mixture["ridge"] *= 1.0 + delay
 
     def start(self, n_inputs, d, base=None):
         super().start(n_inputs, d, None)
         self.past = Past(d, self.lags, self.season, self.delay)
         self.rivals = Rivals(self.n, d, self.season, self.delay)
+        self.fallback = Fallback(d, self.delay)
         self.waiting, self.scored = deque(), 0
         if base is not None:
             self.observe(base)
@@ -67,10 +71,11 @@ class LateEnsemble(Ensemble):
             self.observe(y)
             return
         change = y - step["base"]
+        bounded = self.past.bounded(change) if self.bounded else change
         for i in range(self.n):
             z, keep = step["z"][i], self.forgetting[i]
             self.gram[i] = keep * self.gram[i] + np.outer(z, z)
-            learnt = np.where(seen, change, step["c"][i])
+            learnt = np.where(seen, bounded, step["c"][i])
             self.cross[i] = keep * self.cross[i] + np.outer(z, learnt)
         self.cost += np.nansum((y - step["forecast"]) ** 2, axis=1)
         self.scored += np.count_nonzero(seen)
@@ -81,10 +86,10 @@ class LateEnsemble(Ensemble):
         row = np.where(seen, step["heard"] - y, 0.0), np.where(seen, y, 0.0)
         self.history = [*self.history, row][-max(self.window, 1) :]
         latest = np.where(seen, y, self.base)
-        self.past.learn(latest, self.base, step["base"])
+        self.past.learn(y, self.base, step["base"])
         if self.has_rivals:
             self.rivals.shown = step["rivals"]
-            self.rivals.learn(latest, step["base"], step["said"], known=self.base)
+            self.rivals.learn(y, step["base"], step["said"], known=self.base)
         self.base = latest
         self.steps += 1
 

@@ -82,22 +82,32 @@ class Past:
     """Inputs that all agents have beside x: lagged increments and the seasonal one, (6.12)."""
 
     SHRINKS = 16.0  # the usual increment in one step: its moments have restarted
+    FAR, JUDGED = 12.0, 10  # usual increments; increments before any is far
 
     def __init__(self, n_outputs, lags, season, delay=0):
         self.increments = np.zeros((lags, n_outputs))  # latest first
         self.scales = [Coordinate() for _ in range(n_outputs)]
+        self.leaps = [Coordinate() for _ in range(n_outputs)] if delay else self.scales
         self.largest = np.zeros(n_outputs)
         seasons = [Season(season, delay) for _ in range(n_outputs)] if season is not None else None
         self.seasons = seasons
 
-    def scale(self):
+    def scale(self, of=None):
         """Root mean square of the increments so far, (d,)."""
         return np.array(
             [
                 np.sqrt(c.known.squares / max(c.known.count, 1) + c.known.mean**2)
-                for c in self.scales
+                for c in of or self.scales
             ]
         )
+
+    def bounded(self, change):
+        """What is learnt of increments (d,), theory (6.13)."""
+        usual = self.scale(self.leaps)
+        counts = np.array([c.known.count for c in self.leaps])
+        judged = (counts >= self.JUDGED) & (usual > 0.0)
+        limit = np.where(judged, self.FAR * usual, np.inf)
+        return np.clip(change, -limit, limit)
 
     def seasonal(self):
         """Increments by seasonal repetition, (d,)."""
@@ -116,19 +126,29 @@ class Past:
             season.observe(float(value))
 
     def learn(self, y, base, source=None):
-        """The y that followed `base`; `source` is the base that its forecast had."""
-        change, before = y - base, self.scale()
-        self.largest = np.maximum(self.largest, abs(y - (base if source is None else source)))
-        for coordinate, value in zip(self.scales, change):
-            coordinate.count(float(value))
+        """Take in y (d,); where it is missing the base stays, and nothing else counts.
+
+        `source` is the base that its forecast had, where y comes late.
+        """
+        seen, before = ~np.isnan(y), self.scale()
+        change = np.where(seen, y - base, 0.0)
+        leap = np.where(seen, y - (base if source is None else source), 0.0)
+        self.largest = np.maximum(self.largest, abs(self.bounded(leap)))
+        for o in np.flatnonzero(seen):
+            self.scales[o].count(float(change[o]))
+            if self.leaps is not self.scales:
+                self.leaps[o].count(float(leap[o]))
         self.restarted = self.scale() < before / self.SHRINKS
         for season, restarted in zip(self.seasons or (), self.restarted):
             if restarted:
                 season.restart()
         if len(self.increments):
             self.increments = np.concatenate([change[None], self.increments[:-1]])
-        for season, value, scale in zip(self.seasons or (), y, self.scale()):
-            season.learn(float(value), scale)
+        for o, season in enumerate(self.seasons or ()):
+            if seen[o]:
+                season.learn(float(y[o]), self.scale()[o])
+            else:
+                season.observe(float(base[o]))
 
 
 # ---------------------------------------------------------------- step 5: the server
@@ -139,14 +159,15 @@ class Exponential:
 
     MOST = 100.0  # in units of the noise: what a squared error counts for at most
 
-    def __init__(self, n_rivals, rho):
+    def __init__(self, n_rivals, rho, delay=0):
         self.losses, self.count, self.rho = np.zeros(n_rivals), 0.0, rho
+        self.slow = 1.0 + delay
 
     def weights(self, prior=1.0):
         least = self.losses.min()
         noise = least / self.count if self.count else 0.0
         if noise > 0.0:
-            raw = prior * np.exp(-(self.losses - least) / (8.0 * noise))
+            raw = prior * np.exp(-(self.losses - least) / (8.0 * noise * self.slow))
         else:
             raw = prior * (self.losses == least)
         return raw / raw.sum()
@@ -164,15 +185,16 @@ class Exponential:
 class Rivals:
     """The mixture and its rivals, theory (6.14) and (6.15); increments from the base."""
 
-    EXACT, LEVELS, AGENTS = 16.0, (0.8, 1.0), 0.99
+    EXACT, LEVELS, AGENTS, OUTER = 16.0, (0.8, 0.998), 0.99, 0.998
 
     def __init__(self, n_agents, n_outputs, season, delay=0):
         self.has_season = season is not None
         self.past = Past(n_outputs, 0, season, delay)
         rivals = 3 if self.has_season else 2
-        self.agents = [Exponential(n_agents, self.AGENTS) for _ in range(n_outputs)]
-        self.levels = [[Exponential(rivals, rho) for rho in self.LEVELS] for _ in range(n_outputs)]
-        self.outer = [Exponential(3, 1.0) for _ in range(n_outputs)]
+        outputs = range(n_outputs)
+        self.agents = [Exponential(n_agents, self.AGENTS, delay) for _ in outputs]
+        self.levels = [[Exponential(rivals, rho, delay) for rho in self.LEVELS] for _ in outputs]
+        self.outer = [Exponential(3, self.OUTER, delay) for _ in outputs]
         self.steps = 0
 
     def forecast(self, mixture, heard):
@@ -200,7 +222,7 @@ class Rivals:
         """Compare all with y (d,), the first step excepted; `known`: the y before a late one."""
         change = y - base
         for o, (rivals, levels) in enumerate(self.shown):
-            if self.steps > 0:
+            if self.steps > 0 and not np.isnan(change[o]):
                 self.agents[o].compare(heard[:, o] - change[o])
                 for level in self.levels[o]:
                     level.compare(rivals - change[o])

@@ -97,7 +97,7 @@ def test_numbers_are_those_of_the_library() -> None:
     saved, frame = settings("here"), pd.read_csv("here/predictions.csv")
     for policy in ("memoa", "greedy"):
         ensemble = memoa.OnlineEnsemble(
-            6, memoa.RandomFeatures(5, "relu"), policy=policy, random_state=3
+            6, memoa.RandomFeatures(5, "wave", n_raw=4, n_columns=2), policy=policy, random_state=3
         )
         run = ensemble.run(series.X, series.Y, initial=series.initial)
         expected = [run.server_rmse, run.mean_agent_rmse, run.worst_agent_rmse]
@@ -257,7 +257,7 @@ BROKEN = {
         ("run drift --seed -1", ["--seed"]),
         ("run good.csv --target a --lags 0", ["--lags"]),
         ("run drift --policy best", ["--policy", "best"]),
-        ("run drift --encoder wave", ["--encoder", "wave"]),
+        ("run drift --encoder best", ["--encoder", "best"]),
         ("run drift --agnets 3", ["--agnets"]),
         ("run drift --out good.csv", ["good.csv"]),
     ],

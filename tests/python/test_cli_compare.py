@@ -124,12 +124,19 @@ def test_the_picture_shows_every_forecaster(dated: bool, tmp_path: Path) -> None
     rows["off the scale"] = partial(_Constant, 1e6, series.Y.shape[1])
     found = memoa.compare(series, rows)
     figure = plot_comparison(found, path=tmp_path / "picture.png")
-    left, right = figure.axes
+    left, right, below = figure.axes
     labels = [text.get_text() for text in left.get_yticklabels()]
     assert labels == sorted(found.scores, key=lambda name: found.quantile(name, "server_rmse"))
     (far,) = (line for line in right.lines if line.get_label().startswith("off the scale: "))
     assert far.get_label().endswith("off the scale")
     assert len(far.get_xdata()) == 0
+    (legend,) = [text.get_texts() for text in [below.get_legend()]]
+    assert [one.get_text() for one in legend] == ["mixture", "agents", "season", "last value"]
+    shares = found.shares[MEMOA]
+    assert shares.shape == (len(series.Y), 4, series.Y.shape[1])
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0, rtol=0.0, atol=1e-12)
+    top = below.collections[-1].get_paths()[0].vertices[:, 1].max()
+    assert top == pytest.approx(1.0)
     image = imread(tmp_path / "picture.png")[..., :3]
     for name in (MEMOA, GREEDY):
         assert np.mean(np.all(np.abs(image - to_rgb(COLOURS[name])) < 0.02, axis=-1)) > 1e-4

@@ -65,9 +65,8 @@ def compare_with_reference(
     theirs = {{"ridge": "mixture_ridge"}.get(k, k): v for k, v in mixture.items()}
     oracle = reference.Ensemble(n_agents, slow, seed=11, **theirs, **game)
     server, rmse, mean_field, agents = oracle.run(x, y, initial)
-    model = ensemble(
-        n_agents, encoder=ours, random_state=11, mixture=memoa.Mixture(**mixture), **game
-    )
+    mixing = memoa.Mixture(**{"window": 64, "rivals": False, "start": 0, **mixture})
+    model = ensemble(n_agents, encoder=ours, random_state=11, mixture=mixing, **game)
     run = model.run(x, y, initial=initial, record=range(n_agents))
     assert_close(run.recorded, agents)
     assert_close(run.mean_field, mean_field)

@@ -68,7 +68,7 @@ def test_it_stays_stable_over_a_million_steps(forgetting: float) -> None:
             memoa.RandomFeatures(6),
             forgetting=forgetting,
             ridge=0.1,
-            mixture=memoa.Mixture(window=0),
+            mixture=memoa.Mixture(window=0, rivals=False),
             dtype=dtype,
         ).run(x, y)
         for dtype in ("float64", "float32")

@@ -63,7 +63,7 @@ def test_predict_leaves_no_trace_either(encoder: Any, pending: bool, learnt: int
 
 def test_the_server_mixes_the_agents_predictions(policy: str) -> None:
     x, y, _ = series(12, 2, 2)
-    model = ensemble(policy=policy, mixture=memoa.Mixture(total=0.8))
+    model = ensemble(policy=policy, mixture=memoa.Mixture(total=0.8, rivals=False, start=0))
     assert_same_bits(model.mixture_weight, np.ones(1))
     base = np.array([0.0, 1.0])
     model.observe(base)

@@ -61,7 +61,7 @@ def test_experts_play_the_rule(rule: str) -> None:
     assert experts.weights.tolist() == [0.2] * 5
     found = experts.run(X, Y)
     if rule == "window":
-        server = memoa.ServerMixture(5, 2, **vars(memoa.Mixture()))
+        server = memoa.ServerMixture(5, 2, window=64, rivals=False, start=0)
         expected = []
         for x, y in zip(X, Y):
             expected.append(server.predict(x))

@@ -16,6 +16,13 @@ from helpers import assert_close, assert_same_bits, series
 from memoa.federated import Client, Server
 
 SIZES = (8, 6, 7)
+PLAIN: dict[str, Any] = {
+    "forgetting": (0.97, 0.99, 0.998),
+    "ridge": 0.1,
+    "lags": 0,
+    "season": None,
+    "bounded": False,
+}
 
 
 def federation(
@@ -23,7 +30,7 @@ def federation(
 ) -> tuple[Server, dict[int, Client]]:
     """A server and its clients, of which every second has an echo state."""
     encoders = (memoa.RandomFeatures(6), memoa.EchoState(6))
-    clients = {k: Client(n, encoders[k % 2], random_state=k) for k, n in enumerate(sizes)}
+    clients = {k: Client(n, encoders[k % 2], random_state=k, **PLAIN) for k, n in enumerate(sizes)}
     server = Server(sizes, **settings)
     return (server if initial is None else server.observe(initial)), clients
 
@@ -65,7 +72,12 @@ def test_it_gives_the_numbers_of_one_process(aggregate: Any, d: int, batch: int)
     server, clients = federation(initial=initial, aggregate=aggregate)
     shown = grid.run(server, clients, X, Y, batch)
     whole = memoa.OnlineEnsemble(
-        sum(SIZES), memoa.Precomputed(6), forgetting=forgetting(), aggregate=aggregate
+        sum(SIZES),
+        memoa.Precomputed(6),
+        forgetting=forgetting(),
+        ridge=0.1,
+        bounded=False,
+        aggregate=aggregate,
     )
     run = whole.run(features(X), Y, initial=initial)
     assert_close(shown, run.predictions, 1e-12)
@@ -94,7 +106,9 @@ def test_without_a_first_value_the_first_step_is_observed_as_in_one_process() ->
     X, Y, _ = series(30)
     server, clients = federation()
     shown = grid.run(server, clients, X, Y, 8)
-    whole = memoa.OnlineEnsemble(sum(SIZES), memoa.Precomputed(6), forgetting=forgetting())
+    whole = memoa.OnlineEnsemble(
+        sum(SIZES), memoa.Precomputed(6), forgetting=forgetting(), ridge=0.1, bounded=False
+    )
     run = whole.run(features(np.concatenate([X[:0], X[1:]])), Y[1:], initial=Y[0])
     assert shown[0] == 0.0
     assert_close(shown[1:], run.predictions, 1e-12)
@@ -136,10 +150,15 @@ def test_who_forecast_a_step_is_charged_for_it_and_nobody_else() -> None:
 
 @pytest.mark.parametrize("aggregate", ["clip", "mean", "trimmed"])
 @pytest.mark.parametrize("sizes", [(8, 6, 7, 8), (2, 3, 2)])
-def test_some_present_are_an_ensemble_of_those(aggregate: Any, sizes: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("rivals", [True, False])
+def test_some_present_are_an_ensemble_of_those(
+    aggregate: Any, sizes: tuple[int, ...], rivals: bool
+) -> None:
     X, Y, initial = series(60, n_outputs=2)
-    server, clients = federation(sizes, initial, aggregate=aggregate)
-    slow = reference_federated.Server(sum(sizes), 2, base=initial, aggregate=aggregate)
+    ours: dict[str, Any] = {"mixture": memoa.Mixture(rivals=rivals)}
+    theirs = {"consensus": 3.0, "window": 48, "rivals": rivals, "season": "auto", "start": 2}
+    server, clients = federation(sizes, initial, aggregate=aggregate, **ours)
+    slow = reference_federated.Server(sum(sizes), 2, base=initial, aggregate=aggregate, **theirs)
     rng = np.random.default_rng(5)
     ends = np.concatenate([[0], np.cumsum(sizes)])
     for first in range(0, 60, 5):
@@ -162,7 +181,7 @@ def test_some_present_are_an_ensemble_of_those(aggregate: Any, sizes: tuple[int,
 
 def test_without_anybody_the_server_repeats_the_last_value() -> None:
     X, Y, initial = series(12)
-    server, clients = federation(initial=initial)
+    server, clients = federation(initial=initial, season=None)
     shown = grid.run(server, clients, X, Y, 4, away=clients)
     assert_close(shown, np.concatenate([initial[None], Y[:-1]]), 1e-12)
     assert np.isnan(server.agent_rmse).all()
@@ -285,7 +304,7 @@ def test_a_client_that_lost_steps_is_sent_them_in_the_same_exchange(learnt: int)
     grid.run(server, clients, X[:8], Y[:8], 8)
     old = clients[1].to_bytes()
     grid.run(server, clients, X[8:32], Y[8:32], 8)
-    fresh = Client(SIZES[1], memoa.EchoState(6), random_state=1)
+    fresh = Client(SIZES[1], memoa.EchoState(6), random_state=1, **PLAIN)
     clients[1] = Client.from_bytes(old) if learnt else fresh
     replies = {k: clients[k].answer(m) for k, m in server.ask(X[32:], Y[32:]).items()}
     again = server.ask_again(replies)
@@ -301,7 +320,7 @@ def test_a_client_with_nothing_learnt_takes_another_ones_place() -> None:
     X, Y, initial = series(40)
     server, clients = federation(initial=initial)
     grid.run(server, clients, X[:16], Y[:16], 8)
-    clients[1] = Client(SIZES[1], memoa.EchoState(6), random_state=1)
+    clients[1] = Client(SIZES[1], memoa.EchoState(6), random_state=1, **PLAIN)
     grid.exchange(server, clients, X[16:24], Y[16:24])
     _, replies = grid.exchange(server, clients, X[24:], Y[24:])
     never_lost = federation(initial=initial)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from reference_late import LateEnsemble
 from test_missing import gappy
 
 DELAYS = [1, 3, 20]
+PLAIN = memoa.Mixture(12, rivals=False, start=0)
 TWINS = {
     "random": (memoa.RandomFeatures(4), lambda: RandomFeatures(4)),
     "echo": (memoa.EchoState(4), lambda: EchoState(4)),
@@ -47,7 +49,7 @@ def assert_same(run: memoa.Run, twin: tuple[np.ndarray, ...]) -> None:
 def test_the_twin(delay: int, encoder: str, n_agents: int) -> None:
     X, Y, initial = series(80, 3, 2)
     ours, theirs = TWINS[encoder]
-    model = ensemble(n_agents, encoder=ours, delay=delay, mixture=memoa.Mixture(12))
+    model = ensemble(n_agents, encoder=ours, delay=delay, mixture=PLAIN)
     twin = LateEnsemble(n_agents, theirs(), delay=delay, window=12)
     run = model.run(X, Y, initial=initial, record=range(n_agents))
     expected = twin.run(X, Y, initial)
@@ -67,12 +69,34 @@ def test_the_twin_sees_of_the_past_what_is_known(
     X, Y, initial = series(70, 2, d)
     Y = Y + np.sin(np.arange(70) * 2 * np.pi / 7)[:, None]
     rest = {name: value for name, value in settings.items() if name != "rivals"}
-    mixture = memoa.Mixture(12, rivals=settings.get("rivals", False))
+    mixture = replace(PLAIN, rivals=settings.get("rivals", False))
     for delay in (1, 3, 9):
         model = ensemble(6, 4, policy=policy, delay=delay, mixture=mixture, **rest)
         twin = LateEnsemble(6, RandomFeatures(4), policy=policy, delay=delay, window=12, **settings)
         run = model.run(X, Y, initial=initial, record=range(6))
         assert_same(run, twin.run(X, Y, initial))
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_the_twin_of_the_default(gaps: bool) -> None:
+    X, Y, initial = series(90, 2, 2)
+    Y[40:43, 0] += 1e4  # beyond the bound of what is learnt
+    if gaps:
+        Y[np.random.default_rng(1).uniform(size=Y.shape) < 0.2] = np.nan
+    model = memoa.OnlineEnsemble(20, delay=5)
+    twin = LateEnsemble(
+        20, RandomFeatures(16, "wave", n_raw=4, n_columns=2), delay=5, consensus=3.0,
+        forgetting=(0.95, 0.99, 0.998), ridge=(0.001, 0.01, 0.1), lags=6, season="auto",
+        bounded=True, rivals=True, start=2, window=48,
+    )  # fmt: skip
+    run = model.run(X, Y, initial=initial, record=range(20))
+    server, _, means, agents = twin.run(X, Y, initial)
+    scale = np.nanmax(np.abs(Y))
+    for actual, expected in ((run.predictions, server), (run.mean_field, means),
+                             (run.recorded, agents)):  # fmt: skip
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-9 * scale)
+    assert run.shares.shape == (90, 4, 2)
+    np.testing.assert_allclose(run.shares.sum(axis=1), 1.0)
 
 
 @pytest.mark.parametrize("d", [1, 3])
@@ -119,7 +143,7 @@ def test_runs_steps_threads_and_files_agree(
     initial = np.ones(Y.shape[1])
     settings: dict[str, Any] = {
         "encoder": encoder, "delay": 5, "dtype": dtype, "intervals": (0.5, 0.9), "lags": 1,
-        "mixture": memoa.Mixture(16, rivals=rivals),
+        "mixture": replace(PLAIN, rivals=rivals),
     }  # fmt: skip
     whole = ensemble(300, n_threads=1, **settings)
     run = whole.run(X, Y, initial=initial)
@@ -326,7 +350,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     s = memoa.datasets.logistic_map().late(2)
     rows = np.genfromtxt(out / "predictions.csv", delimiter=",", names=True)
-    run = memoa.OnlineEnsemble(8, memoa.RandomFeatures(12), delay=2, random_state=0).run(
+    run = memoa.OnlineEnsemble(8, delay=2, random_state=0).run(
         np.vstack([s.X, s.next_x]), s.Y, initial=s.before
     )
     np.testing.assert_allclose(rows["y_server"][:-1], run.predictions[:, 0], rtol=1e-12)

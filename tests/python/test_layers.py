@@ -87,18 +87,37 @@ def test_contributing_names_the_layers_in_this_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["memoa", "memoa.forecasters", "memoa.datasets", "memoa.verify", "memoa.federated"],
+    "statement",
+    [
+        "import memoa",
+        "from memoa import *",
+        "import memoa.forecasters",
+        "import memoa.datasets",
+        "import memoa.verify",
+        "import memoa.federated",
+    ],
 )
-def test_importing_needs_numpy_only(name: str) -> None:
+def test_importing_needs_numpy_only(statement: str) -> None:
     heavy = ("pandas", "matplotlib", "typer", "rich", "sklearn", "river", "scipy", "pyarrow")
     heavy += ("flwr",)
-    code = f"import sys, {name}; print(*sys.modules)"
+    code = f"import sys\n{statement}\nprint(*sys.modules)"
     shown = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
     assert not {module.split(".")[0] for module in shown} & set(heavy)
     assert "importlib.metadata" not in shown  # as long to import as all of memoa
+
+
+def test_a_module_is_read_where_one_of_its_names_is_first_asked_for() -> None:
+    code = """
+import sys, memoa
+assert "memoa.ensemble" not in sys.modules and "OnlineEnsemble" in dir(memoa)
+assert memoa.OnlineEnsemble is memoa.ensemble.OnlineEnsemble and "memoa.panel" not in sys.modules
+for name in memoa.__all__:
+    assert getattr(memoa, name) is not None, name
+assert not hasattr(memoa, "nothing")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_memoa_compare_is_the_function_and_stays_it() -> None:

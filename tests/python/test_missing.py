@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import memoa
+from helpers import ensemble as plain_ensemble
 from memoa import datasets
 from memoa.cli.app import app
 from reference import EchoState, Ensemble, RandomFeatures
@@ -44,9 +45,9 @@ def assert_same(run: memoa.Run, twin: tuple[np.ndarray, ...]) -> None:
 def test_the_twin(d: int, n_agents: int, policy: str, aggregate: str) -> None:
     X, Y = gappy(d)
     twin = Ensemble(n_agents, RandomFeatures(4), policy=policy, aggregate=aggregate, window=12)
-    ensemble = memoa.OnlineEnsemble(
-        n_agents, memoa.RandomFeatures(4), policy=policy, aggregate=aggregate,
-        mixture=memoa.Mixture(window=12),
+    ensemble = plain_ensemble(
+        n_agents, 4, policy=policy, aggregate=aggregate,
+        mixture=memoa.Mixture(window=12, rivals=False, start=0),
     )  # fmt: skip
     initial = np.ones(d)
     run = ensemble.run(X, Y, initial=initial, record=range(n_agents))
@@ -56,7 +57,7 @@ def test_the_twin(d: int, n_agents: int, policy: str, aggregate: str) -> None:
 @pytest.mark.parametrize("d", [1, 2])
 def test_the_twin_of_reservoirs(d: int) -> None:
     X, Y = gappy(d, 40)
-    ensemble = memoa.OnlineEnsemble(5, memoa.EchoState(4))
+    ensemble = plain_ensemble(5, encoder=memoa.EchoState(4))
     run = ensemble.run(X, Y, initial=np.ones(d), record=range(5))
     assert_same(run, Ensemble(5, EchoState(4)).run(X, Y, np.ones(d)))
 
@@ -67,7 +68,7 @@ def test_outputs_that_begin_late(initial: list[float] | None) -> None:
     Y[:7, 0] = Y[:3] = np.nan
     Y[7] = 1.0, np.nan
     first = None if initial is None else np.array(initial)
-    ensemble = memoa.OnlineEnsemble(5, memoa.RandomFeatures(4))
+    ensemble = plain_ensemble(5, 4)
     run = ensemble.run(X, Y, initial=first, record=range(5))
     assert_same(run, Ensemble(5, RandomFeatures(4)).run(X, Y, first))
     assert run.unscored == 8
@@ -105,20 +106,54 @@ def test_the_past_of_y_carries_its_last_value_on(d: int) -> None:
     """With lags, a season and bounds: the twin."""
     X, Y = gappy(d)
     options = {"lags": 2, "season": 4, "bounded": True}
-    ensemble = memoa.OnlineEnsemble(5, memoa.RandomFeatures(4), **options)  # type: ignore[arg-type]
-    run = ensemble.run(X, Y, initial=np.ones(d), record=range(5))
+    run = plain_ensemble(5, 4, **options).run(X, Y, initial=np.ones(d), record=range(5))
     twin = Ensemble(5, RandomFeatures(4), **options)
     assert_same(run, twin.run(X, Y, np.ones(d)))
 
 
+@pytest.mark.parametrize("d", SIZES)
+@pytest.mark.parametrize("season", [None, 4, "auto"])
+@pytest.mark.parametrize("initial", [True, False])
+def test_the_twin_with_rivals(d: int, season: int | str | None, initial: bool) -> None:
+    X, Y = gappy(d, 70)
+    Y[40:, 0] *= 40.0  # what is learnt is bounded, and the past's scale starts anew
+    if d > 1:
+        Y[55:63, 1] = np.nan
+    shared = {"consensus": 3.0, "lags": 2, "season": season, "bounded": True}
+    twin = Ensemble(20, RandomFeatures(4), **shared, window=12, rivals=True, start=2)
+    ensemble = plain_ensemble(20, 4, **shared, mixture=memoa.Mixture(window=12))
+    first = np.ones(d) if initial else None
+    run = ensemble.run(X, Y, initial=first, record=range(20))
+    server, rmse, means, agents = twin.run(X, Y, first)
+    np.testing.assert_allclose(run.recorded, agents, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(run.mean_field, means, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(run.agent_rmse, rmse, rtol=1e-8)
+    np.testing.assert_allclose(run.predictions, server, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(run.shares.sum(axis=1)[run.unscored :], 1.0)
+
+
+def test_an_output_that_is_missing_says_nothing_of_its_season() -> None:
+    """A cycle that is known exactly stays so, whatever of it is missing while the rest is there."""
+    n = 80
+    Y = np.stack([np.random.default_rng(0).normal(size=n).cumsum(), np.arange(n) % 5.0], axis=1)
+    Y[40:43, 1] = np.nan
+    server = memoa.OnlineEnsemble(4, season=5, mixture=memoa.Mixture(0))
+    run = server.run(np.zeros((n, 1)), Y, initial=[0.0, 4.0])
+    whole = Y.copy()
+    whole[40:43, 1] = 0.0, 1.0, 2.0
+    np.testing.assert_allclose(run.predictions[35:43, 1], whole[35:43, 1], atol=1e-8)
+    assert (run.shares[35:43, 2, 1] > 0.9).all()
+
+
 def test_rivals_run_and_steps_agree() -> None:
     X, Y = gappy(2, 80)
-    settings = {"mixture": memoa.Mixture(rivals=True), "lags": 1, "season": 4}
+    settings = {"lags": 1, "season": 4}
     whole, steps = (memoa.OnlineEnsemble(20, **settings) for _ in range(2))  # type: ignore[arg-type]
     run = whole.run(X, Y, initial=np.ones(2))
     steps.observe(np.ones(2))
-    for x, y, forecast in zip(X, Y, run.predictions):
+    for x, y, forecast, shares in zip(X, Y, run.predictions, run.shares):
         np.testing.assert_array_equal(steps.predict_one(x), forecast)
+        np.testing.assert_array_equal(steps.shares, shares)
         steps.learn_one(x, y)
     assert np.isfinite(run.predictions).all()
 

@@ -103,7 +103,7 @@ def test_step_by_step_is_the_argmin_over_the_window(
     """Some steps are predicted before they are learnt and some are not; the ring wraps around."""
     length = 2 * window + 3
     predictions, targets = shown(seed, length, n, d)
-    server = memoa.ServerMixture(n, d, window=window, **settings)
+    server = memoa.ServerMixture(n, d, window=window, rivals=False, start=0, **settings)
     rival, last = reference.Fallback(d), np.zeros(d)
     for t in range(length):
         if t >= (1 if settings["absolute"] else 3):
@@ -125,7 +125,7 @@ def test_step_by_step_is_the_argmin_over_the_window(
 
 def test_predict_leaves_no_trace() -> None:
     predictions, targets = shown(3, 8, 5, 1)
-    server, twin = memoa.ServerMixture(5), memoa.ServerMixture(5)
+    server, twin = (memoa.ServerMixture(5, rivals=False, start=0) for _ in range(2))
     for t in range(8):
         server.predict(predictions[t] + 1.0)
         first = server.predict(predictions[t])
@@ -141,7 +141,7 @@ def test_predict_leaves_no_trace() -> None:
 
 def test_a_window_of_zero_means_equal_weights_always() -> None:
     predictions, targets = shown(4, 6, 4, 2)
-    server = memoa.ServerMixture(4, 2, window=0, total=2.0, fallback=False)
+    server = memoa.ServerMixture(4, 2, window=0, total=2.0, fallback=False, rivals=False, start=0)
     for one, y in zip(predictions, targets):
         assert_close(server.predict(one), 2.0 * one.mean(axis=0), 1e-14)
         server.update(one, y)
@@ -198,10 +198,10 @@ def walk(seed: int, n: int, n_agents: int = 3) -> tuple[np.ndarray, np.ndarray]:
     return last[:, None] + 0.2 * rng.normal(size=(n, n_agents, 1)), y
 
 
-def regret_on_a_walk(seed: int, n: int) -> float:
+def regret_on_a_walk(seed: int, n: int, rivals: bool) -> float:
     """What the server loses against the last value, in mean squared steps."""
     predictions, y = walk(seed, n)
-    errors = follow(memoa.ServerMixture(3), predictions, y)[1:] - y[1:]
+    errors = follow(memoa.ServerMixture(3, rivals=rivals), predictions, y)[1:] - y[1:]
     steps = np.diff(y, axis=0)
     return float((np.sum(errors**2) - np.sum(steps**2)) / np.mean(steps**2))
 
@@ -210,20 +210,25 @@ def regret_on_a_walk(seed: int, n: int) -> float:
 @settings(max_examples=20)
 def test_on_a_random_walk_the_regret_against_the_last_value_is_bounded(seed: int) -> None:
     """(6.8), and what the mixture's least weight, bounded by 4 sigma^2 ln n of lead, may cost."""
-    assert regret_on_a_walk(seed, 600) < 8.0 * np.log(2.0) + 4.0 * np.log(600.0)
+    assert regret_on_a_walk(seed, 600, False) < 8.0 * np.log(2.0) + 4.0 * np.log(600.0)
 
 
-def test_on_random_walks_the_regret_is_on_average_that_of_a_known_noise() -> None:
-    assert np.mean([regret_on_a_walk(seed, 600) for seed in range(30)]) < 8.0 * np.log(2.0)
+@pytest.mark.parametrize(("rivals", "count"), [(False, 2.0), (True, 3.0)])
+def test_on_random_walks_the_regret_is_on_average_that_of_a_known_noise(
+    rivals: bool, count: float
+) -> None:
+    found = [regret_on_a_walk(seed, 600, rivals) for seed in range(30)]
+    assert np.mean(found) < 8.0 * np.log(count)
 
 
-def test_on_random_walks_the_excess_falls_with_their_length() -> None:
+@pytest.mark.parametrize("rivals", [False, True])
+def test_on_random_walks_the_excess_falls_with_their_length(rivals: bool) -> None:
     excess = []
     for n in (100, 1000, 10000):
         shares = []
         for seed in range(20):
             predictions, y = walk(seed, n, 1)
-            error = follow(memoa.ServerMixture(1), predictions, y)[1:] - y[1:]
+            error = follow(memoa.ServerMixture(1, rivals=rivals), predictions, y)[1:] - y[1:]
             shares.append(np.mean(error**2) / np.mean(np.diff(y, axis=0) ** 2) - 1.0)
         excess.append(float(np.mean(shares)))
     assert excess[0] > 2.0 * excess[1] > 4.0 * excess[2]
@@ -231,7 +236,7 @@ def test_on_random_walks_the_excess_falls_with_their_length() -> None:
 
 def test_good_agents_are_trusted_and_a_mixture_that_gets_good_comes_back() -> None:
     predictions, y = walk(1, 3000, 2)
-    server = memoa.ServerMixture(2)
+    server = memoa.ServerMixture(2, rivals=False, start=0)
     follow(server, predictions[:2000], y[:2000])
     least = 1.0 / (1.0 + np.sqrt(2000.0))
     assert least - 1e-12 <= server.mixture_weight[0] < 0.1
@@ -243,7 +248,7 @@ def test_good_agents_are_trusted_and_a_mixture_that_gets_good_comes_back() -> No
 
 def test_without_fallback_the_forecast_is_the_mixture() -> None:
     predictions, targets = shown(8, 9, 4, 2)
-    server = memoa.ServerMixture(4, 2, fallback=False)
+    server = memoa.ServerMixture(4, 2, fallback=False, rivals=False, start=0)
     for one, y in zip(predictions, targets):
         assert_close(server.predict(one), server.weights @ one, 1e-12)
         server.update(one, y)
@@ -254,7 +259,7 @@ def test_one_of_the_two_may_be_exact() -> None:
     """Without any noise in sight there is nothing to scale by: the exact one gets all."""
     rising, flat = np.arange(6.0)[:, None], np.zeros((6, 1))
     for y, agents, weight in ((rising, rising, 1.0), (flat, flat + 1.0, 0.0), (flat, flat, 0.5)):
-        server = memoa.ServerMixture(2)
+        server = memoa.ServerMixture(2, rivals=False, start=0)
         forecasts = follow(server, np.repeat(agents[:, None], 2, axis=1), y)
         assert_same_bits(server.mixture_weight, np.array([weight]))
         assert_same_bits(forecasts[2:], y[2:])

@@ -58,6 +58,25 @@ def test_a_run_is_that_of_the_twin(encoder: str, past: dict[str, Any], first_kno
         assert_close(run.predictions, server)
 
 
+@pytest.mark.parametrize("encoder", ["sparse", "precomputed"])
+def test_bad_targets_are_learnt_as_the_twin_does(encoder: str) -> None:
+    ours, slow = ENCODERS[encoder]
+    x, y, initial = cycles(70, 2)
+    y[[3, 30], 0] = [50.0, -1e4]
+    y[45:, 1] *= 30.0
+    if encoder == "precomputed":
+        x = np.random.default_rng(5).normal(size=(70, 6, 3))
+    oracle = reference.Ensemble(6, slow, seed=3, lags=2, bounded=True)
+    server, _, mean_field, agents = oracle.run(x, y, initial)
+    run = ensemble(encoder=ours, random_state=3, lags=2, bounded=True).run(
+        x, y, initial=initial, record=range(6)
+    )
+    assert_close(run.recorded, agents, 1e-8)
+    assert_close(run.mean_field, mean_field, 1e-8)
+    assert_close(run.predictions, server, 1e-7)
+    assert_close(run.agent_rmse, np.sqrt(oracle.cost / 140), 1e-8)  # of the y that came
+
+
 @pytest.mark.parametrize("past", PASTS, ids=str)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_same_bits_in_a_run_in_steps_and_from_a_copy(

@@ -352,7 +352,8 @@ def test_the_command_line_scores_after_the_warm_up(table: Callable[[str], Path])
     rng = np.random.default_rng(0)
     text = rows(list(rng.normal(size=40)), list(rng.normal(size=40)), head="a,b")
     series = load_csv(table(text), target=["a", "b"])
-    run = memoa.OnlineEnsemble(4, memoa.RandomFeatures(3)).run(
+    features = memoa.RandomFeatures(3, "wave", n_raw=2, n_columns=2)
+    run = memoa.OnlineEnsemble(4, features).run(
         series.X, series.Y, initial=series.initial, warmup=10
     )
     found = call("run", "sales.csv", "--target", "a,b", "--warmup", "10", *SMALL)

@@ -14,7 +14,7 @@ import reference
 from helpers import assert_close, assert_same_bits, ensemble, series, steps
 from reference_rows import Rivals
 
-MIXTURE = memoa.Mixture(window=20, rivals=True)
+MIXTURE = memoa.Mixture(window=20, start=0)
 
 
 def cycles(n_steps: int, d: int, noise: float = 0.3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -53,6 +53,22 @@ def test_a_run_is_that_of_the_twin(season: Any, settings: Any, first_known: bool
         np.testing.assert_allclose(model.shares, oracle.rivals.shares, rtol=0.0, atol=1e-6)
 
 
+@pytest.mark.parametrize("d", [1, 2])
+def test_the_default_ensemble_is_its_twin(d: int) -> None:
+    x, y, initial = cycles(80, d)
+    oracle = reference.Ensemble(
+        64, reference.RandomFeatures(16, "wave", n_raw=4, n_columns=2), consensus=3.0,
+        forgetting=(0.95, 0.99, 0.998), ridge=(0.001, 0.01, 0.1), window=48, lags=6, season="auto",
+        bounded=True, rivals=True, start=2,
+    )  # fmt: skip
+    server, rmse, mean_field, agents = oracle.run(x, y, initial)
+    run = memoa.OnlineEnsemble().run(x, y, initial=initial, record=range(64))
+    assert_close(run.recorded, agents, 1e-7)
+    assert_close(run.mean_field, mean_field, 1e-7)
+    assert_close(run.agent_rmse, rmse, 1e-7)
+    assert_close(run.predictions, server, 1e-6)
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("policy", ["memoa", "greedy"])
 def test_the_same_bits_in_a_run_in_steps_and_from_a_copy(
@@ -89,7 +105,7 @@ def test_the_server_alone_is_the_twin_too() -> None:
     targets[40, 0] = 1e4
     noise = (0.1 + 0.2 * np.arange(6))[:, None] * rng.normal(size=(90, 6, 2))
     predictions = targets[:, None] + noise
-    server = memoa.ServerMixture(6, 2, rivals=True)
+    server = memoa.ServerMixture(6, 2, start=0)
     twin, last = Rivals(6, 2, "auto"), np.zeros(2)
     for t, (shown, y) in enumerate(zip(predictions, targets)):
         mixture = server.weights @ shown
@@ -106,6 +122,55 @@ def test_the_server_alone_is_the_twin_too() -> None:
         last = y
     twin_again = pickle.loads(pickle.dumps(server))
     assert_same_bits(twin_again.predict(shown), server.predict(shown))
+
+
+@pytest.mark.parametrize("rivals", [True, False])
+@pytest.mark.parametrize("first_known", [True, False])
+def test_until_so_many_steps_are_learnt_the_last_value_is_repeated(
+    rivals: bool, first_known: bool
+) -> None:
+    x, y, initial = cycles(30, 2)
+    oracle = reference.Ensemble(
+        20, reference.RandomFeatures(5), seed=3, window=20, rivals=rivals, start=4
+    )
+    start = initial if first_known else None
+    server, _, _, _ = oracle.run(x, y, start)
+    mixture = memoa.Mixture(window=20, rivals=rivals, start=4)
+    model = ensemble(20, random_state=3, mixture=mixture)
+    run = model.run(x, y, initial=start)
+    assert_close(run.predictions, server, 1e-7)
+    first = 0 if first_known else 1
+    base = np.concatenate([[initial], y[:-1]])
+    assert_same_bits(run.predictions[first : first + 4], base[first : first + 4])
+    assert (run.predictions[first + 4] != base[first + 4]).all()
+    waiting = ensemble(20, mixture=mixture).observe(initial)
+    waiting.predict_one(x[0])
+    assert waiting.shares.tolist() == [[0.0, 0.0]] * 3 + [[1.0, 1.0]]
+    assert not waiting.forecast_weights.any()
+
+
+def test_weights_of_the_forecast_are_those_of_its_parts() -> None:
+    rng = np.random.default_rng(0)
+    targets = np.resize(rng.normal(size=(4, 2)), (60, 2)) + 0.1 * rng.normal(size=(60, 2))
+    predictions = targets[:, None] + (0.1 + 0.05 * np.arange(6))[:, None] * rng.normal(
+        size=(60, 6, 2)
+    )
+    for rivals in (True, False):
+        server = memoa.ServerMixture(6, 2, rivals=rivals, start=0)
+        for t in range(1, 60):
+            server.predict(predictions[t])
+            server.update(predictions[t], targets[t])
+        last, shown = targets[-1], predictions[0]
+        forecast = server.predict(shown)
+        of_agents = np.einsum("id,id->d", server.forecast_weights, shown - last)
+        assert_close(
+            server.forecast_weights.sum(axis=0), server.shares[0] + server.shares[1], 1e-12
+        )
+        if not rivals:
+            assert_close(forecast, last + of_agents, 1e-12)
+        else:  # the rest is the season's, one of the values of the past
+            proposed = last + (forecast - last - of_agents) / server.shares[2]
+            assert all(np.abs(targets[:, o] - proposed[o]).min() < 1e-9 for o in range(2))
 
 
 def test_shares_without_rivals_are_those_of_the_mixture_and_of_the_last_value() -> None:
@@ -186,3 +251,11 @@ def test_one_bad_value_does_not_cost_the_rest() -> None:
             hurt = y.copy()
             hurt[at] = value
             assert last_error(hurt) < 1.3 * clean
+
+
+def test_errors_whose_squares_are_hardly_numbers_leave_forecasts_finite() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 2)), 1e-155 * rng.normal(size=(8, 2))
+    y[5:] *= 1e155
+    run = ensemble(20, mixture=memoa.Mixture()).run(x, y, initial=y[0])
+    assert np.isfinite(run.predictions).all() and np.isfinite(run.shares).all()

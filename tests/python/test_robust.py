@@ -110,7 +110,7 @@ def test_a_bad_value_in_lagged_columns_and_the_target_is_left_behind(clean: floa
         hurt = y.copy()
         hurt[at] = 1e3
         x = np.concatenate([initial[None], hurt[:-1]])
-        assert last_error(x, hurt, initial) < 1.7 * clean
+        assert last_error(x, hurt, initial) < 1.1 * clean
 
 
 def test_a_scale_or_a_level_of_an_input_changes_nothing() -> None:
@@ -132,20 +132,22 @@ def test_one_bad_target_does_not_cost_the_rest(clean: float) -> None:
         hurt = y.copy()
         hurt[at] = 1e3
         assert last_error(x, hurt, initial) < 1.4 * clean
-    for at in (1, 4, 1000):  # what the slowest third of the agents learnt fades with time
+    for at in (1, 4, 1000):
         hurt = y.copy()
         hurt[at] = -1e6
-        assert last_error(x, hurt, initial) < 1.7 * clean
+        assert last_error(x, hurt, initial) < 1.1 * clean
 
 
 def test_one_bad_target_in_a_sine_does_not_cost_the_rest() -> None:
     y = np.sin(0.3 * np.arange(1501))[:, None]
     x, y, initial = y[:-1], y[1:], y[:1].ravel()
-    clean = last_error(x, y, initial, 600)
-    for at in (*range(11), 50, 700):
+    repeat = float(np.sqrt(np.mean(np.diff(y[-601:], axis=0) ** 2)))
+    assert last_error(x, y, initial, 600) < 0.001 * repeat
+    # The first ten increments are not judged: what agents learnt of them fades with time.
+    for at, share in (*((k, 0.06) for k in range(10)), (10, 0.002), (50, 0.002), (700, 0.002)):
         hurt = y.copy()
         hurt[at] = 100.0
-        assert last_error(x, hurt, initial, 600) < 1.05 * clean
+        assert last_error(x, hurt, initial, 600) < share * repeat
 
 
 def test_the_fallback_with_bad_targets_is_that_of_the_twin() -> None:
@@ -154,7 +156,11 @@ def test_the_fallback_with_bad_targets_is_that_of_the_twin() -> None:
     targets[[0, 5, 40], 0] = [1e3, 1e4, -1e3]
     targets[41:60, 1] = 500.0
     predictions = targets[:, None] + 0.3 * rng.normal(size=(80, 6, 2))
-    server, rival, last = memoa.ServerMixture(6, 2), reference.Fallback(2), np.zeros(2)
+    server, rival, last = (
+        memoa.ServerMixture(6, 2, rivals=False, start=0),
+        reference.Fallback(2),
+        np.zeros(2),
+    )
     for shown, y in zip(predictions, targets):
         np.testing.assert_allclose(server.mixture_weight, rival.weight(), rtol=0.0, atol=1e-8)
         mixed = server.weights @ shown
@@ -183,8 +189,12 @@ def lying_features(
 @pytest.mark.parametrize("policy", ["memoa", "greedy"])
 def test_a_crowd_that_judges_is_its_twin(policy: Any, aggregate: Any) -> None:
     z, y, initial = lying_features(120, 20, 4)
-    model = memoa.OnlineEnsemble(
-        20, memoa.Precomputed(4), policy=policy, aggregate=aggregate, mixture=memoa.Mixture(20)
+    model = ensemble(
+        20,
+        encoder=memoa.Precomputed(4),
+        policy=policy,
+        aggregate=aggregate,
+        mixture=memoa.Mixture(20, rivals=False, start=0),
     )
     run = model.run(z, y, initial=initial, record=range(20))
     twin = reference.Ensemble(
@@ -269,8 +279,10 @@ def test_an_agent_that_fails_now_and_then_harms_nobody_else() -> None:
     hurt[rng.uniform(size=2000) < 0.01, 7] *= 1e4
     honest = np.delete(np.arange(60), 7)
 
-    def errors(shown: np.ndarray, aggregate: Any) -> tuple[float, float]:
-        model = memoa.OnlineEnsemble(shown.shape[1], memoa.Precomputed(12), aggregate=aggregate)
+    def errors(shown: np.ndarray, aggregate: Any, **settings: Any) -> tuple[float, float]:
+        model = memoa.OnlineEnsemble(
+            shown.shape[1], memoa.Precomputed(12), aggregate=aggregate, **settings
+        )
         run = model.run(shown, y, initial=initial)
         agents = run.agent_rmse if shown.shape[1] == 59 else run.agent_rmse[honest]
         return run.server_rmse, agents.mean()
@@ -280,7 +292,8 @@ def test_an_agent_that_fails_now_and_then_harms_nobody_else() -> None:
         server, agents = errors(hurt, aggregate)
         assert server < 1.1 * without[0]
         assert agents < 1.1 * without[1]
-    server, agents = errors(hurt, "mean")  # what it is about
+    unguarded = {"bounded": False, "mixture": memoa.Mixture(rivals=False)}
+    server, agents = errors(hurt, "mean", **unguarded)  # what it is about
     assert server > 10.0 * without[0]
     assert agents > 5.0 * without[1]
 

@@ -157,11 +157,20 @@ def test_on_other_threads_and_instructions(threads: int, level: str, tmp_path: P
     assert_same_bits(np.load(files[2]), model.run(x[20:], y[20:]).predictions)
 
 
-def test_a_file_of_the_first_version_is_read() -> None:
-    """Made by ``python tests/python/test_saved.py``. Later versions may forecast otherwise from it,
-    but hold what it had learnt."""
+def test_a_file_of_the_first_version_goes_on_as_it_did() -> None:
+    """Its settings are those of its time, and so are the forecasts, which were kept too."""
     loaded = memoa.OnlineEnsemble.load(KEPT / "ensemble-1.npz")
     assert_same_bits(loaded.agent_rmse, np.load(KEPT / "ensemble-1-agent-rmse.npy"))
+    assert (loaded.lags, loaded.season, loaded.bounded) == (0, None, False)
+    assert (loaded.mixture.rivals, loaded.mixture.start) == (False, 0)
+    found = loaded.run(X[20:], Y[20:]).predictions
+    np.testing.assert_allclose(found, np.load(KEPT / "ensemble-1-predictions.npy"), rtol=1e-5)
+
+
+def test_a_file_with_rivals_and_the_past_is_read() -> None:
+    """Made by ``python tests/python/test_saved.py``."""
+    loaded = memoa.OnlineEnsemble.load(KEPT / "ensemble-2.npz")
+    assert_same_bits(loaded.agent_rmse, np.load(KEPT / "ensemble-2-agent-rmse.npy"))
     assert np.isfinite(loaded.run(X[20:], Y[20:]).predictions).all()
 
 
@@ -345,5 +354,5 @@ if __name__ == "__main__":
     first = memoa.OnlineEnsemble(4, memoa.EchoState(3), dtype="float32",
                                  mixture=memoa.Mixture(window=4))  # fmt: skip
     first.run(X[:20], Y[:20], initial=INITIAL)
-    first.save(KEPT / "ensemble-1.npz")
-    np.save(KEPT / "ensemble-1-agent-rmse.npy", first.agent_rmse)
+    first.save(KEPT / "ensemble-2.npz")
+    np.save(KEPT / "ensemble-2-agent-rmse.npy", first.agent_rmse)

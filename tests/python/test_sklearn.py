@@ -62,10 +62,10 @@ def test_parameters_are_the_constructors_arguments() -> None:
 def test_encoder_and_mixture_have_parameters_of_their_own() -> None:
     model = memoa.OnlineEnsemble(8)
     deep = model.get_params()
-    assert (deep["encoder__n_features"], deep["mixture__ridge"]) == (12, 0.1)
+    assert (deep["encoder__n_features"], deep["mixture__ridge"]) == (16, 0.1)
     assert set(model.get_params(deep=False)) < set(deep)
     model.set_params(encoder__scale=2.0, mixture__ridge=0.5, encoder__activation="tanh")
-    assert model.encoder == memoa.RandomFeatures(12, "tanh", 2.0)
+    assert model.encoder == memoa.RandomFeatures(16, "tanh", 2.0, n_raw=4, n_columns=2)
     assert model.mixture == memoa.Mixture(ridge=0.5)
     model.set_params(encoder__leak=0.5, encoder=memoa.EchoState(4))  # in any order
     assert model.encoder == memoa.EchoState(4, leak=0.5)
@@ -111,8 +111,8 @@ CHANGES = {
     "forgetting": 0.9,
     "ridge": 2.0,
     "aggregate": "mean",
-    "lags": 2,
-    "season": 3,
+    "lags": 3,
+    "season": 4,
     "bounded": True,
     "mixture": memoa.Mixture(window=3, total=0.5),
     "intervals": (0.8,),

@@ -22,15 +22,16 @@ struct Inside;
 /// nothing. With `rivals` it is one of several, theory (6.15), in place of (6.7): the agents by
 /// exponential weights, seasonal repetition and the last value are the others.
 struct Mixture {
-  Index window = 64;
+  Index window = 48;
   double decay = 0.99;
   double ridge = 0.1;
   double total = 1.0;
   bool absolute = false;
   bool fallback = true;
-  bool rivals = false;
-  Index season = 0;  ///< of the rival: a period in steps, 0 for none, or kAutoSeason
-  Index delay = 0;   ///< steps by which y comes late: the population's
+  bool rivals = true;
+  Index season = kAutoSeason;  ///< of the rival: a period in steps, 0 for none, or kAutoSeason
+  Index start = 2;             ///< the base is repeated until so many steps are learnt
+  Index delay = 0;             ///< steps by which y comes late: the population's
 };
 
 /// Throws std::invalid_argument that names the option at fault.
@@ -53,7 +54,7 @@ struct MixtureMemory {
   std::vector<double> losses;    ///< (7, d): base's sum, two largest; mixture's; its lead
   // of rivals alone
   std::vector<double> agent_losses;  ///< (d, N)
-  std::vector<double> rivals;        ///< (d, 13): steps that those count, and of the levels
+  std::vector<double> rivals;        ///< (d, 14): steps that those count, the least, the levels
   std::vector<double> past;          ///< the numbers of the Past
 };
 
@@ -88,6 +89,9 @@ class MEMOA_API BasicServerMixture {
   /// Shares (4, d) in the forecast: of the mixture, of the agents by exponential weights, of the
   /// season and of the base.
   void shares(double* out);
+  /// Weights (N, d) of the agents in the forecast: what the mixture and the exponential weights
+  /// give them, by the shares of the two.
+  void forecast_weights(double* out);
 
   /// The same two for predictions as increments from a base (d), one row per output: increments
   /// (d, stride >= N). `settle` takes the increments of the last `predict_increments`.
@@ -123,7 +127,7 @@ void visit_fields(Memory& memory, const BasicServerMixture<Real>& server, const 
   visit("losses", memory.losses, Shape{7, d});
   if (!server.settings().rivals) return;
   visit("agent_losses", memory.agent_losses, Shape{d, N});
-  visit("rivals", memory.rivals, Shape{d, 13});
+  visit("rivals", memory.rivals, Shape{d, 14});
   visit("past", memory.past, Shape{past_size(server.settings(), d)});
 }
 

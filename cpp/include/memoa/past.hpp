@@ -74,7 +74,9 @@ class MEMOA_API Past {
 
   /// Inputs (n_inputs) for the step to come.
   void inputs(double* out) const;
-  const double* largest() const { return largest_.data(); }  ///< (d), of |increments|
+  const double* largest() const { return largest_.data(); }  ///< (d), of |bounded increments|
+  /// An increment, or the bound of what may be learnt of it, theory (6.13).
+  double bounded(Index output, double increment) const;
   /// Null where none is asked for.
   const Season* season(Index output) const {
     return seasons_.empty() ? nullptr : &seasons_[static_cast<std::size_t>(output)];
@@ -83,7 +85,8 @@ class MEMOA_API Past {
   void require_base(const double* base);
 
   void observe(const double* y);
-  /// Takes the y (d) in that followed `base`; `from` is the base that its forecast had.
+  /// Takes the y (d) in that followed `base`; where it is NaN the base stays and nothing counts.
+  /// `from` is the base that its forecast had.
   void learn(const double* y, const double* base, const double* from);
   void learn(const double* y, const double* base) { learn(y, base, base); }
   /// Has the step last learnt shown that all errors before were those of bad values?
@@ -95,11 +98,15 @@ class MEMOA_API Past {
 
  private:
   double scale(Index output) const;
+  const Coordinate& leap(Index output) const {
+    return (leaps_.empty() ? scales_ : leaps_)[static_cast<std::size_t>(output)];
+  }
 
   Index lags_, d_;
   std::vector<double> increments_;  // (lags, d), latest first
   std::vector<Coordinate> scales_;  // (d), of the increments
-  std::vector<double> largest_;     // (d)
+  std::vector<Coordinate> leaps_;   // (d) where y comes late: increments from a forecast's base
+  std::vector<double> largest_;     // (d), of these
   std::vector<Season> seasons_;     // (d), or none
   std::vector<bool> restarted_;     // (d), by the step last learnt
 };

@@ -21,18 +21,20 @@ struct PopulationSettings {
   Index n_agents = 64;  ///< here, of those that `shard` tells of
   Index n_inputs = 1;   ///< dx; not used by Precomputed
   Index n_outputs = 1;  ///< d
-  Encoder encoder = RandomFeatures{};
+  Encoder encoder = RandomFeatures{16, Activation::wave, 1.0, 4, 2};
   PolicyKind policy = PolicyKind::memoa;
-  double consensus = 1.0;  ///< l >= 0
+  double consensus = 3.0;  ///< l >= 0
   double effort = 0.01;    ///< g > 0
   Index horizon = 8;       ///< T >= 1
   double discount = 0.0;   ///< rate a >= 0
   /// One value for all agents or one per type, of as many types; agent i is of type i mod K.
-  std::vector<double> forgetting = {0.97, 0.99, 0.998};  ///< lambda in (0, 1]
-  std::vector<double> ridge = {0.1};                     ///< > 0
+  std::vector<double> forgetting = {0.95, 0.99, 0.998};  ///< lambda in (0, 1]
+  std::vector<double> ridge = {0.001, 0.01, 0.1};        ///< > 0
   Aggregate aggregate = Aggregate::trimmed;
-  PastSettings past;     ///< what agents see beside x; nothing with Precomputed
-  bool bounded = false;  ///< no forecast increment is larger than any so far, theory (6.13)
+  PastSettings past = {6, kAutoSeason};  ///< what agents see beside x; nothing with Precomputed
+  /// No increment far beyond the usual is learnt, and none beyond those learnt is forecast, theory
+  /// (6.13).
+  bool bounded = true;
   std::uint64_t seed = 0;
   int n_threads = 0;  ///< 0: all that the process may use
   Shard shard;        ///< by default all agents are here

@@ -34,6 +34,7 @@ MEMOA_API void predict_rows(const BasicPopulation<Real>& population,
 /// Where `run` writes; every pointer but `predictions` may be null.
 struct RunOutput {
   double* predictions = nullptr;  ///< (T, d), the server's
+  double* shares = nullptr;       ///< (T, 4, d), as `BasicServerMixture::shares` has them
   double* mean_field = nullptr;   ///< (T, d)
   double* worst_cost = nullptr;   ///< (T,), the largest cost of an agent since the last mark
   double* recorded = nullptr;     ///< (T, n_record, d), predictions of the agents in `record`

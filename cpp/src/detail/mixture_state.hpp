@@ -2,6 +2,7 @@
 
 #include <Eigen/Core>
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -27,6 +28,7 @@ struct BasicServerMixture<Real>::State {
   Index N, n_total, d, rows;  // agents here, of all processes
   Mixture settings;
   Index least_steps;
+  double slow;  // steps in a row that say the same, where y comes late
   int n_threads;
   Index seen = 0, steps = 0, newest = -1;  // steps ever, steps in the window, the newest slot
   const detail::Kernels<Real>& kernels;
@@ -53,7 +55,7 @@ struct BasicServerMixture<Real>::State {
     const double* instead = nullptr;
   };
   detail::Buffer<Real> staged_increments, glanced_increments;  // (d, N); the latter once needed
-  bool is_staged = false;
+  bool is_staged = false, is_part = false;  // of what several processes have saved
   // of a step whose y came late: what was said then (d), and the y (d) known before this one
   const detail::Said* said = nullptr;
   const double* known = nullptr;
@@ -71,6 +73,7 @@ struct BasicServerMixture<Real>::State {
   Past past;                                             // its season
   detail::Buffer<double> agent_losses;                   // (d, N)
   std::vector<double> counted_losses, least_agent_loss;  // (d): steps that they count, the smallest
+  std::vector<double> least_error, next_least;           // (d), scratch
   mutable detail::Exchange others;
   detail::SharedSums sums;
   // the newest step's own products, on their way until the next exchange
@@ -87,6 +90,7 @@ struct BasicServerMixture<Real>::State {
         rows(mixture.window * n_outputs),
         settings(mixture),
         least_steps(mixture.absolute ? 1 : 3),
+        slow(1.0 + static_cast<double>(mixture.delay)),
         n_threads(detail::resolve_threads(threads)),
         kernels(detail::kernels<Real>()),
         errors(rows * N),
@@ -100,7 +104,7 @@ struct BasicServerMixture<Real>::State {
     std::fill_n(staged_increments.data(), d * N, Real(0));
     std::fill_n(agent_losses.data(), agent_losses.size(), 0.0);
     counted_losses.resize(base_size());
-    least_agent_loss.resize(base_size());
+    for (auto* of : {&least_agent_loss, &least_error, &next_least}) of->resize(base_size());
     targets.resize(static_cast<std::size_t>(rows));
     gram.setZero(rows, rows);
     row_sums.setZero(rows);
@@ -161,27 +165,28 @@ struct BasicServerMixture<Real>::State {
   Index ask_dots(const Real* increments, Index stride, const Heeded& heeded, Real* copy,
                  Index later = 0) {
     const Index n = products(later), of_agents = (n + 1) * d;
-    return reduce(of_agents + (settings.rivals ? 2 * d : 0), [&](Index first, Index count,
-                                                                 double* sums) {
-      for (Index o = 0; o < d; ++o) {
-        const Real* from = increments + o * stride + first;
-        Real* to = copy + o * N + first;
-        std::copy(from, from + count, to);
-        if (heeded.mask != nullptr) {
-          const unsigned char* mask = heeded.mask + o * stride + first;
-          const Real instead = static_cast<Real>(heeded.instead[o]);
-          for (Index i = 0; i < count; ++i) to[i] = mask[i] ? to[i] : instead;
-        }
-        sums[n * d + o] = kernels.sum(to, count);
-        if (settings.rivals)
-          kernels.weigh(to, agent_losses.data() + o * N + first, count, least_agent_loss[o],
-                        detail::rate_of(detail::noise_of(least_agent_loss[o], counted_losses[o])),
-                        sums + of_agents + 2 * o);
-      }
-      for (Index r = 0; r < n; ++r)
-        for (Index o = 0; o < d; ++o)
-          sums[r * d + o] = kernels.dot(row(r) + first, copy + o * N + first, count);
-    });
+    return reduce(
+        of_agents + (settings.rivals ? 2 * d : 0), [&](Index first, Index count, double* sums) {
+          for (Index o = 0; o < d; ++o) {
+            const Real* from = increments + o * stride + first;
+            Real* to = copy + o * N + first;
+            std::copy(from, from + count, to);
+            if (heeded.mask != nullptr) {
+              const unsigned char* mask = heeded.mask + o * stride + first;
+              const Real instead = static_cast<Real>(heeded.instead[o]);
+              for (Index i = 0; i < count; ++i) to[i] = mask[i] ? to[i] : instead;
+            }
+            sums[n * d + o] = kernels.sum(to, count);
+            if (settings.rivals)
+              kernels.weigh(
+                  to, agent_losses.data() + o * N + first, count, least_agent_loss[o],
+                  detail::rate_of(detail::noise_of(least_agent_loss[o], counted_losses[o]), slow),
+                  sums + of_agents + 2 * o);
+          }
+          for (Index r = 0; r < n; ++r)
+            for (Index o = 0; o < d; ++o)
+              sums[r * d + o] = kernels.dot(row(r) + first, copy + o * N + first, count);
+        });
   }
   void take_dots(Index place, const double* base, Shown& shown) const {
     const Index n = products(), of_agents = place + (n + 1) * d;
@@ -202,8 +207,8 @@ struct BasicServerMixture<Real>::State {
         const Real* from = staged_increments.data() + o * N + first;
         const Real by = static_cast<Real>(shift[o]);
         Real* to = row(at + o) + first;
-        const bool is_missing = std::isnan(by);  // a row that says nothing
-        for (Index i = 0; i < count; ++i) to[i] = is_missing ? Real(0) : from[i] - by;
+        const bool is_silent = is_missing(o);  // a row that says nothing
+        for (Index i = 0; i < count; ++i) to[i] = is_silent ? Real(0) : from[i] - by;
         sums[d * d + o] = kernels.sum(to, count);
         for (Index other = 0; other <= o; ++other)
           sums[o * d + other] = kernels.dot(to, row(at + other) + first, count);
@@ -326,19 +331,66 @@ struct BasicServerMixture<Real>::State {
     if (!settings.fallback || seen == 0) return 1.0;
     const double variance = noise(o, seen - 1);
     if (variance > 0.0 && std::isfinite(variance))
-      return 1.0 / (1.0 + std::exp(-lead(o) / (8.0 * variance)));
+      return 1.0 / (1.0 + std::exp(-lead(o) / (8.0 * variance * slow)));
     return lead(o) > 0.0 ? 1.0 : lead(o) < 0.0 ? 0.0 : 0.5;  // one of them has been exact
   }
 
+  /// Does it repeat the base, which is a value of the series, until more is learnt?
+  bool waits(bool has_base) const { return has_base && seen < settings.start; }
+
   void mixed(const Shown& shown, double* out) {
     solve();
-    for (Index o = 0; o < d; ++o)
-      out[o] = shown.base[o] + (settings.rivals ? rival_forecast(shown, o).mixed
-                                                : mixture_weight(o) * mixed_increment(shown, o));
+    for (Index o = 0; o < d; ++o) {
+      out[o] = shown.base[o];
+      if (waits(shown.has_base)) continue;
+      out[o] += settings.rivals ? rival_forecast(shown, o).mixed
+                                : mixture_weight(o) * mixed_increment(shown, o);
+    }
+  }
+
+  /// Of the mixture, of the agents by exponential weights, of the season and of the base.
+  std::array<double, 4> shares(Index o) {
+    if (waits(seen > 0 || staged.has_base)) return {0.0, 0.0, 0.0, 1.0};
+    if (!settings.rivals) {
+      const double weight = mixture_weight(o);
+      return {weight, 0.0, 0.0, 1.0 - weight};
+    }
+    const auto f = rivals[o].forecast(0.0, 0.0, past.season(o), slow);
+    return {f.shares[0], f.shares[1], f.shares[2], f.shares[3]};
+  }
+
+  void write_shares(double* out) {  // (4, d)
+    for (Index o = 0; o < d; ++o) {
+      const auto of = shares(o);
+      for (Index k = 0; k < 4; ++k) out[k * d + o] = of[k];
+    }
+  }
+
+  /// An agent's exponential weight, in units of the best one's.
+  double exponential(Index o, Index i) const {
+    const double behind = agent_losses.data()[o * N + i] - least_agent_loss[o];
+    const double noise = detail::noise_of(least_agent_loss[o], counted_losses[o]);
+    return behind > 0.0 ? std::exp(-behind * detail::rate_of(noise, slow)) : 1.0;
+  }
+  /// Their sums over all agents, (d).
+  std::vector<double> sums_of_exponentials() {
+    std::vector<double> all(base_size(), 1.0);
+    if (!settings.rivals) return all;
+    require_own();
+    sums.begin();
+    const Index place = reduce(d, [&](Index first, Index count, double* of_chunk) {
+      for (Index o = 0; o < d; ++o) {
+        of_chunk[o] = 0.0;
+        for (Index i = first; i < first + count; ++i) of_chunk[o] += exponential(o, i);
+      }
+    });
+    exchange_sums();
+    for (Index o = 0; o < d; ++o) all[o] = sums[place + o];
+    return all;
   }
 
   detail::Rivals::Forecast rival_forecast(const Shown& shown, Index o) const {
-    return rivals[o].forecast(mixed_increment(shown, o), shown.agents[o], past.season(o));
+    return rivals[o].forecast(mixed_increment(shown, o), shown.agents[o], past.season(o), slow);
   }
 
   /// What the server said of the staged step when it was forecast.
@@ -349,38 +401,49 @@ struct BasicServerMixture<Real>::State {
     return said ? said[o].rivals : rival_forecast(staged, o);
   }
 
+  /// least[o] becomes the least over all agents of what of_chunk(o, first, count) finds.
+  template <class OfChunk>
+  void find_least(std::vector<double>& least, const OfChunk& of_chunk) {
+    const int threads = detail::threads_for(n_threads, static_cast<double>(2 * N * d));
+    detail::for_each_chunk(chunks(), threads, [&](Index chunk, int) {
+      const Index first = chunk * kChunk;
+      for (Index o = 0; o < d; ++o)
+        partial[chunk * d + o] = of_chunk(o, first, std::min(kChunk, N - first));
+    });
+    for (Index o = 0; o < d; ++o) {
+      least[o] = -partial[o];
+      for (Index chunk = 1; chunk < chunks(); ++chunk)
+        least[o] = std::max(least[o], -partial[chunk * d + o]);
+    }
+    others.max(least.data(), d);
+    for (double& value : least) value = -value;
+  }
+
   /// Counts the losses of the rivals and of the agents; `shift` is the target less the base.
   void compare_rivals() {
     solve();
-    const int threads = detail::threads_for(n_threads, static_cast<double>(4 * N * d));
-    for (Index o = 0; o < d; ++o) {
-      if (std::isnan(shift[o])) continue;  // no y
-      rivals[o].compare(said_by_rivals(o), shift[o]);
-      const Real* increments = staged_increments.data() + o * N;
-      double* losses = agent_losses.data() + o * N;
-      const auto least_of = [&](const auto& of_chunk) {
-        detail::for_each_chunk(chunks(), threads, [&](Index chunk, int) {
-          const Index first = chunk * kChunk;
-          partial[chunk] = of_chunk(first, std::min(kChunk, N - first));
-        });
-        return *std::min_element(partial.begin(), partial.begin() + chunks());
-      };
-      const double best = least_of([&](Index first, Index count) {
-        return kernels.least_error(increments + first, shift[o], count);
-      });
+    for (Index o = 0; o < d; ++o)
+      if (!is_missing(o)) rivals[o].compare(said_by_rivals(o), shift[o]);
+    const auto increments = [&](Index o) { return staged_increments.data() + o * N; };
+    find_least(least_error, [&](Index o, Index first, Index count) {
+      return is_missing(o) ? 0.0 : kernels.least_error(increments(o) + first, shift[o], count);
+    });
+    find_least(next_least, [&](Index o, Index first, Index count) {
+      if (is_missing(o)) return least_agent_loss[o];
       const double noise = detail::noise_of(least_agent_loss[o], counted_losses[o]);
-      least_agent_loss[o] = least_of([&](Index first, Index count) {
-        return kernels.take_losses(increments + first, shift[o], count, detail::kAgentsForgetting,
-                                   detail::share_of_step(noise, best),
-                                   detail::most_counted(noise, best), losses + first);
-      });
-      counted_losses[o] = detail::kAgentsForgetting * counted_losses[o] + 1.0;
-    }
+      return kernels.take_losses(increments(o) + first, shift[o], count, detail::kAgentsForgetting,
+                                 detail::share_of_step(noise, least_error[o]),
+                                 detail::most_counted(noise, least_error[o]),
+                                 agent_losses.data() + o * N + first);
+    });
+    least_agent_loss.swap(next_least);
+    for (Index o = 0; o < d; ++o)
+      if (!is_missing(o)) counted_losses[o] = detail::kAgentsForgetting * counted_losses[o] + 1.0;
   }
 
   /// Where the past shows that its scale was one of bad values, so were all losses.
   void take_past(const double* target) {
-    if (!staged.has_base) return past.observe(target);
+    if (!staged.has_base) return past.observe(last.data());
     past.learn(target, known ? known : staged.base.data(), staged.base.data());
     for (Index o = 0; o < d; ++o) {
       if (!past.has_restarted(o)) continue;
@@ -405,7 +468,8 @@ struct BasicServerMixture<Real>::State {
       lead(o) += by * (of_base - of_mixture);
       // the mixture keeps a weight of 1 / (1 + sqrt(seen + 1)): it can come back
       const double variance = noise(o, seen), count = static_cast<double>(seen);
-      if (variance > 0.0) lead(o) = std::max(lead(o), -4.0 * variance * std::log(count + 1.0));
+      if (variance > 0.0)
+        lead(o) = std::max(lead(o), -4.0 * variance * slow * std::log(count + 1.0));
     }
   }
 
@@ -413,6 +477,9 @@ struct BasicServerMixture<Real>::State {
     shift.resize(base_size());
     for (Index o = 0; o < d; ++o) shift[o] = target[o] - base[o];
   }
+
+  /// Did the step whose `shift` was found come without a y?
+  bool is_missing(Index o) const { return std::isnan(shift[o]); }
 
   /// The staged predictions become the newest step: their errors, and the Gram matrix's new rows.
   void settle(const double* target) {
@@ -436,7 +503,7 @@ struct BasicServerMixture<Real>::State {
       settings.rivals ? compare_rivals() : compare();
     for (Index o = 0; o < d; ++o)
       if (!std::isnan(target[o])) last[o] = target[o];
-    if (settings.rivals) take_past(last.data());
+    if (settings.rivals) take_past(target);
     ++seen;
     if (settings.window == 0) return;
     const Index at = next_slot() * d, before = products();
@@ -444,7 +511,7 @@ struct BasicServerMixture<Real>::State {
     for (Index o = 0; o < d; ++o)
       for (Index r = 0; r < before; ++r)  // a row that makes room is among them: `take_own` follows
         gram(r, at + o) = gram(at + o, r) =
-            std::isnan(shift[o]) ? 0.0 : staged.dots(r, o) - shift[o] * row_sums[r];
+            is_missing(o) ? 0.0 : staged.dots(r, o) - shift[o] * row_sums[r];
     for (Index o = 0; o < d; ++o) targets[at + o] = std::isnan(target[o]) ? 0.0 : target[o];
     newest = next_slot();
     steps = std::min(seen, settings.window);
@@ -458,19 +525,25 @@ struct BasicServerMixture<Real>::State {
     const double* base;
     Heeded heeded;
     const double* target;
-    double* mixed;  // the forecast
+    double* mixed;   // the forecast
+    double* shares;  // (4, d), of it; or null
   };
+  void forecast(const Step& step) {
+    mixed(staged, step.mixed);
+    if (step.shares != nullptr) write_shares(step.shares);
+  }
   /// n such steps in a row, each step_at(k): forecast, then settle. Processes exchange once for
-  /// all.
+  /// all, or at every step where the next weights of agents ask for what all have lost.
   template <class StepAt>
   void advance(Index n, const StepAt& step_at) {
-    for (Index k = 0; k < n && all_here(); ++k) {
+    const bool at_once = !all_here() && !settings.rivals;
+    for (Index k = 0; k < n && !at_once; ++k) {
       const Step step = step_at(k);
       stage(step.increments, step.stride, step.base, step.heeded);
-      mixed(staged, step.mixed);
+      forecast(step);
       settle(step.target);
     }
-    if (all_here()) return;
+    if (!at_once) return;
     others.require_whole();
     if (!own.due) sums.begin();
     std::vector<Index> dots, products;
@@ -485,7 +558,7 @@ struct BasicServerMixture<Real>::State {
     for (Index k = 0; k < n; ++k) {
       const Step step = step_at(k);
       take_dots(dots[k], step.base, staged);
-      mixed(staged, step.mixed);
+      forecast(step);
       count(step.target);
       if (settings.window == 0) continue;
       own.slot = newest, own.place = products[k];
@@ -506,9 +579,9 @@ struct BasicServerMixture<Real>::State {
     dual.setZero();
     std::fill(primal.begin(), primal.end(), 0.0);
     if (seen < least_steps || settings.window == 0) return;
-    const double kappa =
-        settings.absolute ? settings.ridge
-                          : settings.ridge * gram.diagonal().head(n).sum() / static_cast<double>(n);
+    const double kappa = settings.absolute ? settings.ridge
+                                           : settings.ridge * slow * gram.diagonal().head(n).sum() /
+                                                 static_cast<double>(n);
     if (!(kappa > 0.0) || !std::isfinite(kappa)) return;
     for (Index slot = 0; slot < steps; ++slot)
       std::fill_n(root_decay.begin() + slot * d, d,
@@ -610,9 +683,13 @@ struct BasicServerMixture<Real>::State {
     steps = std::min(seen, settings.window);
     is_staged = solved = own.due = false;
     past.validate();
-    for (Index o = 0; o < d && settings.rivals; ++o)
-      least_agent_loss[o] =
-          *std::min_element(agent_losses.data() + o * N, agent_losses.data() + (o + 1) * N);
+    for (Index o = 0; o < d && settings.rivals; ++o) {
+      const double* losses = agent_losses.data() + o * N;
+      const double least = *std::min_element(losses, losses + N);
+      const bool knows_all = all_here() && !is_part;
+      if (knows_all ? least != least_agent_loss[o] : !(least >= least_agent_loss[o]))
+        throw std::invalid_argument("memory.rivals holds no least loss of the agents");
+    }
   }
 
   /// move(field, where it is kept) for every field of the memory.
@@ -628,8 +705,10 @@ struct BasicServerMixture<Real>::State {
     move(memory.losses, losses.data(), 7 * d);
     if (!settings.rivals) return;
     move(memory.agent_losses, agent_losses.data(), d * N);
-    move(memory.rivals, detail::agent_view(d, 13, [&](Index k, Index o) -> double& {
-           return k == 0 ? counted_losses[o] : rivals[o].number(k - 1);
+    move(memory.rivals, detail::agent_view(d, 14, [&](Index k, Index o) -> double& {
+           return k == 0   ? counted_losses[o]
+                  : k == 1 ? least_agent_loss[o]
+                           : rivals[o].number(k - 2);
          }));
     move(memory.past, detail::agent_view(1, past.size(), [&](Index k, Index) -> double& {
            return past.number(k);

@@ -14,6 +14,7 @@ template <class Real>
 struct Lesson {
   std::vector<Real> x;        // (dx), its standardised input
   std::vector<Real> change;   // (d), y less the base
+  std::vector<Real> bounded;  // (d), what is learnt of it
   double largest_loss = 0.0;  // what counts in a recent loss at most
   bool to_records = false, to_costs = false;
 };

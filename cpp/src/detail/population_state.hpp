@@ -120,9 +120,10 @@ struct BasicPopulation<Real>::State {
     std::vector<double> one;       // (n_encoded), scratch
     std::vector<Real> rows;        // (steps, n_encoded)
     std::vector<Real> bounds;      // (steps, d)
+    std::vector<Real> learnt_changes;  // (steps, d), the lesson's first: what is learnt before each
   };
   Inputs inputs, glanced;
-  std::vector<Real> changes;                         // (steps + 1, d), of the lesson first
+  std::vector<Real> changes;                         // (steps, d), y less the base
   detail::Buffer<Real> tile_increment, tile_energy;  // as in Kept, of several steps
   detail::Buffer<Real> tile_forecast, one_forecast;  // where forecasts are kept
   detail::Buffer<unsigned char> tile_heeded;
@@ -130,7 +131,9 @@ struct BasicPopulation<Real>::State {
 
   void move_reservoir(const Real* features);
   void absorb_features();
-  void encode(const double* x, Index n, Inputs& into);
+  /// What is learnt of a y (d) that followed `before`; NaN where it is missing.
+  void bound_change(const Past& past, const double* y, const double* before, Real* out) const;
+  void encode(const double* x, Index n, const double* targets, Inputs& into);
 };
 
 }  // namespace memoa

@@ -97,15 +97,7 @@ struct ControlResponse {
   ControlResponse(Index d, Index p) : factor(d, p), F(d, d), W(d, d), priced_(d, p) {}
 
   /// Theory (1.6): F = S (I + K S)^-1 with S = M diag(price)^-1 M'.
-  void compute(const Stage<D>& stage, const Matrix<D, D>& K, const Column<kDynamic>& price) {
-    for (Index i = 0; i < stage.d; ++i)
-      for (Index k = 0; k < stage.p; ++k) priced_(i, k) = stage.M(i, k) / price[k];
-    const Matrix<D, D> S = times_transposed(priced_, stage.M);
-    W = Lu<D>(Matrix<D, D>::identity(stage.d) + K * S).inverse();  // d x d, and wanted itself
-    F = S * W;
-    multiply<false>(transposed(W), priced_, factor.view());
-    if (!all_finite(F) || !all_finite(factor)) fail(stage.t, "the value recursion overflowed");
-  }
+  void compute(const Stage<D>& stage, const Matrix<D, D>& K, const Column<kDynamic>& price);
 
  private:
   Matrix<D, kDynamic> priced_;

@@ -56,8 +56,11 @@ def run_command(
     lags: Lags = None,
     reading: Any = None,
     agents: Annotated[int, typer.Option(min=1, help="Number of agents.")] = 64,
-    features: Annotated[int, typer.Option(min=1, help="Features per agent.")] = 12,
-    encoder: Annotated[Encoder, typer.Option(help="What makes the features.")] = "relu",
+    features: Annotated[int, typer.Option(min=1, help="Features per agent.")] = 16,
+    encoder: Annotated[
+        Encoder,
+        typer.Option(help="What makes the features; wave: with raw inputs and sparse rows."),
+    ] = "wave",
     policy: Annotated[
         Policy, typer.Option(help="Whose forecasts are written and drawn; both are run.")
     ] = "memoa",

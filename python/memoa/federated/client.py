@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -46,6 +46,9 @@ class Client:
         Its own: other clients may have others.
     forgetting, ridge : float or sequence of float
         As in `memoa.OnlineEnsemble`: one for all of its agents, or one per type.
+    lags, season, bounded
+        As in `memoa.OnlineEnsemble`: what its agents see of the past, and the bounds of what they
+        learn and forecast.
     n_threads : int, optional
         Default: all that the process may use.
     random_state : int, None, numpy.random.Generator or numpy.random.RandomState
@@ -72,10 +75,13 @@ class Client:
     def __init__(
         self,
         n_agents: int = 8,
-        encoder: Encoder = RandomFeatures(),  # noqa: B008 - an immutable value
+        encoder: Encoder = RandomFeatures(16, "wave", n_raw=4, n_columns=2),  # noqa: B008 - immutable
         *,
-        forgetting: float | Sequence[float] = (0.97, 0.99, 0.998),
-        ridge: float | Sequence[float] = 0.1,
+        forgetting: float | Sequence[float] = (0.95, 0.99, 0.998),
+        ridge: float | Sequence[float] = (0.001, 0.01, 0.1),
+        lags: int = 6,
+        season: Literal["auto"] | int | None = "auto",
+        bounded: bool = True,
         n_threads: int | None = None,
         random_state: Any = None,
     ) -> None:
@@ -86,12 +92,15 @@ class Client:
             "encoder": encoder,
             "forgetting": forgetting,
             "ridge": ridge,
+            "lags": lags,
+            "season": season,
+            "bounded": bounded,
             "n_threads": n_threads,
             "random_state": random_state,
             # an agent's local forecast is all that anybody else needs of it
             "policy": "greedy",
             "aggregate": "mean",
-            "mixture": Mixture(window=0, fallback=False),
+            "mixture": Mixture(window=0, fallback=False, rivals=False),
             "consensus": 0.0,
             "effort": 1.0,
             "horizon": 1,
@@ -271,7 +280,7 @@ class Client:
         """
         engines, _, header = read(state, lambda path: Engines.load(path, n_threads, None))
         note, params = note_of(header, "Client"), engine_params(header)
-        names = ("forgetting", "ridge", "n_threads")
+        names = ("forgetting", "ridge", "lags", "season", "bounded", "n_threads")
         made = cls(
             engines.n_agents,
             engines.encoder,

@@ -77,6 +77,8 @@ class Server:
     aggregate : {"trimmed", "clip", "mean"}
         As in `memoa.OnlineEnsemble`; but for "mean", few clients that lie harm neither the others
         nor the server.
+    season : {"auto"}, int or None
+        Period of the server's rival that repeats the season, as in `memoa.OnlineEnsemble`.
     mixture : Mixture
         How the server weighs the agents.
     n_threads : int, optional
@@ -97,11 +99,12 @@ class Server:
         self,
         agents: Sequence[int],
         *,
-        consensus: float = 1.0,
+        consensus: float = 3.0,
         effort: float = 0.01,
         horizon: int = 8,
         discount: float = 0.0,
         aggregate: Literal["mean", "trimmed", "clip"] = "trimmed",
+        season: Literal["auto"] | int | None = "auto",
         mixture: Mixture = Mixture(),  # noqa: B008 - an immutable value
         n_threads: int | None = None,
     ) -> None:
@@ -120,6 +123,9 @@ class Server:
             "forgetting": 1.0,
             "ridge": 1.0,
             "aggregate": aggregate,
+            "lags": 0,
+            "season": season,
+            "bounded": False,
             "mixture": mixture,
             "dtype": "float64",
             "n_threads": n_threads,
@@ -429,7 +435,8 @@ class Server:
 
     @classmethod
     def _restored(cls, engines: Engines, note: Mapping[str, Any], params: dict[str, Any]) -> Server:
-        names = ("consensus", "effort", "horizon", "discount", "aggregate", "mixture", "n_threads")
+        names = ("consensus", "effort", "horizon", "discount", "aggregate", "season", "mixture",
+                 "n_threads")  # fmt: skip
         made = cls(note["agents"], **{name: params[name] for name in names})
         n, d = engines.n_agents, engines.n_outputs
         sender = "the state"

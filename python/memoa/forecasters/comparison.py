@@ -77,6 +77,9 @@ class Comparison:
         One per seed, in the seeds' order; a single one where the forecaster takes no seed.
     predictions : dict of str to ndarray, shape (T, d)
         Forecasts with the first seed.
+    shares : dict of str to ndarray, shape (T, 4, d)
+        Of ensembles, with the first seed: what is in their servers' forecasts, see
+        `memoa.OnlineEnsemble.shares`.
     skipped : dict of str to str
         Forecasters that could not be made because a package is missing, and why.
     failed : dict of str to str
@@ -88,6 +91,7 @@ class Comparison:
     series: Series
     scores: Mapping[str, tuple[Score, ...]]
     predictions: Mapping[str, Float64]
+    shares: Mapping[str, Float64]
     skipped: Mapping[str, str]
     failed: Mapping[str, str] = field(default_factory=dict)
     warmup: int = 0
@@ -209,6 +213,7 @@ def compare(
     ]
     scores: dict[str, tuple[Score, ...]] = {}
     predictions: dict[str, Float64] = {}
+    shares: dict[str, Float64] = {}
     skipped: dict[str, str] = {}
     failed: dict[str, str] = {}
     for done, (name, factory, seed) in enumerate(runs):
@@ -223,7 +228,7 @@ def compare(
             elif delay > 0:
                 others = (make(name, factory, seed) for _ in range(delay))
                 made = TakingTurns((made, *others), series.before)
-            score, forecasts = evaluate(name, made, series, warmup)
+            score, forecasts, parts = evaluate(name, made, series, warmup)
         except ImportError as error:
             skipped[name] = one_line(error)
             continue
@@ -233,8 +238,11 @@ def compare(
             failed[name] = one_line(error)
             scores.pop(name, None)
             predictions.pop(name, None)
+            shares.pop(name, None)
             continue
         predictions.setdefault(name, forecasts)
+        if parts is not None:
+            shares.setdefault(name, parts)
         scores[name] = (*scores.get(name, ()), score)
     if not scores and not failed:
         raise ImportError("; ".join(f"{name}: {why}" for name, why in skipped.items()))
@@ -242,18 +250,18 @@ def compare(
         progress(len(runs), len(runs), "done")
     if not scores:
         raise ValueError("; ".join(failed.values()))
-    return Comparison(series, scores, predictions, skipped, failed, warmup)
+    return Comparison(series, scores, predictions, shares, skipped, failed, warmup)
 
 
 def evaluate(
     name: str, forecaster: Forecaster, series: Series, warmup: int = 0
-) -> tuple[Score, Float64]:
-    """Score of a new forecaster on a series, and its forecasts (T, d)."""
-    began = perf_counter()
+) -> tuple[Score, Float64, Float64 | None]:
+    """Score of a new forecaster on a series, its forecasts (T, d), and an ensemble's shares."""
+    began, shares = perf_counter(), None
     Y = series.Y
     if isinstance(forecaster, OnlineEnsemble):  # a loop inside the core, with the same bits
         run = forecaster.run(series.X, Y, initial=series.before, warmup=warmup)
-        forecasts, agents = run.predictions, run.agent_rmse
+        forecasts, agents, shares = run.predictions, run.agent_rmse, run.shares
     else:
         forecasts, agents = _steps(name, forecaster, series, warmup)
     seconds = perf_counter() - began
@@ -262,7 +270,7 @@ def evaluate(
     mae = np.nanmean(np.abs(errors), axis=0)
     scale = np.nanmean(np.abs(Y - _last_known(series))[warmup:], axis=0)
     mase = np.divide(mae, scale, out=np.full_like(mae, np.nan), where=scale > 0.0)
-    return Score(
+    score = Score(
         server_rmse=float(np.sqrt(np.nanmean(np.square(errors)))),
         mean_agent_rmse=float(agents.mean()),
         worst_agent_rmse=worst,
@@ -270,7 +278,8 @@ def evaluate(
         seconds=seconds,
         server_mae=float(mae.mean()),
         server_mase=float(mase.mean()),
-    ), forecasts
+    )
+    return score, forecasts, shares
 
 
 def _last_known(series: Series) -> Float64:

@@ -16,7 +16,7 @@ from memoa.forecasters.aggregation import (
     PolynomialPotential,
     Rule,
 )
-from memoa.mixture import Mixture, ServerMixture
+from memoa.mixture import ServerMixture
 
 RULES: dict[str, Callable[[], Rule]] = {
     "ml-poly": PolynomialPotential,
@@ -163,10 +163,10 @@ class Experts:
 
 
 class _Window:
-    """The server's own rule."""
+    """The server's own rule, against the last value."""
 
     def __init__(self, n_experts: int, n_outputs: int) -> None:
-        self.server = ServerMixture(n_experts, n_outputs, **vars(Mixture()))
+        self.server = ServerMixture(n_experts, n_outputs, window=64, rivals=False, start=0)
 
     @property
     def weights(self) -> Float64:

@@ -80,12 +80,16 @@ def nearest() -> RiverForecaster:
 
 def adaptive_tree(seed: int = 0) -> RiverForecaster:
     """Hoeffding adaptive tree."""
-    return RiverForecaster(lambda: tree.HoeffdingAdaptiveTreeRegressor(seed=seed))
+
+    def model() -> Any:
+        return preprocessing.StandardScaler() | tree.HoeffdingAdaptiveTreeRegressor(seed=seed)
+
+    return RiverForecaster(model)
 
 
 def adaptive_forest(seed: int = 0) -> RiverForecaster:
     """Adaptive random forest of ten trees."""
-    return RiverForecaster(lambda: forest.ARFRegressor(seed=seed))
+    return RiverForecaster(lambda: preprocessing.StandardScaler() | forest.ARFRegressor(seed=seed))
 
 
 def _named(x: Float64) -> dict[str, float]:

@@ -44,8 +44,8 @@ def standard_forecasters(**settings: Any) -> dict[str, Factory]:
     def aggregated(seed: int, rule: Callable[[], Rule], with_last: bool = False) -> Aggregated:
         return Aggregated(ensemble(seed, policy="greedy"), rule(), with_last=with_last)
 
-    equal = Mixture(window=0, fallback=False)
-    one_step = Mixture(window=1, absolute=True, ridge=1.0, fallback=False)
+    equal = Mixture(window=0, fallback=False, rivals=False, start=0)
+    one_step = Mixture(window=1, absolute=True, ridge=1.0, fallback=False, rivals=False, start=0)
     return {
         MEMOA: ensemble,
         GREEDY: partial(ensemble, policy="greedy"),

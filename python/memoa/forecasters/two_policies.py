@@ -16,7 +16,7 @@ from memoa.forecasters.standard import REPEAT
 from memoa.run import Run
 
 Policy = Literal["memoa", "greedy"]
-Encoder = Literal["relu", "tanh", "cos", "echo"]
+Encoder = Literal["wave", "relu", "tanh", "cos", "echo"]
 ProgressCallback = Callable[[int, int], None]
 
 COLUMNS = {"server": "server", "mean_agent": "mean agent", "worst_agent": "worst agent"}
@@ -57,7 +57,13 @@ def run_and_compare(
     delay: int = 0,
 ) -> PolicyRuns:
     """Run both policies with everything else equal."""
-    kind = EchoState(features) if encoder == "echo" else RandomFeatures(features, encoder)
+    kind: EchoState | RandomFeatures
+    if encoder == "echo":
+        kind = EchoState(features)
+    elif encoder == "wave":  # those of the default, of another width
+        kind = RandomFeatures(features, "wave", n_raw=min(4, features - 1), n_columns=2)
+    else:
+        kind = RandomFeatures(features, encoder)
     chosen, other = (
         OnlineEnsemble(
             agents,

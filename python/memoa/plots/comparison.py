@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 MARKERS = {"server_rmse": ("server", "o"), "mean_agent_rmse": ("mean agent", "s"),
            "worst_agent_rmse": ("worst agent", "^")}  # fmt: skip
 OTHERS = ("#009e73", "#cc79a7", "#e69f00")
+MOST_STEPS = 500
 MOST_DRAWN = 3  # of the other forecasters, the best
+PARTS = {"mixture": "#0072b2", "agents": "#56b4e9", "season": "#e69f00", "last value": "#999999"}
 FAR = 1.0  # a difference as large as the sum itself is off the scale
 
 
@@ -39,7 +41,8 @@ def plot_comparison(found: Comparison, *, path: str | Path) -> Figure:
     Left: error of server, mean and worst agent, best server first; those beyond three times the
     median server error are arrows at the edge. Right: sum of squared errors up to each step minus
     memoa's (the first forecaster's, where there is no memoa), in parts of its final sum, for
-    greedy, repeating the last value and the three best others.
+    greedy, repeating the last value and the three best others. Below, where memoa is among them:
+    shares of its server's rivals in the forecasts, means over outputs.
 
     Parameters
     ----------
@@ -53,8 +56,14 @@ def plot_comparison(found: Comparison, *, path: str | Path) -> Figure:
     matplotlib.figure.Figure
     """
     order = sorted(found.scores, key=lambda name: found.quantile(name, "server_rmse"))
-    figure = new_figure(11.0, 1.4 + max(2.6, 0.24 * len(order)))
-    left, right = figure.subplots(1, 2, width_ratios=[3, 4])
+    height, has_shares = 1.4 + max(2.6, 0.24 * len(order)), MEMOA in found.shares
+    figure = new_figure(11.0, height + 1.6 * has_shares)
+    axes = figure.subplot_mosaic(
+        [["errors", "sums"], ["shares", "shares"]] if has_shares else [["errors", "sums"]],
+        width_ratios=[3, 4],
+        height_ratios=[height, 1.6] if has_shares else [1.0],
+    )
+    left, right = axes["errors"], axes["sums"]
     heights = np.arange(len(order))[::-1]
     edge = 3.0 * float(np.median([found.quantile(name, "server_rmse") for name in order]))
     drawn = [name for name in order if name not in (MEMOA, GREEDY, REPEAT)][:MOST_DRAWN]
@@ -82,6 +91,8 @@ def plot_comparison(found: Comparison, *, path: str | Path) -> Figure:
     _draw_differences(right, found, colours)
     # Above the axes: the lines may run anywhere within them.
     right.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, fontsize=8)
+    if has_shares:
+        _draw_shares(axes["shares"], found)
     figure.suptitle(found.series.name, x=0.01, ha="left", fontsize=11, parse_math=False)
     save(figure, path)
     return figure
@@ -121,3 +132,19 @@ def _draw_differences(axes: Axes, found: Comparison, colours: Mapping[str, str])
         axes.set_xlabel("step", fontsize=9)
     else:
         date_axis(axes)
+
+
+def _draw_shares(axes: Axes, found: Comparison) -> None:
+    shares = found.shares[MEMOA].mean(axis=2)
+    n = max(1, len(shares) // MOST_STEPS)  # steps that are drawn as their mean
+    edges = np.arange(0, len(shares), n)
+    counts = np.diff(np.append(edges, len(shares)))
+    means = np.add.reduceat(shares, edges, axis=0) / counts[:, None]
+    axes.stackplot(edges, means.T, labels=PARTS, colors=PARTS.values(), lw=0)
+    axes.set_xlim(0, max(len(shares) - 1, 1))
+    axes.set_ylim(0.0, 1.0)
+    axes.set_ylabel("shares in the\nforecast")
+    axes.set_xlabel("step", fontsize=9)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    finish_axes(axes)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, frameon=False, fontsize=8)
