@@ -6,8 +6,9 @@ Oil temperature of ETTh1.csv (ETDataset; where the path is not given, ../shared/
 temperatures of Seattle (``pip install --no-deps vega_datasets``); what is not there is left out.
 Root-mean-square errors over all rows but the first two weeks: `memoa.MultiHorizon`, its mean and
 worst agent, the last value, the same hour of the last day that is known, and one ensemble of lead 1
-whose forecasts become its inputs (recursive, made every 24 rows and scored there). Shares are those
-of the outcomes within intervals of 80 %.
+whose forecasts become its inputs, which are the last 24 values (recursive, made every 24 rows;
+*server, there* is the error of the leads at the same rows). Shares are those of the outcomes within
+intervals of 80 %.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ import pandas as pd
 import memoa
 from memoa.horizon import recursive_forecasts
 
-LEADS, DAY, WARMUP, LAGS = (1, 24, 168), 24, 336, 2
+LEADS, DAY, WARMUP = (1, 24, 168), 24, 336
+FORMS = ((2, DAY), (DAY, None))  # lags and season of the leads, and of what feeds on itself
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -40,27 +42,34 @@ def series(ett: Path | None) -> Iterator[tuple[str, pd.Series]]:
             yield "Seattle, temperature", pd.read_csv(found[0])["temp"]
 
 
-def table(values: pd.Series, rows: int) -> tuple[pd.DataFrame, memoa.MultiHorizonRun, float]:
-    """Errors by lead, the run itself, and the seconds that it took."""
+def made(values: pd.Series, lags: int, season: int | None) -> memoa.datasets.Series:
+    """The series of a file, as a user would have it."""
     with tempfile.TemporaryDirectory() as there:
         path = Path(there, "series.csv")
-        values[: rows + LAGS].to_frame("y").to_csv(path, index=False)
-        s = memoa.datasets.load_csv(path, target="y", lags=LAGS, season=DAY)
+        values.to_frame("y").to_csv(path, index=False)
+        return memoa.datasets.load_csv(path, target="y", lags=lags, season=season)
+
+
+def table(values: pd.Series, rows: int) -> tuple[pd.DataFrame, memoa.MultiHorizonRun, float]:
+    """Errors by lead, the run itself, and the seconds that it took."""
+    s, fed_back = (made(values[: rows + DAY], lags, season) for lags, season in FORMS)
     ensemble = memoa.OnlineEnsemble(intervals=(0.8,))
     began = time.perf_counter()
     assert s.next_x is not None
     X = np.vstack([s.X, s.next_x])
     found = memoa.MultiHorizon(ensemble, LEADS).run(X, s.Y, initial=s.initial, warmup=WARMUP)
     took = time.perf_counter() - began
-    width = s.X.shape[1]
-    past = [[column] for column in range(width - LAGS, width)]
+    past = [[column] for column in range(DAY)]
     recursive = recursive_forecasts(
-        ensemble, s.X, s.Y, LEADS, past=past, initial=s.initial, every=DAY
+        ensemble, fed_back.X, fed_back.Y, LEADS, past=past, initial=fed_back.initial, every=DAY
     )
+    skipped = len(s.Y) - len(fed_back.Y)  # rows without 24 lags
+    none = np.full((len(LEADS), skipped, 1), np.nan)
+    recursive = np.concatenate([none, recursive], axis=1)
     frame = found.to_frame(season=DAY, recursive=recursive)
     # the same rows for the two that are compared
-    made = ~np.isnan(recursive)
-    theirs = np.where(made, found.predictions, np.nan)
+    there = ~np.isnan(recursive)
+    theirs = np.where(there, found.predictions, np.nan)
     frame["server, there"] = found.to_frame(there=theirs)["there"]
     return frame, found, took
 
