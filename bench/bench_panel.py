@@ -79,9 +79,12 @@ def population_task(n: int, dtype: str, threads: int) -> Task:
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(BATCH, n, N_FEATURES)), rng.normal(size=(BATCH, 1))
     ensemble = memoa.OnlineEnsemble(
-        n, memoa.Precomputed(N_FEATURES), dtype=dtype, n_threads=threads,
+        n,
+        memoa.Precomputed(N_FEATURES),
+        dtype=dtype,
+        n_threads=threads,
         mixture=memoa.Mixture(window=0, fallback=False, rivals=False, start=0),
-    )  # fmt: skip
+    )
     ensemble.observe([0.0])
 
     def call() -> None:

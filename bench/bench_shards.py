@@ -108,8 +108,11 @@ def on_processes(size: int, *options: str) -> dict[str, float]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MPIR_CVAR_POLLS_BEFORE_YIELD": "1"}
     found = subprocess.run(
         [mpiexec, "-n", str(size), sys.executable, __file__, *options],
-        stdout=subprocess.PIPE, text=True, check=True, env=environment,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env=environment,
+    )
     result: dict[str, float] = json.loads(found.stdout.splitlines()[-1])
     return result
 
@@ -172,19 +175,24 @@ def main() -> None:
     steps = ("--work", "steps", "--agents", str(agents), "--repeats", str(repeats))
     exchanges = ("--work", "exchanges", "--repeats", "200" if arguments.quick else "500")
     found: dict[str, Any] = {
-        "machine": {"processor": platform.processor() or platform.machine(),
-                    "cores": os.cpu_count(), "load before": os.getloadavg()[0],
-                    **memoa.build_info()},
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "load before": os.getloadavg()[0],
+            **memoa.build_info(),
+        },
         "agents a process": agents,
         "exchange us": fastest(exchanges, 3),
         "seconds a step": fastest(steps, 4 if arguments.quick else 2),
-    }  # fmt: skip
+    }
     one = found["seconds a step"]["1"]["run"]
     found["exact sums"] = exact_sums(one, agents, 10 * repeats)
     found["paper"] = paper(one * AGENTS / NODES / agents)
     print(text(found))
-    print(f"load of the machine: {found['machine']['load before']:.1f} before, "
-          f"{os.getloadavg()[0]:.1f} after")  # fmt: skip
+    print(
+        f"load of the machine: {found['machine']['load before']:.1f} before, "
+        f"{os.getloadavg()[0]:.1f} after"
+    )
     RESULT.write_text(json.dumps(found, indent=2) + "\n")
 
 
@@ -194,11 +202,16 @@ def text(found: dict[str, Any]) -> str:
     by_words, sums, model = found["exchange us"]["2"], found["exact sums"], found["paper"]
     rows = ["| words of an exchange, 2 processes | kB | microseconds |", "|---:|---:|---:|"]
     rows += [f"| {n} | {8 * int(n) / 1e3:.1f} | {by_words[n]:.0f} |" for n in by_words]
-    rows += ["", f"| {found['agents a process']} agents a process | 1 process | 2 | ratio |",
-             "|---|---:|---:|---:|"]  # fmt: skip
+    rows += [
+        "",
+        f"| {found['agents a process']} agents a process | 1 process | 2 | ratio |",
+        "|---|---:|---:|---:|",
+    ]
     for name, label in (("run", "a step of a run, ms"), ("single", "a single step, ms")):
-        rows.append(f"| {label} | {1e3 * one[name]:.1f} | {1e3 * two[name]:.1f} | "
-                    f"{two[name] / one[name]:.3f} |")  # fmt: skip
+        rows.append(
+            f"| {label} | {1e3 * one[name]:.1f} | {1e3 * two[name]:.1f} | "
+            f"{two[name] / one[name]:.3f} |"
+        )
     rows += [
         "",
         f"exact sums: {sums['exact ns']:.2f} ns per chunk sum, plain {sums['plain ns']:.2f}; "

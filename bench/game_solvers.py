@@ -196,11 +196,15 @@ def markdown(rows: list[Row]) -> str:
 
 def machine() -> dict[str, str]:
     """Processor, versions and threads."""
-    models = [
-        line.split(":", 1)[1].strip()
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        if line.startswith("model name")
-    ] if Path("/proc/cpuinfo").exists() else [platform.processor()]  # fmt: skip
+    models = (
+        [
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
+        ]
+        if Path("/proc/cpuinfo").exists()
+        else [platform.processor()]
+    )
     return {
         "processor": f"{models[0]}, {os.cpu_count()} threads",
         "python": platform.python_version(),

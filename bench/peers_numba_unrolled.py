@@ -52,8 +52,11 @@ def source(p: int, d: int, dx: int, lanes: int) -> str:
     for r in range(p):
         for q in range(r + 1):
             value = minus(f"h{r}_{q}", [f"h{r}_{k} * h{q}_{k}" for k in range(q)])
-            put(f"h{r}_{q} = ({value}) * h{q}_{q}" if q < r else
-                f"h{r}_{r} = one / np.sqrt({value} + ridge)")  # fmt: skip
+            put(
+                f"h{r}_{q} = ({value}) * h{q}_{q}"
+                if q < r
+                else f"h{r}_{r} = one / np.sqrt({value} + ridge)"
+            )
         put(f"w{r} = ({minus(f'z{r}', [f'h{r}_{k} * w{k}' for k in range(r)])}) * h{r}_{r}")
     for r in reversed(range(p)):
         later = [f"h{k}_{r} * w{k}" for k in range(r + 1, p)]

@@ -69,9 +69,17 @@ def learn_batched(gram: Any, z: Any) -> None:
 
 
 def settle(
-    gram: Any, cross: Any, cost: Any, z: Any, F: Any, c: Any, pull: Any, ko: Any, change: Any,
+    gram: Any,
+    cross: Any,
+    cost: Any,
+    z: Any,
+    F: Any,
+    c: Any,
+    pull: Any,
+    ko: Any,
+    change: Any,
     learn: Any,
-) -> tuple[Any, ...]:  # fmt: skip
+) -> tuple[Any, ...]:
     """Increments (6.2), costs and learning, the state in place."""
     increment = -F * (pull[:, None] + ko * c)
     cost.add_(((change[:, None] - increment) ** 2).sum(0))

@@ -52,18 +52,37 @@ def _case(case: dict[str, Any]) -> list[str]:
 
 CASE = ["N", "p", "d", "dtype"]
 COLUMNS: dict[str, list[tuple[str, str]]] = {
-    "step": [("ns / agent-step", "ns"), ("bytes", "bytes"), ("limit GB/s", "update GB/s"),
-             ("fraction of limit", "fraction"), ("times one thread", "times one thread")],
-    "run": [("run, ns / agent-step", "ns"), ("stepping, ns", "step ns"),
-            ("times faster", "times faster")],
-    "small": [("run, us / step", "run us"), ("kernel work, us", "kernel us"),
-              ("run / kernel", "run / kernel"), ("Python loop adds, us", "loop adds us")],
-    "mixture": [("ns / agent-step", "ns"), ("window bytes", "window bytes"), ("GB/s", "GB/s"),
-                ("limit GB/s", "update GB/s")],
-    "memory": [("measured bytes", "bytes"), ("arithmetic minimum", "least bytes"),
-               ("times minimum", "times least")],
+    "step": [
+        ("ns / agent-step", "ns"),
+        ("bytes", "bytes"),
+        ("limit GB/s", "update GB/s"),
+        ("fraction of limit", "fraction"),
+        ("times one thread", "times one thread"),
+    ],
+    "run": [
+        ("run, ns / agent-step", "ns"),
+        ("stepping, ns", "step ns"),
+        ("times faster", "times faster"),
+    ],
+    "small": [
+        ("run, us / step", "run us"),
+        ("kernel work, us", "kernel us"),
+        ("run / kernel", "run / kernel"),
+        ("Python loop adds, us", "loop adds us"),
+    ],
+    "mixture": [
+        ("ns / agent-step", "ns"),
+        ("window bytes", "window bytes"),
+        ("GB/s", "GB/s"),
+        ("limit GB/s", "update GB/s"),
+    ],
+    "memory": [
+        ("measured bytes", "bytes"),
+        ("arithmetic minimum", "least bytes"),
+        ("times minimum", "times least"),
+    ],
     "levels": [("ns / agent-step", "ns"), ("times the best", "times the best")],
-}  # fmt: skip
+}
 
 
 def sheets(results: Results) -> list[Sheet]:
@@ -215,16 +234,20 @@ def _plot_fractions(axes: Any, rows: list[Row]) -> None:
         rows, lambda c: (c["n_features"], c["dtype"], c["threads"])
     ).items():
         _draw(
-            axes, curve, "fraction",
+            axes,
+            curve,
+            "fraction",
             label=f"p = {p}, {dtype}, {threads} thread{'s' * (threads > 1)}",
             color=f"C{(p == 16) + 2 * (dtype == 'float32')}",
             linestyle="-" if threads > 1 else "--",
-        )  # fmt: skip
+        )
     axes.axhline(0.7, color="0.5", linewidth=1, linestyle=":")
     axes.set(
-        xscale="log", xlabel="agents N", ylabel="fraction of the in-place update bandwidth",
+        xscale="log",
+        xlabel="agents N",
+        ylabel="fraction of the in-place update bandwidth",
         title="memoa's step against the machine's limit, d = 1",
-    )  # fmt: skip
+    )
     axes.set_ylim(bottom=0.0)
     if rows:
         axes.legend(fontsize=8)
@@ -234,16 +257,27 @@ def _plot_peers(axes: Any, rows: list[Row]) -> None:
     for name, curve in _curves(rows, lambda c: c["peer"]).items():
         _draw(axes, curve, "ns", label=name)
     for runs, label in ((False, "memoa"), (True, "memoa run")):
-        curves = _curves([r for r in rows if (r["case"]["peer"] == "jax-scan") == runs],
-                         lambda c: c["peer"])  # fmt: skip
+        curves = _curves(
+            [r for r in rows if (r["case"]["peer"] == "jax-scan") == runs], lambda c: c["peer"]
+        )
         if curves:
             ours = max(curves.values(), key=len)
-            _draw(axes, ours, "memoa ns", label=label, color="black", linewidth=2,
-                  linestyle="--" if runs else "-")  # fmt: skip
+            _draw(
+                axes,
+                ours,
+                "memoa ns",
+                label=label,
+                color="black",
+                linewidth=2,
+                linestyle="--" if runs else "-",
+            )
     axes.set(
-        xscale="log", yscale="log", xlabel="agents N", ylabel="nanoseconds per agent and step",
+        xscale="log",
+        yscale="log",
+        xlabel="agents N",
+        ylabel="nanoseconds per agent and step",
         title="The same step in other libraries, p = 8, d = 1, float64",
-    )  # fmt: skip
+    )
 
 
 def _plot_limit(axes: Any, rows: list[Row]) -> None:

@@ -144,20 +144,31 @@ class Ablations(Experiment):
                         continue
                     for policy in (MEMOA, GREEDY) if knob.changes_greedy else (MEMOA,):
                         out += [
-                            context.piece(RUN, series, setting=knob.setting, value=value,
-                                          policy=policy, seed=seed)
+                            context.piece(
+                                RUN,
+                                series,
+                                setting=knob.setting,
+                                value=value,
+                                policy=policy,
+                                seed=seed,
+                            )
                             for seed in knob.seeds(value, context.seeds)
-                        ]  # fmt: skip
+                        ]
             out += [
                 context.piece(RUN, series, setting="", value=0, policy=policy, seed=seed)
                 for policy in (MEMOA, GREEDY)
                 for seed in context.seeds
             ]
             out += [
-                context.piece(MEAN_FIELD, series, seed=seed, every=self.communication.values,
-                              noise=self.noise.values)
+                context.piece(
+                    MEAN_FIELD,
+                    series,
+                    seed=seed,
+                    every=self.communication.values,
+                    noise=self.noise.values,
+                )
                 for seed in context.seeds
-            ]  # fmt: skip
+            ]
         return out
 
     def section(self, context: Context, results: Sequence[Result]) -> Section:
@@ -168,9 +179,11 @@ class Ablations(Experiment):
         curves = _curves(lines)
         unit = {name: _repeat(name, context.data) for name in names}
         out = Section(
-            self.name, "Ablations", left_out=context.absent(self.series),
+            self.name,
+            "Ablations",
+            left_out=context.absent(self.series),
             settings={knob.name: list(knob.values) for knob in self.all_knobs},
-        )  # fmt: skip
+        )
         out.blocks.append(
             "One setting at a time, the others as constructed by default; medians over the seeds, "
             "bands from quartile to quartile, errors relative to repeating the last value (1 is as "
@@ -180,9 +193,12 @@ class Ablations(Experiment):
             picture = f"{knob.name}.png"
             silence = SILENCE if knob is self.communication else None
             plot_knob(knob, curves, unit, path=context.folder / picture, silence=silence)
-            out.blocks += [f"### {knob.title.capitalize()}", *NOTES.get(knob.name, ()),
-                           image(context, picture, knob.title.capitalize()),
-                           _best(knob, curves, names)]  # fmt: skip
+            out.blocks += [
+                f"### {knob.title.capitalize()}",
+                *NOTES.get(knob.name, ()),
+                image(context, picture, knob.title.capitalize()),
+                _best(knob, curves, names),
+            ]
         return out
 
     def _lines(self, found: Iterable[tuple[Piece, Result]]) -> list[dict[str, Any]]:
@@ -197,16 +213,29 @@ class Ablations(Experiment):
         for piece, result in found:
             at = piece.settings
             if piece.method is RUN:
-                out.append({"series": at["series"], "setting": names[at["setting"]],
-                            "value": at["value"], "policy": at["policy"], "seed": at["seed"],
-                            **result})  # fmt: skip
+                out.append(
+                    {
+                        "series": at["series"],
+                        "setting": names[at["setting"]],
+                        "value": at["value"],
+                        "policy": at["policy"],
+                        "seed": at["seed"],
+                        **result,
+                    }
+                )
                 continue
             for setting, errors in result.items():
                 out += [
-                    {"series": at["series"], "setting": setting, "value": value, "policy": MEMOA,
-                     "seed": at["seed"], **error}
+                    {
+                        "series": at["series"],
+                        "setting": setting,
+                        "value": value,
+                        "policy": MEMOA,
+                        "seed": at["seed"],
+                        **error,
+                    }
                     for value, error in zip(values[setting], errors, strict=True)
-                ]  # fmt: skip
+                ]
         return out
 
 

@@ -37,7 +37,8 @@ def make_app(suite: Sequence[Experiment] = EXPERIMENTS) -> typer.Typer:
         data: Annotated[
             Path | None,
             typer.Option(
-                metavar="DIR", envvar="MEMOA_DATA",
+                metavar="DIR",
+                envvar="MEMOA_DATA",
                 help="Folder of the real series, ETTh1.csv and bank_of_canada_exchange_rates.csv.",
                 show_default="they are left out",
             ),
@@ -48,16 +49,21 @@ def make_app(suite: Sequence[Experiment] = EXPERIMENTS) -> typer.Typer:
         out: Annotated[
             Path, typer.Option(metavar="DIR", help="Where experiments.md and its folder go.")
         ] = Path("memoa-out"),
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Make every table and figure, and the report that shows them.
 
         What is computed is kept: after an interruption, or with more seeds, only the rest is.
         """
         with _progress_bars() as progress:
             sections = run_experiments(
-                out, only=only or (), seeds=seeds, data=data, jobs=jobs or _processors(),
-                progress=progress, experiments=suite,
-            )  # fmt: skip
+                out,
+                only=only or (),
+                seeds=seeds,
+                data=data,
+                jobs=jobs or _processors(),
+                progress=progress,
+                experiments=suite,
+            )
         _print_verdicts(sections)
         typer.echo(f"experiments.md and the folder experiments are in {out}")
 
@@ -88,9 +94,13 @@ def _progress_bars() -> Iterator[ProgressCallback]:
     """A bar per experiment on stderr, where somebody watches; elsewhere a line each."""
     console = Console(stderr=True)
     bar = Progress(
-        TextColumn("{task.description:<13}"), BarColumn(), MofNCompleteColumn(),
-        TimeRemainingColumn(), console=console, disable=not console.is_terminal,
-    )  # fmt: skip
+        TextColumn("{task.description:<13}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
     tasks = {}
     with bar:
 

@@ -53,7 +53,7 @@ class Defaults(Experiment):
         out = Section(self.name, "One default for all", settings={"study": list(SERIES)})
         rows = [
             [row["setting"], *(f"{row[column]:.3f}" for column in COLUMNS)] for row in found["rows"]
-        ]  # fmt: skip
+        ]
         out.blocks += [
             " ".join(found["how"].split()),
             f"Everything but the named setting is as constructed by default; {used} "

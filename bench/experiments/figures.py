@@ -64,10 +64,16 @@ def plot_forecasting(
     for axes in panels[len(names) :]:
         axes.set_visible(False)
     for label, marker in MEASURE_STYLES.values():
-        panels[0].plot([], [], marker, color="#555555", label=label,
-                       mfc="#555555" if marker == "o" else "none")  # fmt: skip
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3,
-                  frameon=False, fontsize=9)  # fmt: skip
+        panels[0].plot(
+            [], [], marker, color="#555555", label=label, mfc="#555555" if marker == "o" else "none"
+        )
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside upper right",
+        ncols=3,
+        frameon=False,
+        fontsize=9,
+    )
     figure.supxlabel("error / error of repeating the last value", fontsize=9)
     save(figure, path, dpi=PICTURE_DPI)
 
@@ -92,22 +98,45 @@ def plot_knob(
                 if policy == GREEDY and measure == "mean_agent_rmse":
                     continue
                 style: dict[str, Any] = {
-                    "color": COLOURS[policy], "marker": marker, "ms": 4, "lw": 1.2
-                }  # fmt: skip
+                    "color": COLOURS[policy],
+                    "marker": marker,
+                    "ms": 4,
+                    "lw": 1.2,
+                }
                 if measure != "server_rmse":
                     style |= {"mfc": "none"}
                 if policy == GREEDY and not knob.changes_greedy:
                     level = quartiles(curves[series, "", GREEDY, measure][0])[0] / unit[series]
                     ls = "-" if measure == "server_rmse" else "--"
-                    axes.axhline(level, color=COLOURS[GREEDY], lw=1.0, ls=ls, alpha=0.8,
-                                 label=f"{label}, greedy")  # fmt: skip
+                    axes.axhline(
+                        level,
+                        color=COLOURS[GREEDY],
+                        lw=1.0,
+                        ls=ls,
+                        alpha=0.8,
+                        label=f"{label}, greedy",
+                    )
                     continue
-                _band(axes, curves[series, knob.name, policy, measure], unit[series],
-                      label=f"{label}, {policy}", **style)  # fmt: skip
+                _band(
+                    axes,
+                    curves[series, knob.name, policy, measure],
+                    unit[series],
+                    label=f"{label}, {policy}",
+                    **style,
+                )
         if silence is not None:
             silent = curves[series, silence, MEMOA, "worst_agent_rmse"]
-            _band(axes, silent, unit[series], color="#009e73", marker="v", ms=4, lw=1.2,
-                  mfc="none", label="worst agent, silence in between")  # fmt: skip
+            _band(
+                axes,
+                silent,
+                unit[series],
+                color="#009e73",
+                marker="v",
+                ms=4,
+                lw=1.2,
+                mfc="none",
+                label="worst agent, silence in between",
+            )
         default = _position(knob.default, knob.values)
         axes.axvline(default, color="#999999", lw=0.9, ls=":", zorder=0)
         _value_axis(axes, sorted(curves[series, knob.name, MEMOA, "server_rmse"]))
@@ -117,8 +146,13 @@ def plot_knob(
         _plain_ticks(axes.yaxis, axes.get_ylim())
         finish_axes(axes)
     panels[0].set_ylabel("error / that of repeating", fontsize=9)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=6,
-                  frameon=False, fontsize=9)  # fmt: skip
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=6,
+        frameon=False,
+        fontsize=9,
+    )
     save(figure, path, dpi=PICTURE_DPI)
 
 
@@ -140,8 +174,16 @@ def plot_worst(
                 sizes = np.array(sorted(values), dtype=float)
                 found = np.array([quartiles(values[int(n)]) for n in sizes])
                 line = "--" if name == "nash" else "-"
-                axes.plot(sizes, found[:, 0], line, color=colour, lw=1.4, marker="o", ms=3,
-                          label=POLICY_LABELS[name])  # fmt: skip
+                axes.plot(
+                    sizes,
+                    found[:, 0],
+                    line,
+                    color=colour,
+                    lw=1.4,
+                    marker="o",
+                    ms=3,
+                    label=POLICY_LABELS[name],
+                )
                 axes.fill_between(sizes, found[:, 1], found[:, 2], color=colour, alpha=0.15, lw=0)
             axes.set(xscale="log", yscale="log")
             _plain_ticks(axes.yaxis, axes.get_ylim())
@@ -149,8 +191,13 @@ def plot_worst(
             finish_axes(axes)
     for axes in panels[-1]:
         axes.set_xlabel("number of agents N", fontsize=9)
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4,
-                  frameon=False, fontsize=9)  # fmt: skip
+    figure.legend(
+        *panels[0, 0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=4,
+        frameon=False,
+        fontsize=9,
+    )
     save(figure, path, dpi=PICTURE_DPI)
 
 
@@ -174,8 +221,9 @@ def plot_heterogeneity(
             at = [_position(factor, factors) for factor in cells]
             for policy, (marker, line) in styles.items():
                 found = np.array([quartiles(cells[factor][policy]) for factor in cells])
-                axes.plot(at, found[:, 0], line, marker=marker, ms=5, lw=1.2, color=colour,
-                          mfc="none")  # fmt: skip
+                axes.plot(
+                    at, found[:, 0], line, marker=marker, ms=5, lw=1.2, color=colour, mfc="none"
+                )
         axes.axhline(1.0, color=COLOURS["greedy"], lw=1.0)
         what = "cost of the worst type" if place == "game" else "worst agent's RMSE"
         axes.set_title(f"{place}: {what}", fontsize=9, loc="left")
@@ -188,11 +236,17 @@ def plot_heterogeneity(
     for family, colour in colours.items():
         panels[0].plot([], [], color=colour, lw=2.5, label=f"agents differ in {family}")
     for policy, (marker, line) in styles.items():
-        panels[0].plot([], [], line, marker=marker, mfc="none", color="#555555",
-                       label=labels[policy])  # fmt: skip
+        panels[0].plot(
+            [], [], line, marker=marker, mfc="none", color="#555555", label=labels[policy]
+        )
     panels[0].plot([], [], color=COLOURS["greedy"], lw=1.0, label="greedy")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4,
-                  frameon=False, fontsize=9)  # fmt: skip
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=4,
+        frameon=False,
+        fontsize=9,
+    )
     save(figure, path, dpi=PICTURE_DPI)
 
 

@@ -243,7 +243,7 @@ def summary_table(scores: Scores, names: Sequence[str], rows: Sequence[str]) -> 
 
 
 def policy_table(scores: Scores, names: Sequence[str]) -> str:
-    """Server, mean and worst agent of memoa and of greedy: the README's table."""
+    """Server, mean and worst agent of memoa and of greedy: the table of docs/evidence.md."""
     header = ["series", "published", "repeat", "server", "mean agent", "worst agent",
               "greedy server", "greedy mean", "greedy worst"]  # fmt: skip
     lines = []

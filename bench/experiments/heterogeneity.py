@@ -90,18 +90,30 @@ class Heterogeneity(Experiment):
     def _cells(self, context: Context) -> list[Cell]:
         grid = [(family, factor) for family in self.families for factor in family.factors]
         played = [
-            Cell("game", family.name, factor, "worst_type", Piece(
-                PLAY, {"sorts": family.sorts(factor), "seed": seed, "n_agents": self.n_agents}))
+            Cell(
+                "game",
+                family.name,
+                factor,
+                "worst_type",
+                Piece(
+                    PLAY, {"sorts": family.sorts(factor), "seed": seed, "n_agents": self.n_agents}
+                ),
+            )
             for family, factor in grid
             for seed in context.seeds[: self.most_seeds]
-        ]  # fmt: skip
+        ]
         return played + [
-            Cell(series, family.name, factor, "worst_agent_rmse", context.piece(
-                FORECAST, series, sorts=family.sorts(factor), seed=seed))
+            Cell(
+                series,
+                family.name,
+                factor,
+                "worst_agent_rmse",
+                context.piece(FORECAST, series, sorts=family.sorts(factor), seed=seed),
+            )
             for series in context.series(self.series)
             for family, factor in grid
             for seed in context.seeds[: self.most_online_seeds]
-        ]  # fmt: skip
+        ]
 
     def section(self, context: Context, results: Sequence[Result]) -> Section:
         """Both halves: a picture of the ratios to greedy, and their tables."""
@@ -112,9 +124,16 @@ class Heterogeneity(Experiment):
             for policy, errors in result.items():
                 worst = errors[cell.measure]
                 found.setdefault(policy, []).append(worst / result["greedy"][cell.measure])
-                lines.append({"place": cell.place, "family": cell.family, "factor": cell.factor,
-                              "seed": cell.piece.settings["seed"], "policy": policy,
-                              "worst": worst})  # fmt: skip
+                lines.append(
+                    {
+                        "place": cell.place,
+                        "family": cell.family,
+                        "factor": cell.factor,
+                        "seed": cell.piece.settings["seed"],
+                        "policy": policy,
+                        "worst": worst,
+                    }
+                )
         write_csv(context.folder / "heterogeneity.csv", lines)
         plot_heterogeneity(ratios, POLICIES, path=context.folder / "heterogeneity.png")
         places = ["game", *context.series(self.series)]

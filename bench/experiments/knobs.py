@@ -67,25 +67,59 @@ def with_setting(setting: str, value: float) -> dict[str, Any]:
 
 
 KNOBS = (
-    Knob("consensus", "consensus weight", "consensus l", (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
-         "consensus"),
+    Knob(
+        "consensus",
+        "consensus weight",
+        "consensus l",
+        (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
+        "consensus",
+    ),
     Knob("effort", "price of effort", "effort g", (1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0), "effort"),
     Knob("horizon", "horizon", "stages T", (1, 2, 4, 8, 16, 32), "horizon"),
-    Knob("n_agents", "population size", "agents N",
-         (1, 2, 5, 10, 30, 100, 300, 1_000, 10_000, 100_000), "n_agents",
-         changes_greedy=True, counts_agents=True),
-    Knob("n_features", "features per agent", "features p", (6, 8, 12, 16, 24, 40),
-         "encoder.n_features", changes_greedy=True),
-    Knob("window", "window of the mixture", "steps", (0, 2, 4, 8, 16, 32, 64, 128),
-         "mixture.window", changes_greedy=True),
-    Knob("mixture_ridge", "ridge of the mixture", "ridge", (0.01, 0.03, 0.1, 0.3, 1, 3, 10),
-         "mixture.ridge", changes_greedy=True),
-)  # fmt: skip
+    Knob(
+        "n_agents",
+        "population size",
+        "agents N",
+        (1, 2, 5, 10, 30, 100, 300, 1_000, 10_000, 100_000),
+        "n_agents",
+        changes_greedy=True,
+        counts_agents=True,
+    ),
+    Knob(
+        "n_features",
+        "features per agent",
+        "features p",
+        (6, 8, 12, 16, 24, 40),
+        "encoder.n_features",
+        changes_greedy=True,
+    ),
+    Knob(
+        "window",
+        "window of the mixture",
+        "steps",
+        (0, 2, 4, 8, 16, 32, 64, 128),
+        "mixture.window",
+        changes_greedy=True,
+    ),
+    Knob(
+        "mixture_ridge",
+        "ridge of the mixture",
+        "ridge",
+        (0.01, 0.03, 0.1, 0.3, 1, 3, 10),
+        "mixture.ridge",
+        changes_greedy=True,
+    ),
+)
 COMMUNICATION = Knob(
-    "communication", "mean field communicated every k steps", "k", (1, 2, 4, 8, 16, 32, 64),
+    "communication",
+    "mean field communicated every k steps",
+    "k",
+    (1, 2, 4, 8, 16, 32, 64),
     usual=1.0,
-)  # fmt: skip
+)
 NOISE = Knob(
-    "noise", "noise in the mean field", "noise / RMSE of repeating",
+    "noise",
+    "noise in the mean field",
+    "noise / RMSE of repeating",
     (0.0, 0.03, 0.1, 0.3, 1.0, 3.0),
-)  # fmt: skip
+)

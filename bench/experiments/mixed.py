@@ -82,10 +82,8 @@ def play(sorts: Sequence[Sort], seed: int, n_agents: int) -> Result:
         "types": solve_mean_field(games),
         "one": [_of_mean(solve_mean_field(_game(_pooled(laws))), shares)] * n_types,
         "alike": [_of_mean(solve_mean_field(game), shares) for game in games],
-        "greedy": [
-            _of_mean(solve_myopic(_game(law, consensus=0.0)), shares) for law in laws
-        ],
-    }  # fmt: skip
+        "greedy": [_of_mean(solve_myopic(_game(law, consensus=0.0)), shares) for law in laws],
+    }
     out: Result = {}
     for name, policies in solved.items():
         seen = simulate(
@@ -94,8 +92,10 @@ def play(sorts: Sequence[Sort], seed: int, n_agents: int) -> Result:
         first = np.cumsum((0, *seen.type_sizes[:-1]))
         by_type = np.add.reduceat(seen.cost, first) / np.array(seen.type_sizes)
         out[name] = {
-            "worst_type": float(by_type.max()), "mean": seen.mean_cost, "worst": seen.worst_cost
-        }  # fmt: skip
+            "worst_type": float(by_type.max()),
+            "mean": seen.mean_cost,
+            "worst": seen.worst_cost,
+        }
     return out
 
 
@@ -132,18 +132,25 @@ def _pooled(laws: Sequence[FeatureMoments]) -> FeatureMoments:
 def _game(law: FeatureMoments, consensus: float = CONSENSUS) -> Game:
     """Track AIM and stay near the others, (1.3)."""
     return Game(
-        *law, np.full((HORIZON, 1), AIM / (1.0 + consensus)), tracking=1.0 + consensus,
-        coupling=consensus / (1.0 + consensus), effort=EFFORT, horizon=HORIZON,
-    )  # fmt: skip
+        *law,
+        np.full((HORIZON, 1), AIM / (1.0 + consensus)),
+        tracking=1.0 + consensus,
+        coupling=consensus / (1.0 + consensus),
+        effort=EFFORT,
+        horizon=HORIZON,
+    )
 
 
 def _of_mean(policy: Policy, shares: Float64) -> Policy:
     """A policy of the mean over all agents, as one of the types' means."""
     eye = np.broadcast_to(np.eye(len(shares)), (policy.horizon, len(shares), len(shares)))
     return Policy(
-        policy.gain, policy.mean_gain * shares, policy.offset, mean_map=eye,
+        policy.gain,
+        policy.mean_gain * shares,
+        policy.offset,
+        mean_map=eye,
         mean_shift=np.zeros((policy.horizon, len(shares))),
-    )  # fmt: skip
+    )
 
 
 # ------------------------------------------------------------------ online

@@ -19,8 +19,12 @@ from memoa._validate import as_int
 
 #: In the report's order.
 EXPERIMENTS: tuple[Experiment, ...] = (
-    Forecasting(), Defaults(), Ablations(), Theory(), Heterogeneity()
-)  # fmt: skip
+    Forecasting(),
+    Defaults(),
+    Ablations(),
+    Theory(),
+    Heterogeneity(),
+)
 PAGE, FOLDER, RESULTS = "experiments.md", "experiments", "results.jsonl"
 MARK = re.compile(r"<!-- section: (\w+) -->\n(.*?)(?=<!-- section: |\Z)", re.DOTALL)
 

@@ -112,12 +112,10 @@ def worst(game: str, n_agents: int, seed: int) -> Result:
     return {
         name: {
             "expected": certify(played, policy, n_agents, **start).cost,
-            "worst": simulate(
-                played, policy, n_agents, seed=seed, n_threads=1, **start
-            ).worst_cost,
+            "worst": simulate(played, policy, n_agents, seed=seed, n_threads=1, **start).worst_cost,
         }
         for name, policy in policies.items()
-    }  # fmt: skip
+    }
 
 
 RATES, WORST = Method("theory.rates", 1, rates), Method("theory.worst", 1, worst)
@@ -174,8 +172,10 @@ class Theory(Experiment):
         out = Section(
             self.name, "The theory in pictures", settings={"game": f"random_game({GAME})"}
         )
-        names = {"gain_gap": "gap between the gains of mean field and exact Nash",
-                 "exploitability": "exploitability of the mean-field law"}  # fmt: skip
+        names = {
+            "gain_gap": "gap between the gains of mean field and exact Nash",
+            "exploitability": "exploitability of the mean-field policy",
+        }
         for column, slope in TARGETS.items():
             fitted = found.slopes[column]
             met = abs(fitted - slope) <= TOLERANCE
@@ -201,10 +201,12 @@ class Theory(Experiment):
             "The checks of `memoa verify` on this game:",
             table(
                 ("check", "measured", "expected", ""),
-                [(c.name, f"{c.measured:.4g}", c.expected, "pass" if c.passed else "**fail**")
-                 for c in found.checks],
+                [
+                    (c.name, f"{c.measured:.4g}", c.expected, "pass" if c.passed else "**fail**")
+                    for c in found.checks
+                ],
             ),
-        ]  # fmt: skip
+        ]
         return out
 
 

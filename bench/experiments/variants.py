@@ -24,9 +24,15 @@ Types = NDArray[np.intp]
 #: The ensemble of these experiments: dense features of x alone, and one mixture. What agents hear
 #: of each other is the same matter for all encoders.
 PLAIN = OnlineEnsemble(
-    encoder=RandomFeatures(), consensus=1.0, forgetting=(0.97, 0.99, 0.998), ridge=0.1, lags=0,
-    season=None, bounded=False, mixture=Mixture(64, rivals=False, start=0),
-)  # fmt: skip
+    encoder=RandomFeatures(),
+    consensus=1.0,
+    forgetting=(0.97, 0.99, 0.998),
+    ridge=0.1,
+    lags=0,
+    season=None,
+    bounded=False,
+    mixture=Mixture(64, rivals=False, start=0),
+)
 
 
 @dataclass(frozen=True)
@@ -112,8 +118,10 @@ def encode(
     width = max(one.n_features for one in encoders)
     features = np.zeros((len(X), len(types), width))
     activations: dict[str, Callable[[Float64], Float64]] = {
-        "relu": lambda a: np.maximum(a, 0.0), "tanh": np.tanh, "cos": np.cos
-    }  # fmt: skip
+        "relu": lambda a: np.maximum(a, 0.0),
+        "tanh": np.tanh,
+        "cos": np.cos,
+    }
     for agent, kind in enumerate(types):
         one, p = encoders[kind], encoders[kind].n_features
         drawn = _core.draw_weights(one._to_core(), seed, agent, X.shape[1])
@@ -132,9 +140,7 @@ def learn(features: Float64, series: Series) -> Locals:
         "n_threads": 1,
     }
     greedy = OnlineEnsemble(**{**PLAIN.get_params(deep=False), **own})
-    run = greedy.run(
-        features, series.Y, initial=series.initial, record=np.arange(n_agents)
-    )  # fmt: skip
+    run = greedy.run(features, series.Y, initial=series.initial, record=np.arange(n_agents))
     base = np.vstack([series.initial, series.Y[:-1]])
     energies = np.square(features).sum(axis=2)
     return Locals(run.recorded - base[:, None], energies, base, series.Y)

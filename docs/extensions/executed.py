@@ -18,8 +18,13 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.util import logging
+
+import memoa
 
 FOLDER = "tutorials/"
+WITH_LIBRARY = {"tutorials/cpp"}  # an editable installation has none
+_log = logging.getLogger(__name__)
 SOURCES = Path(__file__).resolve().parents[2]
 
 
@@ -33,7 +38,7 @@ def run_python(code: str, namespace: dict[str, Any]) -> str:
 def run_bash(code: str) -> str:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     found = subprocess.run(
-        ["bash", "-euc", code],
+        ["bash", "-euo", "pipefail", "-c", code],
         env={**os.environ, "PATH": path, "COLUMNS": "90", "NO_COLOR": "1", "SOURCES": str(SOURCES)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -51,6 +56,9 @@ def pictures(folder: Path) -> dict[Path, int]:
 def run_page(app: Sphinx, doctree: nodes.document) -> None:
     page = app.env.docname
     if not page.startswith(FOLDER):
+        return
+    if page in WITH_LIBRARY and not Path(memoa.get_cmake_dir()).is_dir():
+        _log.info(f"{page} is not run: this installation of memoa has no C++ library")
         return
     blocks = [b for b in doctree.findall(nodes.literal_block) if is_run(b)]
     namespace: dict[str, Any] = {"__name__": "__main__"}

@@ -52,7 +52,7 @@ class Estimator:
         Parameters
         ----------
         new_params : dict, optional
-            Parameters that differ.
+            Parameters that differ from those of this object, by name.
         include_attributes : bool
             Take along what was learnt too.
         """
@@ -111,7 +111,9 @@ class Regressor(Estimator):
         Parameters
         ----------
         X : array_like, shape (T, dx), or (T, N, p) with Precomputed, float64
+            Inputs, one row for each forecast.
         y : array_like, shape (T, d), or (T,) where d = 1, float64
+            The values that belong to these rows.
 
         Returns
         -------

@@ -15,9 +15,15 @@ from memoa._files import write_text
 FORMAT = "memoa-game 1"
 REQUIRED = ("feature_mean", "feature_cov", "target")
 OPTIONAL = (
-    "tracking", "coupling", "effort", "discount", "transition", "mean_transition", "drift",
+    "tracking",
+    "coupling",
+    "effort",
+    "discount",
+    "transition",
+    "mean_transition",
+    "drift",
     "horizon",
-)  # fmt: skip
+)
 STAGED = ("feature_mean", "feature_cov", "target", "transition", "mean_transition", "drift")
 WIDTH = 100
 DEPTH = 4  # of lists: feature_cov is (T, p, d, d)

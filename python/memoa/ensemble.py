@@ -24,30 +24,34 @@ from memoa.run import Run
 class OnlineEnsemble(Online):
     """A population of online forecasters that play the mean-field Nash policy.
 
-    Time: an input x arrives, every agent predicts the y that belongs to it, the server mixes the
-    predictions, then y is revealed. Each agent keeps its own encoder and an exponentially weighted
-    ridge regression of ``y - base`` on its features, where the base is the last y seen; it then
-    corrects its local forecast by the policy of the game. An engine: it owns what was learnt, and
-    serves one caller at a time: other threads wait. What two calls do, another thread may divide;
-    `step_one` is a step that nobody divides.
+    At every step an input x arrives, every agent predicts the y that belongs to it, the server
+    combines the predictions, and then y is revealed. Each agent has its own encoder and an
+    exponentially weighted ridge regression of ``y - base`` on its features, where the base is the
+    last y seen; it then corrects its local forecast by the policy of the game.
+
+    The ensemble is an engine: it holds what was learnt and changes with every step. It serves one
+    caller at a time, and other threads wait. Another thread may come between `predict_one` and
+    `learn_one`; `step_one` does both without an interruption.
 
     Parameters
     ----------
     n_agents : int
-        N.
+        Number N of agents.
     encoder : RandomFeatures, EchoState, Linear or Precomputed
+        How an agent turns inputs into features.
     policy : {"memoa", "greedy"}
-        "greedy": every agent plays its local forecast, the baseline.
+        "memoa": agents play the mean-field Nash policy. "greedy": every agent shows its local
+        forecast, and there is no game; a baseline.
     consensus : float
-        Weight >= 0 of staying near the mean field, relative to that of tracking.
+        Weight >= 0 of staying near the mean field, relative to the weight of meeting the target.
     effort : float
-        Price > 0 of moving away from the base.
+        Price > 0 of moving the prediction away from the base.
     horizon : int
-        Stages that the game looks ahead.
+        Number of stages that the game looks ahead.
     discount : float
-        Rate >= 0; the recent stages weigh most.
+        Rate >= 0 by which later stages of the game weigh more than earlier ones.
     forgetting : float or sequence of float
-        In (0, 1]: weight of a step relative to the next later one in an agent's regression. One
+        Weight of a step relative to the next later one in an agent's regression, in (0, 1]. One
         value for all agents, or one per type: of K types, agent i is of type i mod K.
     ridge : float or sequence of float
         Penalty > 0 of an agent's regression, for all agents or per type. Where forgetting is a
@@ -229,7 +233,9 @@ class OnlineEnsemble(Online):
         Parameters
         ----------
         x : array_like, shape (dx,), or (N, p) with Precomputed, float64; or dict of name to number
+            The inputs that the value belongs to.
         y : array_like, shape (d,), or a number where d = 1, float64
+            The value, one number for each output; nan where it is missing.
 
         Raises
         ------
@@ -247,7 +253,9 @@ class OnlineEnsemble(Online):
         Parameters
         ----------
         x : array_like, shape (dx,), or (N, p) with Precomputed, float64; or dict of name to number
+            The inputs that the value belongs to.
         y : array_like, shape (d,), or a number where d = 1, float64
+            The value, one number for each output; nan where it is missing.
 
         Returns
         -------
@@ -294,7 +302,7 @@ class OnlineEnsemble(Online):
             Columns of pandas or polars frames may be of any numeric or boolean dtype. It may have
             one row more than `Y`: the inputs of the next step, whose forecast is ``Run.next``.
         Y : array_like or data frame, shape (T, d), or (T,) where d = 1, float64
-            Y[t] belongs to X[t].
+            The values to forecast: Y[t] belongs to X[t].
         initial : array_like, shape (d,), optional
             Observed first: the value just before Y[0]. Where no y was ever seen, and none is given
             here, Y[0] is observed, not learnt, and no error of the run counts it. With a `delay`:
@@ -350,7 +358,7 @@ class OnlineEnsemble(Online):
         Parameters
         ----------
         X, y
-            As in `run`.
+            Inputs and the values that belong to them, as in `run`.
 
         Returns
         -------
@@ -375,7 +383,7 @@ class OnlineEnsemble(Online):
         Parameters
         ----------
         X, y
-            As in `run`.
+            Inputs and the values that belong to them, as in `run`.
 
         Returns
         -------
@@ -399,6 +407,7 @@ class OnlineEnsemble(Online):
         Parameters
         ----------
         X : array_like or data frame, shape (T, dx), or (T, N, p) with Precomputed, float64
+            Inputs, one row for each forecast.
 
         Returns
         -------

@@ -21,12 +21,15 @@ from memoa._validate import (
 
 @dataclass(frozen=True)
 class Mixture:
-    """How the server weighs the agents: settings of the argmin in :func:`mixture_weights`.
+    """How the server weighs the agents: settings for an ensemble.
+
+    The formula of the weights is that of :func:`mixture_weights`. :class:`ServerMixture` is the
+    engine that applies these settings to predictions of yours.
 
     Parameters
     ----------
     window : int
-        Past steps that count. 0 means equal weights, always.
+        Number of past steps that count. 0 means equal weights, always.
     decay : float
         Weight of a step relative to the next later one, in (0, 1].
     ridge : float
@@ -46,7 +49,18 @@ class Mixture:
         agents by exponential weights of their errors, seasonal repetition and the last value are
         the others. The best of them is followed, also where it changes.
     start : int
-        Until so many steps are learnt the last value is repeated.
+        Number of steps that are learnt before the server begins; until then it repeats the last
+        value.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> series = memoa.datasets.logistic_map()
+    >>> plain = memoa.Mixture(window=0, rivals=False, fallback=False)  # the mean of all agents
+    >>> ensemble = memoa.OnlineEnsemble(20, mixture=plain)
+    >>> run = ensemble.run(series.X, series.Y, initial=series.initial)
+    >>> bool(abs(ensemble.weights - 1 / 20).max() < 1e-12)
+    True
     """
 
     window: int = 48
@@ -95,16 +109,17 @@ def mixture_weights(
     Parameters
     ----------
     predictions : array_like, shape (W, N, d), or (N, d) for one step, float64
-        Latest step last.
+        Predictions of the N agents in the last W steps, the latest step last.
     targets : array_like, shape (W, d), or (d,) for one step, float64
+        The values that belong to these predictions.
     ridge : float
-        > 0.
+        Pull towards equal weights, > 0: see kappa above.
     total : float
         What the weights sum to.
     decay : float
-        In (0, 1].
+        Weight of a step relative to the next later one, in (0, 1].
     absolute : bool
-        See above.
+        Whether `ridge` is kappa itself, or relative to the agents' errors.
 
     Returns
     -------
@@ -149,6 +164,7 @@ class ServerMixture:
     Parameters
     ----------
     n_agents, n_outputs : int
+        Number N of agents, and number d of values that each predicts.
     window, decay, ridge, total, absolute, fallback, rivals, start
         See :class:`Mixture`. The last value seen is the last target; the first forecast, which has
         none, is the plain mixture.

@@ -16,7 +16,7 @@ from memoa.interval import Intervals
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PanelRun:
-    """What the clients of a panel did over T steps, an immutable value.
+    """Forecasts and errors of the clients of a panel over T steps, an immutable value.
 
     A step counts for a client where it had seen a value before and its next one is known.
 

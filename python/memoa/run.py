@@ -34,7 +34,7 @@ class Errors(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Run:
-    """What a population did over T steps of a series, an immutable value.
+    """Forecasts and errors of an ensemble over T steps of a series, an immutable value.
 
     Errors are root-mean-square over steps and outputs, in units of the target. The first step is
     left out of all of them where its y was the first ever seen: it could not be predicted, and was
@@ -44,8 +44,9 @@ class Run:
     Attributes
     ----------
     predictions : ndarray, shape (T, d)
-        The server's forecasts.
+        The server's forecast of every step.
     targets : ndarray, shape (T, d)
+        The values that came.
     initial : ndarray, shape (d,)
         The last value seen before the run; 0 where none was.
     mean_field : ndarray, shape (T, d)
@@ -60,7 +61,9 @@ class Run:
     recorded : ndarray, shape (T, len(record), d)
         Predictions of the agents in `record`.
     record : ndarray of int
+        Numbers of the agents whose predictions were kept.
     policy : str
+        The policy that the agents played, "memoa" or "greedy".
     unscored : int
         Steps at the start that no error counts: 0 or 1, or those of the warm-up.
     agents : range, optional
@@ -74,7 +77,7 @@ class Run:
     prediction_intervals : ndarray, shape (T, levels, 2, d), optional
         Lower and upper bounds, made before y was seen; nan before the first error.
     next_intervals : ndarray, shape (levels, 2, d), optional
-        Around `next`.
+        Lower and upper bounds around `next`.
     bases : ndarray, shape (T, d), optional
         Where y comes late, the last value known at each step, nan where none was; else None.
     delay : int

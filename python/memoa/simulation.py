@@ -23,8 +23,8 @@ class Simulation:
     Attributes
     ----------
     cost : ndarray, shape (N,)
-        Cost of every agent here in this roll-out; its expectation is the game's cost. With K types,
-        agents of one type are neighbours, in the types' order.
+        Cost of every agent here in this simulation; its expectation is the game's cost. With K
+        types, agents of one type are neighbours, in the types' order.
     mean_path : ndarray, shape (T+1, K d)
         Mean prediction of every type's agents.
     type_sizes : tuple of K int
@@ -110,7 +110,7 @@ def simulate(
     -----
     Dynamics (1.1) and cost (1.2), docs/theory.md. A control is chosen before its features Z are
     seen, so that given the past Z b is Gaussian with mean M b and covariance sum_k b_k^2 C[k].
-    Drawing it by d normals instead of the p d of Z gives everything reported the same law.
+    Drawing it by d normals instead of the p d of Z gives everything reported the same distribution.
 
     Examples
     --------

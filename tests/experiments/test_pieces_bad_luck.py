@@ -51,8 +51,12 @@ compute(numbered(2), store)
 
 def python(code: str, *args: str) -> subprocess.Popen[str]:
     paths = os.pathsep.join([str(Path(__file__).parent), *(path for path in sys.path if path)])
-    return subprocess.Popen([sys.executable, "-c", code, *args], stdout=subprocess.PIPE, text=True,
-                            env={**os.environ, "PYTHONPATH": paths})  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *args],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits as POSIX has them")

@@ -16,8 +16,10 @@ from helpers import assert_close, seeds
 
 SERIES = memoa.datasets.concept_drift(60)
 ENCODERS = (
-    memoa.RandomFeatures(), memoa.RandomFeatures(7, "tanh"), memoa.RandomFeatures(5, "cos", 2.0)
-)  # fmt: skip
+    memoa.RandomFeatures(),
+    memoa.RandomFeatures(7, "tanh"),
+    memoa.RandomFeatures(5, "cos", 2.0),
+)
 
 
 def plain(**settings: Any) -> memoa.OnlineEnsemble:
@@ -60,8 +62,9 @@ def test_greedy_errors_are_the_cores() -> None:
 def random_locals(seed: int, n_agents: int = 8, d: int = 2) -> Locals:
     rng = np.random.default_rng(seed)
     base, targets = rng.normal(size=(2, 5, d))
-    return Locals(rng.normal(size=(5, n_agents, d)), rng.uniform(0.1, 2.0, (5, n_agents)),
-                  base, targets)  # fmt: skip
+    return Locals(
+        rng.normal(size=(5, n_agents, d)), rng.uniform(0.1, 2.0, (5, n_agents)), base, targets
+    )
 
 
 @given(seeds, st.integers(1, 4), st.sampled_from([0.0, 1.0, 5.0]))
@@ -79,11 +82,17 @@ def test_several_types_move_as_the_core_says_they_do(
     _, told = variants.act(known, types, play)
     games = [
         memoa.Game(
-            [[np.sqrt(e)]], [0.0], [a / (1.0 + consensus)], tracking=1.0 + consensus,
-            coupling=consensus / (1.0 + consensus), effort=0.3, discount=0.2, horizon=5,
+            [[np.sqrt(e)]],
+            [0.0],
+            [a / (1.0 + consensus)],
+            tracking=1.0 + consensus,
+            coupling=consensus / (1.0 + consensus),
+            effort=0.3,
+            discount=0.2,
+            horizon=5,
         )
         for e, a in zip(energy, aim)
-    ]  # fmt: skip
+    ]
     policies = memoa.solve_mean_field(games, shares=np.bincount(types) / len(types))
     assert_close(told.moved[0, :, 0], policies[0].mean_shift[0], rtol=1e-9)
 
@@ -99,8 +108,12 @@ def test_the_mean_field_is_the_mean_of_the_predictions(seed: int) -> None:
 @given(seeds)
 def test_types_that_do_not_differ_are_one(seed: int) -> None:
     known = random_locals(seed)
-    twice = Locals(np.repeat(known.forecasts, 2, axis=1), np.repeat(known.energies, 2, axis=1),
-                   known.base, known.targets)  # fmt: skip
+    twice = Locals(
+        np.repeat(known.forecasts, 2, axis=1),
+        np.repeat(known.energies, 2, axis=1),
+        known.base,
+        known.targets,
+    )
     one, _ = variants.act(twice, one_type(16), Play())
     two, _ = variants.act(twice, np.tile([0, 1], 8), Play())
     assert_close(one, two)
@@ -157,10 +170,16 @@ class TestPlayedTypes:
         policies = memoa.solve_mean_field(games)
         start = {"mean": [0.0], "cov": [[0.25]], "seed": 1, "shares": [0.333, 0.333, 0.333, 0.001]}
         for kind, game in enumerate(games):
-            rest = (policies[kind], *(mixed._of_mean(p, shares) for p in (
-                memoa.solve_mean_field(game),
-                memoa.solve_myopic(mixed._game(laws[kind], consensus=0.0)),
-            )))  # fmt: skip
+            rest = (
+                policies[kind],
+                *(
+                    mixed._of_mean(p, shares)
+                    for p in (
+                        memoa.solve_mean_field(game),
+                        memoa.solve_myopic(mixed._game(laws[kind], consensus=0.0)),
+                    )
+                ),
+            )
             costs = []
             for other in rest:
                 crowd = [*games, game], [*map(_with_a_few_more, (*policies, other))]
@@ -171,8 +190,11 @@ class TestPlayedTypes:
     def test_moments_are_those_of_samples(self) -> None:
         rng = np.random.default_rng(0)
         draws = rng.normal(size=400_000)
-        for kind, act, shift in (("relu", lambda a: np.maximum(a, 0.0), 0.0), ("cos", np.cos, 0.0),
-                                 ("tanh", np.tanh, 0.5)):  # fmt: skip
+        for kind, act, shift in (
+            ("relu", lambda a: np.maximum(a, 0.0), 0.0),
+            ("cos", np.cos, 0.0),
+            ("tanh", np.tanh, 0.5),
+        ):
             law = mixed._law(kind, 4, 3.0)
             sample = 3.0 * np.sqrt(0.5) * act(draws + shift)
             assert law.mean[0, :4] == pytest.approx(sample.mean(), abs=0.01)
@@ -185,6 +207,9 @@ def _with_a_few_more(policy: memoa.Policy) -> memoa.Policy:
     """The same of three types' means, where a fourth type is too small to be seen."""
     horizon = policy.horizon
     return memoa.Policy(
-        policy.gain, np.pad(policy.mean_gain, ((0, 0), (0, 0), (0, 1))), policy.offset,
-        mean_map=np.tile(np.eye(4), (horizon, 1, 1)), mean_shift=np.zeros((horizon, 4)),
-    )  # fmt: skip
+        policy.gain,
+        np.pad(policy.mean_gain, ((0, 0), (0, 0), (0, 1))),
+        policy.offset,
+        mean_map=np.tile(np.eye(4), (horizon, 1, 1)),
+        mean_shift=np.zeros((horizon, 4)),
+    )

@@ -176,8 +176,11 @@ def run_under(library: Path, *cases: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, __file__, "--preloaded", *cases],
         env={**os.environ, "LD_PRELOAD": str(library), "PYTHONPATH": paths},
-        capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
 
 
 def main(names: list[str]) -> int:

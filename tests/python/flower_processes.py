@@ -49,16 +49,24 @@ class Processes:
     def start(self, *command: str) -> None:
         with (self.home / f"{command[0]}-{uuid.uuid4().hex[:6]}.log").open("wb") as log:
             process = subprocess.Popen(
-                [str(BIN / command[0]), *command[1:]], env=self.env, stdout=log, stderr=log,
-                cwd=self.home, start_new_session=True,
-            )  # fmt: skip
+                [str(BIN / command[0]), *command[1:]],
+                env=self.env,
+                stdout=log,
+                stderr=log,
+                cwd=self.home,
+                start_new_session=True,
+            )
         self.started.append(process)
 
     def run(self, *command: str, timeout: float = 900.0) -> str:
         done = subprocess.run(
-            [str(BIN / command[0]), *command[1:]], env=self.env, capture_output=True, text=True,
-            timeout=timeout, cwd=self.home,
-        )  # fmt: skip
+            [str(BIN / command[0]), *command[1:]],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=self.home,
+        )
         assert done.returncode == 0, done.stdout + done.stderr + self.logs()
         return done.stdout + done.stderr
 
@@ -73,9 +81,15 @@ class Processes:
             "insecure = true\n"
         )
         self.start(
-            "flower-superlink", "--insecure", "--host", "127.0.0.1", "--port", str(port),
-            "--disable-runtime-dependency-installation", *options,
-        )  # fmt: skip
+            "flower-superlink",
+            "--insecure",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--disable-runtime-dependency-installation",
+            *options,
+        )
         self.wait_for(port)
         return port
 

@@ -29,8 +29,9 @@ def to_players(games: Sequence[GameData], **server) -> memoa.NPlayerGame:
         name: np.array([getattr(game, name) for game in games])
         for name in (*FIELDS, "feature_mean", "feature_cov", "target", "weights")
     }
-    return memoa.NPlayerGame(**{"discount" if k == "weights" else k: v for k, v in stack.items()},
-                             **server)  # fmt: skip
+    return memoa.NPlayerGame(
+        **{"discount" if k == "weights" else k: v for k, v in stack.items()}, **server
+    )
 
 
 def case(seed: int, largest: int = 5):

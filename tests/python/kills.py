@@ -85,8 +85,9 @@ def kill_while_writing(kind: str, folder: Path, count: int) -> None:
     for _ in range(count):
         process = subprocess.Popen(
             [sys.executable, "-c", LOOP.format(code), str(path)],
-            stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": paths},
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": paths},
+        )
         assert process.stdout is not None
         with process.stdout:
             assert process.stdout.readline() == b"ready\n"

@@ -30,8 +30,12 @@ def digest(*arrays: Any) -> str:
 
 
 def ensemble(communicator: Any, **settings: Any) -> memoa.OnlineEnsemble:
-    settings = {"encoder": memoa.RandomFeatures(4), "mixture": memoa.Mixture(window=8),
-                "forgetting": (0.9, 0.97, 0.99), "n_threads": 1} | settings  # fmt: skip
+    settings = {
+        "encoder": memoa.RandomFeatures(4),
+        "mixture": memoa.Mixture(window=8),
+        "forgetting": (0.9, 0.97, 0.99),
+        "n_threads": 1,
+    } | settings
     return memoa.OnlineEnsemble(N, communicator=communicator, **settings)
 
 
@@ -93,8 +97,11 @@ def roll_out(communicator: Any) -> dict[str, Any]:
     game = memoa.Game([[1.0, 0.5]], [0.2, 0.2], [1.0], coupling=0.5, horizon=4)
     policy = memoa.solve_mean_field(game)
     found = memoa.simulate(game, policy, N, mean=[0.0], cov=[[1.0]], communicator=communicator)
-    return {"path": digest(found.mean_path), "mean": found.mean_cost.hex(),
-            "worst": [found.worst_agent, found.worst_cost.hex()]}  # fmt: skip
+    return {
+        "path": digest(found.mean_path),
+        "mean": found.mean_cost.hex(),
+        "worst": [found.worst_agent, found.worst_cost.hex()],
+    }
 
 
 def everything(communicator: Any) -> dict[str, Any]:

@@ -19,9 +19,33 @@ from helpers import everything, series
 
 X, Y, INITIAL = series(12, 3, 1)
 CLEAR = (ValueError, TypeError, MemoryError, memoa.NumericalError)
-NUMBERS = (0, 1, -1, 2, 0.5, 1.5, -0.0, 1e-320, 1e300, 2**31, 2**58, 2**63, 2**64, np.nan, np.inf,
-           None, True, "x", "1", [], {}, 1j, np.float32(0.5), np.array(2.0),
-           (0.9, 0.99))  # fmt: skip
+NUMBERS = (
+    0,
+    1,
+    -1,
+    2,
+    0.5,
+    1.5,
+    -0.0,
+    1e-320,
+    1e300,
+    2**31,
+    2**58,
+    2**63,
+    2**64,
+    np.nan,
+    np.inf,
+    None,
+    True,
+    "x",
+    "1",
+    [],
+    {},
+    1j,
+    np.float32(0.5),
+    np.array(2.0),
+    (0.9, 0.99),
+)
 
 
 def odd_array(rng: random.Random, like: Any) -> Any:
@@ -68,47 +92,79 @@ def panel(rng: random.Random) -> memoa.Panel:
 
 
 def call_ensemble(rng: random.Random, model: memoa.OnlineEnsemble) -> Any:
-    some = [rng.choice(["n_agents", "consensus", "effort", "horizon", "discount", "forgetting",
-                        "ridge", "n_threads", "dtype", "policy", "aggregate", "random_state"])
-            for _ in range(2)]  # fmt: skip
-    return rng.choice([
-        lambda: model.predict_one(odd_array(rng, X[6])),
-        lambda: model.learn_one(odd_array(rng, X[6]), odd_array(rng, Y[6])),
-        lambda: model.step_one(odd_array(rng, X[6]), odd_array(rng, Y[6])),
-        lambda: model.observe(odd_array(rng, Y[6])),
-        lambda: model.run(odd_array(rng, X), odd_array(rng, Y), initial=odd_array(rng, INITIAL),
-                          record=rng.choice([None, [0], [9], "x", [-1], 3])),
-        lambda: model.fit(odd_array(rng, X), odd_array(rng, Y)),
-        lambda: model.predict(odd_array(rng, X)),
-        lambda: model.set_params(**{name: rng.choice(NUMBERS) for name in some}),
-        lambda: memoa.OnlineEnsemble(**{name: rng.choice(NUMBERS) for name in some}),
-    ])()  # fmt: skip
+    some = [
+        rng.choice(
+            [
+                "n_agents",
+                "consensus",
+                "effort",
+                "horizon",
+                "discount",
+                "forgetting",
+                "ridge",
+                "n_threads",
+                "dtype",
+                "policy",
+                "aggregate",
+                "random_state",
+            ]
+        )
+        for _ in range(2)
+    ]
+    return rng.choice(
+        [
+            lambda: model.predict_one(odd_array(rng, X[6])),
+            lambda: model.learn_one(odd_array(rng, X[6]), odd_array(rng, Y[6])),
+            lambda: model.step_one(odd_array(rng, X[6]), odd_array(rng, Y[6])),
+            lambda: model.observe(odd_array(rng, Y[6])),
+            lambda: model.run(
+                odd_array(rng, X),
+                odd_array(rng, Y),
+                initial=odd_array(rng, INITIAL),
+                record=rng.choice([None, [0], [9], "x", [-1], 3]),
+            ),
+            lambda: model.fit(odd_array(rng, X), odd_array(rng, Y)),
+            lambda: model.predict(odd_array(rng, X)),
+            lambda: model.set_params(**{name: rng.choice(NUMBERS) for name in some}),
+            lambda: memoa.OnlineEnsemble(**{name: rng.choice(NUMBERS) for name in some}),
+        ]
+    )()
 
 
 def call_panel(rng: random.Random, model: memoa.Panel) -> Any:
     inputs, targets = X[:9].reshape(3, 3, 3), Y[:9].reshape(3, 3)
-    return rng.choice([
-        lambda: model.predict_one(odd_array(rng, inputs[0])),
-        lambda: model.learn_one(odd_array(rng, inputs[0]), odd_array(rng, targets[0])),
-        lambda: model.run(odd_array(rng, inputs), odd_array(rng, targets),
-                          initial=rng.choice([None, odd_array(rng, targets[0])])),
-        lambda: model.observe(odd_array(rng, targets[0])),
-        lambda: model.add_clients(rng.choice([1, 0, -1, 2.5, "x", None, 2**62])),
-    ])()  # fmt: skip
+    return rng.choice(
+        [
+            lambda: model.predict_one(odd_array(rng, inputs[0])),
+            lambda: model.learn_one(odd_array(rng, inputs[0]), odd_array(rng, targets[0])),
+            lambda: model.run(
+                odd_array(rng, inputs),
+                odd_array(rng, targets),
+                initial=rng.choice([None, odd_array(rng, targets[0])]),
+            ),
+            lambda: model.observe(odd_array(rng, targets[0])),
+            lambda: model.add_clients(rng.choice([1, 0, -1, 2.5, "x", None, 2**62])),
+        ]
+    )()
 
 
 def call_game(rng: random.Random, model: None) -> Any:
     names = ("tracking", "coupling", "effort", "discount", "transition", "drift")
-    game = memoa.Game(odd_array(rng, np.full((4, 1, 2), 0.5)), odd_array(rng, np.ones((4, 2))),
-                      odd_array(rng, np.ones((4, 1))),
-                      **{rng.choice(names): rng.choice(NUMBERS)})  # fmt: skip
+    game = memoa.Game(
+        odd_array(rng, np.full((4, 1, 2), 0.5)),
+        odd_array(rng, np.ones((4, 2))),
+        odd_array(rng, np.ones((4, 1))),
+        **{rng.choice(names): rng.choice(NUMBERS)},
+    )
     solve = rng.choice([memoa.solve_mean_field, memoa.solve_social_optimum, memoa.solve_myopic])
     return solve(game).gain
 
 
 KINDS: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = (
-    (ensemble, call_ensemble), (panel, call_panel), (lambda rng: None, call_game)
-)  # fmt: skip
+    (ensemble, call_ensemble),
+    (panel, call_panel),
+    (lambda rng: None, call_game),
+)
 
 
 def one_call(rng: random.Random) -> str:

@@ -37,9 +37,14 @@ def stage(game: GameData, t: int) -> tuple:
     """M, C, A, Abar, f, w Q, w g I of stage t."""
     w, p = game.weights[t], game.feature_mean.shape[2]
     return (
-        game.feature_mean[t], game.feature_cov[t], game.transition[t], game.mean_transition[t],
-        game.drift[t], w * game.tracking, w * game.effort * np.eye(p),
-    )  # fmt: skip
+        game.feature_mean[t],
+        game.feature_cov[t],
+        game.transition[t],
+        game.mean_transition[t],
+        game.drift[t],
+        w * game.tracking,
+        w * game.effort * np.eye(p),
+    )
 
 
 def collect(rows: list[tuple], rcond: float = 1.0, values: list | None = None) -> Law:
@@ -76,9 +81,14 @@ class SymmetricValue:
         y, s = slice(0, d), slice(d, 2 * d)
         p4 = self.form[s, s]
         return {
-            "P1": self.form[y, y], "P2": self.form[y, s], "P3": self.spread + p4, "P4": p4,
-            "s1": self.form[y, -1], "s2": self.form[s, -1], "r": self.form[-1, -1],
-        }  # fmt: skip
+            "P1": self.form[y, y],
+            "P2": self.form[y, s],
+            "P3": self.spread + p4,
+            "P4": p4,
+            "s1": self.form[y, -1],
+            "s2": self.form[s, -1],
+            "r": self.form[-1, -1],
+        }
 
 
 def zero_value(d: int) -> SymmetricValue:

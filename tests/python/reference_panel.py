@@ -221,10 +221,22 @@ class Panel:
     def add_clients(self, count):
         """Clients without history, awake."""
         zeros = {
-            "gram": 0.0, "cross": 0.0, "squares": 0.0, "learnt": 0.0, "counted": 0.0, "mean": 0.0,
-            "deviations": 0.0, "base": np.nan, "agree_a": 0.0, "agree_b": 0.0, "cost": 0.0,
-            "scored": 0.0, "awake": True, "known": 0.0, "readouts": 0.0,
-        }  # fmt: skip
+            "gram": 0.0,
+            "cross": 0.0,
+            "squares": 0.0,
+            "learnt": 0.0,
+            "counted": 0.0,
+            "mean": 0.0,
+            "deviations": 0.0,
+            "base": np.nan,
+            "agree_a": 0.0,
+            "agree_b": 0.0,
+            "cost": 0.0,
+            "scored": 0.0,
+            "awake": True,
+            "known": 0.0,
+            "readouts": 0.0,
+        }
         for name, value in zeros.items():
             old = getattr(self, name)
             new = np.full((count, *old.shape[1:]), value, dtype=old.dtype)

@@ -51,8 +51,12 @@ def simulate_reference(games: list[GameData], policies, sizes, mean, cov, seed):
     path = []
 
     def means():
-        return np.array([np.mean([states[i] for i in np.flatnonzero(types == k)], axis=0)
-                         for k in range(len(sizes))])  # fmt: skip
+        return np.array(
+            [
+                np.mean([states[i] for i in np.flatnonzero(types == k)], axis=0)
+                for k in range(len(sizes))
+            ]
+        )
 
     path.append(means())
     for t in range(horizon):

@@ -69,8 +69,9 @@ def archive(parts: dict[str, bytes]) -> bytes:
     """A state file of these members, with the right checksums: the writer's twin."""
     out, directory = b"", b""
     for name, content in parts.items():
-        common = struct.pack("<HHHHHIIIH", 45, 0, 0, 0, 0x21, zlib.crc32(content), 2**32 - 1,
-                             2**32 - 1, len(name))  # fmt: skip
+        common = struct.pack(
+            "<HHHHHIIIH", 45, 0, 0, 0, 0x21, zlib.crc32(content), 2**32 - 1, 2**32 - 1, len(name)
+        )
         size, at = struct.pack("<QQ", len(content), len(content)), struct.pack("<Q", len(out))
         out += b"PK\3\4" + common + struct.pack("<H", 20) + name.encode()
         out += struct.pack("<HH", 1, 16) + size + content
@@ -81,20 +82,43 @@ def archive(parts: dict[str, bytes]) -> bytes:
     where = struct.pack("<Q", len(out) + len(directory))
     comment = b"crc-64/xz %016x" % crc64(b"".join(parts.values()))
     return (
-        out + directory
-        + b"PK\6\6" + struct.pack("<QHHII", 44, 3 << 8 | 45, 45, 0, 0) + end
-        + b"PK\6\7" + struct.pack("<I", 0) + where + struct.pack("<I", 1)
-        + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 2**16 - 1, 2**16 - 1, 2**32 - 1, 2**32 - 1,
-                                  len(comment)) + comment
-    )  # fmt: skip
+        out
+        + directory
+        + b"PK\6\6"
+        + struct.pack("<QHHII", 44, 3 << 8 | 45, 45, 0, 0)
+        + end
+        + b"PK\6\7"
+        + struct.pack("<I", 0)
+        + where
+        + struct.pack("<I", 1)
+        + b"PK\5\6"
+        + struct.pack("<HHHHIIH", 0, 0, 2**16 - 1, 2**16 - 1, 2**32 - 1, 2**32 - 1, len(comment))
+        + comment
+    )
 
 
 @cache
 def header_changes(text: bytes) -> list[bytes]:
     """Headers that somebody might sign: every value replaced by every odd one."""
     header = json.loads(text)
-    odd = [None, True, -1, -100, 0, 1.5, 2**31, 2**53 + 1, 2**63 - 1, 2**64, 1e308, "x", [], {},
-           [1e300] * 3, ["x"]]  # fmt: skip
+    odd = [
+        None,
+        True,
+        -1,
+        -100,
+        0,
+        1.5,
+        2**31,
+        2**53 + 1,
+        2**63 - 1,
+        2**64,
+        1e308,
+        "x",
+        [],
+        {},
+        [1e300] * 3,
+        ["x"],
+    ]
     found = []
 
     def visit(value: Any, where: tuple[Any, ...]) -> None:
@@ -106,8 +130,11 @@ def header_changes(text: bytes) -> list[bytes]:
                     place = place[key]
                 place[where[-1]] = other
                 found.append(json.dumps(changed).encode())
-        children = value.items() if isinstance(value, dict) else (
-            enumerate(value) if isinstance(value, list) else ())  # fmt: skip
+        children = (
+            value.items()
+            if isinstance(value, dict)
+            else (enumerate(value) if isinstance(value, list) else ())
+        )
         for key, inner in children:
             visit(inner, (*where, key))
 
@@ -293,5 +320,7 @@ def main(count: int, folder: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000,
-         Path(sys.argv[2]) if len(sys.argv) > 2 else None)  # fmt: skip
+    main(
+        int(sys.argv[1]) if len(sys.argv) > 1 else 100_000,
+        Path(sys.argv[2]) if len(sys.argv) > 2 else None,
+    )

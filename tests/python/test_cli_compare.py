@@ -37,10 +37,13 @@ def wrong():
 def _few_rows_in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("my_forecaster.py").write_text(OWN)
-    Path("sales.csv").write_text("day,units\n" + "".join(
-        f"2024-01-{day:02d},{value}\n"
-        for day, value in enumerate(np.random.default_rng(0).normal(size=30).round(3), start=1)
-    ))  # fmt: skip
+    Path("sales.csv").write_text(
+        "day,units\n"
+        + "".join(
+            f"2024-01-{day:02d},{value}\n"
+            for day, value in enumerate(np.random.default_rng(0).normal(size=30).round(3), start=1)
+        )
+    )
 
     def few() -> dict:
         rows = standard_forecasters(n_agents=5)
@@ -54,14 +57,17 @@ def call(*args: str) -> Result:
 
 
 def test_a_table_and_three_files_with_a_forecaster_of_ones_own() -> None:
-    result = call("sales.csv", "--target", "units", "--forecaster", "my_forecaster:Zero",
-                  "--seeds", "2")  # fmt: skip
+    result = call(
+        "sales.csv", "--target", "units", "--forecaster", "my_forecaster:Zero", "--seeds", "2"
+    )
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
     folder = Path("memoa-out/sales-compare")
     assert {p.name for p in folder.iterdir()} == {
-        "comparison.csv", "comparison.png", "settings.json"
-    }  # fmt: skip
+        "comparison.csv",
+        "comparison.png",
+        "settings.json",
+    }
     with (folder / "comparison.csv").open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert [line["forecaster"] for line in lines] == [MEMOA] * 2 + [GREEDY] * 2 + [REPEAT, "Zero"]
@@ -87,14 +93,16 @@ def test_a_table_and_three_files_with_a_forecaster_of_ones_own() -> None:
         ("logistic --forecaster my_forecaster", "expected package.module:factory"),
         ("logistic --forecaster nowhere:thing", "cannot be imported"),
         ("logistic --forecaster my_forecaster:wrong", "'wrong' is of type int, which has no"),
-        ("logistic --forecaster my_forecaster:Zero --forecaster my_forecaster:Zero",
-         "there is a row 'Zero' already"),
+        (
+            "logistic --forecaster my_forecaster:Zero --forecaster my_forecaster:Zero",
+            "there is a row 'Zero' already",
+        ),
         ("logistic --seeds 0", "--seeds"),
         ("logitsic", "did you mean logistic"),
         ("sales.csv", "--target"),
         ("logistic --lags 3", "--lags has no meaning for logistic"),
     ],
-)  # fmt: skip
+)
 def test_errors_are_one_line(command: str, words: str) -> None:
     result = call(*command.split())
     assert result.exit_code == 2, result.output

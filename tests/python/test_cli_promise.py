@@ -123,12 +123,36 @@ def goes_elsewhere():
 not_callable = 3
 """
 FAILING = [
-    "Raises", "RaisesLater", "LearnRaises", "ObserveRaises", "Exits", "ExitsWhenMade",
-    "LeavesGenerator", "RaisesOwn", "RaisesUnprintable", "Recursive", "NoMemory", "Text",
-    "Nothing", "NotANumber", "Complex", "Ragged", "Wide", "BadArray", "WritesInputs",
-    "WritesTargets", "BadErrors", "OddErrors", "NoErrors", "NoPredict", "HiddenPredict",
-    "NeedsArguments", "number", "raises", "seeded",
-]  # fmt: skip
+    "Raises",
+    "RaisesLater",
+    "LearnRaises",
+    "ObserveRaises",
+    "Exits",
+    "ExitsWhenMade",
+    "LeavesGenerator",
+    "RaisesOwn",
+    "RaisesUnprintable",
+    "Recursive",
+    "NoMemory",
+    "Text",
+    "Nothing",
+    "NotANumber",
+    "Complex",
+    "Ragged",
+    "Wide",
+    "BadArray",
+    "WritesInputs",
+    "WritesTargets",
+    "BadErrors",
+    "OddErrors",
+    "NoErrors",
+    "NoPredict",
+    "HiddenPredict",
+    "NeedsArguments",
+    "number",
+    "raises",
+    "seeded",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -146,8 +170,16 @@ def call(*args: str) -> Result:
 
 @pytest.mark.parametrize("name", FAILING)
 def test_a_failing_forecaster_is_one_line_and_the_other_rows_stand(name: str) -> None:
-    result = call("compare", "periodic", "--seeds", "2", "--forecaster", f"odd:{name}",
-                  "--forecaster", "odd:Good")  # fmt: skip
+    result = call(
+        "compare",
+        "periodic",
+        "--seeds",
+        "2",
+        "--forecaster",
+        f"odd:{name}",
+        "--forecaster",
+        "odd:Good",
+    )
     assert result.exit_code == 2, result.output
     assert len(result.stderr.splitlines()) == 1, result.stderr
     assert result.stderr.startswith("memoa: ")
@@ -251,9 +283,21 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_work() -> None:
 
 def test_an_exit_inside_a_forecaster_ends_with_2_in_a_real_process() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "memoa", "compare", "periodic", "--seeds", "1", "--forecaster",
-         "odd:Exits"],
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "memoa",
+            "compare",
+            "periodic",
+            "--seeds",
+            "1",
+            "--forecaster",
+            "odd:Exits",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 2
     assert done.stderr == "memoa: Exits: predict_one, at step 0, raised SystemExit: 0\n"

@@ -74,9 +74,7 @@ def test_a_random_game_passes_and_five_files_are_written() -> None:
 def test_without_options_it_is_random_game_0() -> None:
     result = call("--out", "here")
     assert result.stdout.startswith("random game 0: horizon 6, 2 outputs, 4 features")
-    np.testing.assert_array_equal(
-        memoa.Game.load("here/game.json").drift, random_game(0).drift
-    )  # fmt: skip
+    np.testing.assert_array_equal(memoa.Game.load("here/game.json").drift, random_game(0).drift)
 
 
 def test_a_game_from_a_file_without_coupling() -> None:

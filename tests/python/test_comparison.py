@@ -92,8 +92,10 @@ def test_csv_and_summary_hold_what_was_found(tmp_path: Path) -> None:
     with (tmp_path / "found.csv").open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert [(line["forecaster"], line["run"]) for line in lines] == [
-        ("memoa", "0"), ("memoa", "1"), ("repeat", "0")
-    ]  # fmt: skip
+        ("memoa", "0"),
+        ("memoa", "1"),
+        ("repeat", "0"),
+    ]
     for line in lines:
         score = found.scores[line["forecaster"]][int(line["run"])]
         for measure in MEASURES:

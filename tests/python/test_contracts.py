@@ -92,9 +92,10 @@ def test_those_there_are_were_found() -> None:
     assert set(KINDS) >= {"Aggregated", "OnlineEnsemble", "OnlineRidge", "Panel", "Seasonal"}
     for name, kind in KINDS.items():
         required = [
-            one for one in inspect.signature(kind).parameters.values()
+            one
+            for one in inspect.signature(kind).parameters.values()
             if one.default is one.empty and one.kind is not one.VAR_KEYWORD
-        ]  # fmt: skip
+        ]
         assert name in MAKERS or not required, f"say in MAKERS how {name} is made"
 
 

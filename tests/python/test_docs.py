@@ -26,8 +26,8 @@ MODULES = ["memoa"] + [
 ]
 PICTURED = ("README.md", "experiments.md", "performance.md", "theory-checked.md")
 BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# Commands of the README are run by .ci/run, in environments of their own.
-IN_A_SHELL = {page for page in PAGES if page.parent.name == "tutorials"}
+# Commands of the README, and the C++ programs, are run by .ci/run, in environments of their own.
+IN_A_SHELL = {page for page in PAGES if page.parent.name == "tutorials" and page.name != "cpp.md"}
 NEEDS = {"gaps.md": "river", "tune.md": "sklearn", "many-machines.md": "mpi4py", "mpi.md": "mpi4py"}
 
 
@@ -73,7 +73,7 @@ def test_pages(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for number, (kind, code) in enumerate(blocks(page), start=1):
         if kind == "bash":
-            subprocess.run(["bash", "-euc", code], check=True)
+            subprocess.run(["bash", "-euo", "pipefail", "-c", code], check=True)
         else:
             exec(compile(code, f"{page.name}, block {number}", "exec"), namespace)
     assert len(namespace) > 1  # something was defined
@@ -101,15 +101,15 @@ def test_pictures_of_a_page_are_there_and_light(page: Path) -> None:
         assert path.stat().st_size < 250_000, picture
 
 
-def test_the_table_of_the_readme_is_the_reports() -> None:
+def test_the_table_of_the_evidence_is_the_reports() -> None:
     """Made by `python bench/experiments --only forecasting --out docs`, and copied."""
-    readme, report = (
-        (ROOT / name).read_text(encoding="utf-8").splitlines()
-        for name in ("README.md", "docs/experiments.md")
+    evidence, report = (
+        (DOCS / name).read_text(encoding="utf-8").splitlines()
+        for name in ("evidence.md", "experiments.md")
     )
     header = "| series | published | repeat | server | mean agent | worst agent |"
-    (start,) = (k for k, line in enumerate(readme) if line.startswith(header))
-    table = [line for line in readme[start : start + 10] if line.startswith("|")]
+    (start,) = (k for k, line in enumerate(evidence) if line.startswith(header))
+    table = [line for line in evidence[start : start + 10] if line.startswith("|")]
     assert len(table) == 10
     at = report.index(table[0])
     assert report[at : at + 10] == table

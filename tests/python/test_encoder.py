@@ -35,9 +35,14 @@ def test_random_features_are_drawn_from_the_agents_own_stream(
 
 
 @given(
-    keys, st.integers(0, 2**40), st.integers(2, 9), st.integers(0, 8), st.integers(1, 4),
-    st.integers(1, 6), st.integers(0, 6)
-)  # fmt: skip
+    keys,
+    st.integers(0, 2**40),
+    st.integers(2, 9),
+    st.integers(0, 8),
+    st.integers(1, 4),
+    st.integers(1, 6),
+    st.integers(0, 6),
+)
 def test_raw_inputs_and_columns_are_drawn_from_the_agents_own_stream(
     seed: int, agent: int, p: int, n_raw: int, n_columns: int, n_inputs: int, n_own: int
 ) -> None:
@@ -147,7 +152,7 @@ def test_another_seed_is_another_population() -> None:
         (lambda: memoa.Precomputed(0), ValueError, "n_features is 0; expected an integer of at"),
         (lambda: memoa.Precomputed("3"), TypeError, "n_features is '3' of type str; expected an"),
     ],
-)  # fmt: skip
+)
 def test_bad_options(make: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make()

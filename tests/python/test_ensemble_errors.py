@@ -74,7 +74,7 @@ BAD_RUN: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"record": [-1]}, ValueError, "record holds agent -1; expected agents from 0 to 5"),
     ({"record": [0.5]}, TypeError, "record has dtype float64 .*; expected a sequence of"),
     ({"record": 3}, TypeError, r"record has dtype int64 and shape \(\); expected a sequence"),
-]  # fmt: skip
+]
 
 Attempt = Callable[[memoa.OnlineEnsemble], object]
 

@@ -59,9 +59,17 @@ def nearly_singular(effort: float, left: float) -> GameData:
     """Q = M = 1, C = 0, T = 1: F = 1/(1 + g), L = -G, and 1 + F L = `left`."""
     one, zero = np.ones((1, 1)), np.zeros((1, 1, 1))
     return GameData(
-        one[None], zero[None], one, one, (1.0 - left) * (1.0 + effort) * one, effort, np.ones(1),
-        one[None], zero, np.zeros((1, 1)),
-    )  # fmt: skip
+        one[None],
+        zero[None],
+        one,
+        one,
+        (1.0 - left) * (1.0 + effort) * one,
+        effort,
+        np.ones(1),
+        one[None],
+        zero,
+        np.zeros((1, 1)),
+    )
 
 
 def test_the_singular_stage_is_told_by_its_number() -> None:
@@ -141,7 +149,7 @@ def test_shares_of_one_game_make_no_sense() -> None:
         ({"mean": [1.0]}, ValueError, r"mean has shape \(1,\); expected .*\(2,\)"),
         ({"mean": [1.0, np.inf]}, ValueError, r"mean holds inf at \[1\]; expected finite"),
     ],
-)  # fmt: skip
+)
 def test_act_refuses(
     policy: memoa.Policy, change: dict[str, Any], error: type[Exception], message: str
 ) -> None:

@@ -91,15 +91,20 @@ def test_a_policy_its_path_its_cost_and_its_simulation_are_finite(
         assert_finite_or_refused(
             lambda seen=seen: numbers_of(
                 memoa.certify(game(seed, scale), solved(), 5, mean_field=seen, **start),
-                "cost", "best_response_cost", "exploitability",
+                "cost",
+                "best_response_cost",
+                "exploitability",
             )
-        )  # fmt: skip
+        )
         assert_finite_or_refused(
             lambda seen=seen: numbers_of(
                 memoa.simulate(game(seed, scale), solved(), 4, mean_field=seen, **start),
-                "cost", "mean_path", "worst_cost", "mean_cost",
+                "cost",
+                "mean_path",
+                "worst_cost",
+                "mean_cost",
             )
-        )  # fmt: skip
+        )
 
 
 @given(seed=seeds, scale=games, server=sizes)
@@ -139,9 +144,14 @@ def test_moments_are_finite(seed: int, mean: float, spread: float, activation: s
 
 
 @given(
-    seed=seeds, level=sizes, error=sizes, ridge=sizes, total=sizes, absolute=st.booleans(),
+    seed=seeds,
+    level=sizes,
+    error=sizes,
+    ridge=sizes,
+    total=sizes,
+    absolute=st.booleans(),
     decay=st.sampled_from([1.0, 0.9, 1e-300]),
-)  # fmt: skip
+)
 @settings(deadline=None, max_examples=200)
 def test_a_mixture_is_finite(
     seed: int, level: float, error: float, ridge: float, total: float, absolute: bool, decay: float
@@ -165,14 +175,22 @@ def test_a_mixture_is_finite(
 
 @pytest.mark.filterwarnings("ignore:the numbers of agent")
 @given(
-    seed=seeds, x=sizes, y=sizes, late=sizes, consensus=sizes, effort=sizes, ridge=sizes,
-    horizon=st.sampled_from([1, 8, 1000]), discount=st.sampled_from([0.0, 1.0, 300.0]),
-    forgetting=st.sampled_from([1e-3, 0.9, 1.0]), aggregate=st.sampled_from(["trimmed", "mean"]),
+    seed=seeds,
+    x=sizes,
+    y=sizes,
+    late=sizes,
+    consensus=sizes,
+    effort=sizes,
+    ridge=sizes,
+    horizon=st.sampled_from([1, 8, 1000]),
+    discount=st.sampled_from([0.0, 1.0, 300.0]),
+    forgetting=st.sampled_from([1e-3, 0.9, 1.0]),
+    aggregate=st.sampled_from(["trimmed", "mean"]),
     dtype=st.sampled_from(["float64", "float32"]),
     encoder=st.sampled_from(
         [memoa.RandomFeatures(3), memoa.Linear(), memoa.EchoState(3), memoa.Precomputed(2)]
     ),
-)  # fmt: skip
+)
 @settings(deadline=None, max_examples=200)
 def test_an_ensemble_is_finite(
     seed: int, x: float, y: float, late: float, encoder: Any, **options: Any
@@ -189,18 +207,26 @@ def test_an_ensemble_is_finite(
         run = model.run(X, Y, initial=Y[0], record=range(17))
         return [
             *numbers_of(run, "predictions", "recorded", "mean_field", "agent_rmse", "server_rmse"),
-            model.weights, model.predict(X), model.agent_predictions,
-        ]  # fmt: skip
+            model.weights,
+            model.predict(X),
+            model.agent_predictions,
+        ]
 
     assert_finite_or_refused(learnt)
 
 
 @given(
-    seed=seeds, x=sizes, y=sizes, late=sizes, pooling=sizes, ridge=sizes,
-    consensus=st.one_of(sizes, st.just("learned")), forgetting=st.sampled_from([1e-3, 0.9, 1.0]),
+    seed=seeds,
+    x=sizes,
+    y=sizes,
+    late=sizes,
+    pooling=sizes,
+    ridge=sizes,
+    consensus=st.one_of(sizes, st.just("learned")),
+    forgetting=st.sampled_from([1e-3, 0.9, 1.0]),
     aggregate=st.sampled_from(["trimmed", "clip", "mean"]),
     dtype=st.sampled_from(["float64", "float32"]),
-)  # fmt: skip
+)
 @settings(deadline=None, max_examples=200)
 def test_a_panel_is_finite(seed: int, x: float, y: float, late: float, **options: Any) -> None:
     rng = np.random.default_rng(seed)
@@ -213,9 +239,13 @@ def test_a_panel_is_finite(seed: int, x: float, y: float, late: float, **options
         panel = memoa.Panel(9, n_threads=1, **options)
         run = panel.run(X, Y, initial=Y[0])
         return [
-            run.predictions, panel.readouts, panel.mean_readout, panel.client_rmse,
-            panel.predict_one(X[0]), panel.consensus_weights,
-        ]  # fmt: skip
+            run.predictions,
+            panel.readouts,
+            panel.mean_readout,
+            panel.client_rmse,
+            panel.predict_one(X[0]),
+            panel.consensus_weights,
+        ]
 
     assert_finite_or_refused(learnt)
 

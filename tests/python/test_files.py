@@ -96,8 +96,13 @@ def test_a_disk_that_is_full_leaves_the_old_file(tmp_path: Path) -> None:
     """A limit on the size of a file stands for the disk: the same calls fail, in the middle."""
     path = tmp_path / "game.json"
     path.write_text("old")
-    said = subprocess.run([sys.executable, "-c", LIMITED, str(path)], capture_output=True,
-                          text=True, check=True, timeout=120)  # fmt: skip
+    said = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
     assert said.stdout.strip() == f"{path}|File too large"
     assert path.read_text() == "old"
     assert entries(tmp_path) == ["game.json"]
@@ -134,8 +139,13 @@ for limit in (100, 3000):  # within the header, and within the arrays
 def test_a_disk_that_is_full_leaves_the_old_state(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "state.npz"
     path.write_text("old")
-    said = subprocess.run([sys.executable, "-c", SAVES, str(path), kind], capture_output=True,
-                          text=True, check=True, timeout=120)  # fmt: skip
+    said = subprocess.run(
+        [sys.executable, "-c", SAVES, str(path), kind],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
     assert said.stdout.splitlines() == [f"{path}|File too large"] * 2
     assert path.read_text() == "old"
     assert entries(tmp_path) == ["state.npz"]

@@ -103,8 +103,12 @@ def ensemble_app(found: dict[str, Any], **settings: Any) -> Any:
     def after(context: Context, server: Any, result: Any) -> None:
         found["server"], found["result"] = server, result
 
-    return flower.server_app(lambda context: Server(SIZES), lambda context: SERIES, after=after,
-                             **({"deadline": 0.3, "patience": 5.0} | settings))  # fmt: skip
+    return flower.server_app(
+        lambda context: Server(SIZES),
+        lambda context: SERIES,
+        after=after,
+        **({"deadline": 0.3, "patience": 5.0} | settings),
+    )
 
 
 def expected(**losses: Any) -> np.ndarray:
@@ -170,8 +174,9 @@ def test_a_server_goes_on_from_its_checkpoint(new: bool, tmp_path: Any) -> None:
     """And so it does in a new run of Flower, for which the nodes' contexts are new."""
     file = tmp_path / "server.npz"
     local, found = local_grid(), {}
-    half = memoa.datasets.Series("half", SERIES.X[:96], SERIES.Y[:96], SERIES.initial,
-                                 SERIES.columns, SERIES.targets)  # fmt: skip
+    half = memoa.datasets.Series(
+        "half", SERIES.X[:96], SERIES.Y[:96], SERIES.initial, SERIES.columns, SERIES.targets
+    )
     app = flower.server_app(lambda c: Server(SIZES), lambda c: half, checkpoint=lambda c: file)
     run_app(app, local)
     app = ensemble_app(found, checkpoint=lambda context: file)
@@ -190,9 +195,13 @@ def test_a_panel_goes_by_its_own_series() -> None:
         at = slice(3 * int(context.node_config["partition-id"]), None)
         ids = whole.ids[at][:3]
         return memoa.datasets.PanelSeries(
-            whole.X[:, at][:, :3], whole.Y[:, at][:, :3], whole.initial[at][:3], ids,
-            whole.times, whole.columns,
-        )  # fmt: skip
+            whole.X[:, at][:, :3],
+            whole.Y[:, at][:, :3],
+            whole.initial[at][:3],
+            ids,
+            whole.times,
+            whole.columns,
+        )
 
     def keep(context: Context, client: PanelClient, run: memoa.PanelRun) -> None:
         first = 3 * int(context.node_config["partition-id"])
@@ -201,9 +210,11 @@ def test_a_panel_goes_by_its_own_series() -> None:
 
     client = flower.client_app(lambda context: PanelClient(3), part, after=keep)
     app = flower.server_app(
-        lambda context: PanelServer([3] * 3, whole.X.shape[2] + 1), lambda context: 96, batch=12,
+        lambda context: PanelServer([3] * 3, whole.X.shape[2] + 1),
+        lambda context: 96,
+        batch=12,
         after=lambda context, server, result: found.update(readout=result),
-    )  # fmt: skip
+    )
     run_app(app, local_grid(client))
     awake = np.zeros((96, 9), bool)
     awake[11::12] = True

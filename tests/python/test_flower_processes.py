@@ -44,8 +44,15 @@ def run_example(flower: Processes, out: Path, config: str) -> np.ndarray:
 def test_ten_simulated_clients_give_the_numbers_of_one_process(tmp_path: Path) -> None:
     with processes(tmp_path) as flower:
         flower.superlink("--simulation")
-        flower.run("flwr", "federation", "simulation-config", "@none/default", "test",
-                   "--num-supernodes", "10")  # fmt: skip
+        flower.run(
+            "flwr",
+            "federation",
+            "simulation-config",
+            "@none/default",
+            "test",
+            "--num-supernodes",
+            "10",
+        )
         found = run_example(flower, tmp_path / "logistic.npz", "batch=50")
         assert_same_bits(found, logistic(10, 50))
         readout = run_example(flower, tmp_path / "panel.npz", 'series="panel" batch=60')
@@ -63,9 +70,16 @@ def test_two_deployed_clients_give_the_numbers_of_one_process(tmp_path: Path) ->
         port = flower.superlink()
         for k in range(2):
             flower.start(
-                "flower-supernode", "--insecure", "--superlink", f"127.0.0.1:{port}",
-                "--host", "127.0.0.1", "--port", str(free_port()),
-                "--node-config", f"partition-id={k} num-partitions=2",
-            )  # fmt: skip
+                "flower-supernode",
+                "--insecure",
+                "--superlink",
+                f"127.0.0.1:{port}",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(free_port()),
+                "--node-config",
+                f"partition-id={k} num-partitions=2",
+            )
         found = run_example(flower, tmp_path / "out.npz", "clients=2 batch=100")
     assert_same_bits(found, logistic(2, 100))

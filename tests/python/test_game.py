@@ -82,8 +82,9 @@ def test_a_number_means_that_times_the_identity() -> None:
 
 
 def test_a_rate_becomes_weights_and_weights_stay() -> None:
-    assert_same_bits(memoa.Game(**(good() | {"discount": [3.0, 2.0, 1.0]})).discount,
-                     np.array([3.0, 2.0, 1.0]))  # fmt: skip
+    assert_same_bits(
+        memoa.Game(**(good() | {"discount": [3.0, 2.0, 1.0]})).discount, np.array([3.0, 2.0, 1.0])
+    )
     rate = memoa.Game(**(good() | {"discount": 0.3})).discount
     np.testing.assert_allclose(rate, discount_weights(0.3, T), rtol=1e-15)
 
@@ -225,7 +226,7 @@ def test_a_number_that_is_not_finite_is_told_with_its_place(name: str, value: fl
         ({"horizon": True}, TypeError, "horizon is True of type bool; expected an integer"),
         ({"target": [[1.0], [1.0, 2.0]]}, ValueError, "target is ragged; expected a rectangular"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_value_is_told(change: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         memoa.Game(**(good() | change))

@@ -17,9 +17,16 @@ from helpers import assert_same_bits, seeds, to_game
 from reference import random_game
 
 FIELDS = (
-    "feature_mean", "feature_cov", "target", "tracking", "coupling", "discount", "transition",
-    "mean_transition", "drift",
-)  # fmt: skip
+    "feature_mean",
+    "feature_cov",
+    "target",
+    "tracking",
+    "coupling",
+    "discount",
+    "transition",
+    "mean_transition",
+    "drift",
+)
 SMALL: dict[str, Any] = {
     "format": "memoa-game 1",
     "feature_mean": [[1.0, 0.5]],
@@ -64,9 +71,9 @@ def test_written_by_hand_with_defaults(tmp_path: Path) -> None:
 
 def test_a_stage_that_repeats_is_written_once(tmp_path: Path) -> None:
     path = tmp_path / "game.json"
-    memoa.Game(
-        [[1.0, 0.5]], [0.2, 0.1], [[1.0], [1.0], [2.0]], drift=[[0.0], [-0.0], [0.0]]
-    ).save(str(path))  # fmt: skip
+    memoa.Game([[1.0, 0.5]], [0.2, 0.1], [[1.0], [1.0], [2.0]], drift=[[0.0], [-0.0], [0.0]]).save(
+        str(path)
+    )
     saved = json.loads(path.read_text(encoding="utf-8"))
     assert list(saved)[:2] == ["format", "horizon"]
     assert saved["format"] == "memoa-game 1"
@@ -169,9 +176,13 @@ def test_many_keys_are_read_once(tmp_path: Path) -> None:
 
 
 leaves = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
     st.sampled_from([10**308, 10**309, -1, 0, 1, 2, 1e308, 5e-324]),
-)  # fmt: skip
+)
 anything = st.recursive(
     leaves,
     lambda inner: st.one_of(

@@ -14,8 +14,20 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "python" / "memoa"
 # As CONTRIBUTING.md has it; modules that it does not name are free to stand anywhere.
-LIBRARY = ("game", "nplayer", "equilibrium", "certificate", "simulation", "moments", "encoder",
-           "mixture", "interval", "run", "ensemble", "panel")  # fmt: skip
+LIBRARY = (
+    "game",
+    "nplayer",
+    "equilibrium",
+    "certificate",
+    "simulation",
+    "moments",
+    "encoder",
+    "mixture",
+    "interval",
+    "run",
+    "ensemble",
+    "panel",
+)
 ROOMS = ("datasets", "forecasters", "verify", "plots", "federated", "cli")
 ADAPTERS = ("flower",)  # modules that carry what a room does over another package
 LAYERS = LIBRARY + ROOMS[:-1] + ADAPTERS + ROOMS[-1:]

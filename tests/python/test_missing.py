@@ -46,9 +46,12 @@ def test_the_twin(d: int, n_agents: int, policy: str, aggregate: str) -> None:
     X, Y = gappy(d)
     twin = Ensemble(n_agents, RandomFeatures(4), policy=policy, aggregate=aggregate, window=12)
     ensemble = plain_ensemble(
-        n_agents, 4, policy=policy, aggregate=aggregate,
+        n_agents,
+        4,
+        policy=policy,
+        aggregate=aggregate,
         mixture=memoa.Mixture(window=12, rivals=False, start=0),
-    )  # fmt: skip
+    )
     initial = np.ones(d)
     run = ensemble.run(X, Y, initial=initial, record=range(n_agents))
     assert_same(run, twin.run(X, Y, initial))

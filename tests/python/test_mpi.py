@@ -23,8 +23,9 @@ from mpi_program import N, X, Y, ensemble, everything
 from ranks import Ranks
 
 HERE = Path(__file__).parent
-MPIEXEC = shutil.which("mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent),
-                                                        os.environ.get("PATH", "")]))  # fmt: skip
+MPIEXEC = shutil.which(
+    "mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+)
 needs_mpi = pytest.mark.skipif(
     importlib.util.find_spec("mpi4py") is None or MPIEXEC is None,
     reason='needs mpi4py and mpiexec: pip install "memoa[mpi]"',
@@ -175,8 +176,9 @@ def test_ranks_that_part_are_told_in_what() -> None:
         Ranks(2).run(settings)
 
     def panel(communicator: Any) -> None:
-        model = memoa.Panel(N, aggregate="mean", pooling=1.0 + communicator.rank,
-                            communicator=communicator)  # fmt: skip
+        model = memoa.Panel(
+            N, aggregate="mean", pooling=1.0 + communicator.rank, communicator=communicator
+        )
         model.predict_one(np.zeros((len(model.clients), 1)))
 
     with pytest.raises(ValueError, match="pooling is not the same in all 2 processes"):
@@ -218,10 +220,19 @@ def test_a_copy_speaks_to_the_same_ranks() -> None:
 
 def mpiexec(size: int, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     assert MPIEXEC is not None
-    environment = {**os.environ, "MPIR_CVAR_POLLS_BEFORE_YIELD": "1", "OMP_NUM_THREADS": "1",
-                   "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}  # fmt: skip
-    found = subprocess.run([MPIEXEC, "-n", str(size), sys.executable, *arguments], text=True,
-                           capture_output=True, timeout=300, env=environment)  # fmt: skip
+    environment = {
+        **os.environ,
+        "MPIR_CVAR_POLLS_BEFORE_YIELD": "1",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path]),
+    }
+    found = subprocess.run(
+        [MPIEXEC, "-n", str(size), sys.executable, *arguments],
+        text=True,
+        capture_output=True,
+        timeout=300,
+        env=environment,
+    )
     if check:
         assert found.returncode == 0, found.stdout + found.stderr
     return found
@@ -267,8 +278,12 @@ def test_processes_that_part_are_told_in_what() -> None:
 @needs_mpi
 def test_the_command_line_on_two_processes(tmp_path: Path) -> None:
     options = ["-m", "memoa", "run", "logistic", "--agents", "1025", "--threads", "1"]
-    alone = subprocess.run([sys.executable, *options, "--out", str(tmp_path / "one")], text=True,
-                           capture_output=True, check=True)  # fmt: skip
+    alone = subprocess.run(
+        [sys.executable, *options, "--out", str(tmp_path / "one")],
+        text=True,
+        capture_output=True,
+        check=True,
+    )
     found = mpiexec(2, *options, "--out", str(tmp_path / "two"))
     assert found.stdout.replace("/two", "/one") == alone.stdout
     files = [(tmp_path / name / "predictions.csv").read_bytes() for name in ("one", "two")]

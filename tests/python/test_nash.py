@@ -113,8 +113,11 @@ def test_no_policy_costs_less_than_the_social_optimum(seed, n_agents):
     data, start = case(seed)
     game = to_game(data)
     best = memoa.certify(game, memoa.solve_social_optimum(game, n_agents), n_agents, **start).cost
-    for other in (memoa.solve_nash(game, n_agents), memoa.solve_mean_field(game),
-                  memoa.solve_myopic(game)):  # fmt: skip
+    for other in (
+        memoa.solve_nash(game, n_agents),
+        memoa.solve_mean_field(game),
+        memoa.solve_myopic(game),
+    ):
         assert memoa.certify(game, other, n_agents, **start).cost >= best * (1.0 - 1e-12)
 
 

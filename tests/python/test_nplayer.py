@@ -80,10 +80,20 @@ def test_the_predecessors_game():
     mean, variance = relu_moments(pre[:, :, 0], sigma[:, 0])
     ones, zeros = np.ones((horizon, 1, 1)), np.zeros((horizon, 1, 1))
     games = [
-        GameData(mean[i][:, None], variance[i][:, :, None, None], target, np.zeros((1, 1)),
-                 np.zeros((1, 1)), effort, np.ones(horizon), ones, zeros, zeros[:, 0])
+        GameData(
+            mean[i][:, None],
+            variance[i][:, :, None, None],
+            target,
+            np.zeros((1, 1)),
+            np.zeros((1, 1)),
+            effort,
+            np.ones(horizon),
+            ones,
+            zeros,
+            zeros[:, 0],
+        )
         for i in range(n)
-    ]  # fmt: skip
+    ]
     assert_equals_brute_force(players, games, Server(np.tile(weights, (horizon, 1)), 1.0, target))
     gain, offset = predecessor(mean, variance, weights, target[:, 0], effort)
     policy = memoa.solve_centralized_nash(players)

@@ -109,9 +109,11 @@ def test_arrays_of_any_kind_are_taken_and_left_as_they_are(dtype):
         array.setflags(write=False)
     for given in (X, strided, np.asfortranarray(X), X.tolist()):
         run = memoa.Panel(11, dtype=dtype).run(
-            given, np.asfortranarray(Y), initial=initial.astype(object).astype("f4"),
+            given,
+            np.asfortranarray(Y),
+            initial=initial.astype(object).astype("f4"),
             awake=np.asfortranarray(awake),
-        )  # fmt: skip
+        )
         np.testing.assert_array_equal(run.predictions, wanted.predictions)
     flat = memoa.Panel(11, dtype=dtype).run(X, Y[:, :, 0], initial=initial[:, 0])
     assert flat.predictions.shape == (40, 11, 1)

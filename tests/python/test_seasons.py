@@ -16,9 +16,21 @@ from memoa.datasets.seasons import season_of
 
 @pytest.mark.parametrize(
     ("frequency", "season"),
-    [("h", 24), ("30min", 48), ("D", 7), ("B", 7), ("W", 52), ("MS", 12), ("ME", 12), ("QE", 4),
-     ("YE", None), ("7D", 52), ("3D", None), ("min", 60)],
-)  # fmt: skip
+    [
+        ("h", 24),
+        ("30min", 48),
+        ("D", 7),
+        ("B", 7),
+        ("W", 52),
+        ("MS", 12),
+        ("ME", 12),
+        ("QE", 4),
+        ("YE", None),
+        ("7D", 52),
+        ("3D", None),
+        ("min", 60),
+    ],
+)
 def test_dates_choose_the_season(frequency: str, season: int | None) -> None:
     assert season_of(pd.date_range("2020-01-01", periods=40, freq=frequency).to_numpy()) == season
 
@@ -36,9 +48,11 @@ def test_a_season_adds_what_is_known(tmp_path: Path) -> None:
     series = load_csv(tmp_path / "a.csv", target="y", season="auto")
     assert series.notes == ("season of 12 steps",)
     assert series.columns[:4] == (
-        "y: Holt-Winters increment", "y: seasonal index change", "y: mean seasonal increment",
+        "y: Holt-Winters increment",
+        "y: seasonal index change",
+        "y: mean seasonal increment",
         "y: seasonal gap",
-    )  # fmt: skip
+    )
     np.testing.assert_array_equal(series.X[:, :3], seasonal_inputs(y, 12)[1:-1])
     np.testing.assert_allclose(series.X[15, 3], y[16 - 11] - y[16])
     assert not series.X[:10, 3].any()

@@ -24,9 +24,17 @@ def test_the_twin_draws_the_published_words():
     """Random123's known answers for threefry4x64-20."""
     ones = (2**64 - 1,) * 4
     assert threefry((0,) * 4, (0,) * 4) == [
-        0x09218EBDE6C85537, 0x55941F5266D86105, 0x4BD25E16282434DC, 0xEE29EC846BD2E40B]  # fmt: skip
+        0x09218EBDE6C85537,
+        0x55941F5266D86105,
+        0x4BD25E16282434DC,
+        0xEE29EC846BD2E40B,
+    ]
     assert threefry(ones, ones) == [
-        0x29C24097942BBA1B, 0x0371BBFB0F6F4E11, 0x3C231FFA33F83A1C, 0xCD29113FDE32D168]  # fmt: skip
+        0x29C24097942BBA1B,
+        0x0371BBFB0F6F4E11,
+        0x3C231FFA33F83A1C,
+        0xCD29113FDE32D168,
+    ]
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 5])
@@ -99,12 +107,18 @@ def test_initial_and_feature_noise_have_the_moments_asked_for():
     cov, feature_cov = random_psd(rng, 3, 3), random_psd(rng, 2, 3, 3)
     game = memoa.Game(np.zeros((3, 2)), feature_cov, np.zeros(3), effort=1e-9, horizon=1)
     control = np.array([1.0, -2.0])
-    policy = memoa.Policy(np.zeros((1, 2, 3)), np.zeros((1, 2, 3)), control[None],
-                          mean_map=np.eye(3)[None], mean_shift=np.zeros((1, 3)))  # fmt: skip
+    policy = memoa.Policy(
+        np.zeros((1, 2, 3)),
+        np.zeros((1, 2, 3)),
+        control[None],
+        mean_map=np.eye(3)[None],
+        mean_shift=np.zeros((1, 3)),
+    )
     total = cov + np.einsum("k,kab->ab", control**2, feature_cov)
     for direction in (np.diag([1.0, 0.0, 0.0]), np.ones((3, 3)), np.diag([0.0, 1.0, 3.0])):
-        tracked = memoa.Game(np.zeros((3, 2)), feature_cov, np.zeros(3), tracking=direction,
-                             effort=1e-9, horizon=1)  # fmt: skip
+        tracked = memoa.Game(
+            np.zeros((3, 2)), feature_cov, np.zeros(3), tracking=direction, effort=1e-9, horizon=1
+        )
         found = memoa.simulate(tracked, policy, 400_000, mean=np.zeros(3), cov=cov, seed=5)
         error = np.std(found.cost) / math.sqrt(len(found.cost))
         assert abs(found.mean_cost - np.trace(direction @ total)) < 4.0 * error

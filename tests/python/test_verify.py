@@ -166,7 +166,7 @@ def test_a_wrong_certificate_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(measure, "certify", answering_others)
     wrong = " ".join(failed(verify(random_game(0), **QUICK)))
-    assert "no law beats its best response" in wrong
+    assert "no policy beats its best response" in wrong
     assert "exploitability is that difference" in wrong
 
 

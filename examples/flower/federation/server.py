@@ -30,9 +30,11 @@ def after(context: Context, server: Any, result: np.ndarray) -> None:
     else:
         errors = data.series().Y[-len(result) :] - result
         client, agent, _ = server.under_performer
-        print(f"server RMSE {np.sqrt(np.mean(errors**2)):.4f}, mean agent "
-              f"{server.agent_rmse.mean():.4f}, worst agent {server.agent_rmse.max():.4f} "
-              f"(agent {agent} of client {client})")  # fmt: skip
+        print(
+            f"server RMSE {np.sqrt(np.mean(errors**2)):.4f}, mean agent "
+            f"{server.agent_rmse.mean():.4f}, worst agent {server.agent_rmse.max():.4f} "
+            f"(agent {agent} of client {client})"
+        )
     if context.run_config["out"]:
         np.savez(str(context.run_config["out"]), result=result)
 

@@ -77,9 +77,14 @@ def progress_bar(title: str) -> Iterator[Tell]:
     """
     console = Console(stderr=True)
     bar = Progress(
-        TextColumn(title), BarColumn(), TextColumn("{task.percentage:.0f} %"),
-        TextColumn("{task.description}"), TimeRemainingColumn(), console=console, transient=True,
-    )  # fmt: skip
+        TextColumn(title),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %"),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
     task, began = bar.add_task(""), time.monotonic()
 
     def progress(done: int, total: int, what: str = "") -> None:

@@ -30,7 +30,7 @@ RATE_COLUMNS = {
     "gain_gap_times_n": "N x gap",
     "exploitability": "exploitability",
     "exploitability_times_n2": "N^2 x expl.",
-    "limit_exploitability": "of limit law",
+    "limit_exploitability": "of limit policy",
     "nash_exploitability": "of Nash",
     "greedy_exploitability": "of greedy",
 }
@@ -54,11 +54,11 @@ def verify_command(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads.", show_default="all that may be used")
     ] = None,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where files go.")
-    ] = Path("memoa-out/verify"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where files go.")] = Path(
+        "memoa-out/verify"
+    ),
     force: Force = False,
-) -> None:  # fmt: skip
+) -> None:
     """Check the theorems on a game: gap and exploitability against N, costs and solve times.
 
     Writes verify.csv, centralized.csv, checks.json, game.json and verify.png. Exit code 1:

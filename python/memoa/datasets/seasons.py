@@ -13,8 +13,11 @@ from memoa.datasets.dates import DateArray, in_zone, is_calendar, usual_step
 from memoa.datasets.panel_inputs import fill_forward, seasonal_inputs
 
 NAMES = (
-    "Holt-Winters increment", "seasonal index change", "mean seasonal increment", "seasonal gap"
-)  # fmt: skip
+    "Holt-Winters increment",
+    "seasonal index change",
+    "mean seasonal increment",
+    "seasonal gap",
+)
 LEAST_SEASONS = 3  # in a series, for the season of its dates to be taken
 SECONDS = {60: 60, 300: 288, 600: 144, 900: 96, 1800: 48, 3600: 24, 86400: 7, 604800: 52}
 MONTHS = {1: 12, 2: 6, 3: 4, 6: 2}

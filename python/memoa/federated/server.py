@@ -42,7 +42,7 @@ class Exchange:
     first : int
         The step that the first row belongs to.
     predictions : ndarray, shape (T, d)
-        The server's forecasts.
+        The server's forecast of every step.
     mean_field : ndarray, shape (T, d)
         Mean of the agents' predictions.
     learnt : int
@@ -73,7 +73,8 @@ class Server:
     ----------
     agents : sequence of int
         How many agents each client runs; client k is ``agents[k]`` of them.
-    consensus, effort, horizon, discount : as in `memoa.OnlineEnsemble`
+    consensus, effort, horizon, discount : float, float, int, float
+        The agents' game, as in `memoa.OnlineEnsemble`.
     aggregate : {"trimmed", "clip", "mean"}
         As in `memoa.OnlineEnsemble`; but for "mean", few clients that lie harm neither the others
         nor the server.
@@ -92,7 +93,16 @@ class Server:
 
     Examples
     --------
-    See `memoa.federated.Client`.
+    >>> import memoa
+    >>> from memoa.federated import Client, Server
+    >>> series = memoa.datasets.logistic_map(40)
+    >>> clients = {k: Client(n_agents=8, random_state=k) for k in range(2)}
+    >>> server = Server([8, 8]).observe(series.initial)
+    >>> messages = server.ask(series.X[:20], series.Y[:20])  # a batch of twenty steps
+    >>> replies = {k: client.answer(messages[k]) for k, client in clients.items()}
+    >>> exchange = server.hear(replies)
+    >>> exchange.predictions.shape, exchange.present
+    ((20, 1), (0, 1))
     """
 
     def __init__(
@@ -231,7 +241,7 @@ class Server:
         Parameters
         ----------
         replies : dict of int to dict
-            As for `hear`.
+            Replies of the clients by their number, as for `hear`.
 
         Returns
         -------

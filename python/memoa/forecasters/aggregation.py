@@ -45,6 +45,18 @@ class ExponentialWeights:
     y, the sum of losses is at most that of the best expert plus 2 B^2 log K. The grid is searched
     as Devaine, Gaillard, Goude and Stoltz (2013), "Forecasting electricity consumption by
     aggregating specialized experts", Machine Learning 90.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from memoa.forecasters import ExponentialWeights
+    >>> rule = ExponentialWeights()
+    >>> for y in np.sin(np.arange(100.0)):
+    ...     experts = np.array([[y + 0.1], [y - 1.0]])  # the first one is better
+    ...     mixed = rule.predict(experts)
+    ...     rule.update(experts, np.array([y]))
+    >>> bool(rule.weights[0] > rule.weights[1])
+    True
     """
 
     def __init__(self, rate: float | None = None) -> None:
@@ -105,6 +117,18 @@ class BernsteinAggregation:
 
     | R <- R + (r - (rate before) r^2 + E [(rate before) r > 1/2]) / 2
     | weight proportional to rate exp(rate R)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from memoa.forecasters import BernsteinAggregation
+    >>> rule = BernsteinAggregation()
+    >>> for y in np.sin(np.arange(100.0)):
+    ...     experts = np.array([[y + 0.1], [y - 1.0]])  # the first one is better
+    ...     mixed = rule.predict(experts)
+    ...     rule.update(experts, np.array([y]))
+    >>> bool(rule.weights[0] > rule.weights[1])
+    True
     """
 
     def __init__(self) -> None:
@@ -164,6 +188,18 @@ class PolynomialPotential:
 
     | R <- R + r,  1 / rate <- 1 / rate + r^2 + (what B has grown by)
     | weight proportional to rate max(R, 0)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from memoa.forecasters import PolynomialPotential
+    >>> rule = PolynomialPotential()
+    >>> for y in np.sin(np.arange(100.0)):
+    ...     experts = np.array([[y + 0.1], [y - 1.0]])  # the first one is better
+    ...     mixed = rule.predict(experts)
+    ...     rule.update(experts, np.array([y]))
+    >>> bool(rule.weights[0] > rule.weights[1])
+    True
     """
 
     def __init__(self) -> None:
@@ -213,6 +249,18 @@ class FixedShare:
     Notes
     -----
     Herbster and Warmuth (1998), "Tracking the best expert", Machine Learning 32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from memoa.forecasters import FixedShare
+    >>> rule = FixedShare()
+    >>> for y in np.sin(np.arange(100.0)):
+    ...     experts = np.array([[y + 0.1], [y - 1.0]])  # the first one is better
+    ...     mixed = rule.predict(experts)
+    ...     rule.update(experts, np.array([y]))
+    >>> bool(rule.weights[0] > rule.weights[1])
+    True
     """
 
     def __init__(self, share: float = 0.01, rate: float = 0.5) -> None:

@@ -25,6 +25,14 @@ class RepeatLast(LastValue):
     """Repeat the last value: exact on a constant, unbeaten on a random walk.
 
     Before any value was seen the forecast is a single 0.
+
+    Examples
+    --------
+    >>> from memoa.forecasters import RepeatLast
+    >>> forecaster = RepeatLast()
+    >>> forecaster.learn_one([0.0], [3.0])
+    >>> forecaster.predict_one([0.0])
+    array([3.])
     """
 
     def predict_one(self, x: ArrayLike) -> Float64:
@@ -51,7 +59,16 @@ class Seasonal(LastValue):
     longest : int
         Longest period that is tried, in steps.
     decay : float
-        In (0, 1]: weight of a step relative to the next later one in these means.
+        Weight of a step relative to the next later one in these means, in (0, 1].
+
+    Examples
+    --------
+    >>> from memoa.forecasters import Seasonal
+    >>> forecaster = Seasonal(period=3)
+    >>> for y in (1.0, 5.0, 2.0, 1.0, 5.0):
+    ...     forecaster.learn_one([0.0], [y])
+    >>> forecaster.predict_one([0.0])  # the value three steps before
+    array([2.])
     """
 
     def __init__(
@@ -117,9 +134,17 @@ class OnlineRidge(LastValue):
     Parameters
     ----------
     forgetting : float
-        In (0, 1].
+        Weight of a step relative to the next later one, in (0, 1].
     ridge : float
         Penalty > 0, in the units of standardised inputs; it is never forgotten.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> from memoa.forecasters import OnlineRidge
+    >>> found = memoa.compare(memoa.datasets.logistic_map(), {"ridge": OnlineRidge})
+    >>> bool(found.quantile("ridge", "server_rmse") < 0.2)
+    True
     """
 
     def __init__(self, *, forgetting: float = 0.99, ridge: float = 1.0) -> None:
@@ -181,7 +206,18 @@ class Aggregated(LastValue):
     rule : Rule
         A new one: `ExponentialWeights` or `BernsteinAggregation`.
     with_last : bool
-        "Repeat the last value" is one more expert.
+        Whether "repeat the last value" is one more expert.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> from memoa.forecasters import Aggregated, BernsteinAggregation
+    >>> def boa():
+    ...     agents = memoa.OnlineEnsemble(20, policy="greedy")
+    ...     return Aggregated(agents, BernsteinAggregation())
+    >>> found = memoa.compare(memoa.datasets.logistic_map(), {"boa": boa})
+    >>> bool(found.quantile("boa", "server_rmse") < 0.2)
+    True
     """
 
     def __init__(self, ensemble: OnlineEnsemble, rule: Rule, *, with_last: bool = False) -> None:

@@ -41,7 +41,7 @@ class Score:
     Attributes
     ----------
     server_rmse : float
-        Of the forecasts.
+        Error of the forecasts themselves.
     mean_agent_rmse, worst_agent_rmse : float
         Mean and largest over the agents behind them.
     regret : float
@@ -68,11 +68,12 @@ MEASURES = tuple(one.name for one in fields(Score))[:5]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """What `compare` found.
+    """The result of `compare`: scores and forecasts of every forecaster.
 
     Attributes
     ----------
     series : Series
+        The series that was forecast.
     scores : dict of str to tuple of Score
         One per seed, in the seeds' order; a single one where the forecaster takes no seed.
     predictions : dict of str to ndarray, shape (T, d)

@@ -36,14 +36,14 @@ class Experts:
     Parameters
     ----------
     n_experts : int
-        K.
+        Number K of experts, that is, of forecasts in a row.
     rule : {"ml-poly", "boa", "exponential", "fixed-share", "window"}
         How experts are weighed: by the second-order rules of `forecasters.PolynomialPotential` and
         `forecasters.BernsteinAggregation`, by `forecasters.ExponentialWeights`, by
         `forecasters.FixedShare`, or as the server weighs agents, theory (6.3), with weights of any
         sign.
     n_outputs : int
-        d.
+        Number d of values that an expert forecasts at a step.
 
     Notes
     -----

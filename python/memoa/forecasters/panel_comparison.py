@@ -99,9 +99,12 @@ def compare_panel(
 
     def panel(series: PanelSeries, n_threads: int | None) -> Float64:
         engine = Panel(
-            len(series.ids), pooling=pooling, ridge=ridge, aggregate=aggregate,  # type: ignore[arg-type]
+            len(series.ids),
+            pooling=pooling,
+            ridge=ridge,
+            aggregate=aggregate,  # type: ignore[arg-type]
             n_threads=n_threads,
-        )  # fmt: skip
+        )
         run = engine.run(series.X, series.Y, initial=series.initial, awake=series.awake)
         if series.next_X is not None:
             following.append(engine.predict_one(series.next_X))

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
     from memoa.forecasters import Comparison
 
-MARKERS = {"server_rmse": ("server", "o"), "mean_agent_rmse": ("mean agent", "s"),
-           "worst_agent_rmse": ("worst agent", "^")}  # fmt: skip
+MARKERS = {
+    "server_rmse": ("server", "o"),
+    "mean_agent_rmse": ("mean agent", "s"),
+    "worst_agent_rmse": ("worst agent", "^"),
+}
 OTHERS = ("#009e73", "#cc79a7", "#e69f00")
 MOST_STEPS = 500
 MOST_DRAWN = 3  # of the other forecasters, the best
@@ -68,8 +71,10 @@ def plot_comparison(found: Comparison, *, path: str | Path) -> Figure:
     edge = 3.0 * float(np.median([found.quantile(name, "server_rmse") for name in order]))
     drawn = [name for name in order if name not in (MEMOA, GREEDY, REPEAT)][:MOST_DRAWN]
     colours = dict(zip(drawn, OTHERS)) | {
-        MEMOA: COLOURS["memoa"], GREEDY: COLOURS["greedy"], REPEAT: COLOURS["repeat"]
-    }  # fmt: skip
+        MEMOA: COLOURS["memoa"],
+        GREEDY: COLOURS["greedy"],
+        REPEAT: COLOURS["repeat"],
+    }
     for name, height in zip(order, heights):
         colour = colours.get(name, "#777777")
         for measure, (_, marker) in MARKERS.items():
@@ -77,11 +82,18 @@ def plot_comparison(found: Comparison, *, path: str | Path) -> Figure:
             if np.isnan(value):
                 continue
             shown = ">" if value > edge else marker
-            left.plot(min(value, edge), height, shown, ms=5, color=colour,
-                      mfc=colour if marker == "o" else "none")  # fmt: skip
+            left.plot(
+                min(value, edge),
+                height,
+                shown,
+                ms=5,
+                color=colour,
+                mfc=colour if marker == "o" else "none",
+            )
     for label, marker in MARKERS.values():
-        left.plot([], [], marker, color="#555555", mfc="#555555" if marker == "o" else "none",
-                  label=label)  # fmt: skip
+        left.plot(
+            [], [], marker, color="#555555", mfc="#555555" if marker == "o" else "none", label=label
+        )
     legend_above(left)
     left.xaxis.set_major_locator(MaxNLocator(5))
     left.set_yticks(heights, order)

@@ -62,9 +62,14 @@ def _draw_clients(axes: Axes, found: PanelComparison) -> None:
         axes.plot([low, high], [low, high], color=COLOURS["repeat"], lw=0.8)
         many = compared.sum() > 200
         axes.plot(
-            alone[compared], mine[compared], "o", ms=2.5 if many else 4, mew=0,
-            alpha=0.5 if many else 0.8, color=COLOURS["memoa"],
-        )  # fmt: skip
+            alone[compared],
+            mine[compared],
+            "o",
+            ms=2.5 if many else 4,
+            mew=0,
+            alpha=0.5 if many else 0.8,
+            color=COLOURS["memoa"],
+        )
     share = found.better_than_alone(PANEL)
     title = "too few steps to compare" if np.isnan(share) else f"{share:.0%} of the clients gain"
     axes.set_title(title, fontsize=9, loc="left")
@@ -86,20 +91,30 @@ def _draw_worst(rows: list[Axes], found: PanelComparison) -> None:
         times = series.times[steps]
         axes.plot(times, series.Y[steps, client, 0], color="#8a8a8a", lw=1.6, label="series")
         axes.plot(
-            times, run.predictions[steps, client, 0], color=COLOURS["memoa"], lw=0.9,
+            times,
+            run.predictions[steps, client, 0],
+            color=COLOURS["memoa"],
+            lw=0.9,
             label="forecast",
-        )  # fmt: skip
+        )
         axes.set_title(
-            f"{series.ids[client]}: {max(errors[client], 0.0):.3g}", fontsize=8, loc="left",
-            parse_math=False, pad=3,
-        )  # fmt: skip
+            f"{series.ids[client]}: {max(errors[client], 0.0):.3g}",
+            fontsize=8,
+            loc="left",
+            parse_math=False,
+            pad=3,
+        )
         if series.times.dtype.kind == "M":
             date_axis(axes)
         finish_axes(axes)
     rows[0].legend(
-        loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, fontsize=8,
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        ncols=2,
+        frameon=False,
+        fontsize=8,
         borderaxespad=0.2,
-    )  # fmt: skip
+    )
 
 
 def _draw_history(axes: Axes, found: PanelComparison) -> None:

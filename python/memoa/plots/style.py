@@ -58,9 +58,15 @@ def date_axis(axes: Axes) -> None:
 
 def legend_above(axes: Axes, ncols: int = 3) -> None:
     axes.legend(
-        loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=ncols, frameon=False, fontsize=9,
-        borderaxespad=0.2, handlelength=1.6, columnspacing=1.6,
-    )  # fmt: skip
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        ncols=ncols,
+        frameon=False,
+        fontsize=9,
+        borderaxespad=0.2,
+        handlelength=1.6,
+        columnspacing=1.6,
+    )
 
 
 def blocks(n_steps: int) -> NDArray[np.intp]:

@@ -34,8 +34,8 @@ POLICY_LABELS = {
 }
 RATE_STYLES = {
     "gain_gap": ("gap of the gains", COLOURS["memoa"], "o", -1),
-    "limit_exploitability": ("exploitability, limit law", "#009e73", "s", -1),
-    "exploitability": ("exploitability, mean-field law", COLOURS["greedy"], "^", -2),
+    "limit_exploitability": ("exploitability, limit policy", "#009e73", "s", -1),
+    "exploitability": ("exploitability, mean-field policy", COLOURS["greedy"], "^", -2),
 }
 
 
@@ -82,11 +82,17 @@ def _draw_rates(axes: Axes, found: Verification) -> None:
             continue
         slope = found.slopes[column]
         label = f"{name}: at rounding" if np.isnan(slope) else f"{name}: slope {slope:.3f}"
-        # Hollow, for the gap and the limit law's exploitability may well coincide.
+        # Hollow, for the gap and the limit policy's exploitability may well coincide.
         axes.plot(
-            agents[shown], values[shown], marker, ms=6, mfc="none", color=colour, label=label,
+            agents[shown],
+            values[shown],
+            marker,
+            ms=6,
+            mfc="none",
+            color=colour,
+            label=label,
             zorder=3,
-        )  # fmt: skip
+        )
         start = int(np.argmax(shown & (agents >= 100))) if np.isfinite(slope) else None
         if start is not None:
             line = values[start] * (agents / agents[start]) ** rate
@@ -104,9 +110,13 @@ def _draw_seconds(axes: Axes, found: Verification) -> None:
         axes.plot(agents, found.table[column], style, marker="o", ms=3, color=colour, label=label)
     stacked = found.centralized
     axes.plot(
-        stacked["n_agents"], stacked["seconds"], marker="o", ms=4, color=COLOURS["greedy"],
+        stacked["n_agents"],
+        stacked["seconds"],
+        marker="o",
+        ms=4,
+        color=COLOURS["greedy"],
         label="centralized, N players at once",
-    )  # fmt: skip
+    )
     _finish(axes, "seconds to solve")
 
 
@@ -118,9 +128,15 @@ def _draw_costs(axes: Axes, found: Verification, kind: str, ylabel: str) -> None
         # Nash lies on top of the mean field for all but the smallest N: dashes let both be seen.
         style = "--" if policy == "nash" else "-"
         axes.plot(
-            agents[shown], values[shown], style, lw=1.4, marker="o", ms=3, color=colour,
+            agents[shown],
+            values[shown],
+            style,
+            lw=1.4,
+            marker="o",
+            ms=3,
+            color=colour,
             label=POLICY_LABELS[policy],
-        )  # fmt: skip
+        )
     _finish(axes, ylabel)
     # Costs span less than a decade or two: plain numbers instead of powers of ten.
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))

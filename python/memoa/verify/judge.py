@@ -87,45 +87,72 @@ def judge(
     return (
         _rate(
             "gap of the gains falls as 1/N: slope",
-            table, "gain_gap", slopes, size, within=0.05,
+            table,
+            "gain_gap",
+            slopes,
+            size,
+            within=0.05,
         ),
         _rate(
-            "mean-field law's exploitability falls as 1/N^2: slope",
-            table, "exploitability", slopes, size, within=0.1,
+            "mean-field policy's exploitability falls as 1/N^2: slope",
+            table,
+            "exploitability",
+            slopes,
+            size,
+            within=0.1,
         ),
         _rate(
-            "limit law's exploitability falls as 1/N or faster: slope",
-            table, "limit_exploitability", slopes, size, within=0.05, or_faster=True,
+            "limit policy's exploitability falls as 1/N or faster: slope",
+            table,
+            "limit_exploitability",
+            slopes,
+            size,
+            within=0.05,
+            or_faster=True,
         ),
         Check(
             "exact Nash cannot be exploited: largest exploitability / cost",
-            largest, f"at most {SQUARED:.0e}", largest <= SQUARED,
+            largest,
+            f"at most {SQUARED:.0e}",
+            largest <= SQUARED,
         ),
         Check(
-            "no law beats its best response: least difference / cost",
-            smallest, f"at least {-COST_ROUNDING:.0e}", smallest >= -COST_ROUNDING,
+            "no policy beats its best response: least difference / cost",
+            smallest,
+            f"at least {-COST_ROUNDING:.0e}",
+            smallest >= -COST_ROUNDING,
         ),
         Check(
             "exploitability is that difference: largest distance / cost",
-            apart, f"at most {COST_ROUNDING:.0e}", apart <= COST_ROUNDING,
+            apart,
+            f"at most {COST_ROUNDING:.0e}",
+            apart <= COST_ROUNDING,
         ),
         Check(
             f"centralized Nash, N = 2 to {up_to:.0f}, is solve_nash: relative difference",
-            difference, "at most 1e-10", difference <= 1e-10,
+            difference,
+            "at most 1e-10",
+            difference <= 1e-10,
         ),
         Check(
             "simulated mean costs are the certified ones: standard errors apart",
-            deviation, "at most 4", deviation <= 4.0,
+            deviation,
+            "at most 4",
+            deviation <= 4.0,
         ),
         Check(
             "the social optimum costs no more than Nash: price of anarchy",
-            anarchy, "at least 1", anarchy >= 1.0 - ROUNDING,
+            anarchy,
+            "at least 1",
+            anarchy >= 1.0 - ROUNDING,
         ),
         Check(
             f"solve_nash costs the same for any N: time at {agents[-1]} / time at {agents[0]}",
-            ratio, "at most 2", ratio <= 2.0,
+            ratio,
+            "at most 2",
+            ratio <= 2.0,
         ),
-    )  # fmt: skip
+    )
 
 
 def _rate(

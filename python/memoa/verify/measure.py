@@ -56,9 +56,7 @@ class Measure:
         certified = {
             name: certify(self.game, policy, n_agents, **start) for name, policy in policies.items()
         }
-        limit = certify(
-            self.game, policies["mean_field"], n_agents, mean_field="limit", **start
-        )  # fmt: skip
+        limit = certify(self.game, policies["mean_field"], n_agents, mean_field="limit", **start)
         gap = relative_gap(policies["nash"], policies["mean_field"])
         exploitability = certified["mean_field"].exploitability
         differences = [self._difference(found) for found in (*certified.values(), limit)]
@@ -127,11 +125,16 @@ class Measure:
             expected = certify(self.game, policy, n_agents, mean_field=known, **start).cost
             costs = [
                 simulate(
-                    self.game, policy, n_agents, seed=int(one), mean_field=known, n_threads=1,
+                    self.game,
+                    policy,
+                    n_agents,
+                    seed=int(one),
+                    mean_field=known,
+                    n_threads=1,
                     **start,
                 ).mean_cost
                 for one in seeds
-            ]  # fmt: skip
+            ]
             error = float(np.std(costs, ddof=1)) / np.sqrt(len(costs))
             # Nothing is random without noise: then rounding is what remains.
             rounding = 1e-13 * max(abs(expected), self.size)

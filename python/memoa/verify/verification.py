@@ -33,13 +33,13 @@ class Verification:
     table : dict of str to ndarray, shape (sizes,)
         One row per N. ``n_agents``; ``gain_gap``, the largest relative difference between the
         exact Nash policy and the mean-field policy, and ``gain_gap_times_n``; ``exploitability``
-        of the mean-field law on the empirical mean, and ``exploitability_times_n2``;
+        of the mean-field policy on the empirical mean, and ``exploitability_times_n2``;
         ``limit_exploitability``, where agents follow the precomputed flow;
         ``P_exploitability`` and ``cost_P``, an agent's exploitability and expected cost where all
         play policy P (``nash``, ``social``, ``greedy``, and ``cost_mean_field``);
-        ``least_difference``, the smallest over all these laws of the cost of playing the law minus
-        that of the best response, over the cost, and ``apart``, how far from that difference the
-        exploitability is at most;
+        ``least_difference``, the smallest over all these policies of the cost of playing the policy
+        minus that of the best response, over the cost, and ``apart``, how far from that difference
+        the exploitability is at most;
         ``price_of_anarchy``, the cost of Nash over that of the social optimum, in this very game
         (1.2); ``worst_P``, the largest cost of an agent in one simulation (NaN where N is too large
         to simulate); ``seconds_mean_field`` and ``seconds_nash``, the fastest of several solves.
