@@ -156,7 +156,7 @@ def test_some_present_are_an_ensemble_of_those(
 ) -> None:
     X, Y, initial = series(60, n_outputs=2)
     ours: dict[str, Any] = {"mixture": memoa.Mixture(rivals=rivals)}
-    theirs = {"consensus": 3.0, "window": 48, "rivals": rivals, "season": "auto", "start": 2}
+    theirs = {"consensus": 10.0, "window": 48, "rivals": rivals, "season": "auto", "start": 2}
     server, clients = federation(sizes, initial, aggregate=aggregate, **ours)
     slow = reference_federated.Server(sum(sizes), 2, base=initial, aggregate=aggregate, **theirs)
     rng = np.random.default_rng(5)
