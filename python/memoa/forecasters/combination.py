@@ -89,5 +89,4 @@ def _affine(gram: Float64) -> Float64:
     n = len(gram)
     system, right = np.zeros((n + 1, n + 1)), np.zeros(n + 1)
     system[:n, :n], system[:n, n], system[n, :n], right[n] = gram, 1.0, 1.0, 1.0
-    solution: Float64 = np.linalg.lstsq(system, right, rcond=None)[0][:n]
-    return solution
+    return np.asarray(np.linalg.lstsq(system, right, rcond=None)[0][:n], dtype=np.float64)
