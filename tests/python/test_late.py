@@ -85,7 +85,7 @@ def test_the_twin_of_the_default(gaps: bool) -> None:
         Y[np.random.default_rng(1).uniform(size=Y.shape) < 0.2] = np.nan
     model = memoa.OnlineEnsemble(20, delay=5)
     twin = LateEnsemble(
-        20, RandomFeatures(16, "wave", n_raw=4, n_columns=2), delay=5, consensus=3.0,
+        20, RandomFeatures(16, "wave", n_raw=4, n_columns=2), delay=5, consensus=10.0,
         forgetting=(0.95, 0.99, 0.998), ridge=(0.001, 0.01, 0.1), lags=6, season="auto",
         bounded=True, rivals=True, start=2, window=48,
     )  # fmt: skip
