@@ -25,6 +25,7 @@ import pandas as pd
 
 import memoa
 from memoa.horizon import recursive_forecasts
+from memoa.plots.horizon import plot_fan
 
 LEADS, DAY, WARMUP = (1, 24, 168), 24, 336
 FORMS = ((2, DAY), (DAY, None))  # lags and season of the leads, and of what feeds on itself
@@ -86,7 +87,7 @@ def main() -> None:
         print(f"{name}: {len(found.Y)} rows, {took:.1f} s for {len(LEADS)} leads")
         print(frame.to_string(float_format=lambda x: f"{x:.3f}"), flush=True)
         if given.plot is not None:
-            found.plot(given.plot / f"{name.split(',')[0].lower()}-leads.png")
+            plot_fan(found, path=given.plot / f"{name.split(',')[0].lower()}-leads.png")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""What the leads of a series made of it: a value, with one table and one picture."""
+"""What the leads of a series made of it: a value, with one table; `plots.horizon` draws it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,24 +115,6 @@ class MultiHorizonRun:
             rows.append(row)
         frame: pd.DataFrame = pd.DataFrame(rows, index=pd.Index(self.leads, name="lead"))
         return frame
-
-    def plot(self, path: str | Path, *, last: int | None = None) -> Any:
-        """Draw the fan: the end of the series, and every lead's unseen forecasts.
-
-        Parameters
-        ----------
-        path : str or Path
-            The PNG file to write, overwritten if it exists.
-        last : int, optional
-            Rows of the series that are drawn. Default: twice the longest lead, at least 48.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-        """
-        from memoa.plots.horizon import plot_fan
-
-        return plot_fan(self, path=path, last=last)
 
     def _n_seen(self, lead: int) -> int:
         """Rows whose forecast is of a y that was seen."""

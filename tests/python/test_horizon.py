@@ -112,7 +112,8 @@ def test_the_unseen_steps_and_their_table(tmp_path: Path) -> None:
         assert row["zero"] == pytest.approx(np.sqrt(np.mean(wanted**2)))
         assert row["coverage 0.9"] == run.coverage[1, 0]
     pytest.importorskip("matplotlib")
-    found.plot(tmp_path / "fan.png")
+    plot_fan = pytest.importorskip("memoa.plots.horizon").plot_fan
+    plot_fan(found, path=tmp_path / "fan.png")
     assert (tmp_path / "fan.png").stat().st_size > 5000
     with pytest.raises(ValueError, match="lead is 2"):
         found.unseen(2)
