@@ -1,16 +1,18 @@
 """Intervals of memoa beside river's jackknife and the best fixed width: coverage and width.
 
-    python bench/intervals.py
+    python bench/intervals.py [--cost]
 
 Needs the extra `experiments` for river. For every series of 5000 steps, forecast by an ensemble of
 16 agents: the share of the outcomes that lie within, the largest distance from the level in any 500
 steps in a row, and the mean width over that of the best fixed quantile, which knows all errors.
+With --cost instead what intervals cost, as a share of a step of 10^5 agents.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 
@@ -51,7 +53,28 @@ def measures(bounds: np.ndarray, y: np.ndarray, level: float, fixed: float) -> s
     return f"{inside.mean():7.3f} {worst:7.3f} {(high - low).mean() / 2 / fixed:7.3f}"
 
 
+def cost(n_agents: int = 100_000, n_steps: int = 64, rounds: int = 5) -> None:
+    """Processor time of two intervals, as a share of that of a step of so many agents."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(n_steps, 2)), rng.normal(size=(n_steps, 1)).cumsum(axis=0)
+    model = memoa.OnlineEnsemble(n_agents, n_threads=1)
+    model.run(X, Y, initial=Y[0])
+    bands = memoa.Intervals(LEVELS)
+    shares = []
+    for _ in range(rounds):  # one after the other: the machine has other work
+        began = process_time()
+        model.run(X, Y)
+        step = (process_time() - began) / n_steps
+        began = process_time()
+        bands.run(np.repeat(Y, 200, axis=0), np.repeat(Y, 200, axis=0) + 1.0)
+        shares.append((process_time() - began) / (200 * n_steps) / step)
+    share = float(np.median(shares))
+    print(f"two intervals take {share:.2%} of a step of {n_agents} agents on one thread")
+
+
 def main() -> None:
+    if sys.argv[1:] == ["--cost"]:
+        return cost()
     print(
         f"{'':20}{'level':>6}{'memoa: share, worst, width':>28}{'river: share, worst, width':>30}"
     )

@@ -55,6 +55,15 @@ ROWS = """What the rows are:
 Seconds are those of all steps of a run on one thread, while other runs may have kept the other
 processors busy."""
 
+OTHERS = """\
+Who still wins rows, and why. *periodic*: repetition has the cycle after one period, while agents
+have to guess before; repeating the last value for three steps at the start, and not for two, helps
+on cycles and costs the series of the defaults' study 1 %. *drift* and *drift-1d*: after a change of
+concept the server stays with its mixture for some ten steps longer than agents of short memory
+deserve. *boc validation*: nothing can be forecast there, and to find that out has its price. On
+such near-walks single agents are noisier than those of the default before this one, whose features
+saw less."""
+
 Scores = Mapping[tuple[str, str], Mapping[str, Sequence[float]]]
 
 
@@ -138,6 +147,7 @@ class Forecasting(Experiment):
             "What the game changes. Here *worst* is the under-performer, the agent with the "
             "largest error; the policy is for the weak agents, the mixture for the mean:",
             policy_table(scores, names),
+            " ".join(OTHERS.split()),
         ]
         for name in names:
             out.blocks += [

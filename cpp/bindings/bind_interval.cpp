@@ -46,12 +46,15 @@ void bind_interval(py::module_& module) {
           arg("forecast").noconvert())
       .def(
           "learn",
-          [](Intervals& self, const Array& forecast, const Array& y) {
+          [](Intervals& self, const Array& forecast, const Array& y,
+             const std::optional<Array>& bounds, Index delay) {
             require_shape("forecast", forecast, {self.n_outputs()});
             require_shape("y", y, {self.n_outputs()});
-            self.learn(forecast.data(), y.data());
+            if (bounds) require_shape("bounds", *bounds, {n_levels(self), 2, self.n_outputs()});
+            self.learn(forecast.data(), y.data(), bounds ? bounds->data() : nullptr, delay);
           },
-          arg("forecast").noconvert(), arg("y").noconvert())
+          arg("forecast").noconvert(), arg("y").noconvert(), arg("bounds").noconvert() = py::none(),
+          arg("delay") = 0)
       .def("run", &run, arg("forecasts").noconvert(), arg("targets").noconvert())
       .def("memory", &Intervals::memory)
       .def("restore", &Intervals::restore, arg("memory"));

@@ -21,7 +21,7 @@ void bind_mixture(py::module_& module) {
       .def("__init__",
            constructor<Mixture>([](Index window, double decay, double ridge, double total,
                                    bool absolute, bool fallback, bool rivals, Index season,
-                                   Index start) {
+                                   Index start, Index delay) {
              Mixture mixture;
              mixture.window = window;
              mixture.decay = decay;
@@ -32,11 +32,13 @@ void bind_mixture(py::module_& module) {
              mixture.rivals = rivals;
              mixture.season = season;
              mixture.start = start;
+             mixture.delay = delay;
              validate(mixture);
              return mixture;
            }),
            kConstructor, py::kw_only(), arg("window"), arg("decay"), arg("ridge"), arg("total"),
-           arg("absolute"), arg("fallback"), arg("rivals"), arg("season"), arg("start"));
+           arg("absolute"), arg("fallback"), arg("rivals"), arg("season"), arg("start"),
+           arg("delay") = 0);
 
   module.def(
       "mixture_weights",

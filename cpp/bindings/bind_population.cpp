@@ -43,7 +43,7 @@ PopulationSettings make_settings(Index n_agents, const EncoderHandle& handle, bo
                                  const std::vector<double>& ridge, const std::string& aggregate,
                                  Index lags, Index season, bool bounded, int n_threads,
                                  Index n_inputs, Index n_outputs, std::uint64_t seed,
-                                 const std::optional<Shard>& shard) {
+                                 const std::optional<Shard>& shard, Index delay) {
   PopulationSettings s;
   s.n_agents = n_agents;
   s.n_inputs = n_inputs;
@@ -57,7 +57,7 @@ PopulationSettings make_settings(Index n_agents, const EncoderHandle& handle, bo
   s.forgetting = forgetting;
   s.ridge = ridge;
   s.aggregate = aggregate_of(aggregate);
-  s.past = {lags, season};
+  s.past = {lags, season, delay};
   s.bounded = bounded;
   s.seed = seed;
   s.n_threads = n_threads;
@@ -95,17 +95,20 @@ class Slices {
 /// The whole series, as memoa.Run tells it; `costs` are those of the run alone.
 py::dict run_series(LockedPopulation& self, LockedMixture& mixture, const Array& inputs,
                     const Array& targets, const std::optional<Array>& initial,
-                    const IndexArray& record, const py::object& progress) {
+                    const IndexArray& record, const py::object& progress, Index skip,
+                    bool arriving) {
   const PopulationSettings& s = settings_of(self);
   const Index T = targets.ndim() == 2 ? targets.shape(0) : 0, d = s.n_outputs, R = record.size();
   Shape shape = input_shape(s);
   shape.insert(shape.begin(), T);
   require_shape("Y", targets, {T, d});
   require_shape("X", inputs, shape);
-  if (initial) require_shape("initial", *initial, {d});
+  const bool many = initial && initial->ndim() == 2;  // a run knows how many it takes
+  const Index n_initial = many ? initial->shape(0) : 1;
+  if (initial) require_shape("initial", *initial, many ? Shape{n_initial, d} : Shape{d});
   Array predictions({T, d}), mean_field({T, d}), worst_cost(T), recorded({T, R, d});
   Array shares({T, Index{4}, d});
-  Array costs(s.n_agents), base(d);
+  Array costs(s.n_agents), base(d), bases({s.past.delay > 0 ? T : 0, d});
   RunOutput output;
   output.predictions = predictions.mutable_data();
   output.shares = shares.mutable_data();
@@ -114,6 +117,8 @@ py::dict run_series(LockedPopulation& self, LockedMixture& mixture, const Array&
   output.recorded = recorded.mutable_data();
   output.record = record.data();
   output.n_record = R;
+  if (s.past.delay > 0) output.bases = bases.mutable_data(), output.costs = costs.mutable_data();
+  output.skip = skip;
   double *of_run = costs.mutable_data(), *before = base.mutable_data();
   bool knows = false;
   Slices slices;
@@ -135,8 +140,9 @@ py::dict run_series(LockedPopulation& self, LockedMixture& mixture, const Array&
       return slices.next();
     };
     run(population, server, inputs.data(), targets.data(), T, output,
-        initial ? initial->data() : nullptr, pace);
-    population.costs_since_mark(of_run);
+        initial ? initial->data() : nullptr, pace, n_initial,
+        arriving ? Labels::arriving : Labels::own);
+    if (output.costs == nullptr) population.costs_since_mark(of_run);
   });
   py::dict result;
   result["predictions"] = predictions;
@@ -146,6 +152,7 @@ py::dict run_series(LockedPopulation& self, LockedMixture& mixture, const Array&
   result["recorded"] = recorded;
   result["costs"] = costs;
   result["base"] = base;
+  result["bases"] = bases;
   result["unscored"] = knows ? 0 : 1;
   return result;
 }
@@ -162,6 +169,33 @@ Array forecast_rows(LockedPopulation& self, LockedMixture& mixture, const Array&
     predict_rows(population, server, inputs.data(), T, out);
   });
   return mixed;
+}
+
+/// Y (n, d) of the forecasts that left because a run had told them, see memoa/run.hpp.
+Array learn_what_was_told(LockedPopulation& self, LockedMixture& mixture,
+                          const std::optional<Array>& x) {
+  const PopulationSettings& s = settings_of(self);
+  if (x) require_shape("x", *x, input_shape(s));
+  std::vector<double> told(static_cast<std::size_t>((s.past.delay + 1) * s.n_outputs));
+  Index n = 0;
+  compute(self, mixture, [&](auto& population, auto& server, auto&) {
+    n = learn_told(population, server, x ? x->data() : nullptr, told.data());
+  });
+  return copy(told.data(), {n, s.n_outputs});
+}
+
+void learn_late(LockedPopulation& self, LockedMixture& mixture, const Array& x, const Array& y) {
+  require_shape("x", x, input_shape(settings_of(self)));
+  require_shape("y", y, {settings_of(self).n_outputs});
+  compute(self, mixture, [&](auto& population, auto& server, auto&) {
+    learn_oldest(population, server, x.data(), y.data());
+  });
+}
+
+void observe_late(LockedPopulation& self, LockedMixture& mixture, const Array& y) {
+  require_shape("y", y, {settings_of(self).n_outputs});
+  compute(self, mixture,
+          [&](auto& population, auto& server, auto&) { observe(population, server, y.data()); });
 }
 
 void save_engines(LockedPopulation& self, LockedMixture& mixture, const std::string& path,
@@ -226,7 +260,7 @@ void bind_population(py::module_& module) {
            arg("n_agents"), arg("encoder"), arg("greedy"), arg("consensus"), arg("effort"),
            arg("horizon"), arg("discount"), arg("forgetting"), arg("ridge"), arg("aggregate"),
            arg("lags"), arg("season"), arg("bounded"), arg("n_threads"), arg("n_inputs") = 1,
-           arg("n_outputs") = 1, arg("seed") = 0, arg("shard") = py::none())
+           arg("n_outputs") = 1, arg("seed") = 0, arg("shard") = py::none(), arg("delay") = 0)
       .def_readonly("n_agents", &PopulationSettings::n_agents)
       .def_readonly("n_threads", &PopulationSettings::n_threads);
 
@@ -269,7 +303,31 @@ void bind_population(py::module_& module) {
           arg("mixture"), arg("y").noconvert())
       .def("run", &run_series, arg("mixture"), arg("inputs").noconvert(),
            arg("targets").noconvert(), py::kw_only(), arg("initial").noconvert().none(true),
-           arg("record").noconvert(), arg("progress").none(true))
+           arg("record").noconvert(), arg("progress").none(true), arg("skip") = 0,
+           arg("arriving") = false)
+      .def("learn_told", &learn_what_was_told, arg("mixture"), arg("x").noconvert().none(true))
+      .def("learn_oldest", &learn_late, arg("mixture"), arg("x").noconvert(), arg("y").noconvert())
+      .def("observe_late", &observe_late, arg("mixture"), arg("y").noconvert())
+      .def_property_readonly("n_waiting",
+                             [](const LockedPopulation& p) {
+                               return p.look([](const auto& e) { return n_waiting(e); });
+                             })
+      .def_property_readonly("scored",
+                             [](const LockedPopulation& p) {
+                               return p.look([](const auto& e) { return n_scored(e); });
+                             })
+      .def("waiting_inputs",
+           [](LockedPopulation& self) {
+             const PopulationSettings& s = settings_of(self);
+             const std::vector<double> all =
+                 self.compute([](auto& population) { return waiting_inputs(population); });
+             const Shape one = input_shape(s);
+             Index size = 1;
+             for (const Index n : one) size *= n;
+             Shape shape{static_cast<Index>(all.size()) / size};
+             shape.insert(shape.end(), one.begin(), one.end());
+             return copy(all.data(), shape);
+           })
       .def("predict_rows", &forecast_rows, arg("mixture"), arg("inputs").noconvert())
       .def_property_readonly("has_seen",
                              [](const LockedPopulation& p) {

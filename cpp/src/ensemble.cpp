@@ -52,6 +52,9 @@ struct BasicOnlineEnsemble<Real>::State {
   State(BasicPopulation<Real> agents, BasicServerMixture<Real> mixing,
         const std::vector<double>& levels)
       : population(std::move(agents)), server(std::move(mixing)), forecast(size(d())) {
+    detail::require(population.settings().past.delay == 0, "delay",
+                    population.settings().past.delay,
+                    "0; the functions of memoa/run.hpp take a y that comes late");
     if (!levels.empty()) bands.emplace(levels, d());
     bounds.assign(2 * levels.size() * forecast.size(), std::nan(""));
     shown.assign(size(width()), 0.0);

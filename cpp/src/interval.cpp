@@ -9,7 +9,7 @@
 namespace memoa {
 namespace {
 
-constexpr double kStep = 0.2;      // of a half-width, in units of the scale
+constexpr double kStep = 0.2;      // of a half-width, in units of the scale, without a delay
 constexpr double kMemory = 0.95;   // of the scale
 constexpr double kFar = 4.0;       // times the scale: an error beyond counts as that,
 constexpr double kLongest = 60.0;  // but twice as much with every one that follows
@@ -46,18 +46,22 @@ void Intervals::bounds(const double* forecast, double* out) const {
   }
 }
 
-void Intervals::learn(const double* forecast, const double* y) {
+void Intervals::learn(const double* forecast, const double* y, const double* bounds, Index delay) {
+  const double by = kStep / std::sqrt(1.0 + static_cast<double>(delay));
   for (Index o = 0; o < d_; ++o) {
     Output& output = outputs_[static_cast<std::size_t>(o)];
     const double error = std::abs(y[o] - forecast[o]);
     if (!std::isfinite(error)) continue;
-    if (output.seen > 0.0) {  // theory (10.2)
+    const auto low = [&](std::size_t k) { return bounds + static_cast<Index>(k) * 2 * d_ + o; };
+    if (output.seen > 0.0 && !(bounds && std::isnan(*low(0)))) {  // theory (10.2)
       double width = 0.0;
       for (std::size_t k = 0; k < levels_.size(); ++k) {
         double& own = output.widths[k];
         width = std::max(width, own);
-        const double missed = error > width * output.scale ? 1.0 : 0.0;
-        own = std::max(own + kStep * (missed - (1.0 - levels_[k])), 0.0);
+        const bool outside =
+            bounds ? y[o] < low(k)[0] || y[o] > low(k)[d_] : error > width * output.scale;
+        const double missed = outside ? 1.0 : 0.0;
+        own = std::max(own + by * (missed - (1.0 - levels_[k])), 0.0);
       }
     }
     output.seen += 1.0;

@@ -16,12 +16,12 @@ void validate(const Mixture& m) {
   require(m.window >= 0, "window", m.window, "a number of steps >= 0");
   require(m.decay > 0.0 && m.decay <= 1.0, "decay", m.decay, "a number in (0, 1]");
   require(m.ridge > 0.0 && std::isfinite(m.ridge), "ridge", m.ridge, "a positive finite number");
-  validate(PastSettings{0, m.season});
+  validate(PastSettings{0, m.season, m.delay});
   require(std::abs(m.total) <= 1e100, "total", m.total, "a number from -1e100 to 1e100");
 }
 
 Index past_size(const Mixture& m, Index n_outputs) {
-  return m.rivals ? Past({0, m.season}, n_outputs).size() : 0;
+  return m.rivals ? Past({0, m.season, m.delay}, n_outputs).size() : 0;
 }
 
 template <class Real>

@@ -26,6 +26,8 @@ enum Field : Index { kValue, kError, kWeight, kMatched, kMissed, kFields };
 void validate(const PastSettings& past) {
   require(past.lags >= 0 && past.lags < 1'000'000, "lags", past.lags,
           "a number of steps from 0 to 999999");
+  require(past.delay >= 0 && past.delay < 1'000'000, "delay", past.delay,
+          "a number of steps from 0 to 999999");
   require(past.season >= kAutoSeason && past.season < 1'000'000, "season", past.season,
           "a period from 1 to 999999 steps");
 }
@@ -37,10 +39,11 @@ Index n_inputs(const PastSettings& past, Index n_outputs) {
 
 // ------------------------------------------------------------------ one output's season
 
-Season::Season(Index season)
+Season::Season(Index season, Index delay)
     : known_(season != kAutoSeason),
+      delay_(delay),
       length_(known_ ? season : kLongest),
-      numbers_(static_cast<std::size_t>(1 + kFields * length_)) {}
+      numbers_(static_cast<std::size_t>(size())) {}
 
 Index Season::period() const {
   if (known_) return seen() >= length_ ? length_ : 0;
@@ -56,7 +59,7 @@ Index Season::period() const {
 
 double Season::increment() const {
   const Index lag = period();
-  return lag > 0 ? at(kValue, lag - 1) - at(kValue, 0) : 0.0;
+  return lag > 0 ? at(kValue, reach(lag) - 1 - delay_) - at(kValue, 0) : 0.0;
 }
 
 bool Season::is_exact() const {
@@ -68,14 +71,16 @@ bool Season::is_exact() const {
 }
 
 void Season::observe(double y) {
-  for (Index lag = length_ - 1; lag > 0; --lag) at(kValue, lag) = at(kValue, lag - 1);
+  for (Index lag = n_values() - 1; lag > 0; --lag) at(kValue, lag) = at(kValue, lag - 1);
   at(kValue, 0) = y;
-  numbers_[0] = static_cast<double>(std::min(seen() + 1, length_));
+  numbers_[0] = static_cast<double>(std::min(seen() + 1, n_values()));
 }
 
 void Season::learn(double y, double scale) {
-  for (Index lag = 0; lag < seen(); ++lag) {
-    const double miss = std::abs(at(kValue, lag) - y), counts = std::min(miss, kMostMiss * scale);
+  for (Index lag = 0; lag < length_; ++lag) {
+    const Index back = reach(lag + 1) - 1;
+    if (back >= seen()) continue;
+    const double miss = std::abs(at(kValue, back) - y), counts = std::min(miss, kMostMiss * scale);
     at(kError, lag) = kDecay * at(kError, lag) + counts * counts;
     at(kWeight, lag) = kDecay * at(kWeight, lag) + 1.0;
     at(miss <= kMatches * scale ? kMatched : kMissed, lag) = 1.0;
@@ -86,7 +91,7 @@ void Season::learn(double y, double scale) {
 void Season::restart() { std::fill(&at(kError, 0), numbers_.data() + numbers_.size(), 0.0); }
 
 void Season::validate() const {
-  const double most = static_cast<double>(length_);
+  const double most = static_cast<double>(n_values());
   require(numbers_[0] >= 0.0 && numbers_[0] <= most && numbers_[0] == std::floor(numbers_[0]),
           "memory.past: values", numbers_[0], "a number of steps up to the longest lag");
   for (Index lag = 0; lag < length_; ++lag)
@@ -101,23 +106,31 @@ Past::Past(const PastSettings& settings, Index n_outputs)
       d_(n_outputs),
       increments_(static_cast<std::size_t>(settings.lags * n_outputs)),
       scales_(static_cast<std::size_t>(n_outputs)),
+      leaps_(static_cast<std::size_t>(settings.delay > 0 ? n_outputs : 0)),
       largest_(static_cast<std::size_t>(n_outputs)),
       restarted_(static_cast<std::size_t>(n_outputs)) {
   if (settings.season != 0)
-    seasons_.assign(static_cast<std::size_t>(n_outputs), Season(settings.season));
+    seasons_.assign(static_cast<std::size_t>(n_outputs), Season(settings.season, settings.delay));
 }
 
-/// Root mean square of the increments so far, as the standardiser counts them.
-double Past::scale(Index output) const {
-  const Moments& known = scales_[static_cast<std::size_t>(output)].known();
+namespace {
+
+/// Root mean square of what was counted, as the standardiser counts.
+double usual_size(const Coordinate& counted) {
+  const Moments& known = counted.known();
   const double deviation = known.deviation();
   return std::sqrt(deviation * deviation + known.mean * known.mean);
 }
 
+}  // namespace
+
+double Past::scale(Index output) const {
+  return usual_size(scales_[static_cast<std::size_t>(output)]);
+}
+
 double Past::bounded(Index output, double increment) const {
-  const double usual = scale(output);
-  if (scales_[static_cast<std::size_t>(output)].known().count < kJudged || !(usual > 0.0))
-    return increment;
+  const double usual = usual_size(leap(output));
+  if (leap(output).known().count < kJudged || !(usual > 0.0)) return increment;
   return std::clamp(increment, -kFar * usual, kFar * usual);
 }
 
@@ -142,7 +155,7 @@ void Past::require_base(const double* base) {
     if (!season(o)->ends_with(base[o])) return observe(base);
 }
 
-void Past::learn(const double* y, const double* base) {
+void Past::learn(const double* y, const double* base, const double* from) {
   if (lags_ > 0) std::copy_backward(increments_.begin(), increments_.end() - d_, increments_.end());
   for (Index o = 0; o < d_; ++o) {
     const auto at = static_cast<std::size_t>(o);
@@ -154,7 +167,8 @@ void Past::learn(const double* y, const double* base) {
       if (!seasons_.empty()) seasons_[at].observe(base[o]);
       continue;
     }
-    largest_[at] = std::max(largest_[at], std::abs(bounded(o, change)));
+    largest_[at] = std::max(largest_[at], std::abs(bounded(o, y[o] - from[o])));
+    if (!leaps_.empty()) leaps_[at].count(y[o] - from[o]);
     const double before = scale(o);
     scales_[at].count(change);
     restarted_[at] = scale(o) < kShrinks * before;
@@ -165,26 +179,34 @@ void Past::learn(const double* y, const double* base) {
 }
 
 Index Past::size() const {
-  return static_cast<Index>(increments_.size()) + d_ * (1 + Coordinate::kNumbers) +
+  return static_cast<Index>(increments_.size()) +
+         d_ * (1 + (leaps_.empty() ? 1 : 2) * Coordinate::kNumbers) +
          (seasons_.empty() ? 0 : d_ * seasons_.front().size());
 }
 
 double& Past::number(Index k) {
-  const Index n = static_cast<Index>(increments_.size());
+  const Index n = static_cast<Index>(increments_.size()), of_scales = d_ * Coordinate::kNumbers;
+  const auto of = [](std::vector<Coordinate>& counted, Index at) -> double& {
+    return counted[static_cast<std::size_t>(at / Coordinate::kNumbers)].number(
+        at % Coordinate::kNumbers);
+  };
   if (k < n) return increments_[static_cast<std::size_t>(k)];
   k -= n;
   if (k < d_) return largest_[static_cast<std::size_t>(k)];
   k -= d_;
-  if (k < d_ * Coordinate::kNumbers)
-    return scales_[static_cast<std::size_t>(k / Coordinate::kNumbers)].number(k %
-                                                                              Coordinate::kNumbers);
-  k -= d_ * Coordinate::kNumbers;
+  if (k < of_scales) return of(scales_, k);
+  k -= of_scales;
+  if (!leaps_.empty()) {
+    if (k < of_scales) return of(leaps_, k);
+    k -= of_scales;
+  }
   const Index each = seasons_.front().size();
   return seasons_[static_cast<std::size_t>(k / each)].number(k % each);
 }
 
 void Past::validate() const {
   for (const Coordinate& scale : scales_) scale.validate();
+  for (const Coordinate& leap : leaps_) leap.validate();
   for (const Season& season : seasons_) season.validate();
 }
 

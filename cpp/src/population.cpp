@@ -49,7 +49,16 @@ double bytes_for(const PopulationSettings& s) {
   const double numbers = p * (p + 1.0) / 2.0 + d * p + p * std::min(of_row, dx) + 2.0 * p +
                          (echo ? p * p + p : 0.0) + d + 1.0;
   return N * (numbers * sizeof(Real) + sizeof(double)) + 8.0 * n(s.horizon) +
-         8.0 * Coordinate::kNumbers * dx + detail::bytes_of_past(s.past, s.n_outputs);
+         8.0 * Coordinate::kNumbers * dx + detail::bytes_of_past(s.past, s.n_outputs) +
+         detail::Waiting<Real>::bytes_for(s, N, p, d, dx, echo || given, given);
+}
+
+template <class State>
+void require_at_once(const State& state) {
+  if (state.is_late())
+    throw std::invalid_argument(
+        "delay is " + std::to_string(state.settings.past.delay) +
+        "; expected predict and learn together with the mixture where y comes late");
 }
 
 }  // namespace
@@ -61,6 +70,9 @@ void validate(const PopulationSettings& s) {
   require(s.n_inputs >= 1 || !has_inputs, "n_inputs", s.n_inputs, "at least 1");
   require(s.n_outputs >= 1, "n_outputs", s.n_outputs, "at least 1");
   validate(s.past);
+  if (s.past.delay > 0 && s.shard.reducer != nullptr)
+    throw std::invalid_argument("delay is " + std::to_string(s.past.delay) +
+                                "; expected 0 where processes share the agents");
   require(s.consensus >= 0.0 && s.consensus <= 1e12, "consensus", s.consensus,
           "a number from 0 to 1e12");
   require(s.effort > 0.0 && std::isfinite(s.effort), "effort", s.effort,
@@ -87,6 +99,13 @@ Index n_encoded(const PopulationSettings& s) {
 }
 
 bool remembers(const PopulationSettings& s) { return s.bounded || n_encoded(s) > s.n_inputs; }
+
+Index waiting_size(const PopulationSettings& s) {
+  const bool given = std::holds_alternative<Precomputed>(s.encoder);
+  const Index inputs = given ? s.n_agents * n_features(s.encoder, 0) : s.n_inputs + n_encoded(s);
+  using Waiting = detail::Waiting<double>;
+  return s.past.delay > 0 ? inputs + Waiting::kOfOutput * s.n_outputs + Waiting::kFlags : 0;
+}
 
 Index past_size(const PopulationSettings& s) {
   return remembers(s) ? Past(s.past, s.n_outputs).size() : 0;
@@ -160,6 +179,7 @@ void BasicPopulation<Real>::observe(const double* y) {
 template <class Real>
 void BasicPopulation<Real>::predict(const double* x) {
   state_->others.require_whole();
+  require_at_once(*state_);
   state_->require_input(x);
   if (has_seen())
     state_->show(x, 1, nullptr, false);
@@ -170,6 +190,7 @@ void BasicPopulation<Real>::predict(const double* x) {
 template <class Real>
 void BasicPopulation<Real>::learn(const double* y) {
   state_->others.require_whole();
+  require_at_once(*state_);
   if (!state_->pending)
     throw std::invalid_argument("x was not predicted; expected predict before learn");
   detail::require_moderate_or_missing("y", y, {state_->layout.d}, kLargest<Real>);

@@ -18,6 +18,7 @@ BasicPopulation<Real>::State::State(PopulationSettings s)
       records(settings, layout),
       kept(layout, judges(settings)),
       pass(settings, layout, records, kept, others),
+      waiting(settings, layout),
       inputs(settings),
       glanced(settings) {
   const Index d = layout.d, dx = layout.dx, encoded = layout.record.dx;
@@ -255,7 +256,8 @@ std::size_t BasicPopulation<Real>::State::bytes() const {
   };
   return records.bytes() + of(kept.increment) + of(kept.energy) + of(kept.cost) + of(kept.at_mark) +
          of(kept.forecast) + of(kept.recent_loss) + of(kept.heeded) + of(tile_increment) +
-         of(tile_forecast) + of(one_forecast) + of(tile_energy) + of(tile_heeded) + pass.bytes();
+         of(tile_forecast) + of(one_forecast) + of(tile_energy) + of(tile_heeded) +
+         waiting.bytes() + pass.bytes();
 }
 
 template struct BasicPopulation<double>::State;

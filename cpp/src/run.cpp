@@ -2,6 +2,7 @@
 
 #include "detail/inside.hpp"
 #include "detail/interrupt.hpp"
+#include "detail/late.hpp"
 #include "detail/missing.hpp"
 #include "detail/mixture_state.hpp"
 #include "detail/population_state.hpp"
@@ -20,6 +21,8 @@ void require_same_sizes(const BasicPopulation<Real>& population,
   Inside::of(mixture).others.require_whole();
   if (mixture.n_agents() != s.n_agents || mixture.n_outputs() != s.n_outputs)
     throw std::invalid_argument("mixture is for another number of agents or outputs");
+  if (mixture.settings().delay != s.past.delay)
+    throw std::invalid_argument("mixture is for another delay");
 }
 
 void require_record(const RunOutput& output, Index n_agents) {
@@ -190,6 +193,8 @@ template <class Real>
 void predict(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, const double* x,
              double* forecast) {
   require_same_sizes(population, mixture);
+  if (Inside::of(population).is_late())
+    return detail::predict_late(population, mixture, x, forecast);
   Inside::of(population).keeps_forecasts = mixture.settings().rivals;
   population.predict(x);
   if (!population.has_seen()) {
@@ -224,6 +229,7 @@ void predict_rows(const BasicPopulation<Real>& population, const BasicServerMixt
   const Index d = state.layout.d;
   state.require_inputs(inputs, n_rows);
   state.keeps_forecasts = server.settings.rivals;
+  if (state.is_late()) detail::learn_told(population, mixture);  // known since the last forecast
   if (!state.has_seen) {
     std::fill_n(forecasts, n_rows * d, 0.0);
     return;
@@ -239,14 +245,22 @@ void predict_rows(const BasicPopulation<Real>& population, const BasicServerMixt
 template <class Real>
 void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, const double* inputs,
          const double* targets, Index n_steps, const RunOutput& output, const double* initial,
-         const Pace& pace) {
+         const Pace& pace, Index n_initial, Labels labels) {
   require_same_sizes(population, mixture);
   auto& state = Inside::of(population);
   state.require_inputs(inputs, n_steps);
   detail::require_moderate_or_missing("Y", targets, {n_steps, state.layout.d}, kLargest<Real>);
+  if (n_initial != 1 && n_initial != state.settings.past.delay + 1)
+    throw std::invalid_argument("initial has " + std::to_string(n_initial) + " values; expected 1" +
+                                (state.is_late() ? ", or delay + 1" : ""));
   if (initial)
-    detail::require_moderate_or_missing("initial", initial, {state.layout.d}, kLargest<Real>);
+    detail::require_moderate_or_missing(
+        "initial", initial,
+        n_initial == 1 ? Shape{state.layout.d} : Shape{n_initial, state.layout.d}, kLargest<Real>);
   require_record(output, state.layout.total);
+  if (state.is_late())
+    return detail::run_late(population, mixture, inputs, targets, n_steps, output, initial,
+                            n_initial, pace, labels);
   Runner<Real> runner(population, mixture, inputs, targets, n_steps, output);
   runner.agree(n_steps);
   if (initial) state.observe(initial);
@@ -263,14 +277,15 @@ void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, c
   if (pace) pace(n_steps);
 }
 
-#define MEMOA_INSTANTIATE(Real)                                                             \
-  template void predict(BasicPopulation<Real>&, BasicServerMixture<Real>&, const double*,   \
-                        double*);                                                           \
-  template void learn(BasicPopulation<Real>&, BasicServerMixture<Real>&, const double*);    \
-  template void predict_rows(const BasicPopulation<Real>&, const BasicServerMixture<Real>&, \
-                             const double*, Index, double*);                                \
-  template void run(BasicPopulation<Real>&, BasicServerMixture<Real>&, const double*,       \
-                    const double*, Index, const RunOutput&, const double*, const Pace&);
+#define MEMOA_INSTANTIATE(Real)                                                                \
+  template void predict(BasicPopulation<Real>&, BasicServerMixture<Real>&, const double*,      \
+                        double*);                                                              \
+  template void learn(BasicPopulation<Real>&, BasicServerMixture<Real>&, const double*);       \
+  template void predict_rows(const BasicPopulation<Real>&, const BasicServerMixture<Real>&,    \
+                             const double*, Index, double*);                                   \
+  template void run(BasicPopulation<Real>&, BasicServerMixture<Real>&, const double*,          \
+                    const double*, Index, const RunOutput&, const double*, const Pace&, Index, \
+                    Labels);
 MEMOA_INSTANTIATE(double)
 MEMOA_INSTANTIATE(float)
 #undef MEMOA_INSTANTIATE

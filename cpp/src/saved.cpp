@@ -44,6 +44,7 @@ void visit_newer_settings(Settings& s, const Visit& visit) {
   visit("lags", s.past.lags);
   visit("season", s.past.season);
   visit("bounded", s.bounded);
+  visit("delay", s.past.delay);
 }
 
 template <class Mixture, class Visit>
@@ -61,6 +62,7 @@ void visit_newer_mixture(Mixture& m, const Visit& visit) {
   visit("rivals", m.rivals);
   visit("season", m.season);
   visit("start", m.start);
+  visit("delay", m.delay);
 }
 
 std::string settings_text(const PopulationSettings& s, const char* dtype) {
@@ -183,6 +185,10 @@ void require_arrays(const StateReader& reader, const PopulationSettings& s, cons
                           static_cast<std::uint64_t>(s.past.lags))
     throw std::invalid_argument("lags is " + std::to_string(s.past.lags) +
                                 ", more than the array 'population.past' has increments");
+  if (s.past.delay > 0) {
+    require("population.waiting_steps", s.past.delay + 1, waiting_size(s));
+    require("population.waiting_agents", s.n_agents, (s.past.delay + 1) * 3 * s.n_outputs);
+  }
   require("mixture.targets", m.window, s.n_outputs);
   const std::uint64_t rows = size_of("mixture.targets");
   if (rows > 0) require("mixture.errors", static_cast<Index>(rows), s.n_agents);

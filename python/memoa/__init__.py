@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     )
     from memoa.forecasters import Comparison, Experts, compare
     from memoa.game import Game
+    from memoa.horizon import MultiHorizon
+    from memoa.horizon_run import MultiHorizonRun
     from memoa.interval import Intervals
     from memoa.mixture import Mixture, ServerMixture, mixture_weights
     from memoa.moments import FeatureMoments, feature_moments
@@ -55,6 +57,8 @@ __all__ = [
     "Intervals",
     "Linear",
     "Mixture",
+    "MultiHorizon",
+    "MultiHorizonRun",
     "NPlayerGame",
     "NumericalError",
     "OnlineEnsemble",
@@ -91,6 +95,8 @@ _NAMES = {
     "equilibrium": "Policy solve_mean_field solve_myopic solve_nash solve_social_optimum",
     "forecasters": "Comparison Experts compare",
     "game": "Game",
+    "horizon": "MultiHorizon",
+    "horizon_run": "MultiHorizonRun",
     "interval": "Intervals",
     "mixture": "Mixture ServerMixture mixture_weights",
     "moments": "FeatureMoments feature_moments",

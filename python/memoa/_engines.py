@@ -19,7 +19,7 @@ from memoa._shards import Reducer, agree, of_all, shard, share, threads
 from memoa._shards import check as check_communicator
 from memoa._validate import Float64, as_choice, as_int, as_number, as_numbers, season_of
 from memoa.encoder import Encoder, Linear, Precomputed
-from memoa.interval import Intervals
+from memoa.interval import Intervals, LateIntervals
 from memoa.mixture import Mixture
 from memoa.run import AgentErrors, Run
 
@@ -43,6 +43,9 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
         as_int("random_state", params["random_state"], 0, below=2**64)
     check_communicator(params.get("communicator"))
     bands_of(params, 1)
+    delay = as_int("delay", params.get("delay", 0), 0, below=10**6)
+    if delay > 0 and params.get("communicator") is not None:
+        raise ValueError(f"delay is {delay}; expected 0 where processes share the agents")
     n_threads = threads(params["n_threads"], params.get("communicator"))
     settings: dict[str, Any] = {
         "n_agents": as_int("n_agents", params["n_agents"], 1),
@@ -55,6 +58,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
         "lags": as_int("lags", params.get("lags", 0), 0, below=10**6),
         "season": season_of(params.get("season")),
         "bounded": bool(params.get("bounded", False)),
+        "delay": delay,
         "n_threads": 0 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31),
     }
     _core.PopulationSettings(encoder=params["encoder"]._to_core(), **settings)
@@ -156,6 +160,7 @@ class Engines:
         self.bands = bands_of(params, n_outputs)
         self.shown: Float64 | None = None  # the forecast that can be learnt, with what was known
         self.bounds: Float64 | None = None  # around it
+        self.late = self._late_bands()
         apart = ("communicator", "n_threads", "random_state")  # what may differ
         same = {name: value for name, value in params.items() if name not in apart}
         given = isinstance(self.encoder, Precomputed)
@@ -172,7 +177,7 @@ class Engines:
             encoder=self.encoder._to_core(), **self._settings, **sizes, shard=part
         )
         single = self.dtype == "float32"
-        mixture = self.mixture._to_core(self._settings["season"])
+        mixture = self.mixture._to_core(self._settings["season"], self.delay)
         self.population = _core.Population(settings, single)
         self.server = _core.ServerMixture(
             self.n_agents, self.n_outputs, mixture, settings.n_threads, single, part
@@ -186,8 +191,19 @@ class Engines:
         twin.bands = None if self.bands is None else Intervals(self.bands.levels, n_outputs)
         twin.shown = twin.bounds = None
         twin.scored = 0
+        twin.late = twin._late_bands()
         twin._build()
+        for x in self.population.waiting_inputs() if self.delay > 0 else ():
+            twin.predict(x)  # of which nothing was known
         return twin
+
+    @property
+    def delay(self) -> int:
+        """Forecasts that are made before a y is known."""
+        return int(self._settings["delay"])
+
+    def _late_bands(self) -> LateIntervals | None:
+        return LateIntervals(self.bands, self.delay) if self.bands and self.delay > 0 else None
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -196,8 +212,11 @@ class Engines:
 
     def predict(self, x: Float64) -> Float64:
         """The server's forecast, shape (d,)."""
+        self._learn_told(None)
         mixed = self.population.predict(self.server, x)
-        if self.bands is not None:
+        if self.late is not None:
+            self.bounds = self.late.add(mixed if self.population.has_seen else None)
+        elif self.bands is not None:
             self.shown = mixed.copy() if self.population.has_seen else None
             self.bounds = self.bands.bounds(mixed)
         self._warn_of_overflow()
@@ -205,6 +224,7 @@ class Engines:
 
     def predict_rows(self, X: Float64) -> Float64:
         """Every row as the next input, shape (T, d)."""
+        self._learn_told(None)
         return self.population.predict_rows(self.server, X)
 
     def learn(self, y: Float64) -> None:
@@ -215,6 +235,37 @@ class Engines:
         if self.bands is not None and self.shown is not None:
             self.bands.learn(self.shown, y)
         self.shown = None
+
+    def _learn_told(self, x: Float64 | None) -> None:
+        """Where y comes late: what a run has told, to make room or as far as the step of x."""
+        if self.delay == 0:
+            return
+        for y in self.population.learn_told(self.server, x):
+            if self.late is not None:
+                self.late.learn(y)
+        self.scored = self.population.scored
+
+    def learn_late(self, x: Float64, y: Float64) -> None:
+        """Learn the y of the oldest forecast that waits, whose input x was."""
+        self._learn_told(x)
+        self.population.learn_oldest(self.server, x, y)
+        if self.late is not None:
+            self.late.learn(y)
+        self.scored = self.population.scored
+
+    def arrive(self, y: Float64) -> None:
+        """What became known after the last forecast: of the oldest, where all wait, or of none."""
+        if self.population.n_waiting > self.delay:
+            self.learn_late(self.population.waiting_inputs()[0], y)
+        else:
+            self.observe(y)
+
+    def observe(self, y: Float64) -> None:
+        """Take y as the last value seen."""
+        if self.delay > 0:
+            self.population.observe_late(self.server, y)
+        else:
+            self.population.observe(y)
 
     @property
     def bytes(self) -> int:
@@ -230,8 +281,9 @@ class Engines:
         record: NDArray[np.intp],
         progress: Progress | None,
         warmup: int = 0,
+        arriving: bool = False,
     ) -> Run:
-        """Predict and learn a series."""
+        """Predict and learn a series; `arriving`: Y[t] is what becomes known after row t."""
         targets = Y.copy()  # the caller may change it at any time
         # after the run, nothing asks for memory
         unseen = 0 if self.population.has_seen else _steps_unseen(targets, initial)
@@ -242,6 +294,8 @@ class Engines:
         counts = np.cumsum(np.insert(of_steps[of_steps > 0], 0, 0))  # after so many learnt steps
         before = self.population.steps
         n_steps = len(Y)
+        if self.delay > 0:
+            return self._run_late(X, targets, initial, record, progress, warmup, arriving)
         if warmup > 0 or len(X) > n_steps:  # the core is not shown all of it at once
             self._require_all(X, Y)
         try:
@@ -260,6 +314,59 @@ class Engines:
             bounds = np.full((n_steps, len(self.bands.levels), 2, self.n_outputs), np.nan)
             knew = slice(unseen, None)
             bounds[knew] = self.bands.run(found["predictions"][knew], targets[knew])
+        return self._told(found, targets, record, unscored, divisor, following, bounds)
+
+    def _run_late(
+        self,
+        X: Float64,
+        targets: Float64,
+        initial: Float64 | None,
+        record: NDArray[np.intp],
+        progress: Progress | None,
+        warmup: int,
+        arriving: bool,
+    ) -> Run:
+        """The same where y comes late."""
+        n_steps = len(targets)
+        if len(X) > n_steps:
+            self._require_all(X, targets)
+        failed = True
+        try:
+            found = self.population.run(
+                self.server, X[:n_steps], targets, initial=initial, record=record,
+                progress=progress, skip=warmup, arriving=arriving,
+            )  # fmt: skip
+            failed = False
+        finally:  # what was interrupted has learnt the steps done
+            self.scored = self.population.scored
+            if failed and self.late is not None:  # nobody knows what was said of them
+                self.late.forget(self.population.n_waiting)
+        bases, known = found["bases"], targets
+        if arriving:  # those that came after the rows belong to rows before
+            none = np.full((min(self.delay, n_steps), self.n_outputs), np.nan)
+            targets = np.concatenate([targets[self.delay :], none])
+        knew = ~np.isnan(bases).any(axis=1)
+        unscored = max(warmup, n_steps - int(np.count_nonzero(knew)))
+        counted = np.count_nonzero(~np.isnan(targets[unscored:]))
+        bounds = None
+        if self.late is not None:
+            bounds = self.late.run(found["predictions"], known, knew, arriving)
+        following = self.predict_rows(X[n_steps:])[0] if len(X) > n_steps else None
+        divisor = np.array(float(counted) or np.nan)
+        return self._told(found, targets, record, unscored, divisor, following, bounds, bases)
+
+    def _told(
+        self,
+        found: dict[str, Any],
+        targets: Float64,
+        record: NDArray[np.intp],
+        unscored: int,
+        divisor: NDArray[np.float64],
+        following: Float64 | None,
+        bounds: Float64 | None,
+        bases: Float64 | None = None,
+    ) -> Run:
+        """What a run found."""
         self._warn_of_overflow()
         costs = found["costs"]
         costs /= divisor
@@ -284,6 +391,8 @@ class Engines:
             next_intervals=None
             if self.bands is None or following is None
             else self.bands.bounds(following),
+            bases=bases,
+            delay=self.delay,
         )
 
     def _require_all(self, X: Float64, Y: Float64) -> None:
@@ -319,7 +428,12 @@ class Engines:
 
         for first, part in ((0, slice(None, warmup)), (warmup, slice(warmup, total))):
             found = self.population.run(
-                self.server, X[part], Y[part], initial=initial, record=record, progress=tell
+                self.server,
+                X[part],
+                Y[part],
+                initial=initial,
+                record=record,
+                progress=tell,
             )
             for name, values in whole.items():
                 if name != "worst_cost" or first > 0:
@@ -461,6 +575,9 @@ class Engines:
         made.bands, made.shown, made.bounds = bands_of(params, made.n_outputs), None, None
         if made.bands is not None:
             made.bands.restore(_told_bands(header["note"]))
+        made.late = made._late_bands()
+        if made.late is not None:
+            made.late.restore(header["note"].get("waits"), population.n_waiting)
         all_of_it = population.steps * made.n_outputs
         made.scored = _scored(header["note"], all_of_it)
         made.population, made.server = population, server

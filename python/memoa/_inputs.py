@@ -109,6 +109,15 @@ def one_target(name: str, y: Any, n_outputs: int | None) -> Float64:
     return target
 
 
+def initial_of(initial: Any, n_outputs: int, delay: int) -> Float64:
+    """The value before a series, shape (d,), or the last delay + 1 of them."""
+    values = real_array("initial", initial)
+    if delay == 0 or values.ndim != 2:
+        return one_target("initial", initial, n_outputs)
+    require_shape("initial", values, "(delay + 1, n_outputs)", (delay + 1, n_outputs))
+    return values
+
+
 def targets_of(
     Y: Any, n_steps: int, n_outputs: int | None, *, one_less: bool = False
 ) -> tuple[Float64, bool]:

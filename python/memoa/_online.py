@@ -35,6 +35,7 @@ class Online(Regressor):
     encoder: Encoder
     n_agents: int
     communicator: Reducer | None
+    delay: int
     dtype: str
     random_state: Any
     n_features_in_: int
@@ -84,7 +85,8 @@ class Online(Regressor):
         params = {**self.get_params(deep=False), "intervals": engines.levels}
         all_of_it = engines.population.steps * engines.n_outputs  # where no y was missing
         scored = None if engines.scored == all_of_it else engines.scored
-        note = write_note(params, engines.seed, names, self._flat, bands, scored)
+        waits = None if engines.late is None else engines.late.memory()
+        note = write_note(params, engines.seed, names, self._flat, bands, scored, waits)
         engines.save(os.fspath(path), self._pending, note)
 
     @classmethod
@@ -225,7 +227,7 @@ class Online(Regressor):
     ) -> Float64:
         engines = self._engines_for(inputs.shape, n_outputs)
         if self._base is not None and not engines.population.has_seen:
-            engines.population.observe(self._base)
+            engines.observe(self._base)
         inputs = inputs.copy()  # the caller may change it at any time
         try:
             mixed = engines.predict(inputs)
@@ -236,7 +238,7 @@ class Online(Regressor):
                 self._show_again(engines)
             raise
         self._keep(engines, names)
-        self._pending = inputs
+        self._pending = inputs if engines.delay == 0 else None  # else the core keeps it
         return mixed
 
     def _show_again(self, engines: Engines) -> None:
@@ -250,11 +252,37 @@ class Online(Regressor):
             self._pending = waiting
 
     def _learn(self, inputs: Float64, names: Names | None, target: Float64) -> None:
+        if (self._engines or self).delay > 0:
+            self._learn_late(inputs, names, target)
+            return
         pending = self._pending is not None and np.array_equal(self._pending, inputs)
         if pending and target.size == self._learnt("y").n_outputs:  # its width may be new
             self._take(target)
         else:
             self._step(inputs, names, target)
+
+    def _learn_late(self, inputs: Float64, names: Names | None, target: Float64) -> None:
+        """The y of the oldest forecast that waits for one."""
+        _core.require_moderate("y", target, self._is_single(), True)
+        if self._engines is None:
+            raise ValueError("no forecast waits for its y; expected predict_one with this x first")
+        engines = self._engines_for(self._engines.input_shape, target.size)
+        try:
+            engines.learn_late(inputs, target)
+        except ValueError as error:
+            raise with_column(error, names) from None
+        self._engines = engines
+        self.n_outputs_ = target.size
+
+    def _arrive(self, inputs: Float64, names: Names | None, target: Float64) -> None:
+        """Forecast, then take in what becomes known after it, whosever y it is."""
+        if (self._engines or self).delay == 0:
+            self._step(inputs, names, target)
+            return
+        _core.require_moderate("y", target, self._is_single(), True)
+        self._predict(inputs, names, target.size)
+        self._learnt("y").arrive(target)
+        self.n_outputs_ = target.size
 
     def _step(self, inputs: Float64, names: Names | None, target: Float64) -> Float64:
         _core.require_moderate("y", target, self._is_single(), True)  # before x is predicted
@@ -281,7 +309,7 @@ class Online(Regressor):
             self._base = np.where(np.isnan(target), before, target)
         else:
             engines = self._engines_for(self._engines.input_shape, target.size)
-            engines.population.observe(target)
+            engines.observe(target)
             self._engines = engines
         self.n_outputs_ = target.size
         self._pending = None
@@ -295,6 +323,7 @@ class Online(Regressor):
         record: NDArray[np.intp],
         progress: Progress | None,
         warmup: int = 0,
+        arriving: bool = False,
     ) -> Run:
         engines = self._engines_for(inputs.shape[1:], targets.shape[1])
         # a warning that is an error throws the run away: its memory is had before the work
@@ -302,7 +331,7 @@ class Online(Regressor):
         if initial is None and not engines.population.has_seen:
             initial = self._base
         try:
-            return engines.run(inputs, targets, initial, record, progress, warmup)
+            return engines.run(inputs, targets, initial, record, progress, warmup, arriving)
         except ValueError as error:
             raise with_column(error, names) from None
         except RuntimeWarning:

@@ -28,9 +28,10 @@ def write_note(
     flat: bool,
     bands: list[float] | None = None,
     scored: int | None = None,
+    waits: list[Any] | None = None,
 ) -> str:
     """The constructor's arguments, the names of the inputs, whether y was given as (T,), what the
-    intervals have learnt, and how many values of y costs count."""
+    intervals have learnt and wait for, and how many values of y costs count."""
     state = params["random_state"]
     number = int(state) if isinstance(state, (int, np.integer)) else seed
     listed = None if names is None else list(names)
@@ -42,6 +43,7 @@ def write_note(
     note |= {"names": listed, "flat": flat}
     note |= {} if bands is None else {"bands": bands}
     note |= {} if scored is None else {"values_scored": scored}
+    note |= {} if waits is None else {"waits": waits}
     return json.dumps(note, default=_plain, allow_nan=False)
 
 
@@ -89,12 +91,14 @@ def engine_params(header: Mapping[str, Any]) -> dict[str, Any]:
     season = settings.get("season", 0)  # files of the first version know nothing of the past
     return {name: settings[name] for name in names} | {
         "intervals": tuple(levels) if isinstance(levels, (list, tuple)) else (),
+        "delay": settings.get("delay", 0),
         "lags": settings.get("lags", 0),
         "season": "auto" if season < 0 else season or None,
         "bounded": settings.get("bounded", False),
         "encoder": _object(settings["encoder"]),
         "mixture": Mixture(
-            **FIRST_MIXTURE | {k: v for k, v in header["mixture"].items() if k != "season"}
+            **FIRST_MIXTURE
+            | {k: v for k, v in header["mixture"].items() if k not in ("season", "delay")}
         ),
         "dtype": {"<f8": "float64", "<f4": "float32"}[settings["dtype"]],
         "n_threads": settings["n_threads"] or None,

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from memoa._engines import Progress
 from memoa._estimator import not_fitted
 from memoa._frames import with_column
-from memoa._inputs import one_target, recorded_agents, targets_of
+from memoa._inputs import initial_of, one_target, recorded_agents, targets_of
 from memoa._lock import serialised
 from memoa._online import Online
 from memoa._shards import largest
@@ -82,6 +82,12 @@ class OnlineEnsemble(Online):
         is within 0.1 % of float64's on the eight series of the experiments and over 10^6 steps with
         a forgetting of up to 0.999. With a forgetting of 1 sums of more than some 10^5 steps no
         longer grow: 24 bits cannot hold them.
+    delay : int
+        y is known after so many further forecasts: theory (10.7). Forecasts wait for their y then,
+        ``delay + 1`` at most, and `learn_one` takes the y of the oldest of them. Memory for these:
+        ``delay + 1`` times three numbers of every agent and output, and twice the inputs; features
+        too with EchoState and Precomputed, which cannot be made again. A run is taken step by step,
+        not 16 steps at once.
     n_threads : int, optional
         Default: all that the process may use (its affinity and OMP_NUM_THREADS). The results are
         the same bits for any number.
@@ -150,6 +156,7 @@ class OnlineEnsemble(Online):
         bounded: bool = True,
         mixture: Mixture = Mixture(),  # noqa: B008 - an immutable value
         intervals: Sequence[float] = (),
+        delay: int = 0,
         dtype: Literal["float64", "float32"] = "float64",
         n_threads: int | None = None,
         random_state: Any = 0,
@@ -170,6 +177,7 @@ class OnlineEnsemble(Online):
         self.bounded = bounded
         self.mixture = mixture
         self.intervals = intervals
+        self.delay = delay
         self.dtype = dtype
         self.n_threads = n_threads
         self.random_state = random_state
@@ -186,6 +194,8 @@ class OnlineEnsemble(Online):
     def predict_one(self, x: Any) -> float | Float64:
         """Forecast the y that belongs to `x`; leaves no trace until `learn_one`.
 
+        With a `delay` the forecast waits for its y, and `x` counts from now on.
+
         Parameters
         ----------
         x : array_like, shape (dx,), or (N, p) with Precomputed, float64; or dict of name to number
@@ -200,7 +210,8 @@ class OnlineEnsemble(Online):
         Raises
         ------
         ValueError
-            Where numbers are infinite, or the shape or the names are not those seen before.
+            Where numbers are infinite, or the shape or the names are not those seen before; or
+            where ``delay + 1`` forecasts wait for their y already.
         TypeError
             Where something is not a number.
         """
@@ -215,6 +226,9 @@ class OnlineEnsemble(Online):
         Where `x` is not the one last given to `predict_one`, it is predicted first: agents learn
         from what they forecast. A forecast that is never learnt leaves no trace. The first y ever
         seen is observed, not learnt: nothing was known of its level.
+
+        With a `delay`, `x` is that of the oldest forecast that waits, and any other is refused; a y
+        that never comes is nan.
 
         Parameters
         ----------
@@ -251,8 +265,13 @@ class OnlineEnsemble(Online):
         Raises
         ------
         ValueError, TypeError
-            As in `predict_one`. Nothing is learnt then.
+            As in `predict_one`, and where there is a `delay`. Nothing is learnt then.
         """
+        if (self._engines or self).delay > 0:
+            raise ValueError(
+                f"delay is {self.delay}: y is not known yet; expected predict_one, and learn_one "
+                "later"
+            )
         inputs, names = self._inputs().row(x)
         return self._step(inputs, names, one_target("y", y, self._width()))
 
@@ -286,7 +305,10 @@ class OnlineEnsemble(Online):
             The values to forecast: Y[t] belongs to X[t].
         initial : array_like, shape (d,), optional
             Observed first: the value just before Y[0]. Where no y was ever seen, and none is given
-            here, Y[0] is observed, not learnt, and no error of the run counts it.
+            here, Y[0] is observed, not learnt, and no error of the run counts it. With a `delay`:
+            the last value known when X[0] comes, or all ``delay + 1`` before Y[0], shape
+            (delay + 1, d), which become known one after the other. Y[t] is then learnt after the
+            forecast of X[t + delay], and the last ones with the forecasts that come after the run.
         record : sequence of int, optional
             Agents whose every prediction is kept, in ``Run.recorded``.
         progress : callable(done, total), optional
@@ -319,7 +341,8 @@ class OnlineEnsemble(Online):
             raise TypeError(f"progress is {progress!r}; expected a function of (done, total)")
         inputs, names = self._inputs().rows(X)
         targets, _ = targets_of(Y, len(inputs), self._width(), one_less=True)
-        start = None if initial is None else one_target("initial", initial, targets.shape[1])
+        delay = (self._engines or self).delay
+        start = None if initial is None else initial_of(initial, targets.shape[1], delay)
         warmup = as_int("warmup", warmup, 0)
         if warmup > 0 and warmup >= len(targets):
             raise ValueError(f"warmup is {warmup}; expected fewer than the {len(targets)} steps")

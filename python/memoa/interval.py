@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from memoa import _core
@@ -48,23 +50,45 @@ class Intervals:
         """
         return self._core.bounds(self._one("forecast", forecast))
 
-    def learn(self, forecast: ArrayLike, y: ArrayLike) -> None:
-        """Learn the outcome `y` of a forecast, shape (d,) each; nan where there is none."""
-        self._core.learn(self._one("forecast", forecast), self._one("y", y))
+    def learn(
+        self,
+        forecast: ArrayLike,
+        y: ArrayLike,
+        bounds: ArrayLike | None = None,
+        *,
+        delay: int = 0,
+    ) -> None:
+        """Learn the outcome of a forecast.
 
-    def run(self, forecasts: ArrayLike, targets: ArrayLike) -> Float64:
+        Parameters
+        ----------
+        forecast, y : array_like, shape (d,), float64
+            nan where there is none.
+        bounds : array_like, shape (levels, 2, d), float64, optional
+            Those that the forecast had, where others were asked for since.
+        delay : int
+            Forecasts made since, at most.
+        """
+        own = None if bounds is None else as_float64("bounds", bounds)
+        self._core.learn(self._one("forecast", forecast), self._one("y", y), own, delay)
+
+    def run(self, forecasts: ArrayLike, targets: ArrayLike, *, delay: int = 0) -> Float64:
         """Bounds of forecasts, shape (T, d), each before its outcome is learnt; (T, levels, 2, d).
 
         Parameters
         ----------
         forecasts, targets : array_like, shape (T, d), float64
             A target that is nan teaches nothing.
+        delay : int
+            An outcome is known after so many further forecasts.
         """
         shape = (None, self.n_outputs)
         arrays = [as_float64("forecasts", forecasts), as_float64("targets", targets)]
         for name, array in zip(("forecasts", "targets"), arrays):
             require_shape(name, array, "(n_steps, n_outputs)", shape)
-        return self._core.run(*arrays)
+        if as_int("delay", delay, 0) == 0:
+            return self._core.run(*arrays)
+        return LateIntervals(self, delay).run(arrays[0], arrays[1])
 
     def memory(self) -> list[float]:
         """All that was learnt."""
@@ -87,3 +111,103 @@ class Intervals:
         array = as_float64(name, value)
         require_shape(name, array, "(n_outputs,)", (self.n_outputs,))
         return array
+
+
+class Waits(NamedTuple):
+    """A forecast whose outcome is not known yet: its bounds, and the y that a run has told."""
+
+    forecast: Float64  # (d,)
+    bounds: Float64  # (levels, 2, d)
+    told: Float64 | None  # (d,)
+
+
+class LateIntervals:
+    """Intervals whose outcomes come after further forecasts, each judged by its own bounds.
+
+    Parameters
+    ----------
+    bands : Intervals
+    delay : int
+        Forecasts that may come in between.
+    """
+
+    def __init__(self, bands: Intervals, delay: int) -> None:
+        self.bands = bands
+        self.delay = delay
+        self.waiting: deque[Waits | None] = deque()  # None where nothing is to be learnt
+
+    def add(self, forecast: Float64 | None, told: Float64 | None = None) -> Float64:
+        """Bounds of a forecast that joins those that wait; None where nothing was known."""
+        shape = (len(self.bands.levels), 2, self.bands.n_outputs)
+        bounds = np.full(shape, np.nan) if forecast is None else self.bands.bounds(forecast)
+        self.waiting.append(None if forecast is None else Waits(forecast.copy(), bounds, told))
+        return bounds
+
+    def learn(self, y: Float64 | None = None) -> None:
+        """The oldest forecast leaves; y is told before where none is given."""
+        oldest = self.waiting.popleft()
+        outcome = y if y is not None or oldest is None else oldest.told
+        if oldest is not None and outcome is not None:
+            self.bands.learn(oldest.forecast, outcome, oldest.bounds, delay=self.delay)
+
+    def run(
+        self,
+        forecasts: Float64,
+        targets: Float64,
+        knew: Any = None,
+        arriving: bool = False,
+    ) -> Float64:
+        """Bounds (T, levels, 2, d) of a series of forecasts; `knew`: was anything known then?
+
+        Where targets are `arriving`, each is that of the oldest forecast that waits.
+        """
+        bounds = np.empty((len(forecasts), len(self.bands.levels), 2, self.bands.n_outputs))
+        for t, (forecast, y) in enumerate(zip(forecasts, targets)):
+            told = None if arriving else y.copy()
+            bounds[t] = self.add(forecast if knew is None or knew[t] else None, told)
+            if len(self.waiting) > self.delay:
+                self.learn(y if arriving else None)
+        return bounds
+
+    def forget(self, n_waiting: int) -> None:
+        """So many forecasts wait, of which nothing is to be learnt."""
+        self.waiting = deque([None] * n_waiting)
+
+    def memory(self) -> list[Any]:
+        """What waits, as JSON can hold it."""
+        return [None if one is None else [_listed(part) for part in one] for one in self.waiting]
+
+    def restore(self, memory: Any, n_waiting: int) -> None:
+        """Go on with what `memory` gave; ValueError where it is none."""
+        if not isinstance(memory, list) or len(memory) != n_waiting:
+            raise ValueError(f"waits is no list of {n_waiting}; expected one of each forecast")
+        d, levels = self.bands.n_outputs, len(self.bands.levels)
+        self.waiting.clear()
+        for one in memory:
+            if one is None:
+                self.waiting.append(None)
+                continue
+            if not isinstance(one, list) or len(one) != 3:
+                raise ValueError("waits holds something else than a forecast, bounds and y")
+            forecast, bounds, told = one
+            self.waiting.append(Waits(
+                _array(forecast, (d,)), _array(bounds, (levels, 2, d)),
+                None if told is None else _array(told, (d,)),
+            ))  # fmt: skip
+
+
+def _listed(values: Float64 | None) -> list[float | None] | None:
+    """Numbers in a row, None for nan."""
+    if values is None:
+        return None
+    return [None if np.isnan(value) else float(value) for value in values.ravel()]
+
+
+def _array(values: Any, shape: tuple[int, ...]) -> Float64:
+    known = (int, float, type(None))
+    if not isinstance(values, list) or not all(type(value) in known for value in values):
+        raise ValueError("waits holds something else than numbers")
+    array = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    if array.size != int(np.prod(shape)):
+        raise ValueError(f"waits holds {array.size} numbers where {shape} are expected")
+    return array.reshape(shape)

@@ -75,7 +75,7 @@ class Mixture:
     def __post_init__(self) -> None:
         self._to_core()
 
-    def _to_core(self, season: int = 0) -> _core.Mixture:
+    def _to_core(self, season: int = 0, delay: int = 0) -> _core.Mixture:
         """With the season of a rival: steps, 0 for none, -1 where it is to be found."""
         return _core.Mixture(
             window=as_int("window", self.window, 0),
@@ -87,6 +87,7 @@ class Mixture:
             rivals=bool(self.rivals),
             season=season,
             start=as_int("start", self.start, 0),
+            delay=delay,
         )
 
 

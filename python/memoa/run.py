@@ -78,6 +78,10 @@ class Run:
         Lower and upper bounds, made before y was seen; nan before the first error.
     next_intervals : ndarray, shape (levels, 2, d), optional
         Lower and upper bounds around `next`.
+    bases : ndarray, shape (T, d), optional
+        Where y comes late, the last value known at each step, nan where none was; else None.
+    delay : int
+        Forecasts that were made before a y was known.
     """
 
     predictions: Float64
@@ -97,6 +101,8 @@ class Run:
     levels: tuple[float, ...] = ()
     prediction_intervals: Float64 | None = None
     next_intervals: Float64 | None = None
+    bases: Float64 | None = None
+    delay: int = 0
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -178,9 +184,12 @@ class Run:
         steps, recorded, d = self.recorded.shape
         bands = Intervals(wanted, recorded * d)
         knew = slice(min(self.unscored, 1), None)
+        if self.bases is not None:
+            knew = slice(int(np.count_nonzero(np.isnan(self.bases).any(axis=1))), None)
         bounds = np.full((steps, len(wanted), 2, recorded * d), np.nan)
         targets = np.tile(self.targets, recorded)
-        bounds[knew] = bands.run(self.recorded.reshape(steps, -1)[knew], targets[knew])
+        shown = self.recorded.reshape(steps, -1)[knew]
+        bounds[knew] = bands.run(shown, targets[knew], delay=self.delay)
         return bounds.reshape(steps, len(wanted), 2, recorded, d)
 
     @property
@@ -222,6 +231,8 @@ class Run:
         """A few lines to print."""
         steps, outputs = self.targets.shape
         counted = f"{steps} steps"
+        if self.delay > 0:
+            counted += f", y known {self.delay} late"
         if self.n_scored < steps:
             counted += f" ({self.n_scored} scored)"
         rows = [
@@ -266,7 +277,12 @@ class Run:
 
     def _changes(self) -> Float64:
         """Errors of repeating the last value."""
-        return self.targets - last_seen(self.targets, self.initial)
+        return self.targets - self.last_known
+
+    @property
+    def last_known(self) -> Float64:
+        """The value known last at each step, shape (T, d); nan where y came late and none was."""
+        return last_seen(self.targets, self.initial) if self.bases is None else self.bases
 
     def _errors_of(self, errors: Float64) -> tuple[Errors, ...]:
         """Of errors (T, d), output by output."""

@@ -92,7 +92,8 @@ class Standardiser:
 class Fallback:
     """The last value as the mixture's rival, theory (6.7), one output after the other."""
 
-    def __init__(self, n_outputs):
+    def __init__(self, n_outputs, delay=0):
+        self.slow = 1.0 + delay
         self.sums, self.lead = np.zeros((2, n_outputs)), np.zeros(n_outputs)  # base, mixture
         self.largest = np.zeros((2, 2, n_outputs))  # of each, the two largest
         self.learnt = 0
@@ -113,7 +114,7 @@ class Fallback:
         for o, lead in enumerate(self.lead):
             noise = self.noise(o)
             if noise > 0.0:
-                weights.append(1.0 / (1.0 + np.exp(-lead / (8.0 * noise))))
+                weights.append(1.0 / (1.0 + np.exp(-lead / (8.0 * noise * self.slow))))
             else:
                 weights.append(0.5 + 0.5 * np.sign(lead))
         return np.array(weights)
@@ -137,7 +138,8 @@ class Fallback:
             noise = self.noise(o)
             if noise > 0.0:  # a weight of at least 1 / (1 + sqrt(count + 1))
                 count = self.learnt - 1
-                self.lead[o] = max(self.lead[o], -8.0 * noise * np.log(np.sqrt(count + 1.0)))
+                least = -8.0 * noise * self.slow * np.log(np.sqrt(count + 1.0))
+                self.lead[o] = max(self.lead[o], least)
 
 
 # ---------------------------------------------------------------- step 3: averages over agents

@@ -17,8 +17,9 @@ class Season:
 
     LONGEST, DECAY, MOST, EXACT = 60, 0.99, 8.0, 1e-9
 
-    def __init__(self, period):
+    def __init__(self, period, delay=0):
         """`period` in steps, or "auto"."""
+        self.delay = delay
         self.known = None if period == "auto" else period
         self.past = []  # values, latest first
         length = self.LONGEST if self.known is None else self.known
@@ -37,9 +38,15 @@ class Season:
         means[tried] = self.errors[tried] / self.weights[tried]
         return int(np.argmin(means)) + 1
 
+    def reach(self, period):
+        """Steps back to what repeats: the first multiple that is known in time, (10.8)."""
+        return next(r for r in range(period, 10**7, period) if r > self.delay)
+
     def increment(self):
         """What repetition says of the step to come, from the last value."""
-        return self.past[self.period - 1] - self.past[0] if self.period else 0.0
+        if not self.period:
+            return 0.0
+        return self.past[self.reach(self.period) - 1 - self.delay] - self.past[0]
 
     def is_exact(self):
         """Has the period always matched, and no lag both matched and missed?"""
@@ -54,19 +61,20 @@ class Season:
             numbers[:] = 0
 
     def observe(self, y):
-        self.past = [y, *self.past[: len(self.errors) - 1]]
+        self.past = [y, *self.past[: len(self.errors) + self.delay - 1]]
 
     def learn(self, y, scale):
         """Judge every lag on y; `scale` is the root mean square of increments, y's included."""
-        misses = np.array([abs(value - y) for value in self.past])
-        seen = len(misses)
+        lags = [lag for lag in range(1, len(self.errors) + 1) if self.reach(lag) <= len(self.past)]
+        misses = np.array([abs(self.past[self.reach(lag) - 1] - y) for lag in lags])
+        seen = np.array(lags, int) - 1
         self.errors *= self.DECAY
         self.weights *= self.DECAY
-        self.errors[:seen] += np.minimum(misses, self.MOST * scale) ** 2
-        self.weights[:seen] += 1.0
+        self.errors[seen] += np.minimum(misses, self.MOST * scale) ** 2
+        self.weights[seen] += 1.0
         matched = misses <= self.EXACT * scale
-        self.matches[:seen] += matched
-        self.misses[:seen] += ~matched
+        self.matches[seen] += matched
+        self.misses[seen] += ~matched
         self.observe(y)
 
 
@@ -76,25 +84,27 @@ class Past:
     SHRINKS = 16.0  # the usual increment in one step: its moments have restarted
     FAR, JUDGED = 12.0, 10  # usual increments; increments before any is far
 
-    def __init__(self, n_outputs, lags, season):
+    def __init__(self, n_outputs, lags, season, delay=0):
         self.increments = np.zeros((lags, n_outputs))  # latest first
         self.scales = [Coordinate() for _ in range(n_outputs)]
+        self.leaps = [Coordinate() for _ in range(n_outputs)] if delay else self.scales
         self.largest = np.zeros(n_outputs)
-        self.seasons = None if season is None else [Season(season) for _ in range(n_outputs)]
+        seasons = [Season(season, delay) for _ in range(n_outputs)] if season is not None else None
+        self.seasons = seasons
 
-    def scale(self):
+    def scale(self, of=None):
         """Root mean square of the increments so far, (d,)."""
         return np.array(
             [
                 np.sqrt(c.known.squares / max(c.known.count, 1) + c.known.mean**2)
-                for c in self.scales
+                for c in of or self.scales
             ]
         )
 
     def bounded(self, change):
         """What is learnt of increments (d,), theory (6.13)."""
-        usual = self.scale()
-        counts = np.array([c.known.count for c in self.scales])
+        usual = self.scale(self.leaps)
+        counts = np.array([c.known.count for c in self.leaps])
         judged = (counts >= self.JUDGED) & (usual > 0.0)
         limit = np.where(judged, self.FAR * usual, np.inf)
         return np.clip(change, -limit, limit)
@@ -115,14 +125,19 @@ class Past:
         for season, value in zip(self.seasons or (), y):
             season.observe(float(value))
 
-    def learn(self, y, base):
-        """Take in y (d,); where it is missing the base stays, and nothing else counts."""
+    def learn(self, y, base, source=None):
+        """Take in y (d,); where it is missing the base stays, and nothing else counts.
+
+        `source` is the base that its forecast had, where y comes late.
+        """
         seen, before = ~np.isnan(y), self.scale()
         change = np.where(seen, y - base, 0.0)
-        self.largest = np.maximum(self.largest, abs(self.bounded(change)))
-        for coordinate, value in zip(self.scales, y - base):
-            if not np.isnan(value):
-                coordinate.count(float(value))
+        leap = np.where(seen, y - (base if source is None else source), 0.0)
+        self.largest = np.maximum(self.largest, abs(self.bounded(leap)))
+        for o in np.flatnonzero(seen):
+            self.scales[o].count(float(change[o]))
+            if self.leaps is not self.scales:
+                self.leaps[o].count(float(leap[o]))
         self.restarted = self.scale() < before / self.SHRINKS
         for season, restarted in zip(self.seasons or (), self.restarted):
             if restarted:
@@ -144,14 +159,15 @@ class Exponential:
 
     MOST = 100.0  # in units of the noise: what a squared error counts for at most
 
-    def __init__(self, n_rivals, rho):
+    def __init__(self, n_rivals, rho, delay=0):
         self.losses, self.count, self.rho = np.zeros(n_rivals), 0.0, rho
+        self.slow = 1.0 + delay
 
     def weights(self, prior=1.0):
         least = self.losses.min()
         noise = least / self.count if self.count else 0.0
         if noise > 0.0:
-            raw = prior * np.exp(-(self.losses - least) / (8.0 * noise))
+            raw = prior * np.exp(-(self.losses - least) / (8.0 * noise * self.slow))
         else:
             raw = prior * (self.losses == least)
         return raw / raw.sum()
@@ -171,13 +187,14 @@ class Rivals:
 
     EXACT, LEVELS, AGENTS, OUTER = 16.0, (0.8, 0.998), 0.99, 0.998
 
-    def __init__(self, n_agents, n_outputs, season):
+    def __init__(self, n_agents, n_outputs, season, delay=0):
         self.has_season = season is not None
-        self.past = Past(n_outputs, 0, season)
+        self.past = Past(n_outputs, 0, season, delay)
         rivals = 3 if self.has_season else 2
-        self.agents = [Exponential(n_agents, self.AGENTS) for _ in range(n_outputs)]
-        self.levels = [[Exponential(rivals, rho) for rho in self.LEVELS] for _ in range(n_outputs)]
-        self.outer = [Exponential(3, self.OUTER) for _ in range(n_outputs)]
+        outputs = range(n_outputs)
+        self.agents = [Exponential(n_agents, self.AGENTS, delay) for _ in outputs]
+        self.levels = [[Exponential(rivals, rho, delay) for rho in self.LEVELS] for _ in outputs]
+        self.outer = [Exponential(3, self.OUTER, delay) for _ in outputs]
         self.steps = 0
 
     def forecast(self, mixture, heard):
@@ -201,8 +218,8 @@ class Rivals:
             self.shown.append((np.array(rivals), levels))
         return np.array(out)
 
-    def learn(self, y, base, heard):
-        """Compare all with y (d,), the first step excepted; None for a base that is no value."""
+    def learn(self, y, base, heard, known=None):
+        """Compare all with y (d,), the first step excepted; `known`: the y before a late one."""
         change = y - base
         for o, (rivals, levels) in enumerate(self.shown):
             if self.steps > 0 and not np.isnan(change[o]):
@@ -210,7 +227,7 @@ class Rivals:
                 for level in self.levels[o]:
                     level.compare(rivals - change[o])
                 self.outer[o].compare(levels - change[o])
-        self.past.learn(y, base)
+        self.past.learn(y, base if known is None else known, base)
         for o, restarted in enumerate(self.past.restarted):
             for engine in (self.agents[o], *self.levels[o], self.outer[o]) if restarted else ():
                 engine.losses[:], engine.count = 0.0, 0.0

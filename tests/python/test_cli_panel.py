@@ -153,3 +153,20 @@ def test_intervals_of_every_client_and_the_next_step(tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     assert "of the worst client" in result.output
     assert len(pd.read_csv("memoa-out/long-panel/forecasts.csv")) == len(frame)
+
+
+def test_a_file_is_read_as_it_is_written(tmp_path):
+    """The options of reading are those of `memoa run`."""
+    rows = [f"{c};{d:02d}/{m:02d}/2020;{d},{m}{'%' * (c == 'a')}"
+            for c in "ab" for m in (1, 2, 3) for d in (1, 2, 3, 14)]  # fmt: skip
+    path = tmp_path / "long.csv"
+    path.write_text("\n".join(["unique_id;ds;y", *rows]))
+    words = ("panel", path, "--sep", ";", "--decimal", ",", "--percent", "--dayfirst")
+    result = invoke(*words, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    of_a = pd.read_csv(tmp_path / "out" / "forecasts.csv").query("unique_id == 'a'")
+    assert of_a.ds.iloc[0] == "2020-01-02"
+    assert of_a.y.iloc[0] == 2.1
+    result = invoke("panel", next(iter(datasets.PANELS)), "--sep", ";")
+    assert result.exit_code != 0
+    assert "--sep has no meaning for" in str(result.output) + str(result.exception)

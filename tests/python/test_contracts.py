@@ -44,6 +44,11 @@ MAKERS: dict[str, Callable[[], Any]] = {
 }
 
 
+# Of the same two verbs, but another promise: experts are shown forecasts (test_experts.py), leads
+# are several forecasts (test_horizon.py), turns are taken where y comes late (test_late.py).
+OTHERS = ("Experts", "MultiHorizon", "TakingTurns")
+
+
 def discovered() -> Iterator[tuple[str, type]]:
     """Every public class of the package with the two methods of a forecaster, where it is made."""
     for module in pkgutil.walk_packages(memoa.__path__, "memoa."):
@@ -60,7 +65,7 @@ def discovered() -> Iterator[tuple[str, type]]:
                 and {"predict_one", "learn_one"} <= set(dir(kind))
                 and not getattr(kind, "_is_protocol", False)
                 and not name.startswith("_")
-                and name != "Experts"  # which is shown forecasts: test_experts.py
+                and name not in OTHERS
             ):
                 yield name, kind
 

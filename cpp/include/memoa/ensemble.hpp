@@ -27,8 +27,8 @@ struct WorstAgent {
 /// be made in a wrong order, and give the bits that Python's OnlineEnsemble gives, whose files it
 /// reads and writes. NaN in x and y is a missing number. What cannot be learnt, or is of another
 /// size, is refused by std::invalid_argument before anything changes. All agents are in this
-/// process. Several threads may call const members at once, while none calls another member;
-/// `save` counts as another.
+/// process, and no y comes late (`past.delay` is 0). Several threads may call const members at
+/// once, while none calls another member; `save` counts as another.
 template <class Real>
 class MEMOA_API BasicOnlineEnsemble {
  public:

@@ -20,7 +20,10 @@ class MEMOA_API Intervals {
   /// Lower and upper bounds (levels, 2, d) around a forecast (d); NaN in an output without errors.
   void bounds(const double* forecast, double* out) const;
   /// Learns the outcome y (d) of a forecast (d); a NaN in either teaches nothing of its output.
-  void learn(const double* forecast, const double* y);
+  /// Where the outcome comes `delay` forecasts late, whether it was missed is judged by the bounds
+  /// (levels, 2, d) that its forecast had.
+  void learn(const double* forecast, const double* y, const double* bounds = nullptr,
+             Index delay = 0);
 
   /// All that was learnt: per output the errors seen, their scale, the run of far ones and the
   /// half-widths of all levels; (d, 3 + levels).

@@ -33,6 +33,7 @@ struct Mixture {
   bool rivals = true;
   Index season = kAutoSeason;  ///< of the rival: a period in steps, 0 for none, or kAutoSeason
   Index start = 2;             ///< the base is repeated until so many steps are learnt
+  Index delay = 0;             ///< steps by which y comes late: the population's
 };
 
 /// Throws std::invalid_argument that names the option at fault.

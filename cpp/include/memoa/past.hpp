@@ -8,6 +8,7 @@ namespace memoa {
 struct PastSettings {
   Index lags = 0;    ///< increments of every output
   Index season = 0;  ///< period of the seasonal increment in steps; 0: none
+  Index delay = 0;   ///< steps by which y comes late, theory (10.7)
   bool any() const { return lags > 0 || season != 0; }
 };
 
@@ -22,7 +23,7 @@ MEMOA_API Index n_inputs(const PastSettings& past, Index n_outputs);
 /// Seasonal repetition of one output: which lag repeats best, theory (6.12).
 class MEMOA_API Season {
  public:
-  explicit Season(Index season = kAutoSeason);
+  explicit Season(Index season = kAutoSeason, Index delay = 0);
 
   /// What repetition says of the step to come, relative to the last value; 0 while it says nothing.
   double increment() const;
@@ -36,7 +37,7 @@ class MEMOA_API Season {
   void restart();
 
   /// The numbers kept, for a memory.
-  Index size() const { return 1 + 5 * length_; }
+  Index size() const { return 1 + n_values() + 4 * length_; }
   double& number(Index k) { return numbers_[static_cast<std::size_t>(k)]; }
   /// Throws std::invalid_argument where the numbers are none that it can have.
   void validate() const;
@@ -44,18 +45,26 @@ class MEMOA_API Season {
  private:
   static constexpr Index kValues = 0;  // the first field
   Index seen() const { return static_cast<Index>(numbers_[0]); }
+  /// Values that are kept: a lag is judged by those of its multiple that is known in time.
+  Index n_values() const { return length_ + delay_; }
+  /// Steps from a y back to the one that repeats in its place: the first multiple of the period
+  /// that is known when it is forecast.
+  Index reach(Index period) const { return (delay_ / period + 1) * period; }
   /// Number `lag` (from 0) of a field.
+  Index place(Index field, Index lag) const {
+    return field == kValues ? 1 + lag : 1 + delay_ + field * length_ + lag;
+  }
   double& at(Index field, Index lag) {
-    return numbers_[static_cast<std::size_t>(1 + field * length_ + lag)];
+    return numbers_[static_cast<std::size_t>(place(field, lag))];
   }
   double at(Index field, Index lag) const {
-    return numbers_[static_cast<std::size_t>(1 + field * length_ + lag)];
+    return numbers_[static_cast<std::size_t>(place(field, lag))];
   }
   Index period() const;
 
   bool known_;
-  Index length_;
-  std::vector<double> numbers_;  // values seen, then (5, length): fields of every lag
+  Index delay_, length_;
+  std::vector<double> numbers_;  // how many values, these, then (4, length): fields of every lag
 };
 
 /// The past of y: increments, their usual and their largest size, and its season.
@@ -77,7 +86,9 @@ class MEMOA_API Past {
 
   void observe(const double* y);
   /// Takes the y (d) in that followed `base`; where it is NaN the base stays and nothing counts.
-  void learn(const double* y, const double* base);
+  /// `from` is the base that its forecast had.
+  void learn(const double* y, const double* base, const double* from);
+  void learn(const double* y, const double* base) { learn(y, base, base); }
   /// Has the step last learnt shown that all errors before were those of bad values?
   bool has_restarted(Index output) const { return restarted_[static_cast<std::size_t>(output)]; }
 
@@ -87,11 +98,15 @@ class MEMOA_API Past {
 
  private:
   double scale(Index output) const;
+  const Coordinate& leap(Index output) const {
+    return (leaps_.empty() ? scales_ : leaps_)[static_cast<std::size_t>(output)];
+  }
 
   Index lags_, d_;
   std::vector<double> increments_;  // (lags, d), latest first
   std::vector<Coordinate> scales_;  // (d), of the increments
-  std::vector<double> largest_;     // (d)
+  std::vector<Coordinate> leaps_;   // (d) where y comes late: increments from a forecast's base
+  std::vector<double> largest_;     // (d), of these
   std::vector<Season> seasons_;     // (d), or none
   std::vector<bool> restarted_;     // (d), by the step last learnt
 };

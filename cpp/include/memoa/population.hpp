@@ -55,6 +55,10 @@ MEMOA_API Index n_encoded(const PopulationSettings& settings);
 MEMOA_API bool remembers(const PopulationSettings& settings);
 MEMOA_API Index past_size(const PopulationSettings& settings);
 
+/// Numbers that are kept of a step that waits for its y, but for those of agents; 0 without a
+/// delay.
+MEMOA_API Index waiting_size(const PopulationSettings& settings);
+
 /// All that was learnt, independent of the layout in memory. The encoders' weights are not part
 /// of it: they follow from the seed.
 struct PopulationMemory {
@@ -71,6 +75,13 @@ struct PopulationMemory {
   std::vector<double> increments;    ///< (N, d), the last predictions
   std::vector<double> standardiser;  ///< (dx, 11), the numbers of every Coordinate
   std::vector<double> past;          ///< the numbers of the Past, where the population keeps it
+  // where y comes late: what waits for it
+  Index waiting = 0, waiting_first = 0;  ///< how many steps, and where the ring of them begins
+  Index scored = 0;                      ///< values of y that costs count
+  std::vector<double> waiting_steps;     ///< (delay + 1, numbers)
+  std::vector<double> waiting_agents;    ///< (N, delay + 1, 3, d)
+  std::vector<double> waiting_features;  ///< (N, delay + 1, p), EchoState and Precomputed only
+  std::vector<double> largest_loss;      ///< (1): what counts in a recent loss at most
   // What `memory` says of itself and `restore` holds it to; none where it is not known.
   std::optional<std::uint64_t> seed;      ///< of the encoders
   std::optional<Index> first;             ///< the first agent's number
@@ -88,6 +99,8 @@ struct MEMOA_API Overflow {
 /// processor. `Real` is the type of the agents' state; what goes in and out is double.
 ///
 ///     predict(x) shows every agent's prediction and leaves no trace until learn(y).
+///
+/// Where y comes late (`past.delay`) it takes steps together with its server alone: memoa/run.hpp.
 ///
 /// Input is checked before anything changes (std::invalid_argument): NaN is a missing number in y
 /// and in the inputs x, features must be finite, and the rest of a size whose squares are.
@@ -166,6 +179,15 @@ void visit_fields(Memory& memory, const BasicPopulation<Real>& population, const
   visit("increments", memory.increments, Shape{N, d});
   visit("standardiser", memory.standardiser, Shape{dx, Coordinate::kNumbers});
   if (remembers(s)) visit("past", memory.past, Shape{past_size(s)});
+  if (s.past.delay == 0) return;
+  const Index slots = s.past.delay + 1;
+  visit("waiting", memory.waiting, Shape{});
+  visit("waiting_first", memory.waiting_first, Shape{});
+  visit("scored", memory.scored, Shape{});
+  visit("waiting_steps", memory.waiting_steps, Shape{slots, waiting_size(s)});
+  visit("waiting_agents", memory.waiting_agents, Shape{N, slots, 3, d});
+  visit("waiting_features", memory.waiting_features, Shape{N, given || echo ? slots : 0, p});
+  visit("largest_loss", memory.largest_loss, Shape{1});
 }
 
 using Population = BasicPopulation<double>;

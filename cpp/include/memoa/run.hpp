@@ -40,6 +40,10 @@ struct RunOutput {
   double* recorded = nullptr;     ///< (T, n_record, d), predictions of the agents in `record`
   const Index* record = nullptr;
   Index n_record = 0;
+  // where y comes late alone
+  double* bases = nullptr;  ///< (T, d), the y known at each step; NaN where none was
+  double* costs = nullptr;  ///< (N,), sums of squared errors of the run's own forecasts, but for
+  Index skip = 0;           ///< those of so many steps at its start
 };
 
 /// Steps that a run takes through the agents at once; a slice of fewer is slower.
@@ -50,12 +54,53 @@ constexpr Index kRunTile = 16;
 /// steps done are learnt then.
 using Pace = std::function<Index(Index done)>;
 
+/// Whose y is targets[t]: that of step t, or that which becomes known after its forecast.
+enum class Labels { own, arriving };
+
 /// A whole series: predict, mix, learn, for every step. `inputs` is (T, dx), or (T, N, p) with
 /// Precomputed; `targets` is (T, d) and targets[t] belongs to inputs[t]. `initial` (d), unless it
 /// is null, is observed first. All of it is checked before any of it is learnt.
+///
+/// With a delay targets[t] is learnt after the forecast of step t + delay, and those of the last
+/// steps with the forecasts that come after the run. `initial` may be the delay + 1 values just
+/// before targets[0] then (`n_initial`), which become known one after the other. Where labels are
+/// `arriving`, targets[t] is instead what becomes known after the forecast of step t: the y of the
+/// oldest one where delay + 1 wait, and else of no forecast; it is observed then.
 template <class Real>
 MEMOA_API void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
                    const double* inputs, const double* targets, Index n_steps,
-                   const RunOutput& output, const double* initial = nullptr, const Pace& pace = {});
+                   const RunOutput& output, const double* initial = nullptr, const Pace& pace = {},
+                   Index n_initial = 1, Labels labels = Labels::own);
+
+// ------------------------------------------------------------------ where y comes late
+//
+// With a delay (`PopulationSettings::past`, and the mixture's the same) a forecast waits for its y
+// while up to `delay` others are made: `predict` adds one, theory (10.7). Every input counts from
+// its forecast on. `predict_rows` still leaves no trace.
+
+/// Forecasts that wait for their y, and their inputs, the oldest first.
+template <class Real>
+MEMOA_API Index n_waiting(const BasicPopulation<Real>& population);
+template <class Real>
+MEMOA_API std::vector<double> waiting_inputs(const BasicPopulation<Real>& population);
+/// Values of y that the agents' costs count.
+template <class Real>
+MEMOA_API Index n_scored(const BasicPopulation<Real>& population);
+
+/// Learns the y (d) of the oldest forecast that waits, whose input x was; NaN where it never comes.
+template <class Real>
+MEMOA_API void learn_oldest(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
+                            const double* x, const double* y);
+
+/// Learns forecasts whose y a run has told: those that must make room for the next one, or, with
+/// an x, those before its own. Writes each y (d) to `told`, (delay + 1, d); returns how many.
+template <class Real>
+MEMOA_API Index learn_told(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
+                           const double* x, double* told);
+
+/// Takes y (d) as the last value seen, without learning; forecasts go on waiting.
+template <class Real>
+MEMOA_API void observe(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
+                       const double* y);
 
 }  // namespace memoa

@@ -12,6 +12,7 @@
 #include "detail/memory.hpp"
 #include "detail/rivals.hpp"
 #include "detail/team.hpp"
+#include "detail/waiting.hpp"
 #include "memoa/mixture.hpp"
 
 namespace memoa {
@@ -27,6 +28,7 @@ struct BasicServerMixture<Real>::State {
   Index N, n_total, d, rows;  // agents here, of all processes
   Mixture settings;
   Index least_steps;
+  double slow;  // steps in a row that say the same, where y comes late
   int n_threads;
   Index seen = 0, steps = 0, newest = -1;  // steps ever, steps in the window, the newest slot
   const detail::Kernels<Real>& kernels;
@@ -54,6 +56,9 @@ struct BasicServerMixture<Real>::State {
   };
   detail::Buffer<Real> staged_increments, glanced_increments;  // (d, N); the latter once needed
   bool is_staged = false, is_part = false;  // of what several processes have saved
+  // of a step whose y came late: what was said then (d), and the y (d) known before this one
+  const detail::Said* said = nullptr;
+  const double* known = nullptr;
   // the solution: u = level 1 + E' dual, or u = primal + level 1
   bool solved = false;
   double level = 0.0;
@@ -85,12 +90,13 @@ struct BasicServerMixture<Real>::State {
         rows(mixture.window * n_outputs),
         settings(mixture),
         least_steps(mixture.absolute ? 1 : 3),
+        slow(1.0 + static_cast<double>(mixture.delay)),
         n_threads(detail::resolve_threads(threads)),
         kernels(detail::kernels<Real>()),
         errors(rows * N),
         staged_increments(d * N),
         rivals(mixture.rivals ? base_size() : 0),
-        past({0, mixture.rivals ? mixture.season : 0}, n_outputs),
+        past({0, mixture.rivals ? mixture.season : 0, mixture.delay}, n_outputs),
         agent_losses(mixture.rivals ? d * N : 0),
         others(shard),
         sums(others) {
@@ -159,27 +165,28 @@ struct BasicServerMixture<Real>::State {
   Index ask_dots(const Real* increments, Index stride, const Heeded& heeded, Real* copy,
                  Index later = 0) {
     const Index n = products(later), of_agents = (n + 1) * d;
-    return reduce(of_agents + (settings.rivals ? 2 * d : 0), [&](Index first, Index count,
-                                                                 double* sums) {
-      for (Index o = 0; o < d; ++o) {
-        const Real* from = increments + o * stride + first;
-        Real* to = copy + o * N + first;
-        std::copy(from, from + count, to);
-        if (heeded.mask != nullptr) {
-          const unsigned char* mask = heeded.mask + o * stride + first;
-          const Real instead = static_cast<Real>(heeded.instead[o]);
-          for (Index i = 0; i < count; ++i) to[i] = mask[i] ? to[i] : instead;
-        }
-        sums[n * d + o] = kernels.sum(to, count);
-        if (settings.rivals)
-          kernels.weigh(to, agent_losses.data() + o * N + first, count, least_agent_loss[o],
-                        detail::rate_of(detail::noise_of(least_agent_loss[o], counted_losses[o])),
-                        sums + of_agents + 2 * o);
-      }
-      for (Index r = 0; r < n; ++r)
-        for (Index o = 0; o < d; ++o)
-          sums[r * d + o] = kernels.dot(row(r) + first, copy + o * N + first, count);
-    });
+    return reduce(
+        of_agents + (settings.rivals ? 2 * d : 0), [&](Index first, Index count, double* sums) {
+          for (Index o = 0; o < d; ++o) {
+            const Real* from = increments + o * stride + first;
+            Real* to = copy + o * N + first;
+            std::copy(from, from + count, to);
+            if (heeded.mask != nullptr) {
+              const unsigned char* mask = heeded.mask + o * stride + first;
+              const Real instead = static_cast<Real>(heeded.instead[o]);
+              for (Index i = 0; i < count; ++i) to[i] = mask[i] ? to[i] : instead;
+            }
+            sums[n * d + o] = kernels.sum(to, count);
+            if (settings.rivals)
+              kernels.weigh(
+                  to, agent_losses.data() + o * N + first, count, least_agent_loss[o],
+                  detail::rate_of(detail::noise_of(least_agent_loss[o], counted_losses[o]), slow),
+                  sums + of_agents + 2 * o);
+          }
+          for (Index r = 0; r < n; ++r)
+            for (Index o = 0; o < d; ++o)
+              sums[r * d + o] = kernels.dot(row(r) + first, copy + o * N + first, count);
+        });
   }
   void take_dots(Index place, const double* base, Shown& shown) const {
     const Index n = products(), of_agents = place + (n + 1) * d;
@@ -324,7 +331,7 @@ struct BasicServerMixture<Real>::State {
     if (!settings.fallback || seen == 0) return 1.0;
     const double variance = noise(o, seen - 1);
     if (variance > 0.0 && std::isfinite(variance))
-      return 1.0 / (1.0 + std::exp(-lead(o) / (8.0 * variance)));
+      return 1.0 / (1.0 + std::exp(-lead(o) / (8.0 * variance * slow)));
     return lead(o) > 0.0 ? 1.0 : lead(o) < 0.0 ? 0.0 : 0.5;  // one of them has been exact
   }
 
@@ -348,7 +355,7 @@ struct BasicServerMixture<Real>::State {
       const double weight = mixture_weight(o);
       return {weight, 0.0, 0.0, 1.0 - weight};
     }
-    const auto f = rivals[o].forecast(0.0, 0.0, past.season(o));
+    const auto f = rivals[o].forecast(0.0, 0.0, past.season(o), slow);
     return {f.shares[0], f.shares[1], f.shares[2], f.shares[3]};
   }
 
@@ -363,7 +370,7 @@ struct BasicServerMixture<Real>::State {
   double exponential(Index o, Index i) const {
     const double behind = agent_losses.data()[o * N + i] - least_agent_loss[o];
     const double noise = detail::noise_of(least_agent_loss[o], counted_losses[o]);
-    return behind > 0.0 ? std::exp(-behind * detail::rate_of(noise)) : 1.0;
+    return behind > 0.0 ? std::exp(-behind * detail::rate_of(noise, slow)) : 1.0;
   }
   /// Their sums over all agents, (d).
   std::vector<double> sums_of_exponentials() {
@@ -383,7 +390,15 @@ struct BasicServerMixture<Real>::State {
   }
 
   detail::Rivals::Forecast rival_forecast(const Shown& shown, Index o) const {
-    return rivals[o].forecast(mixed_increment(shown, o), shown.agents[o], past.season(o));
+    return rivals[o].forecast(mixed_increment(shown, o), shown.agents[o], past.season(o), slow);
+  }
+
+  /// What the server said of the staged step when it was forecast.
+  double said_by_mixture(Index o) const {
+    return said ? said[o].mixture : mixed_increment(staged, o);
+  }
+  detail::Rivals::Forecast said_by_rivals(Index o) const {
+    return said ? said[o].rivals : rival_forecast(staged, o);
   }
 
   /// least[o] becomes the least over all agents of what of_chunk(o, first, count) finds.
@@ -408,7 +423,7 @@ struct BasicServerMixture<Real>::State {
   void compare_rivals() {
     solve();
     for (Index o = 0; o < d; ++o)
-      if (!is_missing(o)) rivals[o].compare(rival_forecast(staged, o), shift[o]);
+      if (!is_missing(o)) rivals[o].compare(said_by_rivals(o), shift[o]);
     const auto increments = [&](Index o) { return staged_increments.data() + o * N; };
     find_least(least_error, [&](Index o, Index first, Index count) {
       return is_missing(o) ? 0.0 : kernels.least_error(increments(o) + first, shift[o], count);
@@ -429,7 +444,7 @@ struct BasicServerMixture<Real>::State {
   /// Where the past shows that its scale was one of bad values, so were all losses.
   void take_past(const double* target) {
     if (!staged.has_base) return past.observe(last.data());
-    past.learn(target, staged.base.data());
+    past.learn(target, known ? known : staged.base.data(), staged.base.data());
     for (Index o = 0; o < d; ++o) {
       if (!past.has_restarted(o)) continue;
       rivals[o] = detail::Rivals();
@@ -443,7 +458,7 @@ struct BasicServerMixture<Real>::State {
   void compare() {
     solve();
     for (Index o = 0; o < d; ++o) {
-      const double of_base = shift[o] * shift[o], miss = shift[o] - mixed_increment(staged, o);
+      const double of_base = shift[o] * shift[o], miss = shift[o] - said_by_mixture(o);
       const double of_mixture = miss * miss, least = std::min(of_base, of_mixture);
       if (!std::isfinite(of_base) || !std::isfinite(of_mixture)) continue;
       const double before = noise(o, seen - 1);
@@ -453,7 +468,8 @@ struct BasicServerMixture<Real>::State {
       lead(o) += by * (of_base - of_mixture);
       // the mixture keeps a weight of 1 / (1 + sqrt(seen + 1)): it can come back
       const double variance = noise(o, seen), count = static_cast<double>(seen);
-      if (variance > 0.0) lead(o) = std::max(lead(o), -4.0 * variance * std::log(count + 1.0));
+      if (variance > 0.0)
+        lead(o) = std::max(lead(o), -4.0 * variance * slow * std::log(count + 1.0));
     }
   }
 
@@ -563,9 +579,9 @@ struct BasicServerMixture<Real>::State {
     dual.setZero();
     std::fill(primal.begin(), primal.end(), 0.0);
     if (seen < least_steps || settings.window == 0) return;
-    const double kappa =
-        settings.absolute ? settings.ridge
-                          : settings.ridge * gram.diagonal().head(n).sum() / static_cast<double>(n);
+    const double kappa = settings.absolute ? settings.ridge
+                                           : settings.ridge * slow * gram.diagonal().head(n).sum() /
+                                                 static_cast<double>(n);
     if (!(kappa > 0.0) || !std::isfinite(kappa)) return;
     for (Index slot = 0; slot < steps; ++slot)
       std::fill_n(root_decay.begin() + slot * d, d,

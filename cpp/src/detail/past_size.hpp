@@ -15,7 +15,9 @@ inline double bytes_of_past(const PastSettings& past, Index n_outputs) {
                season = past.season == 0  ? 0.0
                         : past.season > 0 ? static_cast<double>(past.season)
                                           : 60.0;
-  return 8.0 * static_cast<double>(n_outputs) * (lags + 2.0 * Coordinate::kNumbers + 5.0 * season);
+  const double late = past.season == 0 ? 0.0 : static_cast<double>(past.delay);
+  return 8.0 * static_cast<double>(n_outputs) *
+         (lags + 3.0 * Coordinate::kNumbers + 5.0 * season + late);
 }
 
 }  // namespace memoa::detail

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "detail/population_pass.hpp"
+#include "detail/waiting.hpp"
 
 namespace memoa {
 
@@ -17,11 +18,13 @@ struct BasicPopulation<Real>::State {
   detail::Kept<Real> kept;
   detail::Pass<Real> pass;
   detail::Lesson<Real> lesson;
+  detail::Waiting<Real> waiting;  // where y comes late
 
   std::vector<double> base, shown_base, mean_field;  // (d); shown_base: of the last predictions
   std::vector<double> known;  // (d), 1 where any y of the output was seen; all are before learning
   std::vector<double> bases;  // (steps + 1, d), before each step shown and after the last
   Index steps = 0, has_seen = 0;
+  Index scored = 0;  // values of y that costs count, where y comes late
   Overflow overflow;
   bool pending = false;
   const unsigned char* heeded = nullptr;  // whom the mixture heeds of what was shown; null: all
@@ -45,6 +48,11 @@ struct BasicPopulation<Real>::State {
   const Real* show(const double* inputs, Index n, const double* targets, bool want_worst);
   /// Learns the n steps that were shown.
   void learn(const double* targets, Index n);
+  // Where y comes late (late.cpp): what was shown joins those that wait, and takes its input into
+  // account; the oldest of them leaves, and its y (d) is learnt.
+  void wait(const double* x);
+  void learn_oldest(const double* y);
+  bool is_late() const { return settings.past.delay > 0; }
   /// What the server mixes, for an x that is not to be learnt; what was shown stays.
   const Real* glance(const double* x);
   const Real* glanced_increments() const { return tile_increment.data(); }
@@ -61,6 +69,7 @@ struct BasicPopulation<Real>::State {
   void refresh() {
     for (const Coordinate& coordinate : inputs.learnt.coordinates) coordinate.validate();
     inputs.past.validate();
+    waiting.validate();
     pending = lesson.to_records = lesson.to_costs = false;
     mark_costs();
   }
@@ -92,6 +101,14 @@ struct BasicPopulation<Real>::State {
       move(memory.past, detail::agent_view(1, inputs.past.size(), [&](Index k, Index) -> double& {
              return inputs.past.number(k);
            }));
+    if (!is_late()) return;
+    move(memory.waiting, waiting.count);
+    move(memory.waiting_first, waiting.first);
+    move(memory.scored, scored);
+    move(memory.waiting_steps, waiting.steps(), waiting.slots() * waiting.numbers());
+    move(memory.waiting_agents, waiting.agents());
+    move(memory.waiting_features, waiting.all_features());
+    move(memory.largest_loss, &largest_loss, 1);
   }
 
  private:
@@ -112,6 +129,8 @@ struct BasicPopulation<Real>::State {
   detail::Buffer<unsigned char> tile_heeded;
   double largest_loss = 0.0;  // of the step shown
 
+  void move_reservoir(const Real* features);
+  void absorb_features();
   /// What is learnt of a y (d) that followed `before`; NaN where it is missing.
   void bound_change(const Past& past, const double* y, const double* before, Real* out) const;
   void encode(const double* x, Index n, const double* targets, Inputs& into);

@@ -17,10 +17,10 @@ constexpr double kExactPrior = 16.0;                 // of a season that was alw
 /// The variance of an error, from the smallest loss and the steps that it counts.
 inline double noise_of(double least, double count) { return count > 0.0 ? least / count : 0.0; }
 /// What exponential weights multiply losses by, finite; where there is no noise only exact rivals
-/// share.
-inline double rate_of(double noise) {
+/// share. Where y comes late, `slow` is 1 + the delay: so many losses in a row say the same.
+inline double rate_of(double noise, double slow) {
   constexpr double kLargest = std::numeric_limits<double>::max();
-  return noise > 0.0 ? std::min(1.0 / (8.0 * noise), kLargest) : kLargest;
+  return noise > 0.0 ? std::min(1.0 / (8.0 * noise * slow), kLargest) : kLargest;
 }
 /// What a step counts whose best rival has the squared error `least`.
 inline double share_of_step(double noise, double least) {
@@ -42,8 +42,8 @@ struct Weighing {
 
   /// The average of forecasts, with their shares.
   double mix(const double (&prior)[kRivals], const double (&forecasts)[kRivals],
-             double (&shares)[kRivals]) const {
-    const double from = least(), rate = rate_of(noise_of(from, count));
+             double (&shares)[kRivals], double slow) const {
+    const double from = least(), rate = rate_of(noise_of(from, count), slow);
     double sum = 0.0, mixed = 0.0;
     for (int k = 0; k < kRivals; ++k) {
       const double behind = losses[k] - from;
@@ -78,15 +78,16 @@ struct Rivals {
     double mixed, shares[kShares];  // of the rivals and of the last value
   };
 
-  Forecast forecast(double mixture, double agents, const Season* season) const {
+  Forecast forecast(double mixture, double agents, const Season* season, double slow) const {
     const bool exact = season != nullptr && season->is_exact();
     const double prior = season == nullptr ? 0.0 : exact ? kExactPrior : 1.0;
     Forecast f{};
     f.rivals[0] = mixture, f.rivals[1] = agents;
     f.rivals[2] = season != nullptr ? season->increment() : mixture;  // which has no share then
     double within[2][Weighing::kRivals], among[Weighing::kRivals];
-    for (int j = 0; j < 2; ++j) f.levels[j] = levels[j].mix({1.0, 1.0, prior}, f.rivals, within[j]);
-    f.mixed = outer.mix({1.0, 1.0, exact ? 1.0 / kExactPrior : 1.0}, f.levels, among);
+    for (int j = 0; j < 2; ++j)
+      f.levels[j] = levels[j].mix({1.0, 1.0, prior}, f.rivals, within[j], slow);
+    f.mixed = outer.mix({1.0, 1.0, exact ? 1.0 / kExactPrior : 1.0}, f.levels, among, slow);
     for (int k = 0; k < Weighing::kRivals; ++k)
       f.shares[k] = among[0] * within[0][k] + among[1] * within[1][k];
     f.shares[Weighing::kRivals] = among[2];

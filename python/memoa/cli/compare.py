@@ -12,23 +12,15 @@ import typer
 
 from memoa import build_info
 from memoa._files import prepare, write_text
+from memoa.cli.reading import READING, takes
 from memoa.cli.series import (
-    Calendar,
     Data,
-    Date,
-    DayFirst,
-    Decimal,
-    Drop,
+    Delay,
     File,
     Force,
-    Inputs,
     Lags,
-    Percent,
-    Season,
-    Sep,
     Start,
     Target,
-    Thousands,
     Warmup,
     load_series,
     tell,
@@ -46,22 +38,14 @@ COLUMNS = {
 }  # fmt: skip
 
 
+@takes(READING)
 def compare_command(
     data: Data,
     target: Target = None,
     file: File = None,
     start: Start = None,
     lags: Lags = None,
-    date: Date = None,
-    inputs: Inputs = None,
-    drop: Drop = None,
-    dayfirst: DayFirst = None,
-    sep: Sep = None,
-    decimal: Decimal = None,
-    thousands: Thousands = None,
-    percent: Percent = None,
-    season: Season = None,
-    calendar: Calendar = None,
+    reading: Any = None,
     forecaster: Annotated[
         list[str] | None,
         typer.Option(
@@ -75,6 +59,7 @@ def compare_command(
         Path | None,
         typer.Option(metavar="DIR", help="Where files go.", show_default="memoa-out/NAME-compare"),
     ] = None,
+    delay: Delay = 0,
     warmup: Warmup = 0,
     force: Force = False,
 ) -> None:
@@ -82,11 +67,6 @@ def compare_command(
 
     Writes comparison.csv, comparison.png and settings.json.
     """
-    reading = {
-        "date": date, "inputs": inputs, "drop": drop, "dayfirst": dayfirst, "sep": sep,
-        "decimal": decimal, "thousands": thousands, "percent": percent,
-        "season": season, "calendar": calendar,
-    }  # fmt: skip
     series, source = load_series(
         data, target=target, file=file, start=start, lags=lags, reading=reading
     )
@@ -99,9 +79,10 @@ def compare_command(
     with progress_bar("comparing") as progress:
         found = compare(
             series, forecasters, seeds=range(seeds), progress=progress, keep_going=True,
-            warmup=warmup,
+            warmup=warmup, delay=delay,
         )  # fmt: skip
     settings = {"series": source, "seeds": seeds, "forecasters": forecaster or [], "warmup": warmup}
+    settings |= {"delay": delay} if delay else {}
     write_files(folder, found, settings)
     print_table(found)
     typer.echo(f"comparison.csv, comparison.png and settings.json are in {shown}")

@@ -15,7 +15,8 @@ from rich.table import Table
 
 from memoa import build_info
 from memoa._files import prepare, whole, write_text
-from memoa.cli.series import Force
+from memoa.cli.reading import WRITING, takes
+from memoa.cli.series import Force, sign_of
 from memoa.cli.terminal import progress_bar, wide_console
 from memoa.datasets import PANELS, PanelSeries, load_long
 from memoa.forecasters.panel_comparison import LEVELS, PANEL, PanelComparison, compare_panel
@@ -34,6 +35,7 @@ class Aggregate(str, Enum):
     clip = "clip"
 
 
+@takes(WRITING)
 def panel_command(
     data: Annotated[
         str,
@@ -48,6 +50,7 @@ def panel_command(
                                              show_default="ds")] = None,
     target: Annotated[str | None, typer.Option(metavar="COL", help="Column to forecast.",
                                                show_default="y")] = None,
+    reading: Any = None,
     season: Annotated[
         int | None, typer.Option(min=2, help="Steps in a season.", show_default="none")
     ] = None,
@@ -80,7 +83,7 @@ def panel_command(
     """
     options = {
         "--id": id, "--time": time, "--target": target, "--season": season, "--lags": lags,
-        "--log": log or None,
+        "--log": log or None, **{f"--{name}": value for name, value in reading.items()},
     }  # fmt: skip
     series, source = load_panel(data, options)
     folder = out if out is not None else Path("memoa-out", f"{series.name}-panel")
@@ -107,6 +110,7 @@ def load_panel(data: str, options: dict[str, Any]) -> tuple[PanelSeries, dict[st
         what = "there is no such file" if path.suffix else f"expected a file, or one of {known}"
         raise ValueError(f"{data}: {what}")
     words = {name[2:]: value for name, value in given.items()}
+    words |= sign_of(words)
     return load_long(path, **words), {"data": path, **words}
 
 

@@ -16,23 +16,15 @@ from rich.table import Table
 
 from memoa import OnlineEnsemble, build_info
 from memoa._files import prepare, whole, write_text
+from memoa.cli.reading import READING, takes
 from memoa.cli.series import (
-    Calendar,
     Data,
-    Date,
-    DayFirst,
-    Decimal,
-    Drop,
+    Delay,
     File,
     Force,
-    Inputs,
     Lags,
-    Percent,
-    Season,
-    Sep,
     Start,
     Target,
-    Thousands,
     Warmup,
     load_series,
     tell,
@@ -54,6 +46,7 @@ from memoa.run import Run
 FILES = ("predictions.csv", "plot.png", "settings.json")
 
 
+@takes(READING)
 def run_command(
     context: typer.Context,
     data: Data,
@@ -61,16 +54,7 @@ def run_command(
     file: File = None,
     start: Start = None,
     lags: Lags = None,
-    date: Date = None,
-    inputs: Inputs = None,
-    drop: Drop = None,
-    dayfirst: DayFirst = None,
-    sep: Sep = None,
-    decimal: Decimal = None,
-    thousands: Thousands = None,
-    percent: Percent = None,
-    season: Season = None,
-    calendar: Calendar = None,
+    reading: Any = None,
     agents: Annotated[int, typer.Option(min=1, help="Number of agents.")] = 64,
     features: Annotated[int, typer.Option(min=1, help="Features per agent.")] = 16,
     encoder: Annotated[
@@ -97,6 +81,7 @@ def run_command(
     resume: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Go on with what --save kept.")
     ] = None,
+    delay: Delay = 0,
     warmup: Warmup = 0,
     force: Force = False,
 ) -> None:
@@ -108,14 +93,11 @@ def run_command(
     communicator = communicator_of_job()
     tells = communicator is None or communicator.rank == 0
     model = None if resume is None else _resumed(context, resume, threads, communicator)
-    reading = {
-        "date": date, "inputs": inputs, "drop": drop, "dayfirst": dayfirst, "sep": sep,
-        "decimal": decimal, "thousands": thousands, "percent": percent,
-        "season": season, "calendar": calendar,
-    }  # fmt: skip
     series, source = load_series(
         data, target=target, file=file, start=start, lags=lags, reading=reading
     )
+    delay = delay if model is None else model.delay
+    series = series.late(delay)
     folder = out if out is not None else Path("memoa-out", series.name)
     if tells:
         prepare(folder, FILES, force=force)
@@ -136,7 +118,7 @@ def run_command(
             found = run_and_compare(
                 series, agents=agents, features=features, encoder=encoder, policy=policy,
                 seed=seed, threads=threads, communicator=communicator, progress=progress,
-                warmup=warmup, intervals=_levels(intervals),
+                warmup=warmup, intervals=_levels(intervals), delay=delay,
             )  # fmt: skip
     if save is not None:
         found.model.save(save)
@@ -174,7 +156,7 @@ def _resumed(
     context: typer.Context, path: Path, threads: int | None, communicator: Any
 ) -> OnlineEnsemble:
     """The ensemble of the file, with which the options for a new one make no sense."""
-    for name in ("agents", "features", "encoder", "policy", "seed", "intervals"):
+    for name in ("agents", "features", "encoder", "policy", "seed", "intervals", "delay"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise ValueError(f"--{name} has no meaning with --resume: {path} says it")

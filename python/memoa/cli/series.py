@@ -38,46 +38,12 @@ Lags = Annotated[
     typer.Option(min=1, help="Past target values that are inputs (files).", show_default="2"),
 ]
 
-
-Date = Annotated[
-    str | None,
-    typer.Option(metavar="COL", help="Column of the dates.", show_default="the first of dates"),
-]
-Inputs = Annotated[
-    str | None,
-    typer.Option(metavar="COL[,COL]", help="Columns that are inputs.", show_default="all numeric"),
-]
-Drop = Annotated[str | None, typer.Option(metavar="COL[,COL]", help="Columns that are no inputs.")]
-Sep = Annotated[
-    str | None, typer.Option(metavar="SIGN", help="Between cells (CSV).", show_default=",")
-]
-Decimal = Annotated[
-    str | None, typer.Option(metavar="SIGN", help="Before decimals (CSV).", show_default=".")
-]
-Thousands = Annotated[
-    str | None, typer.Option(metavar="SIGN", help="Between groups of three digits (CSV).")
-]
-Percent = Annotated[
-    bool | None, typer.Option("--percent", help="Read 12% as 12 (CSV).", show_default=False)
-]
-DayFirst = Annotated[
-    bool | None,
-    typer.Option(
-        "--dayfirst/--monthfirst", help="How 01/02/2020 is read.", show_default="what fits best"
-    ),
-]
-Season = Annotated[
-    str | None,
-    typer.Option(
-        metavar="STEPS", help="Steps in a season; auto: by the dates; none.", show_default="auto"
-    ),
-]
-Calendar = Annotated[
-    bool | None,
-    typer.Option("--calendar", help="Hour, week and year are inputs.", show_default=False),
-]
 Warmup = Annotated[
     int, typer.Option(min=0, metavar="STEPS", help="Steps at the start that no error counts.")
+]
+Delay = Annotated[
+    int,
+    typer.Option(min=0, metavar="STEPS", help="Steps by which every value is known late."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 
@@ -112,8 +78,7 @@ def load_series(
         is_path = path.suffix or len(path.parts) > 1
         raise ValueError(f"{data}: there is no such file" if is_path else _unknown(data))
     _refuse_others(data, options, ("--target", "--lags", *(f"--{name}" for name in given)))
-    if given.get("sep") in ("\\t", "tab"):
-        given["sep"] = "\t"
+    given |= sign_of(given)
     if target is None:
         names = _column_names(path, given)
         raise ValueError(f"{data} needs --target COLUMN; its columns are {names}")
@@ -125,6 +90,11 @@ def load_series(
     series = load_csv(path, **words)
     kept = {"left_out": dict(series.left_out), "notes": series.notes}
     return series, {"data": data, **words, **kept}
+
+
+def sign_of(options: Mapping[str, Any]) -> dict[str, str]:
+    """The sign that a shell can hardly write."""
+    return {"sep": "\t"} if options.get("sep") in ("\\t", "tab") else {}
 
 
 def tell(series: Series) -> None:

@@ -67,9 +67,9 @@ def read_dates(cells: NDArray[Any], dayfirst: bool | None = None) -> Dates:
     return Dates(dates, _zone(text), told)
 
 
-def parse_dates(cells: NDArray[Any]) -> DateArray:
+def parse_dates(cells: NDArray[Any], dayfirst: bool | None = None) -> DateArray:
     """`read_dates`, the values alone."""
-    return read_dates(cells).values
+    return read_dates(cells, dayfirst).values
 
 
 def _misfit(dates: DateArray) -> tuple[int, bool, float]:

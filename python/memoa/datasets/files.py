@@ -168,10 +168,13 @@ def load_csv(
     gaps = dict(zip((*targets, *columns), (*past.T, *others), strict=True))
     index, zone = (None, None) if dates is None else (dates[1].values, dates[1].zone)
     found: int | None = None
+    n_others = len(columns)
+    seasonal = 0
     for name, y in zip(targets, past.T):
         found, more = season_columns(y, season, index)
         others += list(more.T)
         columns += [f"{name}: {part}" for part in NAMES[: more.shape[1]]]
+        seasonal += more.shape[1]
     if calendar:
         if index is None or len(index) < 2:
             raise ValueError(f"{table.file}: calendar is wanted, and there is no column of dates")
@@ -193,6 +196,7 @@ def load_csv(
         now[-1],
         left_out,
         (*_notes(dates), *_gaps(gaps), *seasons),
+        (*range(n_others, n_others + seasonal), *range(len(columns), now.shape[1])),
     )
 
 
@@ -279,7 +283,11 @@ def _benchmark(
         X, Y = X / X.max(), Y / Y.max()
     columns = (*_lag_names(inputs, lags), *_lag_names((target,), 2))
     index = table.dates("date").values[rows][1:]
-    return Series(name, X[:-1], Y[1:], Y[0], columns, (target,), index, next_x=X[-1])
+    width = X.shape[1]
+    return Series(
+        name, X[:-1], Y[1:], Y[0], columns, (target,), index, next_x=X[-1],
+        past=(width - 2, width - 1),
+    )  # fmt: skip
 
 
 def _lagged(values: FloatArray, lags: int) -> FloatArray:

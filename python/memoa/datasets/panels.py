@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoa._validate import as_float64, as_int, require_shape
+from memoa.datasets.cells import Writing
 from memoa.datasets.dates import next_date
 from memoa.datasets.panel_inputs import panel_inputs
 from memoa.datasets.table import FilePath, FloatArray, Table, is_empty, parse_dates, to_floats
@@ -90,9 +91,9 @@ class PanelSeries:
         if self.next_X is not None:
             fields["next_X"] = as_float64("next_X", self.next_X).copy()
             require_shape("next_X", fields["next_X"], "(n_clients, n_inputs)", X.shape[1:])
-        for field, array in fields.items():
+        for name, array in fields.items():
             array.setflags(write=False)
-            object.__setattr__(self, field, array)
+            object.__setattr__(self, name, array)
         object.__setattr__(self, "columns", columns)
 
     @property
@@ -194,6 +195,11 @@ def load_long(
     season: int | None = None,
     holt_winters: bool = True,
     log: bool = False,
+    dayfirst: bool | None = None,
+    sep: str = ",",
+    decimal: str = ".",
+    thousands: str | None = None,
+    percent: bool = False,
 ) -> PanelSeries:
     """Read a long table, one row per client and time, and make every client's inputs.
 
@@ -219,6 +225,8 @@ def load_long(
         Whether a season adds the inputs of `seasonal_inputs`.
     log : bool
         Whether the target is replaced by its logarithm.
+    dayfirst, sep, decimal, thousands, percent
+        How a file writes dates and numbers, as in `load_csv`.
 
     Returns
     -------
@@ -248,10 +256,10 @@ def load_long(
     """
     lags = as_int("lags", lags, 1)
     season = None if season is None else as_int("season", season, 2)
-    table = _table(data)
+    table = _table(data, Writing(sep, decimal, thousands, bool(percent)))
     clients, when, values = (_cells(table, name) for name in (id, time, target))
     ids, rows = np.unique(_as_ids(table, id, clients), return_inverse=True)
-    times, steps = np.unique(_as_times(table, time, when), return_inverse=True)
+    times, steps = np.unique(_as_times(table, time, when, dayfirst), return_inverse=True)
     least = 3 if season is None else season + 2
     if len(times) < least:
         raise ValueError(f"{table.name}: {len(times)} times; expected at least {least}")
@@ -280,15 +288,16 @@ class _Columns:
 
     name: str
     cells: dict[str, Any]
+    writing: Writing = field(default_factory=Writing)
 
 
-def _table(data: Any) -> _Columns:
+def _table(data: Any, writing: Writing) -> _Columns:
     if hasattr(data, "columns") and hasattr(data, "__getitem__"):
         return _Columns("panel", {str(name): data[name] for name in data.columns})
     if not isinstance(data, (str, Path)) and not hasattr(data, "__fspath__"):
         raise TypeError(f"data is of type {type(data).__name__}; expected a path or a frame")
-    table = Table.read(data, min_rows=1)
-    return _Columns(Path(data).name.split(".")[0], dict(table.cells))
+    table = Table.read(data, min_rows=1, writing=writing)
+    return _Columns(Path(data).name.split(".")[0], dict(table.cells), writing)
 
 
 def _cells(table: _Columns, column: str) -> NDArray[Any]:
@@ -313,14 +322,16 @@ def _as_ids(table: _Columns, column: str, cells: NDArray[Any]) -> NDArray[Any]:
     return text
 
 
-def _as_times(table: _Columns, column: str, cells: NDArray[Any]) -> NDArray[Any]:
+def _as_times(
+    table: _Columns, column: str, cells: NDArray[Any], dayfirst: bool | None
+) -> NDArray[Any]:
     if cells.dtype.kind == "O" and len(cells) and not isinstance(cells[0], str):
         cells = cells.astype("datetime64[ns]")  # dates of Python
     if cells.dtype.kind in "iuM":
         times = cells
     else:
         numbers = to_floats(cells)
-        times = _parse_repeated(cells) if np.isnan(numbers).all() else numbers
+        times = _parse_repeated(cells, dayfirst) if np.isnan(numbers).all() else numbers
     missing = np.isnat(times) if times.dtype.kind == "M" else ~np.isfinite(times)
     if missing.any():
         row = int(np.argmax(missing))
@@ -333,15 +344,15 @@ def _as_times(table: _Columns, column: str, cells: NDArray[Any]) -> NDArray[Any]
     return times
 
 
-def _parse_repeated(cells: NDArray[Any]) -> NDArray[np.datetime64]:
+def _parse_repeated(cells: NDArray[Any], dayfirst: bool | None) -> NDArray[np.datetime64]:
     """Each date once, in the order in which they occur, which tells days from months."""
     places = {cell: k for k, cell in enumerate(dict.fromkeys(cells.tolist()))}
-    dates = parse_dates(np.array(list(places), dtype=object))
+    dates = parse_dates(np.array(list(places), dtype=object), dayfirst)
     return dates[[places[cell] for cell in cells.tolist()]]
 
 
 def _as_values(table: _Columns, column: str, cells: NDArray[Any], log: bool) -> FloatArray:
-    values = to_floats(cells)
+    values = to_floats(cells, table.writing)
     bad = np.isinf(values) | (log & (values <= 0.0))
     if cells.dtype.kind not in "biuf":
         bad |= np.isnan(values) & ~np.array([is_empty(cell) for cell in cells])

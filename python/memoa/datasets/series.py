@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from memoa import _core
-from memoa._validate import as_float64, require_shape
+from memoa._validate import as_float64, as_int, require_shape
 from memoa.datasets.table import DateArray, FloatArray
 
 
@@ -46,6 +46,10 @@ class Series:
         Columns of the file that are no inputs, and why.
     notes : sequence of str, optional
         What else the reader of a file should know.
+    past : sequence of int, optional
+        Columns of X that are made of past values of Y: see `late`.
+    earlier : array_like, shape (k, d), optional
+        Values just before `initial`, which become known one after the other where y comes late.
 
     Raises
     ------
@@ -75,6 +79,8 @@ class Series:
     next_x: FloatArray | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    past: tuple[int, ...] = ()
+    earlier: FloatArray | None = None
 
     def __post_init__(self) -> None:
         as_names("name", (self.name,))
@@ -96,11 +102,52 @@ class Series:
         if self.next_x is not None:
             next_x = _frozen_floats("next_x", self.next_x, ("dx",))
             require_shape("next_x", next_x, "(dx,)", (X.shape[1],))
+        past = tuple(as_int("past", column, 0, below=X.shape[1]) for column in self.past)
+        earlier = None
+        if self.earlier is not None:
+            earlier = _frozen_floats("earlier", self.earlier, ("k", "d"))
+            require_shape("earlier", earlier, "(k, d)", (None, n_outputs))
         kept: dict[str, object] = {"X": X, "Y": Y, "initial": initial, "index": index}
         kept |= {"next_x": next_x, "columns": columns, "targets": targets}
+        kept |= {"past": past, "earlier": earlier}
         kept |= {"left_out": MappingProxyType(dict(self.left_out)), "notes": tuple(self.notes)}
         for name, value in kept.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def before(self) -> FloatArray:
+        """What `OnlineEnsemble.run` takes for ``initial``: shape (d,), or (k + 1, d) where late."""
+        return self.initial if self.earlier is None else np.vstack([self.earlier, self.initial])
+
+    def late(self, delay: int) -> Series:
+        """The same where every y is known only after `delay` further steps.
+
+        The columns of X that are made of past values are those of `delay` steps before; the others
+        stay. The first `delay` steps become `earlier` ones.
+
+        Raises
+        ------
+        ValueError
+            If the series is not longer than `delay`, or late already.
+        """
+        delay = as_int("delay", delay, 0, below=len(self.Y))
+        if delay == 0:
+            return self
+        if self.earlier is not None:
+            raise ValueError(f"{self.name} is late already")
+        rows = self.X if self.next_x is None else np.vstack([self.X, self.next_x])
+        X, past = rows[delay:].copy(), list(self.past)
+        X[:, past] = rows[: len(rows) - delay, past]
+        values = np.vstack([self.initial, self.Y[:delay]])
+        return replace(
+            self,
+            X=X[: len(self.Y) - delay],
+            Y=self.Y[delay:],
+            initial=values[-1],
+            earlier=values[:-1],
+            index=None if self.index is None else self.index[delay:],
+            next_x=None if self.next_x is None else X[-1],
+        )
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by the constructor's arguments, so that a copy is read-only too."""

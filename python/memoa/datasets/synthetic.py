@@ -101,4 +101,4 @@ BUILTIN: dict[str, Callable[[], Series]] = {
 
 def _autonomous(name: str, y: FloatArray) -> Series:
     """Return the series whose only input is its own last value."""
-    return Series(name, y[:-1, None], y[1:, None], y[:1], ("y",), ("y",), next_x=y[-1:])
+    return Series(name, y[:-1, None], y[1:, None], y[:1], ("y",), ("y",), next_x=y[-1:], past=(0,))

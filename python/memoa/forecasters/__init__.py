@@ -10,6 +10,7 @@ from memoa.forecasters.aggregation import (
     PolynomialPotential,
 )
 from memoa.forecasters.baselines import Aggregated, OnlineRidge, RepeatLast, Seasonal
+from memoa.forecasters.combination import best_convex_combination
 from memoa.forecasters.comparison import Comparison, Score, compare
 from memoa.forecasters.experts import Experts
 from memoa.forecasters.protocol import Factory, Forecaster
@@ -29,6 +30,7 @@ __all__ = [
     "RepeatLast",
     "Score",
     "Seasonal",
+    "best_convex_combination",
     "compare",
     "standard_forecasters",
 ]

@@ -25,6 +25,7 @@ from memoa.forecasters.protocol import (
     takes_seed,
 )
 from memoa.forecasters.standard import standard_forecasters
+from memoa.forecasters.turns import TakingTurns
 from memoa.run import last_seen
 
 ProgressCallback = Callable[[int, int, str], object]
@@ -141,6 +142,7 @@ def compare(
     progress: ProgressCallback | None = None,
     keep_going: bool = False,
     warmup: int = 0,
+    delay: int = 0,
 ) -> Comparison:
     """Run forecasters over a series, one step at a time, none of them seeing ahead.
 
@@ -162,6 +164,10 @@ def compare(
         Whether the other forecasters go on where one fails; `Comparison.failed` says why.
     warmup : int
         Steps at the start that no error counts; they are learnt all the same.
+    delay : int
+        A y is known only after so many further forecasts, and the series is taken by
+        ``series.late(delay)``. An `OnlineEnsemble` has this delay then; of every other forecaster
+        ``delay + 1`` take turns, so that each knows the y of its last step before the next one.
 
     Returns
     -------
@@ -187,6 +193,8 @@ def compare(
     >>> min(found.scores, key=lambda name: found.quantile(name, "server_rmse"))
     'season of 4'
     """
+    delay = as_int("delay", delay, 0)
+    series = series.late(delay)
     warmup = as_int("warmup", warmup, 0, below=len(series.Y))
     rows = standard_forecasters() if forecasters is None else dict(forecasters)
     seeds = [as_int("seeds", seed, 0) for seed in seeds]
@@ -215,7 +223,13 @@ def compare(
         if name in failed:
             continue
         try:
-            score, forecasts, parts = evaluate(name, make(name, factory, seed), series, warmup)
+            made = make(name, factory, seed)
+            if isinstance(made, OnlineEnsemble):
+                made.set_params(delay=delay)
+            elif delay > 0:
+                others = (make(name, factory, seed) for _ in range(delay))
+                made = TakingTurns((made, *others), series.before)
+            score, forecasts, parts = evaluate(name, made, series, warmup)
         except ImportError as error:
             skipped[name] = one_line(error)
             continue
@@ -247,7 +261,7 @@ def evaluate(
     began, shares = perf_counter(), None
     Y = series.Y
     if isinstance(forecaster, OnlineEnsemble):  # a loop inside the core, with the same bits
-        run = forecaster.run(series.X, Y, initial=series.initial, warmup=warmup)
+        run = forecaster.run(series.X, Y, initial=series.before, warmup=warmup)
         forecasts, agents, shares = run.predictions, run.agent_rmse, run.shares
     else:
         forecasts, agents = _steps(name, forecaster, series, warmup)
@@ -255,7 +269,7 @@ def evaluate(
     worst = float(agents.max())
     errors = (forecasts - Y)[warmup:]
     mae = np.nanmean(np.abs(errors), axis=0)
-    scale = np.nanmean(np.abs(Y - last_seen(Y, series.initial))[warmup:], axis=0)
+    scale = np.nanmean(np.abs(Y - _last_known(series))[warmup:], axis=0)
     mase = np.divide(mae, scale, out=np.full_like(mae, np.nan), where=scale > 0.0)
     score = Score(
         server_rmse=float(np.sqrt(np.nanmean(np.square(errors)))),
@@ -267,6 +281,14 @@ def evaluate(
         server_mase=float(mase.mean()),
     )
     return score, forecasts, shares
+
+
+def _last_known(series: Series) -> Float64:
+    """The value known last at each step, shape (T, d)."""
+    if series.earlier is None:
+        return last_seen(series.Y, series.initial)
+    values = np.vstack([series.before, series.Y])
+    return last_seen(values[1 : len(series.Y) + 1], values[0])
 
 
 def _agent_errors(name: str, forecaster: Forecaster) -> Float64:
@@ -300,7 +322,9 @@ def _steps(
     for array in (inputs, targets):  # others are to see the same series
         array.setflags(write=False)
     learnt: Any = ~np.isnan(series.Y).all(axis=1)
-    counts = int(learnt[:warmup].sum()), int(learnt[warmup:].sum())
+    delay = forecaster.delay if isinstance(forecaster, TakingTurns) else 0
+    last = len(learnt) - delay
+    counts = int(learnt[:warmup].sum()), int(learnt[warmup:last].sum())
     doing = "observe"
     try:
         observe: Any = getattr(forecaster, "observe", None)
@@ -309,11 +333,15 @@ def _steps(
         for step, (x, y) in enumerate(zip(inputs, targets, strict=True)):
             doing = f"predict_one, at step {step},"
             forecasts[step] = _checked(forecaster.predict_one(x), y, step)
+            known = step - delay
             doing = f"learn_one, at step {step},"
-            if learnt[step]:
+            if known >= 0 and learnt[known]:
+                x, y = inputs[known], targets[known]
                 gaps = np.isnan(y)
-                forecaster.learn_one(x, np.where(gaps, forecasts[step], y) if gaps.any() else y)
-            if step + 1 == warmup:
+                forecaster.learn_one(x, np.where(gaps, forecasts[known], y) if gaps.any() else y)
+            elif known >= 0 and isinstance(forecaster, TakingTurns):
+                forecaster.skip()
+            if 0 < known + 1 == warmup:
                 before = counts[0] * _agent_errors(name, forecaster) ** 2
     except KeyboardInterrupt:
         raise

@@ -54,6 +54,7 @@ def run_and_compare(
     progress: ProgressCallback | None = None,
     warmup: int = 0,
     intervals: Sequence[float] = (),
+    delay: int = 0,
 ) -> PolicyRuns:
     """Run both policies with everything else equal."""
     kind: EchoState | RandomFeatures
@@ -72,6 +73,7 @@ def run_and_compare(
             random_state=seed,
             communicator=communicator,
             intervals=intervals,
+            delay=delay,
         )
         for name in (("memoa", "greedy") if policy == "memoa" else ("greedy", "memoa"))
     )
@@ -87,6 +89,11 @@ def go_on(
     """Run an ensemble that has learnt before; agents of the other policy have not, and are left
     out."""
     return _run_all(series, {}, model, progress, warmup)
+
+
+def _initial(series: Series, model: OnlineEnsemble) -> Any:
+    """The values before a series; none for those whose forecasts wait for the next ones."""
+    return None if model.delay > 0 and model.__sklearn_is_fitted__() else series.before
 
 
 def _run_all(
@@ -109,9 +116,8 @@ def _run_all(
             if progress is not None:
                 progress(done * n_steps + steps, n_runs * n_steps)
 
-        found = model.run(
-            X, series.Y, initial=series.initial, record=record, progress=tell, warmup=warmup
-        )
+        before = _initial(series, model)
+        found = model.run(X, series.Y, initial=before, record=record, progress=tell, warmup=warmup)
         done += 1
         return found
 

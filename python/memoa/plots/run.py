@@ -18,7 +18,6 @@ from memoa.plots.style import (
     outline,
     save,
 )
-from memoa.run import last_seen
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +45,7 @@ def repeat_cost(run: Run) -> NDArray[np.float64]:
     ndarray of float64, shape (T,)
         In squared units of the target, summed over the outputs.
     """
-    changes = run.targets - last_seen(run.targets, run.initial)
+    changes = run.targets - run.last_known
     return np.cumsum(np.nansum(changes**2, axis=1))
 
 

@@ -1,0 +1,132 @@
+"""What the leads of a series made of it: a value, with one table; `plots.horizon` draws it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from memoa._validate import Float64, as_float64, as_int, require_shape
+from memoa.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MultiHorizonRun:
+    """Forecasts of several leads over T rows of a series, an immutable value.
+
+    Attributes
+    ----------
+    leads : tuple of int
+        Steps ahead.
+    runs : tuple of Run
+        Of each lead. Row t of ``predictions`` and ``targets`` is the forecast made at row t and the
+        y that it is for, ``Y[t + lead - 1]``; nan where nobody has seen it yet.
+    Y : ndarray, shape (T, d)
+    """
+
+    leads: tuple[int, ...]
+    runs: tuple[Run, ...]
+    Y: Float64
+
+    def __post_init__(self) -> None:
+        self.Y.setflags(write=False)
+
+    @property
+    def predictions(self) -> Float64:
+        """Forecasts at every row, shape (leads, T, d)."""
+        return np.array([run.predictions for run in self.runs])
+
+    def run_of(self, lead: int) -> Run:
+        """The run of a lead."""
+        if lead not in self.leads:
+            raise ValueError(f"lead is {lead!r}; expected one of {self.leads}")
+        return self.runs[self.leads.index(lead)]
+
+    def unseen(self, lead: int) -> Float64:
+        """Forecasts of the y that nobody has seen, ``Y[T]``, ``Y[T + 1]``, ..., shape (n, d).
+
+        n is lead - 1, or lead where the inputs of the next row were given; fewer in a short series.
+        """
+        run = self.run_of(lead)
+        made = run.predictions[self._n_seen(lead) :]
+        return made if run.next is None else np.concatenate([made, run.next[None]])
+
+    def unseen_intervals(self, lead: int) -> Float64:
+        """Bounds around them, shape (n, levels, 2, d)."""
+        run = self.run_of(lead)
+        if run.prediction_intervals is None:
+            return np.empty((len(self.unseen(lead)), 0, 2, self.Y.shape[1]))
+        made = run.prediction_intervals[self._n_seen(lead) :]
+        return (
+            made if run.next_intervals is None else np.concatenate([made, run.next_intervals[None]])
+        )
+
+    def season_ago(self, lead: int, season: int) -> Float64:
+        """What repeating the same phase of the last known season forecasts, shape (T, d).
+
+        nan in the first seasons.
+        """
+        season = as_int("season", season, 1)
+        back = ((lead - 1) // season + 1) * season - (lead - 1)  # from row t to the value it takes
+        values = np.full(self.Y.shape, np.nan)
+        values[back:] = self.Y[: max(len(self.Y) - back, 0)]
+        return values
+
+    def to_frame(self, *, season: int | None = None, **others: ArrayLike) -> pd.DataFrame:
+        """One row for each lead: root-mean-square errors, and the shares that intervals held.
+
+        Parameters
+        ----------
+        season : int, optional
+            Adds the error of repeating the value of one season ago, over the rows that have one.
+        **others : array_like, shape (leads, T, d)
+            Other forecasts by name, nan where there are none, such as those of
+            `recursive_forecasts`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With ``server``, ``mean agent``, ``worst agent``, ``repeat last``, where asked for
+            ``season ago`` and the others, and ``coverage LEVEL``; nan where nothing was scored.
+        """
+        import pandas as pd
+
+        given = {name: as_float64(name, values) for name, values in others.items()}
+        for name, values in given.items():
+            require_shape(name, values, "(leads, n_rows, n_outputs)", self.predictions.shape)
+        rows = []
+        for k, (lead, run) in enumerate(zip(self.leads, self.runs)):
+            row: dict[str, Any] = {
+                "server": run.server_rmse,
+                "mean agent": run.mean_agent_rmse,
+                "worst agent": run.worst_agent_rmse,
+                "repeat last": run.repeat_last_rmse,
+            }
+            if season is not None:
+                row["season ago"] = self._rmse(run, self.season_ago(lead, season))
+            row |= {name: self._rmse(run, values[k]) for name, values in given.items()}
+            shares = run.coverage.mean(axis=1)
+            row |= {f"coverage {level:g}": share for level, share in zip(run.levels, shares)}
+            rows.append(row)
+        frame: pd.DataFrame = pd.DataFrame(rows, index=pd.Index(self.leads, name="lead"))
+        return frame
+
+    def _n_seen(self, lead: int) -> int:
+        """Rows whose forecast is of a y that was seen."""
+        return max(len(self.Y) - (lead - 1), 0)
+
+    @staticmethod
+    def _rmse(run: Run, forecasts: Float64) -> float:
+        errors = (forecasts - run.targets)[run.unscored :]
+        there = errors[~np.isnan(errors)]
+        return float(np.sqrt(np.mean(there**2))) if there.size else float("nan")
+
+    def __repr__(self) -> str:
+        """Leads and their errors."""
+        errors = ", ".join(f"{h}: {run.server_rmse:.4g}" for h, run in zip(self.leads, self.runs))
+        return f"MultiHorizonRun({len(self.Y)} rows, server_rmse of leads {{{errors}}})"

@@ -1,0 +1,53 @@
+"""The fan of a series' unseen steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memoa.plots.style import finish_axes, new_figure, save
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from memoa.horizon_run import MultiHorizonRun
+
+FEWEST = 48
+
+
+def plot_fan(found: MultiHorizonRun, *, path: str | Path, last: int | None = None) -> Figure:
+    """Draw the last rows of a series, and the forecasts of each lead from there on.
+
+    A lead's line are its forecasts of the steps that nobody has seen; its last point, marked, was
+    made last. Bands are the intervals of the highest level, bars those around the marked points.
+    """
+    n_rows, n_outputs = found.Y.shape
+    shown = min(n_rows, max(2 * found.leads[-1], FEWEST) if last is None else last)
+    figure = new_figure(9.0, 2.2 + 1.6 * n_outputs)
+    grid = figure.add_gridspec(n_outputs, 1)
+    colours = [f"C{k}" for k in range(10)]
+    for output in range(n_outputs):
+        axes = figure.add_subplot(grid[output, 0])
+        axes.plot(np.arange(-shown, 0), found.Y[n_rows - shown :, output], color="0.3", lw=1.0)
+        for k, lead in enumerate(found.leads):
+            values = found.unseen(lead)[:, output]
+            if not len(values):
+                continue
+            at = np.arange(len(values))
+            colour = colours[k % len(colours)]
+            axes.plot(at, values, color=colour, lw=1.0, label=f"lead {lead}")
+            axes.plot(at[-1:], values[-1:], "o", ms=4, color=colour)
+            bounds = found.unseen_intervals(lead)[:, :, :, output]
+            for level in range(bounds.shape[1]):
+                low, high = bounds[:, level].T
+                axes.fill_between(at, low, high, color=colour, alpha=0.12, lw=0)
+                axes.plot(at[[-1, -1]], [low[-1], high[-1]], color=colour, lw=1.0)
+        axes.axvline(-0.5, color="0.7", lw=0.8)
+        if output == 0:
+            axes.legend(fontsize=8, frameon=False, ncols=min(len(found.leads), 4))
+        finish_axes(axes)
+    axes.set_xlabel("steps from the first that nobody has seen", fontsize=9)
+    save(figure, path)
+    return figure
