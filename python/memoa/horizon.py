@@ -168,6 +168,7 @@ class MultiHorizon(Estimator):
         initial : array_like, shape (d,), optional
             The value just before Y[0].
         progress : callable(done, total), optional
+            Called some ten times a second, as in `OnlineEnsemble.run`.
         warmup : int
             Rows at the start whose forecasts no error counts.
 

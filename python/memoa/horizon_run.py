@@ -22,11 +22,12 @@ class MultiHorizonRun:
     Attributes
     ----------
     leads : tuple of int
-        Steps ahead.
+        How many steps ahead each forecast looks.
     runs : tuple of Run
         Of each lead. Row t of ``predictions`` and ``targets`` is the forecast made at row t and the
         y that it is for, ``Y[t + lead - 1]``; nan where nobody has seen it yet.
     Y : ndarray, shape (T, d)
+        The values that came.
     """
 
     leads: tuple[int, ...]

@@ -30,6 +30,7 @@ NO_EXAMPLE = {
     "Exchange",
     "FeatureMoments",
     "Forecaster",
+    "MultiHorizonRun",
     "NumericalError",
     "PanelRun",
     "Run",
