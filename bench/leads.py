@@ -2,7 +2,7 @@
 
     python bench/leads.py [ETTh1.csv] [--rows 5000]
 
-Oil temperature of ETTh1.csv (ETDataset; where the path is not given, ../shared/data) and hourly
+Oil temperature of ETTh1.csv (ETDataset; left out where no path is given) and hourly
 temperatures of Seattle (``pip install --no-deps vega_datasets``); what is not there is left out.
 Root-mean-square errors over all rows but the first two weeks: `memoa.MultiHorizon`, its mean and
 worst agent, the last value, the same hour of the last day that is known, and one ensemble of lead 1
@@ -29,13 +29,11 @@ from memoa.plots.horizon import plot_fan
 
 LEADS, DAY, WARMUP = (1, 24, 168), 24, 336
 FORMS = ((2, DAY), (DAY, None))  # lags and season of the leads, and of what feeds on itself
-SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
 def series(ett: Path | None) -> Iterator[tuple[str, pd.Series]]:
-    path = ett or SHARED / "ETTh1.csv"
-    if path.exists():
-        yield "ETT, oil temperature", pd.read_csv(path)["OT"]
+    if ett is not None:
+        yield "ETT, oil temperature", pd.read_csv(ett)["OT"]
     vega = find_spec("vega_datasets")
     if vega is not None and vega.origin is not None:
         found = sorted(Path(vega.origin).parent.rglob("seattle-temps.csv"))
