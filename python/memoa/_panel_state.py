@@ -415,4 +415,6 @@ def _params_of(
     with naming_header(path):
         note = header["note"]
         params = read_note(header, kind._names())[0] if note else panel_params(header["settings"])
+        if "n_clients" not in params:
+            raise ValueError("the parameter n_clients is missing")
     return params if n_threads is None else params | {"n_threads": n_threads}

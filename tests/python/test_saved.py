@@ -262,6 +262,16 @@ def with_intervals() -> memoa.OnlineEnsemble:
     return model
 
 
+def test_a_panel_without_its_size_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    small_panel().save(path)
+    parts = members(path.read_bytes())
+    header = json.loads(parts["header.json"])
+    del header["note"]["params"]["n_clients"]
+    changed = archive({**parts, "header.json": json.dumps(header).encode()})
+    assert loads_or_refuses(changed, path, memoa.Panel) == "refused"
+
+
 def test_levels_of_intervals_in_a_header_are_checked(tmp_path: Path) -> None:
     model, path = with_intervals(), tmp_path / "a.npz"
     model.save(path)
