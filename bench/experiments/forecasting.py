@@ -212,9 +212,14 @@ def verdicts(scores: Scores, series: Sequence[str] = tuple(PUBLISHED)) -> list[V
         count("server at most 1.01 times repeat-the-last-value in all eight",
               repeat, 1.01, everything),
     ]  # fmt: skip
-    for agent in ("mean", "worst"):
-        measure = f"{agent}_agent_rmse"
-        ratios = {k: median(k, MEMOA, measure) / median(k, GREEDY, measure) for k in names}
+    of_greedy = {
+        agent: {
+            k: median(k, MEMOA, f"{agent}_agent_rmse") / median(k, GREEDY, f"{agent}_agent_rmse")
+            for k in names
+        }
+        for agent in ("mean", "worst")
+    }
+    for agent, ratios in of_greedy.items():
         # Strictly below: a ratio of 1 does not do.
         out.append(
             count(f"{agent} agent below greedy's in all eight", ratios, 1.0 - 1e-12, everything)
@@ -230,13 +235,9 @@ def verdicts(scores: Scores, series: Sequence[str] = tuple(PUBLISHED)) -> list[V
         count("server at most 1.002 times repeat-the-last-value in all eight",
               repeat, 1.002, everything),
     ]  # fmt: skip
-    for agent in ("mean", "worst"):
-        measure = f"{agent}_agent_rmse"
-        ratios = {k: median(k, MEMOA, measure) / median(k, GREEDY, measure) for k in names}
-        out.append(
-            count(f"{agent} agent at least 5 % below greedy's in all eight",
-                  ratios, 0.95, everything)
-        )  # fmt: skip
+    for agent, ratios in of_greedy.items():
+        told = f"{agent} agent at least 5 % below greedy's in all eight"
+        out.append(count(told, ratios, 0.95, everything))
     return out
 
 

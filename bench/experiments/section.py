@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,7 +111,7 @@ class Section:
         write_text(context.folder / f"{self.name}.json", text + "\n")
 
 
-class Experiment:
+class Experiment(ABC):
     """One section's work. The fields of a subclass, a dataclass, are its configuration.
 
     Attributes
@@ -125,13 +126,13 @@ class Experiment:
     name: ClassVar[str]
     alone: ClassVar[bool] = False
 
+    @abstractmethod
     def pieces(self, context: Context) -> list[Piece]:
         """What is to be computed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def section(self, context: Context, results: Sequence[Result]) -> Section:
         """Write the files and the section, from the results of the pieces in their order."""
-        raise NotImplementedError
 
 
 def plain(value: Any) -> Any:

@@ -10,6 +10,19 @@ from hypothesis import strategies as st
 import memoa
 from reference import GameData
 
+# The arrays of a game, as `memoa.Game` names them.
+GAME_ARRAYS = (
+    "feature_mean",
+    "feature_cov",
+    "target",
+    "tracking",
+    "coupling",
+    "discount",
+    "transition",
+    "mean_transition",
+    "drift",
+)
+
 seeds = st.integers(0, 2**32 - 1)
 
 

@@ -11,20 +11,9 @@ import numpy as np
 import pytest
 
 import memoa
-from helpers import assert_same_bits, to_game
+from helpers import GAME_ARRAYS, assert_same_bits, to_game
 from reference import discount_weights, random_game
 
-ARRAYS = (
-    "feature_mean",
-    "feature_cov",
-    "target",
-    "tracking",
-    "coupling",
-    "discount",
-    "transition",
-    "mean_transition",
-    "drift",
-)
 T, D, P = 3, 2, 4
 
 
@@ -92,7 +81,7 @@ def test_a_rate_becomes_weights_and_weights_stay() -> None:
 def test_arrays_are_copies_that_nobody_can_write() -> None:
     kwargs = good()
     game = memoa.Game(**kwargs)
-    for name in ARRAYS:
+    for name in GAME_ARRAYS:
         before = getattr(game, name).copy()
         kwargs[name][...] = 7.0
         assert_same_bits(getattr(game, name), before)
@@ -115,7 +104,7 @@ def test_an_array_outlives_its_game() -> None:
 def test_copies_hold_the_same_bits(clone: Any) -> None:
     game = memoa.Game(**good())
     twin = clone(game)
-    for name in (*ARRAYS, "effort", "horizon", "n_outputs", "n_features"):
+    for name in (*GAME_ARRAYS, "effort", "horizon", "n_outputs", "n_features"):
         assert_same_bits(getattr(twin, name), getattr(game, name))
     assert not twin.target.flags.writeable
     assert_same_bits(memoa.solve_mean_field(twin).gain, memoa.solve_mean_field(game).gain)
@@ -175,7 +164,7 @@ def test_a_wrong_shape_is_told(name: str, value: Any) -> None:
         memoa.Game(**(good() | {name: value}))
 
 
-@pytest.mark.parametrize("name", ARRAYS)
+@pytest.mark.parametrize("name", GAME_ARRAYS)
 @pytest.mark.parametrize("dtype", [complex, object, str, "datetime64[D]"])
 def test_a_wrong_dtype_is_told(name: str, dtype: Any) -> None:
     value = np.ones(good()[name].shape, dtype=int).astype(dtype)
@@ -191,7 +180,7 @@ def test_wider_floats_are_not_truncated_silently() -> None:
         memoa.Game(**(good() | {"target": np.ones((T, D), np.longdouble)}))
 
 
-@pytest.mark.parametrize("name", ARRAYS)
+@pytest.mark.parametrize("name", GAME_ARRAYS)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_number_that_is_not_finite_is_told_with_its_place(name: str, value: float) -> None:
     last = ", ".join(str(n - 1) for n in good()[name].shape)

@@ -13,20 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import memoa
-from helpers import assert_same_bits, seeds, to_game
+from helpers import GAME_ARRAYS, assert_same_bits, seeds, to_game
 from reference import random_game
 
-FIELDS = (
-    "feature_mean",
-    "feature_cov",
-    "target",
-    "tracking",
-    "coupling",
-    "discount",
-    "transition",
-    "mean_transition",
-    "drift",
-)
 SMALL: dict[str, Any] = {
     "format": "memoa-game 1",
     "feature_mean": [[1.0, 0.5]],
@@ -46,7 +35,7 @@ def write(path: Path, **changes: Any) -> Path:
 def assert_same_game(found: memoa.Game, expected: memoa.Game) -> None:
     assert repr(found) == repr(expected)
     assert found.effort == expected.effort
-    for name in FIELDS:
+    for name in GAME_ARRAYS:
         assert_same_bits(getattr(found, name), getattr(expected, name))
 
 
