@@ -326,15 +326,16 @@ class Online(Regressor):
         arriving: bool = False,
     ) -> Run:
         engines = self._engines_for(inputs.shape[1:], targets.shape[1])
-        # a warning that is an error throws the run away: its memory is had before the work
-        spare = thaw(engines.__getstate__()) if _warnings_are_errors() else None
+        # A warning that is an error throws the run away, and where y comes late a run may find no
+        # memory half-way: a second copy of the engines, made before the work, takes their place.
+        spare = engines.spare() if _warnings_are_errors() or engines.delay > 0 else None
         if initial is None and not engines.population.has_seen:
             initial = self._base
         try:
             return engines.run(inputs, targets, initial, record, progress, warmup, arriving)
         except ValueError as error:
             raise with_column(error, names) from None
-        except RuntimeWarning:
+        except (MemoryError, RuntimeWarning):
             if spare is not None:
                 if engines is self._engines:
                     self._engines = spare
