@@ -64,11 +64,11 @@ void BasicPopulation<Real>::State::learn_oldest(const double* y) {
   layout.each_chunk(10.0, [&](Index first, Index last) {
     const Real* own = waiting.forecasts(0);
     pass.kernels().charge(waiting.increments(0), padded, lesson.change.data(), d, kept.cost.data(),
-                          first, last);
+                          first, last, nullptr, nullptr);
     if (judges(settings))
       pass.kernels().remember(own, padded, lesson.change.data(), d,
                               detail::Crowd<Real>::kForgetting, largest_loss,
-                              kept.recent_loss.data(), first, last);
+                              kept.recent_loss.data(), first, last, nullptr);
     for (Index o = 0; o < d && kept.forecast.size() > 0; ++o)  // what (10.6) learns
       std::copy(own + o * padded + first, own + o * padded + last,
                 kept.forecast.data() + o * padded + first);
@@ -236,7 +236,7 @@ class Account {
     if (knows && t >= output_.skip)
       state_.layout.each_chunk(10.0, [&](Index first, Index last) {
         state_.pass.kernels().charge(waiting.increments(at), padded, change_.data(), d,
-                                     cost_.data(), first, last);
+                                     cost_.data(), first, last, nullptr, nullptr);
       });
     if (output_.worst_cost)
       output_.worst_cost[t] =

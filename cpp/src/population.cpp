@@ -112,7 +112,7 @@ Index past_size(const PopulationSettings& s) {
 }
 
 bool judges(const PopulationSettings& s) {
-  return s.aggregate != Aggregate::mean && s.total() >= 16;
+  return s.aggregate != Aggregate::mean && s.total() >= detail::kLeastCrowd;
 }
 
 template <class Real>
@@ -177,12 +177,16 @@ void BasicPopulation<Real>::observe(const double* y) {
 }
 
 template <class Real>
-void BasicPopulation<Real>::predict(const double* x) {
+void BasicPopulation<Real>::predict(const double* x, const unsigned char* awake) {
   state_->others.require_whole();
   require_at_once(*state_);
   state_->require_input(x);
+  if (awake != nullptr) {
+    state_->require_sleep();
+    state_->reserve_sleep(1);
+  }
   if (has_seen())
-    state_->show(x, 1, nullptr, false);
+    state_->show(x, 1, nullptr, false, awake);
   else
     state_->show_nothing();
 }
@@ -196,7 +200,7 @@ void BasicPopulation<Real>::learn(const double* y) {
   detail::require_moderate_or_missing("y", y, {state_->layout.d}, kLargest<Real>);
   if (!has_seen()) return state_->observe(y);
   if (detail::all_missing(y, state_->layout.d)) {
-    state_->pending = false;
+    state_->forget_shown();
     return;
   }
   state_->learn(y, 1);
@@ -231,6 +235,36 @@ void BasicPopulation<Real>::costs_since_mark(double* out) const {
   const auto& mark = state_->kept.at_mark;
   if (mark.size() == 0) return;
   for (Index i = 0; i < state_->layout.N; ++i) out[i] -= mark.data()[i];
+}
+
+template <class Real>
+bool BasicPopulation<Real>::awake(unsigned char* out) const {
+  const auto present = state_->present();
+  std::copy(present.begin(), present.end(), out);
+  return !present.empty();
+}
+
+template <class Real>
+void BasicPopulation<Real>::missed(double* out) const {
+  state_->others.require_whole();
+  state_->settle_costs();
+  const auto& missed = state_->kept.missed;
+  if (missed.size() == 0)
+    std::fill_n(out, state_->layout.N, 0.0);
+  else
+    std::copy_n(missed.data(), state_->layout.N, out);
+}
+
+template <class Real>
+void BasicPopulation<Real>::missed_since_mark(double* out) const {
+  missed(out);
+  const auto& mark = state_->kept.missed_at_mark;
+  for (Index i = 0; i < state_->layout.N && mark.size() > 0; ++i) out[i] -= mark.data()[i];
+}
+
+template <class Real>
+bool BasicPopulation<Real>::keeps_sleep() const {
+  return state_->keeps_sleep();
 }
 
 template <class Real>
@@ -273,6 +307,13 @@ void BasicPopulation<Real>::restore(const PopulationMemory& memory) {
   state_->exchange(memory, detail::Fits());
   detail::require_untorn(memory, *this);
   state_->reserve_mark();
+  if (!memory.sleep.empty()) {
+    state_->reserve_sleep(1);
+    state_->awaits_sleep = true;
+  } else {
+    std::fill_n(state_->kept.missed.data(), state_->kept.missed.size(), 0.0);
+    state_->forget_shown();
+  }
   state_->exchange(memory, detail::Load());
   state_->refresh();
 }

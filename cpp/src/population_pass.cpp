@@ -7,6 +7,12 @@
 #include "detail/encoding.hpp"
 
 namespace memoa::detail {
+namespace {
+
+/// 0 where there is nobody: the increment of the base.
+double mean_of(double sum, double count) { return count != 0.0 ? sum / count : 0.0; }
+
+}  // namespace
 
 template <class Real>
 Pass<Real>::Pass(const PopulationSettings& settings, const Layout<Real>& layout,
@@ -41,6 +47,11 @@ Pass<Real>::Pass(const PopulationSettings& settings, const Layout<Real>& layout,
 }
 
 template <class Real>
+void Pass<Real>::reserve_awake() {
+  awake_.resize(static_cast<std::size_t>(layout_.chunks * kTile));
+}
+
+template <class Real>
 double Pass<Real>::step_work() const {
   const Index p = layout_.p;
   return static_cast<double>(p * (p * p / 3 + 2 * p + layout_.record.row_size));
@@ -53,7 +64,7 @@ std::size_t Pass<Real>::bytes() const {
 
 template <class Real>
 void Pass<Real>::run(const Window<Real>& w, Lesson<Real>& lesson) {
-  steps_ = w.steps;
+  steps_ = w.steps, has_sleepers_ = w.awake != nullptr;
   const double work = step_work() * static_cast<double>(w.steps);
   const bool answers = judges_ || !greedy();
   const auto forecasts = [&](const Worker& worker) {
@@ -115,11 +126,11 @@ void Pass<Real>::settle_costs(Lesson<Real>& lesson) {
 template <class Real>
 void Pass<Real>::charge(const Lesson<Real>& lesson, Index first, Index last) {
   kernels_.charge(kept_.increment.data(), layout_.padded, lesson.change.data(), layout_.d,
-                  kept_.cost.data(), first, last);
+                  kept_.cost.data(), first, last, lesson.awake_or_all(), kept_.missed.data());
   if (judges_)
     kernels_.remember(kept_.forecast.data(), layout_.padded, lesson.change.data(), layout_.d,
                       Crowd<Real>::kForgetting, lesson.largest_loss, kept_.recent_loss.data(),
-                      first, last);
+                      first, last, lesson.awake_or_all());
 }
 
 /// Theory section 6, steps 1 and 2, for the chunk's agents.
@@ -158,6 +169,7 @@ void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Ind
   layout_.of_chunk(chunk, [&](Index first, Index last) {
     if (lesson.to_costs) charge(lesson, first, last);  // before new increments take their place
     kernels_.advance(a, first, last);
+    if (w.awake != nullptr && w.steps > 0) count_awake(w, chunk);
     if (layout_.d == 1 || w.steps == 0 || !w.keep_last) return;  // no output is missing alone
     for (Index o = 0; o < layout_.d; ++o) {
       const Real* shown = w.shown + ((w.steps - 1) * layout_.d + o) * layout_.padded;
@@ -166,22 +178,47 @@ void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Ind
   });
 }
 
-/// The sums of a chunk whose agents forecast elsewhere, lane by lane as `advance` forms them.
+/// A chunk whose agents forecast elsewhere.
 template <class Real>
 void Pass<Real>::add_told(const Window<Real>& w, Index chunk) {
+  add_forecasts(w, chunk);
+  std::fill_n(overflowed_.begin() + chunk * w.steps, w.steps, layout_.N);
+}
+
+/// A chunk some of whose agents are away: the sums of the others, how many these are, and, where
+/// nobody judges, whom the mixture heeds.
+template <class Real>
+void Pass<Real>::count_awake(const Window<Real>& w, Index chunk) {
+  const Index d = layout_.d, padded = layout_.padded;
+  add_forecasts(w, chunk);
+  layout_.of_chunk(chunk, [&](Index first, Index last) {
+    for (Index step = 0; step < w.steps; ++step) {
+      const unsigned char* awake = w.awake + step * padded;
+      awake_[chunk * w.steps + step] =
+          static_cast<double>(std::count(awake + first, awake + last, 1));
+      for (Index o = 0; o < d && !judges_; ++o)
+        std::copy(awake + first, awake + last, w.heeded + (step * d + o) * padded + first);
+    }
+  });
+}
+
+/// The sums of a chunk's forecasts and energies, lane by lane as `advance` forms them.
+template <class Real>
+void Pass<Real>::add_forecasts(const Window<Real>& w, Index chunk) {
   constexpr Index kLanes = Layout<Real>::kLanes;
   const Index d = layout_.d, padded = layout_.padded;
   layout_.of_chunk(chunk, [&](Index first, Index last) {
     for (Index step = 0; step < w.steps; ++step) {
+      const unsigned char* awake = w.awake != nullptr ? w.awake + step * padded : nullptr;
       for (Index o = 0; o <= d; ++o) {
         const Real* values = o < d ? w.shown + (step * d + o) * padded : w.energy + step * padded;
         Real totals[kLanes] = {};
-        for (Index i = first; i < last; ++i) totals[(i - first) % kLanes] += values[i];
+        for (Index i = first; i < last; ++i)
+          if (awake == nullptr || awake[i]) totals[(i - first) % kLanes] += values[i];
         double sum = 0.0;
         for (const Real total : totals) sum += static_cast<double>(total);
         partial_[(chunk * w.steps + step) * (d + 1) + o] = sum;
       }
-      overflowed_[chunk * w.steps + step] = layout_.N;
     }
   });
 }
@@ -196,6 +233,21 @@ void Pass<Real>::add_partials(Index width) {
 template <class Real>
 double Pass<Real>::agents_of(Index chunk) const {
   return static_cast<double>(std::min(kChunkAgents, layout_.N - chunk * kChunkAgents));
+}
+
+/// Of these, those that are awake.
+template <class Real>
+double Pass<Real>::awake_in(Index chunk, Index step) const {
+  return has_sleepers_ ? awake_[chunk * steps_ + step] : agents_of(chunk);
+}
+
+/// Agents that the means of a step count.
+template <class Real>
+double Pass<Real>::awake_at(Index step) const {
+  if (!has_sleepers_) return static_cast<double>(layout_.total);
+  double n = 0.0;
+  for (Index chunk = 0; chunk < layout_.chunks; ++chunk) n += awake_[chunk * steps_ + step];
+  return n;
 }
 
 /// Asks for sums of the 16th powers of the chunks' mean energies, whose root is a bound on each.
@@ -224,13 +276,14 @@ void Pass<Real>::bound_energies() {
   if (below) return;
   for (Index chunk = 0; chunk < layout_.chunks; ++chunk)
     for (Index step = 0; step < steps; ++step)
-      energies_[chunk * steps + step] = std::min(partial_[(chunk * steps + step) * (d + 1) + d],
-                                                 crowd_.largest_energy(step) * agents_of(chunk));
+      energies_[chunk * steps + step] =
+          std::min(partial_[(chunk * steps + step) * (d + 1) + d],
+                   crowd_.largest_energy(step) * awake_in(chunk, step));
   sums_.begin();
   sums_.add(energies_.data(), layout_.chunks, steps);
   sums_.exchange();
   for (Index step = 0; step < steps; ++step)
-    means_[step * (d + 1) + d] = sums_[step] / static_cast<double>(layout_.total);
+    means_[step * (d + 1) + d] = mean_of(sums_[step], awake_at(step));
 }
 
 /// Whom each step heeds, and theory (6.1) from the means of the forecasts and of |z|^2.
@@ -245,12 +298,19 @@ void Pass<Real>::find_responses(const Window<Real>& w) {
     crowd_.ask(sums_, w.steps, kept_.recent_loss.data(), w.shown, w.energy);
   }
   sums_.exchange();
-  for (Index j = 0; j < w.steps * (d + 1); ++j)
-    means_[j] = sums_[j] / static_cast<double>(layout_.total);
+  for (Index step = 0; step < w.steps; ++step) {
+    const double count = awake_at(step);
+    for (Index j = step * (d + 1); j < (step + 1) * (d + 1); ++j)
+      means_[j] = mean_of(sums_[j], count);
+  }
+  const auto awake = [&](Index step) {
+    return w.awake != nullptr ? w.awake + step * layout_.padded : nullptr;
+  };
   if (judges_) {
     crowd_.hear(sums_);
     for (Index step = 0; step < w.steps; ++step)
-      crowd_.look(step, w.learnt + step, w.next ? w.next + step * d : nullptr);
+      crowd_.look(step, w.learnt + step, w.next ? w.next + step * d : nullptr, awake(step),
+                  awake_at(step));
     if (!greedy()) bound_energies();  // nobody else asks for them
   }
   for (Index step = 0; step < w.steps; ++step) {
@@ -259,6 +319,7 @@ void Pass<Real>::find_responses(const Window<Real>& w) {
     responses_[step].n_agents = layout_.N;
     responses_[step].d = d;
     responses_[step].padded = layout_.padded;
+    responses_[step].awake = awake(step);
     if (greedy()) {
       std::copy_n(means, d, &mean_[step * d]);
       continue;
@@ -309,7 +370,7 @@ void Pass<Real>::take_census(const Window<Real>& w, Index chunk) {
                       &partial_[(chunk * w.steps + step) * width]);
       if (w.next != nullptr)
         kernels_.remember(forecast, padded, w.next + step * d, d, Crowd<Real>::kForgetting,
-                          census.largest, recent_loss, first, last);
+                          census.largest, recent_loss, first, last, responses_[step].awake);
       for (Index o = 0; o < d && w.next == nullptr && w.keep_last; ++o)
         std::copy(forecast + o * padded + first, forecast + o * padded + last,
                   kept_.forecast.data() + o * padded + first);
@@ -329,13 +390,13 @@ void Pass<Real>::find_mean_fields(const Window<Real>& w) {
     const double* sums = sums_.at(step * width);
     for (Index o = 0; o < d; ++o) {
       const double* counted = &sums[kCensusSums * o];
-      if (judges_) cbar_[step * d + o] = counted[0] / counted[4];
+      if (judges_) cbar_[step * d + o] = mean_of(counted[0], counted[4]);
       const double cbar = cbar_[step * d + o];
       double& m = mean_[step * d + o] = cbar;
       if (greedy()) continue;
       const double toward_mean = (g.share - g.own) * cbar;
-      m = judges_ ? (g.own * counted[1] + toward_mean * counted[2]) / counted[3]
-                  : (g.own * sums[o] + toward_mean * sums[d]) / sums[d + 1];
+      m = judges_ ? mean_of(g.own * counted[1] + toward_mean * counted[2], counted[3])
+                  : mean_of(g.own * sums[o] + toward_mean * sums[d], sums[d + 1]);
       pull_[step * d + o] = static_cast<Real>((1.0 - g.share) * m + toward_mean);
     }
   }
@@ -356,7 +417,8 @@ void Pass<Real>::act(const Window<Real>& w, Index chunk) {
         std::copy(forecast + o * padded + first, forecast + o * padded + last,
                   shown + o * padded + first);
       if (w.next == nullptr) continue;
-      kernels_.charge(shown, padded, w.next + step * d, d, kept_.cost.data(), first, last);
+      kernels_.charge(shown, padded, w.next + step * d, d, kept_.cost.data(), first, last,
+                      responses_[step].awake, kept_.missed.data());
       if (w.want_worst)
         worst_[chunk * w.steps + step] = kernels_.worst(kept_.cost.data(), kept_.at_mark.data(),
                                                         first, std::min(last, layout_.N));

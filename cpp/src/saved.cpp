@@ -185,6 +185,8 @@ void require_arrays(const StateReader& reader, const PopulationSettings& s, cons
                           static_cast<std::uint64_t>(s.past.lags))
     throw std::invalid_argument("lags is " + std::to_string(s.past.lags) +
                                 ", more than the array 'population.past' has increments");
+  for (const StateArray& array : reader.arrays())
+    if (array.name == "population.sleep") require("population.sleep", s.n_agents, 2);
   if (s.past.delay > 0) {
     require("population.waiting_steps", s.past.delay + 1, waiting_size(s));
     require("population.waiting_agents", s.n_agents, (s.past.delay + 1) * 3 * s.n_outputs);
@@ -202,6 +204,11 @@ SavedEngines<Real> read_engines(StateReader& reader, const PopulationSettings& s
       BasicServerMixture<Real>(settings.n_agents, settings.n_outputs, mixture, settings.n_threads)};
   Inside::of(engines.mixture).is_part = settings.shard.total > 0;
   const Json& numbers = reader.header().at("numbers");
+  for (const StateArray& array : reader.arrays()) {
+    if (array.name != "population.sleep") continue;
+    Inside::of(engines.population).reserve_sleep(1);
+    Inside::of(engines.population).awaits_sleep = true;
+  }
   fill(engines.population, "population.", numbers, reader);
   fill(engines.mixture, "mixture.", numbers, reader);
   return engines;
@@ -215,7 +222,9 @@ Saved read_all(StateReader& reader, const PopulationSettings& settings, const Mi
   reader.finish();
   if (!saved.pending.empty() && settings.shard.total == 0) {  // a part forecasts with the others
     std::vector<double> forecast(static_cast<std::size_t>(settings.n_outputs));
-    predict(engines.population, engines.mixture, saved.pending.data(), forecast.data());
+    const auto awake = Inside::of(engines.population).present();
+    predict(engines.population, engines.mixture, saved.pending.data(), forecast.data(),
+            awake.empty() ? nullptr : awake.data());
   }
   return saved;
 }

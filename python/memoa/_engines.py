@@ -18,7 +18,7 @@ from memoa._parts import Part, joined, read_parts, rows_of, save_parts, waiting_
 from memoa._saved import checksum, engine_params, naming_header, require_doubles
 from memoa._shards import Reducer, agree, of_all, shard, share, threads
 from memoa._shards import check as check_communicator
-from memoa._validate import Float64, as_choice, as_int, as_number, as_numbers, season_of
+from memoa._validate import Flags, Float64, as_choice, as_int, as_number, as_numbers, season_of
 from memoa.encoder import Encoder, Linear, Precomputed
 from memoa.interval import Intervals, LateIntervals
 from memoa.mixture import Mixture
@@ -27,7 +27,9 @@ from memoa.run import AgentErrors, Run
 Progress = Callable[[int, int], object]
 
 # Fields of the memories with a row for each agent, and where.
-_OF_AGENTS = dict.fromkeys(("costs", "recent_loss", "gram", "cross", "reservoir", "increments"), 0)
+_OF_AGENTS = dict.fromkeys(
+    ("costs", "recent_loss", "gram", "cross", "reservoir", "increments", "sleep"), 0
+)
 _OF_WINDOW = {"errors": 2, "agent_losses": 1}
 
 
@@ -211,15 +213,31 @@ class Engines:
         """Of the intervals."""
         return () if self.bands is None else self.bands.levels
 
-    def predict(self, x: Float64) -> Float64:
+    def require_sleep(self, awake: Flags | None) -> None:
+        """Where some agents may be away, all are here, and no y comes late."""
+        if awake is None:
+            return
+        if self.delay > 0:
+            raise ValueError(
+                f"awake was given, but delay is {self.delay}; expected None where y comes late"
+            )
+        if self.communicator is not None:
+            raise ValueError(
+                "awake was given, but processes share the agents; expected None, or all agents "
+                "in one process"
+            )
+
+    def predict(self, x: Float64, awake: Flags | None = None) -> Float64:
         """The server's forecast, shape (d,)."""
+        self.require_sleep(awake)
         # intervals learn beside: once the core has done its part, nothing asks for memory
         late, bands = self._with_room()
         shown = np.empty(self.n_outputs)
         bounds = None if bands is None else np.empty((len(bands.levels), 2, self.n_outputs))
         mixed = self.population.predict(
-            self.server, x, intervals=None if bands is None else bands._core, bounds=bounds
-        )
+            self.server, x, intervals=None if bands is None else bands._core, bounds=bounds,
+            awake=awake,
+        )  # fmt: skip
         np.copyto(shown, mixed)
         known = shown if bounds is not None and self.population.has_seen else None
         if late is not None and bounds is not None:
@@ -281,6 +299,12 @@ class Engines:
         else:
             self.population.observe(y)
 
+    def agent_rmse(self) -> Float64:
+        """Of every agent over what was learnt while it was awake; nan where nothing was."""
+        counted = max(self.scored, 1) - self.population.missed()
+        counted[counted <= 0.0] = np.nan
+        return np.sqrt(self.population.costs() / counted)
+
     @property
     def bytes(self) -> int:
         """Of the agents' state and the mixture's window."""
@@ -296,8 +320,10 @@ class Engines:
         progress: Progress | None,
         warmup: int = 0,
         arriving: bool = False,
+        awake: Flags | None = None,
     ) -> Run:
         """Predict and learn a series; `arriving`: Y[t] is what becomes known after row t."""
+        self.require_sleep(awake)
         targets = Y.copy()  # the caller may change it at any time
         # after the run, nothing asks for memory
         unseen = 0 if self.population.has_seen else _steps_unseen(targets, initial)
@@ -315,7 +341,7 @@ class Engines:
             found = self.population.run(
                 self.server, X, targets, initial=initial, record=record, progress=progress,
                 skip=warmup, intervals=None if self.bands is None else self.bands._core,
-                bounds=bounds, next_bounds=next_bounds, unseen=unseen,
+                bounds=bounds, next_bounds=next_bounds, unseen=unseen, awake=awake,
             )  # fmt: skip
         finally:  # what was interrupted has learnt the steps done
             self.scored += int(counts[self.population.steps - before])
@@ -384,8 +410,11 @@ class Engines:
         """What a run found."""
         following = found.get("next")
         self._warn_of_overflow()
-        costs = found["costs"]
-        costs /= divisor
+        costs, missed = found["costs"], found.get("missed")
+        if missed is not None:  # who was always away has no error: nan
+            np.subtract(divisor, missed, out=missed)
+        with np.errstate(invalid="ignore"):
+            np.divide(costs, divisor if missed is None else missed, out=costs)
         agent_rmse = np.sqrt(costs, out=costs)
         return Run(
             predictions=found["predictions"],
@@ -505,6 +534,11 @@ class Engines:
         made.population.restore(memories[0])
         made.server.restore(memories[1])
         if waiting is not None:
+            if old.population.awake() is not None:
+                raise ValueError(
+                    f"{path}: some agents are away in the forecast that waits for its y; expected "
+                    "one process to load it"
+                )
             made.predict(waiting)
         return made, waiting, header
 
@@ -550,7 +584,8 @@ class Engines:
         made.population, made.server = population, server
         waiting = pending.reshape(made.input_shape) if pending.size else None
         if waiting is not None and made.bands is not None and "total" not in header["settings"]:
-            made.predict(waiting)  # the core did so: what it showed is to be judged
+            # the core did so: what it showed is to be judged
+            made.predict(waiting, population.awake())
         return made, waiting
 
     def spare(self) -> Engines:

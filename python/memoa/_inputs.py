@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoa._frames import Names, names_of, real_array, real_row, require_names
-from memoa._validate import Float64, require_shape
+from memoa._validate import Flags, Float64, as_array, require_shape
 from memoa.encoder import Encoder, Precomputed
 
 
@@ -107,6 +107,17 @@ def one_target(name: str, y: Any, n_outputs: int | None) -> Float64:
     target = target.reshape(1) if target.ndim == 0 else target
     require_shape(name, target, "(n_outputs,)", (n_outputs,))
     return target
+
+
+def awake_of(awake: Any, labels: str, shape: tuple[int, ...]) -> Flags | None:
+    """Who is awake, a copy that the core reads; None where all are."""
+    if awake is None:
+        return None
+    flags = as_array("awake", awake)
+    if flags.dtype != np.bool_:
+        raise TypeError(f"awake has dtype {flags.dtype}; expected bool")
+    require_shape("awake", flags, labels, shape)
+    return np.array(flags, order="C").view(np.uint8)
 
 
 def initial_of(initial: Any, n_outputs: int, delay: int) -> Float64:

@@ -267,6 +267,18 @@ TEST_CASE("an exchange that fails breaks the engines, and they say so") {
   }
 }
 
+TEST_CASE("all agents are awake where processes share them") {
+  Ranks(2).run(1024, [&](int, Index n_agents, const Shard& shard) {
+    PopulationSettings s;
+    s.n_agents = n_agents, s.shard = shard;
+    Population population(s);
+    const std::vector<unsigned char> awake(static_cast<std::size_t>(n_agents), 1);
+    const double x = 1.0;
+    CHECK(contains(refusal([&] { population.predict(&x, awake.data()); }),
+                   "several processes share the agents"));
+  });
+}
+
 TEST_CASE("a shard that cannot be is refused") {
   const auto of = [](Index n_agents, Index first, Index total) {
     PopulationSettings s;

@@ -324,6 +324,11 @@ def relative_game(nu, *, consensus, effort, horizon, discount):
     return k, m
 
 
+def average(values):
+    """Their mean; 0, the increment of the base, where there are none."""
+    return values.mean() if len(values) else 0.0
+
+
 class Ensemble:
     """The online ensemble of section 6, a loop over agents at every step."""
 
@@ -380,9 +385,11 @@ class Ensemble:
         self.base, self.cost = base, np.zeros(self.n)
         self.fallback, self.crowd = Fallback(d), Crowd(self.n, self.aggregate)
         self.steps, self.standardiser = 0, Standardiser(n_inputs)
+        self.scored = np.zeros(self.n, int)  # values of y that costs count
 
-    def predict(self, x):
+    def predict(self, x, awake=None):
         p = self.encoder.p
+        self.awake = np.ones(self.n, bool) if awake is None else awake  # (10.10)
         if self.base is None or np.isnan(self.base).any():  # nothing is known, nothing is counted
             self.forecast = np.zeros((self.n, self.cross.shape[2]))
             self.mean_field = self.forecast.mean(axis=0)
@@ -399,12 +406,12 @@ class Ensemble:
         if self.bounded:
             c = np.clip(c, -self.past.largest, self.past.largest)  # (6.13)
         self.c, energies = c, (self.z**2).sum(axis=1)
-        heeded, counted = self.crowd.heeded(c, energies)
+        heeded, counted = self.crowd.heeded(c, energies, self.awake)
         increments, mean = self.act(c, energies, counted)
         self.forecast, self.mean_field = self.base + increments, self.base + mean
         said = np.where(heeded, increments, mean)
         if self.has_rivals:  # which mix what agents forecast by themselves
-            said = np.where(heeded, c, [v[on].mean() for v, on in zip(c.T, counted.T)])
+            said = np.where(heeded, c, [average(v[on]) for v, on in zip(c.T, counted.T)])
         self.heard = self.base + said
         self.mixed = self.agent_weights() @ self.heard
         if self.has_rivals:
@@ -419,15 +426,15 @@ class Ensemble:
     def act(self, c, energies, counted):
         """Steps 3 and 4, theory (6.2), one output after the other; increments and their mean."""
         if self.policy == "greedy":
-            return c, np.array([column[on].mean() for column, on in zip(c.T, counted.T)])
-        k, m = relative_game(self.crowd.energy(energies), **self.game)
+            return c, np.array([average(column[on]) for column, on in zip(c.T, counted.T)])
+        k, m = relative_game(self.crowd.energy(energies, self.awake), **self.game)
         price, share, own = self.game["effort"] / k, m / k, 1.0 / (1.0 + self.game["consensus"])
         strength = energies / (energies + price)
         rest = (share * energies + price) / (energies + price)
         increments, means = np.zeros_like(c), np.zeros(c.shape[1])
         for o, on in enumerate(counted.T):
-            pull = own * c[:, o] + (share - own) * c[on, o].mean()
-            means[o] = (strength * pull)[on].mean() / rest[on].mean()
+            pull = own * c[:, o] + (share - own) * average(c[on, o])
+            means[o] = average((strength * pull)[on]) / average(rest[on]) if on.any() else 0.0
             increments[:, o] = strength * ((1.0 - share) * means[o] + pull)
         return increments, means
 
@@ -458,9 +465,10 @@ class Ensemble:
             self.gram[i] = keep * self.gram[i] + np.outer(self.z[i], self.z[i])
             taken = np.where(seen, learnt, self.c[i])  # (10.6)
             self.cross[i] = keep * self.cross[i] + np.outer(self.z[i], taken)
-        self.cost += np.nansum((y - self.forecast) ** 2, axis=1)  # step 6
+        self.cost += self.awake * np.nansum((y - self.forecast) ** 2, axis=1)  # step 6
+        self.scored += self.awake * np.count_nonzero(seen)
         self.fallback.compare(y - self.base, y - self.mixed)
-        self.crowd.learn(self.c, y - self.base)
+        self.crowd.learn(self.c, y - self.base, self.awake)
         row = np.where(seen, self.heard - y, 0.0), np.where(seen, y, 0.0)
         self.history = [*self.history, row][-max(self.window, 1) :]
         latest = np.where(seen, y, self.base)  # (10.5)
@@ -470,21 +478,19 @@ class Ensemble:
         self.base = latest
         self.steps += 1
 
-    def run(self, xs, ys, initial=None):
+    def run(self, xs, ys, initial=None, awake=None):
         """Predict, learn, repeat; returns server forecasts, agents' RMSE, mean field, agents."""
         n_inputs = 0 if isinstance(self.encoder, Precomputed) else xs.shape[1]
         self.start(n_inputs, ys.shape[1], initial)
         server, means, agents = [], [], []
-        scored = 0
-        for x, y in zip(xs, ys):
+        for t, (x, y) in enumerate(zip(xs, ys)):
             leaves_no_trace = np.isnan(y).all()
             one = copy.deepcopy(self) if leaves_no_trace else self
-            server.append(one.predict(x))
+            server.append(one.predict(x, None if awake is None else awake[t]))
             means.append(one.mean_field)
             agents.append(one.forecast)
-            knows = self.base is not None and not np.isnan(self.base).any()
-            scored += np.count_nonzero(~np.isnan(y)) if knows else 0
             if not leaves_no_trace:
                 self.learn(y)
-        rmse = np.sqrt(self.cost / scored) if scored else np.full(self.n, np.nan)
+        divisor = np.where(self.scored > 0, self.scored, np.nan)
+        rmse = np.sqrt(self.cost / divisor)
         return np.array(server), rmse, np.array(means), np.array(agents)

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <type_traits>
 
 #include "memoa/past.hpp"
 #include "memoa/shard.hpp"
@@ -75,6 +76,9 @@ struct PopulationMemory {
   std::vector<double> increments;    ///< (N, d), the last predictions
   std::vector<double> standardiser;  ///< (dx, 11), the numbers of every Coordinate
   std::vector<double> past;          ///< the numbers of the Past, where the population keeps it
+  std::vector<double> sleep;         ///< (N, 2), where any agent was away: values of y that its
+                                     ///< costs do not count, and 1 if it is away in a step that
+                                     ///< waits for its y
   // where y comes late: what waits for it
   Index waiting = 0, waiting_first = 0;  ///< how many steps, and where the ring of them begins
   Index scored = 0;                      ///< values of y that costs count
@@ -106,7 +110,8 @@ struct MEMOA_API Overflow {
 /// and in the inputs x, features must be finite, and the rest of a size whose squares are.
 ///
 /// Several threads may call const members at once, while none calls another member; those count as
-/// others that first finish what the agents put off: costs, costs_since_mark, worst_cost, memory.
+/// others that first finish what the agents put off: costs, costs_since_mark, missed,
+/// missed_since_mark, worst_cost, memory.
 template <class Real>
 class MEMOA_API BasicPopulation {
  public:
@@ -121,8 +126,10 @@ class MEMOA_API BasicPopulation {
   void observe(const double* y);
   /// Was any y seen? Before, the base and all predictions are 0, and the first `learn` observes.
   bool has_seen() const;
-  /// Predicts from the inputs x (dx), or from the agents' features (N, p) with Precomputed.
-  void predict(const double* x);
+  /// Predicts from the inputs x (dx), or from the agents' features (N, p) with Precomputed. Agents
+  /// that are not `awake` (N) count in no average and are not charged for this step; they learn it
+  /// all the same, theory (10.10). Null: all are. Not where several processes share the agents.
+  void predict(const double* x, const unsigned char* awake = nullptr);
   /// Learns the y (d) that belongs to the x last predicted. The agents do so when they next encode,
   /// while their state passes through the processor anyway.
   void learn(const double* y);
@@ -140,6 +147,11 @@ class MEMOA_API BasicPopulation {
   void mark_costs();                         ///< worst_cost counts from here on
   double worst_cost() const;                 ///< the largest cost of all since the last mark
   void costs_since_mark(double* out) const;  ///< (N,)
+  /// Who is awake (N) in the step that waits for its y; false, and nothing written, where all are.
+  bool awake(unsigned char* out) const;
+  void missed(double* out) const;             ///< (N,), values of y that costs do not count
+  void missed_since_mark(double* out) const;  ///< because the agent was away
+  bool keeps_sleep() const;                   ///< does the memory hold `sleep`?
 
   Overflow overflow() const;
 
@@ -179,6 +191,8 @@ void visit_fields(Memory& memory, const BasicPopulation<Real>& population, const
   visit("increments", memory.increments, Shape{N, d});
   visit("standardiser", memory.standardiser, Shape{dx, Coordinate::kNumbers});
   if (remembers(s)) visit("past", memory.past, Shape{past_size(s)});
+  if (!memory.sleep.empty() || (!std::is_const_v<Memory> && population.keeps_sleep()))
+    visit("sleep", memory.sleep, Shape{N, 2});
   if (s.past.delay == 0) return;
   const Index slots = s.past.delay + 1;
   visit("waiting", memory.waiting, Shape{});

@@ -103,6 +103,9 @@ struct Kept {
 
   Buffer<Real> increment, energy;  // (d, padded), (padded), of the step last shown
   Buffer<double> cost, at_mark;    // (padded); the latter empty for zeros
+  // (padded), of agents that were away; empty while none was: values of y that costs do not count,
+  // these at the mark, and 1 for those that are away in the step last shown
+  Buffer<double> missed, missed_at_mark, away;
   // of the step last shown but for the recent losses; empty where nobody is judged, and the first
   // where no output can be missing alone either
   Buffer<Real> forecast;         // (d, padded), local ones
