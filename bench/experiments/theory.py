@@ -38,12 +38,12 @@ from memoa.verify import Check, Verification, random_game, verify
 GAME = 0  # of random_game, which is that of `memoa verify`
 POLICIES = ("mean_field", "nash", "social", "greedy")
 WORST_NOTE = (
-    "Cost of the worst of N simulated agents, median and quartiles over the seeds, in two "
-    "games: that one, and the consensus game of [the theory, checked](theory-checked.md), "
-    "where a greedy agent tracks the wave as if it were alone. The theorem is about the "
-    "largest *expected* cost, which is the same for identical agents (left), over deviations "
-    "of one agent; a planner, and in some games a greedy crowd, cost everybody less. The worst "
-    "draw (right) is luck as well, and no theorem orders the policies by it."
+    "The cost of the worst of N simulated agents, in two games: the random game above, and the "
+    "consensus game of [the theory, checked](theory-checked.md), in which a greedy agent tracks "
+    "the wave as if it were alone. The theorem is about the largest *expected* cost, which is "
+    "the same for identical agents (left), when one agent deviates. A planner, and in some games "
+    "a greedy crowd, gives everybody lower costs. The worst draw (right) also depends on luck, "
+    "and no theorem orders the policies by it."
 )
 TARGETS = {"gain_gap": -1.0, "exploitability": -2.0}
 TOLERANCE = 0.05
@@ -69,7 +69,7 @@ def the_random_game() -> tuple[Game, Game]:
 
 
 def consensus_game() -> tuple[Game, Game]:
-    """The game of docs/theory-checked.md, and what is left of it for an agent by itself.
+    """The game of docs/theory-checked.md, and the game of one agent alone.
 
     Agents track a wave with weight 1 and stay near each other with weight 2, which is (1.3). A
     greedy agent tracks the wave and has no neighbours.
@@ -77,11 +77,11 @@ def consensus_game() -> tuple[Game, Game]:
     stages, d, p = 8, 2, 4
     rng = np.random.default_rng(0)
     wave = np.sin(np.arange(1, stages + 1)[:, None] / 2 + np.arange(d))
-    law = rng.normal(size=(d, p)) / 2, np.tile(0.1 * np.eye(d), (p, 1, 1))
+    moments = rng.normal(size=(d, p)) / 2, np.tile(0.1 * np.eye(d), (p, 1, 1))
     rest: dict[str, Any] = {"effort": 0.2, "discount": 0.05, "horizon": stages}
     return (
-        Game(*law, wave / 3.0, tracking=3.0, coupling=2.0 / 3.0, **rest),
-        Game(*law, wave, tracking=1.0, **rest),
+        Game(*moments, wave / 3.0, tracking=3.0, coupling=2.0 / 3.0, **rest),
+        Game(*moments, wave, tracking=1.0, **rest),
     )
 
 
@@ -188,16 +188,15 @@ class Theory(Experiment):
             for n in self.sizes
         ]
         out.blocks += [
-            f"The game is `memoa.verify.random_game({GAME})`; [the theory, "
+            f"The game is `memoa.verify.random_game({GAME})`. [The theory, "
             "checked](theory-checked.md) explains every number, and `memoa verify` computes them "
-            "for a game of one's own.",
+            "for your own game.",
             image(context, "theory.png", "Rates, seconds and costs against the number of agents"),
             f"The centralized solve of N = {stacked['n_agents'][-1]:.0f} players took "
             f"{stacked['seconds'][-1]:.3g} s; the mean-field policy takes "
             f"{found.table['seconds_mean_field'][0]:.2g} s for any number of agents.",
             WORST_NOTE,
             image(context, "theory-worst.png", "Expected cost, and that of the worst agent"),
-            table(("game", "N", *POLICY_LABELS.values()), worst),
             "The checks of `memoa verify` on this game:",
             table(
                 ("check", "measured", "expected", ""),
@@ -206,6 +205,10 @@ class Theory(Experiment):
                     for c in found.checks
                 ],
             ),
+        ]
+        out.tables += [
+            "Cost of the worst of N simulated agents, median and quartiles over the seeds:",
+            table(("game", "N", *POLICY_LABELS.values()), worst),
         ]
         return out
 

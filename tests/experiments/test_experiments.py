@@ -328,14 +328,20 @@ def test_the_study_of_the_defaults_is_quoted(tmp_path: Path) -> None:
         asked.append(list(seeds))
         rows = [{"setting": name} | dict.fromkeys(COLUMNS, value)
                 for name, value in (("default", 1.0), ("other", 1.25))]  # fmt: skip
-        return {"rows": rows, "how": "Chosen\nby care."}
+        return {"rows": rows, "how": "Chosen\nby care.\n\nTwice."}
 
     made_up = Defaults(method=Method("made up", 1, study))
     run_experiments(tmp_path, seeds=20, experiments=[made_up])
-    page = (tmp_path / "experiments.md").read_text(encoding="utf-8")
+    page, tables = (
+        (tmp_path / name).read_text(encoding="utf-8")
+        for name in ("experiments.md", "experiments-tables.md")
+    )
     assert asked == [[0, 1, 2]]
-    for words in ("Chosen by care.", "3 seeds.", "- *server*: ", "| other | 1.250 | 1.250 |"):
-        assert words in page
+    assert "Chosen by care.\n\nTwice." in page
+    assert "(experiments-tables.md#one-default-for-all)" in page
+    for words in ("3 seeds.", "- *server*: ", "| other | 1.250 | 1.250 |"):
+        assert words in tables and words not in page
+    assert "\n## One default for all\n" in tables
     assert lines(tmp_path / "experiments/defaults.csv")[1]["server"] == "1.25"
 
 
@@ -442,6 +448,16 @@ def test_a_knob_changes_one_setting(knob: ablations.Knob) -> None:
         params = changed.get_params(deep=False)
         different = {name for name in plain if params[name] != plain[name]}
         assert different == (set() if value == knob.default else {knob.setting.split(".")[0]})
+
+
+def test_a_page_keeps_what_stands_before_its_sections(tmp_path: Path) -> None:
+    page = tmp_path / "experiments.md"
+    made_up = Defaults(method=Method("made up", 1, lambda seeds: {"rows": [], "how": "Anew."}))
+    page.write_text("# Title\n\nBy hand.\n\n<!-- section: defaults -->\nOld.\n")
+    run_experiments(tmp_path, seeds=1, experiments=[made_up])
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("# Title\n\nBy hand.\n\n<!-- section: defaults -->\n## One default")
+    assert "Anew." in text and "Old." not in text
 
 
 def test_medians_and_quartiles() -> None:
