@@ -206,15 +206,18 @@ def verdicts(scores: Scores, series: Sequence[str] = tuple(PUBLISHED)) -> list[V
         for k in names
     }
     repeat = {k: median(k, MEMOA) / median(k, REPEAT) for k in names}
-    rivals = {
-        k: median(k, MEMOA) / min(median(k, EWA), median(k, BOA)) for k in names
-    }  # fmt: skip
+    rivals = {k: median(k, MEMOA) / min(median(k, EWA), median(k, BOA)) for k in names}
     out = [
-        count("server at or below the published figure (to its digits) in all eight",
-              below, 1.0, everything),
-        count("server at most 1.01 times repeat-the-last-value in all eight",
-              repeat, 1.01, everything),
-    ]  # fmt: skip
+        count(
+            "server at or below the published figure (to its digits) in all eight",
+            below,
+            1.0,
+            everything,
+        ),
+        count(
+            "server at most 1.01 times repeat-the-last-value in all eight", repeat, 1.01, everything
+        ),
+    ]
     of_greedy = {
         agent: {
             k: median(k, MEMOA, f"{agent}_agent_rmse") / median(k, GREEDY, f"{agent}_agent_rmse")
@@ -231,13 +234,17 @@ def verdicts(scores: Scores, series: Sequence[str] = tuple(PUBLISHED)) -> list[V
     every = {
         k: median(k, MEMOA) / min(median(k, row) for name, row in scores if name == k)
         for k in names
-    }  # fmt: skip
+    }
     out += [
         count("server at or below every row of the table in at least seven", every, 1.0, 7),
         count("server at most 1.001 times every row in all eight", every, 1.001, everything),
-        count("server at most 1.002 times repeat-the-last-value in all eight",
-              repeat, 1.002, everything),
-    ]  # fmt: skip
+        count(
+            "server at most 1.002 times repeat-the-last-value in all eight",
+            repeat,
+            1.002,
+            everything,
+        ),
+    ]
     for agent, ratios in of_greedy.items():
         target = f"{agent} agent at least 5 % below greedy's in all eight"
         out.append(count(target, ratios, 0.95, everything))
@@ -258,8 +265,17 @@ def summary_table(scores: Scores, names: Sequence[str], rows: Sequence[str]) -> 
 
 def policy_table(scores: Scores, names: Sequence[str]) -> str:
     """Server, mean and worst agent of memoa and of greedy: the table of docs/evidence.md."""
-    header = ["series", "published", "repeat", "server", "mean agent", "worst agent",
-              "greedy server", "greedy mean", "greedy worst"]  # fmt: skip
+    header = [
+        "series",
+        "published",
+        "repeat",
+        "server",
+        "mean agent",
+        "worst agent",
+        "greedy server",
+        "greedy mean",
+        "greedy worst",
+    ]
     lines = []
     for name in names:
         cells = [quartiles(scores[name, REPEAT]["server_rmse"])[0]]
@@ -282,8 +298,13 @@ def _detail(scores: Scores, name: str, rows: Sequence[str]) -> str:
 def _lines(scores: Scores) -> list[dict[str, Any]]:
     """One line per series, forecaster and run."""
     return [
-        {"series": series, "published": PUBLISHED[series], "forecaster": row, "run": run,
-         **{measure: cells[measure][run] for measure in MEASURES}}
+        {
+            "series": series,
+            "published": PUBLISHED[series],
+            "forecaster": row,
+            "run": run,
+            **{measure: cells[measure][run] for measure in MEASURES},
+        }
         for (series, row), cells in scores.items()
         for run in range(len(cells["seconds"]))
-    ]  # fmt: skip
+    ]

@@ -19,7 +19,6 @@ from experiments.pieces import Method, Piece, Result
 from memoa import OnlineEnsemble
 from memoa._files import whole, write_text
 
-
 #: The page of the long tables, beside the report.
 APPENDIX = "experiments-tables.md"
 

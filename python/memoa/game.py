@@ -215,8 +215,14 @@ class Game:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by the constructor's arguments."""
         keywords = (
-            "tracking", "coupling", "effort", "discount", "transition", "mean_transition", "drift",
-        )  # fmt: skip
+            "tracking",
+            "coupling",
+            "effort",
+            "discount",
+            "transition",
+            "mean_transition",
+            "drift",
+        )
         data = (self.feature_mean, self.feature_cov, self.target)
         return _rebuild, (data, {name: getattr(self, name) for name in keywords})
 

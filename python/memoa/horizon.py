@@ -198,10 +198,16 @@ class MultiHorizon(Estimator):
 
             runs.append(
                 model._run(
-                    inputs, targets, names, start, recorded_agents(None), tell, warmup,
+                    inputs,
+                    targets,
+                    names,
+                    start,
+                    recorded_agents(None),
+                    tell,
+                    warmup,
                     arriving=True,
                 )
-            )  # fmt: skip
+            )
         return MultiHorizonRun(_checked_leads(self.leads), tuple(runs), targets.copy())
 
     def fit(self: Self, X: ArrayLike, y: ArrayLike) -> Self:

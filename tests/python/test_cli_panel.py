@@ -32,9 +32,23 @@ def test_a_file_of_ones_own(tmp_path, format):
     frame = small_frame()
     frame.to_csv(tmp_path / "loads.csv", index=False)
     result = invoke(
-        "panel", tmp_path / "loads.csv", "--id", "house", "--time", "hour", "--target", "load",
-        "--season", 24, "--lags", 2, "--out", tmp_path / "out", "--format", format,
-    )  # fmt: skip
+        "panel",
+        tmp_path / "loads.csv",
+        "--id",
+        "house",
+        "--time",
+        "hour",
+        "--target",
+        "load",
+        "--season",
+        24,
+        "--lags",
+        2,
+        "--out",
+        tmp_path / "out",
+        "--format",
+        format,
+    )
     assert result.exit_code == 0, result.output
     for word in ("6 clients", "mean client", "worst client", "better than alone", *RIVALS):
         assert word in result.output
@@ -157,8 +171,12 @@ def test_intervals_of_every_client_and_the_next_step(tmp_path, monkeypatch):
 
 def test_a_file_is_read_as_it_is_written(tmp_path):
     """The options of reading are those of `memoa run`."""
-    rows = [f"{c};{d:02d}/{m:02d}/2020;{d},{m}{'%' * (c == 'a')}"
-            for c in "ab" for m in (1, 2, 3) for d in (1, 2, 3, 14)]  # fmt: skip
+    rows = [
+        f"{c};{d:02d}/{m:02d}/2020;{d},{m}{'%' * (c == 'a')}"
+        for c in "ab"
+        for m in (1, 2, 3)
+        for d in (1, 2, 3, 14)
+    ]
     path = tmp_path / "long.csv"
     path.write_text("\n".join(["unique_id;ds;y", *rows]))
     words = ("panel", path, "--sep", ";", "--decimal", ",", "--percent", "--dayfirst")

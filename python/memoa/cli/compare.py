@@ -33,9 +33,14 @@ from memoa.forecasters.standard import standard_forecasters
 FILES = ("comparison.csv", "comparison.png", "settings.json")
 MOST_SEEDS = 10_000
 COLUMNS = {
-    "server_rmse": "server", "mean_agent_rmse": "mean agent", "worst_agent_rmse": "worst agent",
-    "regret": "regret", "server_mae": "MAE", "server_mase": "MASE", "seconds": "seconds",
-}  # fmt: skip
+    "server_rmse": "server",
+    "mean_agent_rmse": "mean agent",
+    "worst_agent_rmse": "worst agent",
+    "regret": "regret",
+    "server_mae": "MAE",
+    "server_mase": "MASE",
+    "seconds": "seconds",
+}
 
 
 @takes(READING)
@@ -78,9 +83,14 @@ def compare_command(
     tell(series)
     with progress_bar("comparing") as progress:
         found = compare(
-            series, forecasters, seeds=range(seeds), progress=progress, keep_going=True,
-            warmup=warmup, delay=delay,
-        )  # fmt: skip
+            series,
+            forecasters,
+            seeds=range(seeds),
+            progress=progress,
+            keep_going=True,
+            warmup=warmup,
+            delay=delay,
+        )
     settings = {"series": source, "seeds": seeds, "forecasters": forecaster or [], "warmup": warmup}
     settings |= {"delay": delay} if delay else {}
     write_files(folder, found, settings)

@@ -44,12 +44,16 @@ def panel_command(
             help=f"{', '.join(PANELS)}; or a CSV or Parquet file, one row per client and time.",
         ),
     ],
-    id: Annotated[str | None, typer.Option("--id", metavar="COL", help="Column of the client.",
-                                           show_default="unique_id")] = None,
-    time: Annotated[str | None, typer.Option(metavar="COL", help="Column of the time.",
-                                             show_default="ds")] = None,
-    target: Annotated[str | None, typer.Option(metavar="COL", help="Column to forecast.",
-                                               show_default="y")] = None,
+    id: Annotated[
+        str | None,
+        typer.Option("--id", metavar="COL", help="Column of the client.", show_default="unique_id"),
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="COL", help="Column of the time.", show_default="ds")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="COL", help="Column to forecast.", show_default="y")
+    ] = None,
     reading: Any = None,
     season: Annotated[
         int | None, typer.Option(min=2, help="Steps in a season.", show_default="none")
@@ -76,15 +80,20 @@ def panel_command(
         typer.Option(metavar="DIR", help="Where files go.", show_default="memoa-out/NAME-panel"),
     ] = None,
     force: Force = False,
-) -> None:  # fmt: skip
+) -> None:
     """Forecast every client's next value, and compare with clients on their own.
 
     Writes forecasts.csv (or .parquet) in long form, clients.csv, panel.png and settings.json.
     """
     options = {
-        "--id": id, "--time": time, "--target": target, "--season": season, "--lags": lags,
-        "--log": log or None, **{f"--{name}": value for name, value in reading.items()},
-    }  # fmt: skip
+        "--id": id,
+        "--time": time,
+        "--target": target,
+        "--season": season,
+        "--lags": lags,
+        "--log": log or None,
+        **{f"--{name}": value for name, value in reading.items()},
+    }
     series, source = load_panel(data, options)
     folder = out if out is not None else Path("memoa-out", f"{series.name}-panel")
     prepare(folder, [f"forecasts.{format.value}", *FILES], force=force)
@@ -149,10 +158,12 @@ def print_table(found: PanelComparison) -> None:
     for name in found.runs:
         share = found.better_than_alone(name)
         table.add_row(
-            name, _number(found.mean(name)), _number(found.worst(name)),
+            name,
+            _number(found.mean(name)),
+            _number(found.worst(name)),
             "-" if math.isnan(share) else f"{share:.0%}",
             style="bold" if name == PANEL else "",
-        )  # fmt: skip
+        )
     console.print(table)
     shares = found.runs[PANEL].coverage(LEVELS)
     for level, share in zip(LEVELS, shares):

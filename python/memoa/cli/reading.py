@@ -49,13 +49,20 @@ Calendar = Annotated[
 
 # How the cells of a file are written, and what of them a single series is made of.
 WRITING: Mapping[str, Any] = {
-    "dayfirst": DayFirst, "sep": Sep, "decimal": Decimal, "thousands": Thousands,
+    "dayfirst": DayFirst,
+    "sep": Sep,
+    "decimal": Decimal,
+    "thousands": Thousands,
     "percent": Percent,
-}  # fmt: skip
+}
 READING: Mapping[str, Any] = {
-    "date": Date, "inputs": Inputs, "drop": Drop, **WRITING, "season": Season,
+    "date": Date,
+    "inputs": Inputs,
+    "drop": Drop,
+    **WRITING,
+    "season": Season,
     "calendar": Calendar,
-}  # fmt: skip
+}
 
 
 def takes(options: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

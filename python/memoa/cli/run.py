@@ -116,10 +116,19 @@ def run_command(
             found = go_on(series, model, progress, warmup)
         else:
             found = run_and_compare(
-                series, agents=agents, features=features, encoder=encoder, policy=policy,
-                seed=seed, threads=threads, communicator=communicator, progress=progress,
-                warmup=warmup, intervals=_levels(intervals), delay=delay,
-            )  # fmt: skip
+                series,
+                agents=agents,
+                features=features,
+                encoder=encoder,
+                policy=policy,
+                seed=seed,
+                threads=threads,
+                communicator=communicator,
+                progress=progress,
+                warmup=warmup,
+                intervals=_levels(intervals),
+                delay=delay,
+            )
     if save is not None:
         found.model.save(save)
     if not tells:
@@ -171,8 +180,13 @@ def write_files(folder: Path, series: Series, found: PolicyRuns, source: Mapping
 
     run = found.runs[found.policy]
     best, worst = best_and_worst(run)
-    parts = {"": run.targets, "_server": run.predictions, "_mean_field": run.mean_field,
-             "_best_agent": best, "_worst_agent": worst}  # fmt: skip
+    parts = {
+        "": run.targets,
+        "_server": run.predictions,
+        "_mean_field": run.mean_field,
+        "_best_agent": best,
+        "_worst_agent": worst,
+    }
     bounds = run.prediction_intervals
     for k, level in enumerate(run.levels):
         for side, name in enumerate(("low", "high")):
@@ -189,9 +203,12 @@ def write_files(folder: Path, series: Series, found: PolicyRuns, source: Mapping
     with whole(folder / "predictions.csv") as temporary:
         frame.to_csv(temporary, index_label="step" if series.index is None else "date")
     plot_run(
-        series, found.runs.get("memoa"), found.runs.get("greedy"),
-        path=folder / "plot.png", policy=found.policy,
-    )  # fmt: skip
+        series,
+        found.runs.get("memoa"),
+        found.runs.get("greedy"),
+        path=folder / "plot.png",
+        policy=found.policy,
+    )
     settings = {
         "memoa": build_info()["version"],
         "series": {

@@ -285,9 +285,16 @@ def _benchmark(
     index = table.dates("date").values[rows][1:]
     width = X.shape[1]
     return Series(
-        name, X[:-1], Y[1:], Y[0], columns, (target,), index, next_x=X[-1],
+        name,
+        X[:-1],
+        Y[1:],
+        Y[0],
+        columns,
+        (target,),
+        index,
+        next_x=X[-1],
         past=(width - 2, width - 1),
-    )  # fmt: skip
+    )
 
 
 def _lagged(values: FloatArray, lags: int) -> FloatArray:

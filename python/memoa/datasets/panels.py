@@ -277,9 +277,16 @@ def load_long(
         raise ValueError(f"{table.name}: client {ids[np.argmax(empty)]!s} has no value")
     inputs, columns = panel_inputs(y, lags, season, bool(holt_winters))
     return PanelSeries(
-        inputs[:-1], y[1:, :, None], y[0][:, None], ids, times[1:], columns, table.name,
-        (id, time, target), inputs[-1],
-    )  # fmt: skip
+        inputs[:-1],
+        y[1:, :, None],
+        y[0][:, None],
+        ids,
+        times[1:],
+        columns,
+        table.name,
+        (id, time, target),
+        inputs[-1],
+    )
 
 
 @dataclass(frozen=True)

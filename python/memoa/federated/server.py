@@ -445,8 +445,16 @@ class Server:
 
     @classmethod
     def _restored(cls, engines: Engines, note: Mapping[str, Any], params: dict[str, Any]) -> Server:
-        names = ("consensus", "effort", "horizon", "discount", "aggregate", "season", "mixture",
-                 "n_threads")  # fmt: skip
+        names = (
+            "consensus",
+            "effort",
+            "horizon",
+            "discount",
+            "aggregate",
+            "season",
+            "mixture",
+            "n_threads",
+        )
         made = cls(note["agents"], **{name: params[name] for name in names})
         n, d = engines.n_agents, engines.n_outputs
         sender = "the state"

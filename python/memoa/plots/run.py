@@ -123,9 +123,11 @@ def plot_run(
     rows, zoomed = min(n_outputs, MAX_PANELS), n_steps > ZOOM_FROM
     figure = new_figure(10.0, 1.0 + 2.4 * rows + 3.8)
     grid = figure.add_gridspec(
-        rows + 2, 2 if zoomed else 1, width_ratios=[1, 1][: 1 + zoomed],
+        rows + 2,
+        2 if zoomed else 1,
+        width_ratios=[1, 1][: 1 + zoomed],
         height_ratios=[2.4] * rows + [1.9, 1.9],
-    )  # fmt: skip
+    )
     axis = np.arange(n_steps) if series.index is None else series.index
     for output in range(rows):
         whole = figure.add_subplot(grid[output, 0])
@@ -165,10 +167,15 @@ def _draw_forecasts(axes: Axes, axis: NDArray[Any], run: Run, output: int, steps
     for k, level in reversed(list(enumerate(run.levels))):
         assert bounds is not None
         axes.fill_between(
-            axis, bounds[steps, k, 0, output], bounds[steps, k, 1, output], color=colour,
-            alpha=0.12 if level == run.levels[-1] else 0.22, linewidth=0, zorder=1,
+            axis,
+            bounds[steps, k, 0, output],
+            bounds[steps, k, 1, output],
+            color=colour,
+            alpha=0.12 if level == run.levels[-1] else 0.22,
+            linewidth=0,
+            zorder=1,
             label=f"{level:.0%} interval",
-        )  # fmt: skip
+        )
     axes.set_ylim(*_limits(target, server))
     _finish(axes, axis)
 
@@ -179,10 +186,24 @@ def _draw_envelope(axes: Axes, axis: NDArray[Any], run: Run, output: int) -> Non
     starts = (np.arange(STRETCHES) * target.size) // STRETCHES
     counts = np.diff(np.append(starts, target.size))
     low, high = np.fmin.reduceat(target, starts), np.fmax.reduceat(target, starts)
-    axes.fill_between(axis[starts], low, high, color=COLOURS["series"], alpha=0.55, linewidth=0,
-                      label="series, smallest to largest", zorder=1)  # fmt: skip
-    axes.plot(axis[starts], np.add.reduceat(server, starts) / counts, color=COLOURS[run.policy],
-              lw=1.0, label="server forecast, mean", zorder=2)  # fmt: skip
+    axes.fill_between(
+        axis[starts],
+        low,
+        high,
+        color=COLOURS["series"],
+        alpha=0.55,
+        linewidth=0,
+        label="series, smallest to largest",
+        zorder=1,
+    )
+    axes.plot(
+        axis[starts],
+        np.add.reduceat(server, starts) / counts,
+        color=COLOURS[run.policy],
+        lw=1.0,
+        label="server forecast, mean",
+        zorder=2,
+    )
     axes.set_ylim(*_limits(target, server))
     _finish(axes, axis)
 

@@ -36,28 +36,33 @@ def verify_panel(seed: int = 0, *, n_clients: int = 12, n_features: int = 4) -> 
     mean_readout, readouts = solve_panel_equilibrium(gram, cross, ridge=RIDGE, pooling=POOLING)
     return (
         _at_most(
-            "equilibrium is the joint minimiser: relative distance", 1e-10,
+            "equilibrium is the joint minimiser: relative distance",
+            1e-10,
             _distance(_joint_minimiser(gram, cross), np.vstack([readouts, mean_readout])),
         ),
         _influence(gram, cross),
         _at_most(
-            "without pooling, everybody's own ridge: relative distance", 1e-8,
+            "without pooling, everybody's own ridge: relative distance",
+            1e-8,
             _distance(_at(gram, cross, 1e-10)[1], _private(gram, cross)),
         ),
         _at_most(
-            "all pooling, the pooled ridge: relative distance", 1e-6,
+            "all pooling, the pooled ridge: relative distance",
+            1e-6,
             _distance(_at(gram, cross, 1e9)[0], _pooled(gram, cross)),
         ),
         _at_most(
-            "without a ridge, generalised least squares: relative distance", 1e-10,
+            "without a ridge, generalised least squares: relative distance",
+            1e-10,
             _least_squares(rng),
         ),
         *_exchange(gram, cross, mean_readout),
         _at_most(
-            "a price of change, Riccati against its eigen formula: distance", 1e-12,
+            "a price of change, Riccati against its eigen formula: distance",
+            1e-12,
             _price_of_change(gram[0]),
         ),
-    )  # fmt: skip
+    )
 
 
 def _clients(rng: np.random.Generator, n_clients: int, p: int) -> tuple[Float64, Float64]:
@@ -147,11 +152,13 @@ def _exchange(gram: Float64, cross: Float64, wanted: Float64) -> tuple[Check, Ch
     bound = POOLING / (RIDGE + POOLING)
     return (
         Check(
-            "the exchange contracts: largest rate", max(rates), f"at most {bound:.4f}",
+            "the exchange contracts: largest rate",
+            max(rates),
+            f"at most {bound:.4f}",
             max(rates) <= bound,
         ),
         _at_most("the exchange comes to the equilibrium: distance", 1e-12, gaps[-1]),
-    )  # fmt: skip
+    )
 
 
 def _price_of_change(gram: Float64) -> float:
