@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from experiments.figures import PICTURE_DPI, plot_worst
+from experiments.figures import PICTURE_DPI, WORST_POLICIES, plot_worst
 from experiments.pieces import Method, Piece, Result
 from experiments.section import (
     Context,
@@ -32,11 +32,10 @@ from memoa import (
     solve_social_optimum,
 )
 from memoa.plots.style import save
-from memoa.plots.verification import POLICY_LABELS, plot_verification
+from memoa.plots.verification import plot_verification
 from memoa.verify import Check, Verification, random_game, verify
 
 GAME = 0  # of random_game, which is that of `memoa verify`
-POLICIES = ("mean_field", "nash", "social", "greedy")
 WORST_NOTE = (
     "The cost of the worst of N simulated agents, in two games: the random game above, and the "
     "consensus game of [the theory, checked](theory-checked.md), in which a greedy agent tracks "
@@ -51,7 +50,7 @@ TOLERANCE = 0.05
 
 def rates(game: int, **options: Any) -> Result:
     """`memoa.verify.verify` of a random game, as plain values."""
-    found = verify(random_game(game), seed=game, **options)
+    found = verify(random_game(game), random_state=game, **options)
     return {
         "table": {name: column.tolist() for name, column in found.table.items()},
         "centralized": {name: column.tolist() for name, column in found.centralized.items()},
@@ -112,13 +111,15 @@ def worst(game: str, n_agents: int, seed: int) -> Result:
     return {
         name: {
             "expected": certify(played, policy, n_agents, **start).cost,
-            "worst": simulate(played, policy, n_agents, seed=seed, n_threads=1, **start).worst_cost,
+            "worst": simulate(
+                played, policy, n_agents, random_state=seed, n_threads=1, **start
+            ).worst_cost,
         }
         for name, policy in policies.items()
     }
 
 
-RATES, WORST = Method("theory.rates", 1, rates), Method("theory.worst", 1, worst)
+RATES, WORST = Method("theory.rates", 2, rates), Method("theory.worst", 1, worst)
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class Theory(Experiment):
         lines = []
         for piece, result in zip(self.pieces(context)[1:], rest, strict=True):
             n_agents, game = piece.settings["n_agents"], piece.settings["game"]
-            for name in POLICIES:
+            for name, _, _ in WORST_POLICIES:
                 lines.append({**piece.settings, "policy": name, **result[name]})
                 for kind, cost in result[name].items():
                     costs.setdefault((game, name, kind), {}).setdefault(n_agents, []).append(cost)
@@ -183,7 +184,11 @@ class Theory(Experiment):
             out.verdicts.append(Verdict(target, f"{fitted:.4f}", met))
         stacked = found.centralized
         worst = [
-            [game, f"{n:,}", *(spread(costs[game, name, "worst"][n]) for name in POLICY_LABELS)]
+            [
+                game,
+                f"{n:,}",
+                *(spread(costs[game, name, "worst"][n]) for name, _, _ in WORST_POLICIES),
+            ]
             for game in GAMES
             for n in self.sizes
         ]
@@ -208,7 +213,7 @@ class Theory(Experiment):
         ]
         out.tables += [
             "Cost of the worst of N simulated agents, median and quartiles over the seeds:",
-            table(("game", "N", *POLICY_LABELS.values()), worst),
+            table(("game", "N", *(label for _, label, _ in WORST_POLICIES)), worst),
         ]
         return out
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from numpy.typing import ArrayLike
 
 from memoa import _core
+from memoa._deprecated import warn_renamed
 from memoa._validate import (
     Float64,
     as_float64,
@@ -181,8 +182,8 @@ class ServerMixture:
     >>> for y in range(20):
     ...     forecast = server.predict([[y], [y + 1.0]])  # the first agent is right
     ...     server.update([[y], [y + 1.0]], [y])
-    >>> forecast.round(3), server.mixture_weight.round(3)
-    (array([19.001]), array([1.]))
+    >>> forecast.round(3), server.shares[3].round(3)  # the last value has no share
+    (array([19.001]), array([0.]))
     """
 
     def __init__(
@@ -223,7 +224,8 @@ class ServerMixture:
 
     @property
     def mixture_weight(self) -> Float64:
-        """Weight of the mixture against the last value, shape (d,); 1 without `fallback`."""
+        """Deprecated, use `shares`: this is ``1 - shares[3]``, shape (d,)."""
+        warn_renamed("mixture_weight", "shares: this is 1 - shares[3]")
         return self._core.mixture_weight()
 
     @property

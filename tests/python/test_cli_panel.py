@@ -95,7 +95,7 @@ def test_the_comparison_adds_up():
 @pytest.mark.parametrize("seed", range(3))
 def test_pooling_pays_where_a_history_is_short_and_the_crowds_is_long(seed):
     """Clients that begin together find a crowd that knows as little as they do."""
-    found = compare_panel(datasets.late_joiners(seed=seed))
+    found = compare_panel(datasets.late_joiners(random_state=seed))
     late = joined_late(found.series)
     assert late.sum() == 15
     _, early = by_history(found, ~late)

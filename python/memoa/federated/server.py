@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from memoa import _core
+from memoa._deprecated import warn_renamed
 from memoa._engines import Engines, check
 from memoa._estimator import not_fitted
 from memoa._saved import engine_params
@@ -363,8 +364,14 @@ class Server:
         return self._learnt("weights").server.weights()
 
     @property
+    def shares(self) -> Float64:
+        """Shares in the server's forecast, shape (4, d): see `memoa.OnlineEnsemble.shares`."""
+        return self._learnt("shares").server.shares()
+
+    @property
     def mixture_weight(self) -> Float64:
-        """Weight of the mixture against the last value, shape (d,): see `memoa.Mixture`."""
+        """Deprecated, use `shares`: this is ``1 - shares[3]``, shape (d,)."""
+        warn_renamed("mixture_weight", "shares: this is 1 - shares[3]")
         return self._learnt("mixture_weight").server.mixture_weight()
 
     @property

@@ -25,7 +25,7 @@ from memoa import (
 from memoa._validate import Float64
 from memoa.verify.judge import ROUNDING
 
-POLICIES = ("mean_field", "nash", "social", "greedy")
+POLICIES = ("mean_field", "nash", "social", "myopic")
 MONTE_CARLO_AGENTS = 100
 # The values of N players are N matrices of size N d, before and after a stage.
 MAX_CENTRALIZED_BYTES = 2e9
@@ -33,7 +33,7 @@ MAX_CENTRALIZED_BYTES = 2e9
 
 @dataclass(frozen=True, eq=False)
 class Measure:
-    """One game with its start: every number of the table."""
+    """Computes every number of the table, for one game with its initial predictions."""
 
     game: Game
     mean: Float64
@@ -47,7 +47,7 @@ class Measure:
             "mean_field": solve_mean_field(self.game),
             "nash": solve_nash(self.game, n_agents),
             "social": solve_social_optimum(self.game, n_agents),
-            "greedy": solve_myopic(self.game),
+            "myopic": solve_myopic(self.game),
         }
 
     def row(self, n_agents: int, simulated: bool) -> dict[str, float]:
@@ -74,14 +74,19 @@ class Measure:
         row["apart"] = max(apart for _, apart in differences)
         row |= {f"cost_{name}": found.cost for name, found in certified.items()}
         nash, social = row["cost_nash"], row["cost_social"]
-        # A game that costs nothing has no anarchy either.
+        # The price of anarchy of a game without costs is 1.
         nothing = max(nash, social) <= ROUNDING * self.size
         row["price_of_anarchy"] = 1.0 if nothing else nash / social if social > 0.0 else np.inf
         for name, policy in policies.items():
             worst = np.nan
             if simulated:
                 worst = simulate(
-                    self.game, policy, n_agents, seed=self.seed, n_threads=self.n_threads, **start
+                    self.game,
+                    policy,
+                    n_agents,
+                    random_state=self.seed,
+                    n_threads=self.n_threads,
+                    **start,
                 ).worst_cost
             row[f"worst_{name}"] = worst
         return row
@@ -93,7 +98,7 @@ class Measure:
         return difference / scale, abs(difference - found.exploitability) / scale
 
     def seconds(self, agents: Sequence[int]) -> dict[str, Float64]:
-        """The fastest of interleaved solves: what disturbs one size disturbs all."""
+        """The fastest of several solves, interleaved so that disturbances affect all sizes."""
         once = _timed(lambda: solve_nash(self.game, agents[0]))
         repeats = int(np.clip(0.5 / (once * (len(agents) + 1)), 3, 50))
         found = np.array(
@@ -118,17 +123,17 @@ class Measure:
         n_agents, worst = MONTE_CARLO_AGENTS, 0.0
         start: dict[str, Any] = {"mean": self.mean, "cov": self.cov}
         policies = self.policies(n_agents)
-        laws = [(policy, "empirical") for policy in policies.values()]
-        # A stream of its own, apart from the runs that the table's worst agents come from.
+        informed = [(policy, "empirical") for policy in policies.values()]
+        # A separate stream, independent of the runs of the table's worst agents.
         seeds = np.random.default_rng([self.seed, 1]).integers(2**32, size=runs)
-        for policy, known in [*laws, (policies["mean_field"], "limit")]:
+        for policy, known in [*informed, (policies["mean_field"], "limit")]:
             expected = certify(self.game, policy, n_agents, mean_field=known, **start).cost
             costs = [
                 simulate(
                     self.game,
                     policy,
                     n_agents,
-                    seed=int(one),
+                    random_state=int(one),
                     mean_field=known,
                     n_threads=1,
                     **start,
@@ -136,7 +141,7 @@ class Measure:
                 for one in seeds
             ]
             error = float(np.std(costs, ddof=1)) / np.sqrt(len(costs))
-            # Nothing is random without noise: then rounding is what remains.
+            # Without noise nothing is random, and only rounding errors remain.
             rounding = 1e-13 * max(abs(expected), self.size)
             error = max(error, rounding, np.finfo(float).tiny)
             worst = max(worst, abs(float(np.mean(costs)) - expected) / error)

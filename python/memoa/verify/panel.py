@@ -6,30 +6,34 @@ from itertools import pairwise
 
 import numpy as np
 
+from memoa._deprecated import renamed_argument
 from memoa._validate import Float64, as_int
 from memoa.panel_equilibrium import solve_panel_equilibrium
 from memoa.verify.judge import Check
 
 RIDGE, POOLING = 1.0, 10.0
-COPIES = (1, 4, 16, 64)  # of the clients: crowds of growing size
+COPIES = (1, 4, 16, 64)  # of the clients, for crowds of growing size
 
 
-def verify_panel(seed: int = 0, *, n_clients: int = 12, n_features: int = 4) -> tuple[Check, ...]:
-    """Check the theory of the panel on random clients: each theorem a number against a bound.
+@renamed_argument("seed", "random_state")
+def verify_panel(
+    random_state: int = 0, *, n_clients: int = 12, n_features: int = 4
+) -> tuple[Check, ...]:
+    """Check the theory of the panel on random clients, each theorem as a number with a bound.
 
     Parameters
     ----------
-    seed : int
-        Seed of the random clients.
+    random_state : int
+        Seed of the random clients, at least 0.
     n_clients, n_features : int
-        Their number, at least 2, and the width of a readout.
+        Number of clients, at least 2, and width of a readout.
 
     Returns
     -------
     tuple of Check
         ``(name, measured, expected, passed)`` for each theorem.
     """
-    rng = np.random.default_rng(as_int("seed", seed, 0))
+    rng = np.random.default_rng(as_int("random_state", random_state, 0))
     gram, cross = _clients(
         rng, as_int("n_clients", n_clients, 2), as_int("n_features", n_features, 1)
     )
@@ -42,12 +46,12 @@ def verify_panel(seed: int = 0, *, n_clients: int = 12, n_features: int = 4) -> 
         ),
         _influence(gram, cross),
         _at_most(
-            "without pooling, everybody's own ridge: relative distance",
+            "without pooling, each client's own ridge: relative distance",
             1e-8,
             _distance(_at(gram, cross, 1e-10)[1], _private(gram, cross)),
         ),
         _at_most(
-            "all pooling, the pooled ridge: relative distance",
+            "with infinite pooling, the pooled ridge: relative distance",
             1e-6,
             _distance(_at(gram, cross, 1e9)[0], _pooled(gram, cross)),
         ),
