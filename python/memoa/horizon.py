@@ -223,12 +223,12 @@ class MultiHorizon(Estimator):
             raise
 
     def partial_fit(self: Self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Learn the series (X, y) on top of what was learnt: `run`, for pipelines."""
+        """Learn the series (X, y) in addition to what was learnt: `run`, for pipelines."""
         self.run(X, y)
         return self
 
     def predict(self, X: ArrayLike) -> Float64:
-        """Forecasts for every row of `X` as if it were the next, shape (T, leads, d)."""
+        """Return forecasts for every row of `X` as if it were the next, shape (T, leads, d)."""
         if not self.__sklearn_is_fitted__():
             raise not_fitted("predict was called before anything was learnt; expected fit first")
         rows = [model.predict(X) for model in self.ensembles_]
@@ -243,15 +243,15 @@ class MultiHorizon(Estimator):
 
     @property
     def agent_rmse(self) -> Float64:
-        """Errors of every lead's agents over all that was learnt, shape (leads, N)."""
+        """Errors of every lead's agents over all learnt steps, shape (leads, N)."""
         return np.array([model.agent_rmse for model in self._fitted("agent_rmse")])
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Whether any y was seen."""
+        """Return whether any y was seen."""
         return hasattr(self, "ensembles_") and self.ensembles_[0].__sklearn_is_fitted__()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write all leads to one file that `load` reads, a zip of what ensembles save."""
+        """Write all leads to one file that `load` reads: a zip of the ensembles' files."""
         models = self._fitted("save")
         leads = _checked_leads(self.leads)
         with (
@@ -269,21 +269,21 @@ class MultiHorizon(Estimator):
     def load(
         cls: type[Self], path: str | os.PathLike[str], *, n_threads: int | None = None
     ) -> Self:
-        """Read what `save` wrote; it goes on with the same bits.
+        """Read what `save` wrote; the next results have the same bits.
 
         Raises
         ------
         OSError
             If it cannot be read.
         ValueError
-            If it is not what `save` wrote.
+            If `save` did not write it.
         """
         name = os.fspath(path)
         try:
             with zipfile.ZipFile(name) as archive, tempfile.TemporaryDirectory() as folder:
                 header = json.loads(archive.read(_HEADER))
                 if not isinstance(header, dict) or header.get("kind") != "MultiHorizon":
-                    raise ValueError("it holds something else than a MultiHorizon")
+                    raise ValueError("it does not contain a MultiHorizon")
                 leads = _checked_leads(header.get("leads"))
                 models = []
                 for lead in leads:
@@ -302,7 +302,7 @@ class MultiHorizon(Estimator):
     # ------------------------------------------------------------------ helpers
 
     def _models(self) -> tuple[OnlineEnsemble, ...]:
-        """The ensembles, made now if they are not."""
+        """Return the ensembles, and create them if needed."""
         if not hasattr(self, "ensembles_"):
             template = OnlineEnsemble() if self.ensemble is None else self.ensemble
             leads = _checked_leads(self.leads)
@@ -340,28 +340,29 @@ def recursive_forecasts(
     initial: ArrayLike | None = None,
     every: int = 1,
 ) -> Float64:
-    """Forecasts of several leads by one ensemble of lead 1 that feeds on its own forecasts.
+    """Forecast several leads with one ensemble of lead 1 that uses its own forecasts as inputs.
 
-    What `MultiHorizon` is to be compared with. From a row on, a copy of the ensemble forecasts one
-    step, takes the forecast for the value seen, and goes on; inputs that are not made of past
-    values stay as they were.
+    This is for comparison with `MultiHorizon`. From a row on, a copy of the ensemble forecasts one
+    step, uses the forecast as if it were the value, and continues. Inputs that are not past values
+    do not change.
 
     Parameters
     ----------
     ensemble : OnlineEnsemble
-        Its settings; it is copied, not used.
+        The settings of the ensemble; it is copied, and not changed.
     X, Y, initial
         As in `MultiHorizon.run`.
     leads : sequence of int
+        Steps ahead, increasing.
     past : array_like, shape (lags, d), int
-        Columns of X that hold the last value of each output, the one before it, ...
+        Columns of X with the last value of each output, the one before it, and so on.
     every : int
-        A forecast is made at every such row, for it takes as many steps as the longest lead.
+        Forecasts are made at every such row, because each takes as many steps as the longest lead.
 
     Returns
     -------
     ndarray, shape (leads, T, d)
-        nan at the other rows.
+        NaN at the other rows.
     """
     wanted = _checked_leads(leads)
     every = as_int("every", every, 1)

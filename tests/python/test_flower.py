@@ -226,7 +226,7 @@ def test_a_panel_goes_by_its_own_series() -> None:
 
 
 def test_other_records_are_no_message() -> None:
-    with pytest.raises(ValueError, match="this is no message of a federation"):
+    with pytest.raises(ValueError, match="this is not a message of a federation"):
         flower.unpack(RecordDict())
 
 

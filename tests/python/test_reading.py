@@ -76,7 +76,7 @@ def test_numbers(options: dict[str, object], cell: str, expected: float) -> None
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sep": ""}, "sep is ''; expected a single sign"),
+        ({"sep": ""}, "sep is ''; expected one character"),
         ({"sep": ";;"}, "sep is ';;'"),
         ({"decimal": "5"}, "decimal is '5'"),
         ({"thousands": "."}, "thousands and decimal are both '.'"),
@@ -155,8 +155,8 @@ def test_inputs_and_drop(table: Callable[[str], Path]) -> None:
     for options, message in (
         ({"inputs": ["d"]}, "no column 'd'"),
         ({"drop": ["d"]}, "no column 'd'"),
-        ({"inputs": ["y"]}, "inputs names 'y', which is something else already"),
-        ({"inputs": ["a"], "drop": ["a"]}, "drop names 'a', which is something else already"),
+        ({"inputs": ["y"]}, "inputs names 'y', which is already used otherwise"),
+        ({"inputs": ["a"], "drop": ["a"]}, "drop names 'a', which is already used otherwise"),
     ):
         with pytest.raises(ValueError, match=message):
             load_csv(path, target="y", **options)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What the theorems say, measured on one game: gaps, costs, deviations and seconds."""
+"""Measures the theorems' numbers on one game: gaps, costs, deviations and seconds."""
 
 from __future__ import annotations
 
@@ -92,13 +92,13 @@ class Measure:
         return row
 
     def _difference(self, found: Certificate) -> tuple[float, float]:
-        """(5.2) as the difference of two costs, and how far (5.3) is from it; free of units."""
+        """Return (5.2) as the difference of two costs, and its relative distance from (5.3)."""
         scale = max(abs(found.cost), self.size) or 1.0
         difference = found.cost - found.best_response_cost
         return difference / scale, abs(difference - found.exploitability) / scale
 
     def seconds(self, agents: Sequence[int]) -> dict[str, Float64]:
-        """The fastest of several solves, interleaved so that disturbances affect all sizes."""
+        """Return the fastest of several interleaved solves, so that noise affects all sizes."""
         once = _timed(lambda: solve_nash(self.game, agents[0]))
         repeats = int(np.clip(0.5 / (once * (len(agents) + 1)), 3, 50))
         found = np.array(
@@ -116,9 +116,10 @@ class Measure:
         }
 
     def monte_carlo(self, runs: int) -> float:
-        """Largest deviation of simulated mean costs from the certified ones, in standard errors.
+        """Return the largest deviation of simulated mean costs from certified ones.
 
-        Agents of one run share its mean field, so the runs are the independent samples.
+        The unit is the standard error. Agents of one run share its mean field, so only the runs are
+        independent samples.
         """
         n_agents, worst = MONTE_CARLO_AGENTS, 0.0
         start: dict[str, Any] = {"mean": self.mean, "cov": self.cov}
@@ -148,7 +149,7 @@ class Measure:
         return float(worst)
 
     def centralized(self, patience: float) -> dict[str, Float64]:
-        """Stacked N-player solves of identical agents, N = 2, 3, 4, 6, 8, 12, ..."""
+        """Solve the stacked game of N identical agents, N = 2, 3, 4, 6, 8, 12, ..."""
         rows, n_agents, d = [], 2, self.game.n_outputs
         while 16.0 * n_agents * (n_agents * d) ** 2 <= MAX_CENTRALIZED_BYTES:
             players = repeated(self.game, n_agents)
@@ -165,14 +166,14 @@ class Measure:
             rows.append((n_agents, seconds, _largest_difference(pairs)))
             if seconds > patience:
                 break
-            # Steps of a half keep the last solve within some five times the patience.
+            # Steps by a half keep the last solve within some five times the time limit.
             n_agents += n_agents // 2 if n_agents & (n_agents - 1) == 0 else n_agents // 3
         columns = np.array(rows, dtype=float).T
         return dict(zip(("n_agents", "seconds", "difference"), columns))
 
 
 def repeated(game: Game, n_agents: int) -> NPlayerGame:
-    """The N-player game of `n_agents` identical agents."""
+    """Return the N-player game of `n_agents` identical agents."""
     shape = (n_agents, *game.feature_mean.shape)
     return NPlayerGame(
         np.broadcast_to(game.feature_mean, shape),
@@ -189,13 +190,13 @@ def repeated(game: Game, n_agents: int) -> NPlayerGame:
 
 
 def relative_gap(policy: Policy, reference: Policy) -> float:
-    """Largest difference of gain, mean gain and offset, relative to the reference's largest."""
+    """Return the largest relative difference of gain, mean gain and offset."""
     names = ("gain", "mean_gain", "offset")
     return _largest_difference([(getattr(policy, n), getattr(reference, n)) for n in names])
 
 
 def _largest_difference(pairs: Sequence[tuple[Float64, Float64]]) -> float:
-    """Gains share their scale, offsets have their own; rounding alone is no scale."""
+    """Gains have a common scale, offsets another one; rounding errors are not a scale."""
     sizes = [float(np.abs(reference).max()) for _, reference in pairs]
     gains = max(sizes[:2])
     scales = (gains, gains, max(sizes[2], 1e-9 * gains))

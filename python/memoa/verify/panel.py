@@ -1,4 +1,4 @@
-"""The theorems of the panel as numbers, theory section 8, on random clients."""
+"""Numerical checks of the panel's theorems, theory section 8, on random clients."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _pooled(gram: Float64, cross: Float64) -> Float64:
 
 
 def _joint_minimiser(gram: Float64, cross: Float64) -> Float64:
-    """All readouts, and the crowd's as a variable of its own, from one stacked system."""
+    """Return all readouts, and the crowd's as a separate variable, from one stacked system."""
     n_clients, p = cross.shape
     apart = np.hstack([np.eye(n_clients), -np.ones((n_clients, 1))])  # readout i - the crowd's
     system = POOLING * np.kron(apart.T @ apart, np.eye(p))
@@ -113,7 +113,7 @@ def _joint_minimiser(gram: Float64, cross: Float64) -> Float64:
 
 
 def _influence(gram: Float64, cross: Float64) -> Check:
-    """What a client gains by using its one Nth of the crowd's readout: its best deviation."""
+    """Check the gain of a client that uses its influence of 1/N on the crowd's readout."""
     gains = []
     for copies in COPIES:
         crowd = np.tile(gram, (copies, 1, 1)), np.tile(cross, (copies, 1))
@@ -123,10 +123,10 @@ def _influence(gram: Float64, cross: Float64) -> Check:
         system = gram[0] + (RIDGE + POOLING * share**2) * np.eye(cross.shape[1])
         best = np.linalg.solve(system, cross[0] + POOLING * share * others)
         change = best - readouts[0]
-        gains.append(float(change @ system @ change))  # a quadratic's fall to its minimum
+        gains.append(float(change @ system @ change))  # a quadratic less its minimum
     slope = float(np.polyfit(np.log(COPIES), np.log(gains), 1)[0])
     passed = abs(slope + 2.0) <= 0.1
-    return Check("gain of using one's influence falls as 1/N^2: slope", slope, "-2 +- 0.1", passed)
+    return Check("gain from own influence falls as 1/N^2: slope", slope, "-2 +- 0.1", passed)
 
 
 def _least_squares(rng: np.random.Generator) -> float:
@@ -144,7 +144,7 @@ def _least_squares(rng: np.random.Generator) -> float:
 
 
 def _exchange(gram: Float64, cross: Float64, wanted: Float64) -> tuple[Check, Check]:
-    """The crowd's readout formed of the readouts of the step before, from 0."""
+    """Check the exchange: the crowd's readout is that of the previous step's readouts."""
     eye = np.eye(cross.shape[1])
     inverses = np.linalg.inv(gram + (RIDGE + POOLING) * eye)
     mean_readout, gaps = np.zeros_like(wanted), []
@@ -161,12 +161,12 @@ def _exchange(gram: Float64, cross: Float64, wanted: Float64) -> tuple[Check, Ch
             f"at most {bound:.4f}",
             max(rates) <= bound,
         ),
-        _at_most("the exchange comes to the equilibrium: distance", 1e-12, gaps[-1]),
+        _at_most("the exchange converges to the equilibrium: distance", 1e-12, gaps[-1]),
     )
 
 
 def _price_of_change(gram: Float64) -> float:
-    """The share of the way that a readout goes, after a horizon that is long enough."""
+    """Return how far a readout moves, for a long horizon."""
     effort, weight, eye = 2.0, 0.5, np.eye(len(gram))
     system = weight * (gram + (RIDGE + POOLING) * eye)
     value = np.zeros_like(system)
