@@ -165,7 +165,7 @@ def test_intervals_of_every_client_and_the_next_step(tmp_path, monkeypatch):
     assert inside.all()
     result = invoke("panel", "long.csv")
     assert result.exit_code == 0, result.output
-    assert "of the worst client" in result.output
+    assert "for the worst client" in result.output
     assert len(pd.read_csv("memoa-out/long-panel/forecasts.csv")) == len(frame)
 
 
