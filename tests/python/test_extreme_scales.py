@@ -168,7 +168,7 @@ def test_a_mixture_is_finite(
         for at, target in zip(shown, y):
             found.append(server.predict(at))
             server.update(at, target)
-        return [*found, server.weights, server.mixture_weight]
+        return [*found, server.weights, server.shares]
 
     assert_finite_or_refused(mixed)
 
