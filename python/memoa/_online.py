@@ -234,13 +234,17 @@ class Online(Regressor):
         engines = self._engines_for(inputs.shape, n_outputs)
         if self._base is not None and not engines.population.has_seen:
             engines.observe(self._base)
+        # where y comes late nothing takes a forecast back: a warning that is an error needs a spare
+        spare = engines.spare() if engines.delay > 0 and _warnings_are_errors() else None
         inputs = inputs.copy()  # the caller may change it at any time
         try:
             mixed = engines.predict(inputs, awake)
         except ValueError as error:
             raise with_column(error, names) from None
         except BaseException as error:
-            if isinstance(error, Warning) or not engines.population.is_pending:  # half-way
+            if spare is not None and isinstance(error, Warning):
+                self._engines = spare if engines is self._engines else self._engines
+            elif isinstance(error, Warning) or not engines.population.is_pending:  # half-way
                 self._show_again(engines)
             raise
         self._keep(engines, names)
