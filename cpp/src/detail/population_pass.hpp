@@ -65,8 +65,16 @@ class Pass {
   const Kernels<Real>& kernels() const { return kernels_; }
 
  private:
+  void forecast_all(const Window<Real>& w, const Lesson<Real>& lesson, const Worker& worker);
+  Advance<Real> advance_of(const Group& group, const Window<Real>& w,
+                           const Lesson<Real>& lesson) const;
   void forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk, int thread);
+  void forecast_apart(const Window<Real>& w, const Lesson<Real>& lesson, const Group& group,
+                      Index chunk, Size* bad, int thread);
+  void take_last(const Window<Real>& w, Index first, Index last);
+  void gather(const Window<Real>& w, Index chunk);
   void add_told(const Window<Real>& w, Index chunk);
+  void add_forecasts(const Window<Real>& w, Index chunk);
   void charge(const Lesson<Real>& lesson, Index first, Index last);
   void agree_on(const Window<Real>& w);
   void add_partials(Index width);
@@ -91,8 +99,15 @@ class Pass {
   Index steps_ = 0;  // of the last window
 
   std::vector<Buffer<std::byte>> work_;  // per thread
+  struct Apart {                    // per thread, of a chunk of a group where there are several
+    Buffer<Real> forecast, energy;  // (steps, d, kChunkAgents), (steps, kChunkAgents)
+    Buffer<Real> before;            // (d, kChunkAgents)
+    std::vector<double> sums;       // (steps, d + 1)
+  };
+  std::vector<Apart> apart_;
   std::vector<double> partial_, worst_;  // (chunks, steps, d + 1), (chunks, steps)
-  std::vector<Size> overflowed_;         // (chunks, steps)
+  std::vector<Size> overflowed_;         // (chunks of all groups, steps)
+  Index watched_ = 0;                    // chunks that the last window wrote there
   Exchange& exchange_;
   SharedSums sums_;
   std::vector<double> energies_;      // (chunks, steps)
