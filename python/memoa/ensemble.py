@@ -8,6 +8,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from memoa._deprecated import warn_renamed
 from memoa._engines import Progress
 from memoa._estimator import not_fitted
 from memoa._frames import with_column
@@ -463,7 +464,8 @@ class OnlineEnsemble(Online):
     @property
     @serialised
     def mixture_weight(self) -> Float64:
-        """Weight of the mixture against the last value, shape (d,): see `Mixture.fallback`."""
+        """Deprecated, use `shares`: this is ``1 - shares[3]``, shape (d,)."""
+        warn_renamed("mixture_weight", "shares: this is 1 - shares[3]", stacklevel=3)
         if self._engines is None:
             return np.ones(1 if self._base is None else self._base.size)
         return self._engines.server.mixture_weight()

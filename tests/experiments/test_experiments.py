@@ -35,8 +35,12 @@ ROOT = Path(__file__).resolve().parents[2]
 SYNTHETIC = ("periodic", "logistic", "drift", "drift-1d")
 
 # Few series, values, rows and agents.
-_QUICK = {"sizes": (2, 100, 1_000), "simulate_up_to": 100, "centralized_seconds": 0.0,
-          "monte_carlo_runs": 20}  # fmt: skip
+_QUICK = {
+    "sizes": (2, 100, 1_000),
+    "simulate_up_to": 100,
+    "centralized_seconds": 0.0,
+    "monte_carlo_runs": 20,
+}
 _KNOBS = tuple(
     replace(knob, values=knob.values[:2])
     for knob in KNOBS
@@ -46,24 +50,30 @@ SMALL = (
     Forecasting(("periodic", "logistic", "boc"), river=None),
     Defaults(),
     Ablations(
-        ("logistic", "ett"), _KNOBS, replace(COMMUNICATION, values=COMMUNICATION.values[:2]),
+        ("logistic", "ett"),
+        _KNOBS,
+        replace(COMMUNICATION, values=COMMUNICATION.values[:2]),
         replace(NOISE, values=NOISE.values[:2]),
     ),
     Theory((2, 10), _QUICK),
     Heterogeneity(
-        ("logistic",), (replace(FAMILIES[0], factors=(1, 2)), replace(FAMILIES[2], factors=(1,))),
+        ("logistic",),
+        (replace(FAMILIES[0], factors=(1, 2)), replace(FAMILIES[2], factors=(1,))),
         n_agents=300,
     ),
     Encoders(("logistic",)),
-)  # fmt: skip
+)
 
 
 def repetitions(count: int) -> list[Piece]:
     """Pieces that are quick, and different."""
     return [
-        Piece(forecasting.SCORE, {"series": "periodic", "forecaster": "seasonal repetition",
-                                  "seed": seed}) for seed in range(count)
-    ]  # fmt: skip
+        Piece(
+            forecasting.SCORE,
+            {"series": "periodic", "forecaster": "seasonal repetition", "seed": seed},
+        )
+        for seed in range(count)
+    ]
 
 
 class Counted:
@@ -272,9 +282,8 @@ class TestReport:
             "heterogeneity": {"heterogeneity.csv", "heterogeneity.png"},
             "encoders": {"encoders.csv"},
             "theory": {"theory.csv", "theory.png", "theory-worst.csv", "theory-worst.png"},
-            "ablations": {"ablations.csv", *(
-                f"{knob.name}.png" for knob in SMALL[2].all_knobs)},
-        }  # fmt: skip
+            "ablations": {"ablations.csv", *(f"{knob.name}.png" for knob in SMALL[2].all_knobs)},
+        }
         for name, files in made.items():
             run_experiments(tmp_path, only=[name], seeds=1, experiments=SMALL)
             folder = tmp_path / "experiments"
@@ -333,9 +342,10 @@ class TestReport:
             policy = arguments.get("policy", MEMOA)
             wanted = (setting, value, policy)
             (line,) = (
-                one for one in found
+                one
+                for one in found
                 if (one["setting"], float(one["value"]), one["policy"]) == wanted
-            )  # fmt: skip
+            )
             run = memoa.OnlineEnsemble(**arguments).run(series.X, series.Y, initial=series.initial)
             for measure in ablations.MEASURES:
                 assert float(line[measure]) == pytest.approx(getattr(run, measure), rel=1e-10)
@@ -346,16 +356,24 @@ def test_the_study_of_the_defaults_is_quoted(tmp_path: Path) -> None:
 
     def study(seeds: list[int]) -> dict:
         asked.append(list(seeds))
-        rows = [{"setting": name} | dict.fromkeys(COLUMNS, value)
-                for name, value in (("default", 1.0), ("other", 1.25))]  # fmt: skip
-        return {"rows": rows, "how": "Chosen\nby care."}
+        rows = [
+            {"setting": name} | dict.fromkeys(COLUMNS, value)
+            for name, value in (("default", 1.0), ("other", 1.25))
+        ]
+        return {"rows": rows, "how": "Chosen\nby care.\n\nTwice."}
 
     made_up = Defaults(method=Method("made up", 1, study))
     run_experiments(tmp_path, seeds=20, experiments=[made_up])
-    page = (tmp_path / "experiments.md").read_text(encoding="utf-8")
+    page, tables = (
+        (tmp_path / name).read_text(encoding="utf-8")
+        for name in ("experiments.md", "experiments-tables.md")
+    )
     assert asked == [[0, 1, 2]]
-    for words in ("Chosen by care.", "3 seeds.", "- *server*: ", "| other | 1.250 | 1.250 |"):
-        assert words in page
+    assert "Chosen by care.\n\nTwice." in page
+    assert "(experiments-tables.md#one-default-for-all)" in page
+    for words in ("3 seeds.", "- *server*: ", "| other | 1.250 | 1.250 |"):
+        assert words in tables and words not in page
+    assert "\n## One default for all\n" in tables
     assert lines(tmp_path / "experiments/defaults.csv")[1]["server"] == "1.25"
 
 
@@ -462,6 +480,16 @@ def test_a_knob_changes_one_setting(knob: ablations.Knob) -> None:
         params = changed.get_params(deep=False)
         different = {name for name in plain if params[name] != plain[name]}
         assert different == (set() if value == knob.default else {knob.setting.split(".")[0]})
+
+
+def test_a_page_keeps_what_stands_before_its_sections(tmp_path: Path) -> None:
+    page = tmp_path / "experiments.md"
+    made_up = Defaults(method=Method("made up", 1, lambda seeds: {"rows": [], "how": "Anew."}))
+    page.write_text("# Title\n\nBy hand.\n\n<!-- section: defaults -->\nOld.\n")
+    run_experiments(tmp_path, seeds=1, experiments=[made_up])
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("# Title\n\nBy hand.\n\n<!-- section: defaults -->\n## One default")
+    assert "Anew." in text and "Old." not in text
 
 
 def test_medians_and_quartiles() -> None:

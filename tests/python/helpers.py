@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 import memoa
+from memoa.interval import Intervals, LateIntervals
 from reference import GameData
 
 # The arrays of a game, as `memoa.Game` names them.
@@ -111,6 +113,13 @@ def steps(model: memoa.OnlineEnsemble, x: np.ndarray, y: np.ndarray) -> np.ndarr
     return np.array(shown)
 
 
+def mixture_weight(model: memoa.OnlineEnsemble | memoa.ServerMixture) -> np.ndarray:
+    """The weight of theory (6.7), shape (d,): to all bits, which 1 - shares[3] has not."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return model.mixture_weight
+
+
 def everything(model: memoa.OnlineEnsemble | memoa.Panel) -> dict[str, Any]:
     """All that an ensemble or a panel knows, to be compared, but the seed.
 
@@ -124,11 +133,17 @@ def everything(model: memoa.OnlineEnsemble | memoa.Panel) -> dict[str, Any]:
     elif model._engines is not None:
         state = model._engines.__getstate__()
         memory = state.pop("memory")
-        known["_engines"] = state
+        known["_engines"] = {name: _comparable(value) for name, value in state.items()}
     known["memory"] = [
         (name, np.asarray(value).tobytes()) for fields in memory for name, value in fields.items()
     ]
-    return {
-        name: (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
-        for name, value in known.items()
-    }
+    return {name: _comparable(value) for name, value in known.items()}
+
+
+def _comparable(value: Any) -> Any:
+    """An array's bytes, what intervals have learnt, and anything else as it is."""
+    if isinstance(value, np.ndarray):
+        return value.shape, value.tobytes()
+    if isinstance(value, (Intervals, LateIntervals)):
+        return repr(value.memory())  # all digits, and nan is nan
+    return value

@@ -10,7 +10,7 @@ import pytest
 
 import memoa
 import reference
-from helpers import assert_close, assert_same_bits, ensemble, series, steps
+from helpers import assert_close, assert_same_bits, ensemble, mixture_weight, series, steps
 from memoa import datasets
 from reference_robust import Crowd
 
@@ -162,7 +162,7 @@ def test_the_fallback_with_bad_targets_is_that_of_the_twin() -> None:
         np.zeros(2),
     )
     for shown, y in zip(predictions, targets):
-        np.testing.assert_allclose(server.mixture_weight, rival.weight(), rtol=0.0, atol=1e-8)
+        np.testing.assert_allclose(mixture_weight(server), rival.weight(), rtol=0.0, atol=1e-8)
         mixed = server.weights @ shown
         server.update(shown, y)
         rival.compare(y - last, y - mixed)

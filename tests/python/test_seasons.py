@@ -101,7 +101,7 @@ def test_the_calendar(tmp_path: Path) -> None:
     in_paris, _ = calendar_inputs(utc, "Europe/Paris")
     np.testing.assert_allclose(in_paris[0, 0], np.sin(2 * np.pi * 2 / 24), atol=1e-12)
     pd.DataFrame({"y": range(9)}).to_csv(tmp_path / "b.csv", index=False)
-    with pytest.raises(ValueError, match="calendar is wanted, and there is no column of dates"):
+    with pytest.raises(ValueError, match="calendar needs a column of dates, and there is none"):
         load_csv(tmp_path / "b.csv", target="y", calendar=True)
     with pytest.raises(TypeError, match="times has dtype int64"):
         datasets.calendar_inputs(np.arange(3))
