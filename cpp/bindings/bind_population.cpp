@@ -38,9 +38,9 @@ Aggregate aggregate_of(const std::string& name) {
   throw std::invalid_argument("aggregate is '" + name + "'; expected 'mean', 'trimmed' or 'clip'");
 }
 
-PopulationSettings make_settings(Index n_agents, const EncoderHandle& handle, bool greedy,
-                                 double consensus, double effort, Index horizon, double discount,
-                                 const std::vector<double>& forgetting,
+PopulationSettings make_settings(Index n_agents, const std::vector<EncoderHandle>& handles,
+                                 bool greedy, double consensus, double effort, Index horizon,
+                                 double discount, const std::vector<double>& forgetting,
                                  const std::vector<double>& ridge, const std::string& aggregate,
                                  Index lags, Index season, bool bounded, int n_threads,
                                  Index n_inputs, Index n_outputs, std::uint64_t seed,
@@ -49,7 +49,8 @@ PopulationSettings make_settings(Index n_agents, const EncoderHandle& handle, bo
   s.n_agents = n_agents;
   s.n_inputs = n_inputs;
   s.n_outputs = n_outputs;
-  s.encoder = handle.encoder;
+  s.encoder.clear();
+  for (const EncoderHandle& handle : handles) s.encoder.push_back(handle.encoder);
   s.policy = greedy ? PolicyKind::greedy : PolicyKind::memoa;
   s.consensus = consensus;
   s.effort = effort;

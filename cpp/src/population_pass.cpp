@@ -31,11 +31,21 @@ Pass<Real>::Pass(const PopulationSettings& settings, const Layout<Real>& layout,
   const auto resize = [](auto& values, Index size) {
     values.resize(static_cast<std::size_t>(size));
   };
-  for (int thread = 0; thread < layout.n_threads; ++thread)
-    work_.emplace_back(kernels_.work_size(layout.record));
+  Index work = 0, chunks = 0;
+  for (const Group& group : layout.groups) {
+    work = std::max(work, kernels_.work_size(group.record));
+    chunks += group.chunks;
+  }
+  for (int thread = 0; thread < layout.n_threads; ++thread) {
+    work_.emplace_back(work);
+    if (!layout.is_mixed()) continue;
+    apart_.push_back({Buffer<Real>(kTile * d * kChunkAgents), Buffer<Real>(kTile * kChunkAgents),
+                      Buffer<Real>(d * kChunkAgents),
+                      std::vector<double>(static_cast<std::size_t>(kTile * (d + 1)))});
+  }
   resize(partial_, layout.chunks * kTile * sums);
   resize(worst_, layout.chunks * kTile);
-  resize(overflowed_, layout.chunks * kTile);
+  resize(overflowed_, std::max(chunks, layout.chunks) * kTile);
   sums_.reserve(kTile * (sums + 1), judges_ ? (1 + kTile * (d + 1)) * crowd_.size() : 0);
   resize(energies_, judges_ ? layout.chunks * kTile : 0);
   resize(means_, kTile * (d + 1));
@@ -53,8 +63,13 @@ void Pass<Real>::reserve_awake() {
 
 template <class Real>
 double Pass<Real>::step_work() const {
-  const Index p = layout_.p;
-  return static_cast<double>(p * (p * p / 3 + 2 * p + layout_.record.row_size));
+  double work = 0.0;
+  for (const Group& group : layout_.groups) {
+    const Index p = group.record.p;
+    work += static_cast<double>(p * (p * p / 3 + 2 * p + group.record.row_size)) *
+            static_cast<double>(group.n);
+  }
+  return work / static_cast<double>(layout_.N);
 }
 
 template <class Real>
@@ -65,11 +80,15 @@ std::size_t Pass<Real>::bytes() const {
 template <class Real>
 void Pass<Real>::run(const Window<Real>& w, Lesson<Real>& lesson) {
   steps_ = w.steps, has_sleepers_ = w.awake != nullptr;
+  watched_ = layout_.chunks;
+  if (!w.told && layout_.is_mixed()) {
+    watched_ = 0;
+    for (const Group& group : layout_.groups) watched_ += group.chunks;
+  }
   const double work = step_work() * static_cast<double>(w.steps);
   const bool answers = judges_ || !greedy();
-  const auto forecasts = [&](const Worker& worker) {
-    worker.chunks(layout_.chunks, [&](Index chunk) { forecast(w, lesson, chunk, worker.thread); });
-  };
+  if (layout_.is_mixed() && !w.told) settle_costs(lesson);  // before any new increment is written
+  const auto forecasts = [&](const Worker& worker) { forecast_all(w, lesson, worker); };
   const auto answer = [&](const Worker& worker) {
     worker.chunks(layout_.chunks, [&](Index chunk) {
       if (judges_)
@@ -109,10 +128,8 @@ void Pass<Real>::settle(Lesson<Real>& lesson) {
   if (!lesson.to_records) return;
   Window<Real> none;
   none.change = lesson.bounded.data();
-  layout_.on_threads(step_work(), [&](const Worker& worker) {
-    worker.chunks(layout_.chunks,
-                  [&](Index chunk) { forecast(none, lesson, chunk, worker.thread); });
-  });
+  layout_.on_threads(step_work(),
+                     [&](const Worker& worker) { forecast_all(none, lesson, worker); });
   lesson.to_records = false;
 }
 
@@ -133,18 +150,36 @@ void Pass<Real>::charge(const Lesson<Real>& lesson, Index first, Index last) {
                       first, last, lesson.awake_or_all());
 }
 
-/// Theory section 6, steps 1 and 2, for the chunk's agents.
+/// Theory section 6, steps 1 and 2, for all agents: this thread's part. Agents of a group lie
+/// together; their forecasts go to their places among all, and sums over chunks are of these
+/// places.
 template <class Real>
-void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk,
-                          int thread) {
-  if (w.told) return add_told(w, chunk);
-  const auto* echo = std::get_if<EchoState>(&settings_.encoder);
+void Pass<Real>::forecast_all(const Window<Real>& w, const Lesson<Real>& lesson,
+                              const Worker& worker) {
+  const auto each_chunk = [&](const auto& body) { worker.chunks(layout_.chunks, body); };
+  if (w.told) return each_chunk([&](Index chunk) { add_told(w, chunk); });
+  if (!layout_.is_mixed())
+    return each_chunk([&](Index chunk) { forecast(w, lesson, chunk, worker.thread); });
+  Size* bad = overflowed_.data();
+  for (const Group& group : layout_.groups) {
+    worker.chunks(group.chunks, [&](Index chunk) {
+      forecast_apart(w, lesson, group, chunk, bad + chunk * w.steps, worker.thread);
+    });
+    bad += group.chunks * w.steps;
+  }
+  if (w.steps == 0) return;
+  worker.meet();
+  each_chunk([&](Index chunk) { gather(w, chunk); });
+}
+
+/// What a pass over a group's agents is told, but for where they lie.
+template <class Real>
+Advance<Real> Pass<Real>::advance_of(const Group& group, const Window<Real>& w,
+                                     const Lesson<Real>& lesson) const {
+  const auto* echo = std::get_if<EchoState>(&group.encoder);
   Advance<Real> a;
-  a.record = &layout_.record;
-  a.records = records_.data();
-  a.n_agents = layout_.N;
-  a.types = records_.types();
-  a.norm = feature_norm(settings_.encoder, layout_.p);
+  a.record = &group.record;
+  a.norm = feature_norm(group.encoder, group.record.p);
   a.leak = echo ? echo->leak : 0.0;
   a.steps = w.steps;
   a.learn_first = lesson.to_records;
@@ -156,8 +191,20 @@ void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Ind
                       std::any_of(learnt.begin(), learnt.end(), [](Real v) { return v != v; });
   a.before = misses ? kept_.forecast.data() : nullptr;
   a.x = w.x;
-  a.given = w.given;
   a.bound = w.bound;
+  return a;
+}
+
+/// The chunk's agents where all have one encoder.
+template <class Real>
+void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk,
+                          int thread) {
+  const Group& all = layout_.groups.front();
+  Advance<Real> a = advance_of(all, w, lesson);
+  a.records = records_.data(all);
+  a.n_agents = layout_.N;
+  a.types = records_.types(all);
+  a.given = w.given;
   a.forecast = w.shown;
   a.energy = w.energy;
   a.padded = layout_.padded;
@@ -170,12 +217,77 @@ void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Ind
     if (lesson.to_costs) charge(lesson, first, last);  // before new increments take their place
     kernels_.advance(a, first, last);
     if (w.awake != nullptr && w.steps > 0) count_awake(w, chunk);
-    if (layout_.d == 1 || w.steps == 0 || !w.keep_last) return;  // no output is missing alone
-    for (Index o = 0; o < layout_.d; ++o) {
-      const Real* shown = w.shown + ((w.steps - 1) * layout_.d + o) * layout_.padded;
-      std::copy(shown + first, shown + last, kept_.forecast.data() + o * layout_.padded + first);
-    }
+    take_last(w, first, last);
   });
+}
+
+/// A chunk of a group's agents, which to the kernels are all that there are.
+template <class Real>
+void Pass<Real>::forecast_apart(const Window<Real>& w, const Lesson<Real>& lesson,
+                                const Group& group, Index chunk, Size* bad, int thread) {
+  const Index d = layout_.d, padded = layout_.padded, begin = chunk * kChunkAgents,
+              n = std::min(kChunkAgents, group.n - begin);
+  const auto place = [&](Index agent) { return group.first + (begin + agent) * group.step; };
+  Apart& apart = apart_[static_cast<std::size_t>(thread)];
+  Advance<Real> a = advance_of(group, w, lesson);
+  a.records = records_.data(group, chunk);
+  a.n_agents = group.n - begin;
+  a.types = records_.types(group, chunk);
+  a.forecast = apart.forecast.data();
+  a.energy = apart.energy.data();
+  a.padded = a.energy_stride = kChunkAgents;
+  a.forecast_stride = d * kChunkAgents;
+  a.sums = apart.sums.data();
+  a.bad = bad;
+  a.work = work_[thread].data();
+  if (a.before != nullptr) {
+    for (Index o = 0; o < d; ++o)
+      for (Index agent = 0; agent < n; ++agent)
+        apart.before.data()[o * kChunkAgents + agent] = a.before[o * padded + place(agent)];
+    a.before = apart.before.data();
+  }
+  kernels_.advance(a, 0, std::min(kChunkAgents, group.padded - begin));
+  for (Index step = 0; step < w.steps; ++step) {
+    bad[step] = bad[step] < a.n_agents ? place(bad[step]) : layout_.N;
+    const Real* energy = a.energy + step * a.energy_stride;
+    for (Index agent = 0; agent < n; ++agent)
+      w.energy[step * padded + place(agent)] = energy[agent];
+    for (Index o = 0; o < d; ++o) {
+      const Real* forecast = a.forecast + (step * d + o) * kChunkAgents;
+      Real* shown = w.shown + (step * d + o) * padded;
+      for (Index agent = 0; agent < n; ++agent) shown[place(agent)] = forecast[agent];
+    }
+  }
+}
+
+/// Keeps the last forecasts where an output may be missing alone.
+template <class Real>
+void Pass<Real>::take_last(const Window<Real>& w, Index first, Index last) {
+  if (layout_.d == 1 || w.steps == 0 || !w.keep_last) return;
+  for (Index o = 0; o < layout_.d; ++o) {
+    const Real* shown = w.shown + ((w.steps - 1) * layout_.d + o) * layout_.padded;
+    std::copy(shown + first, shown + last, kept_.forecast.data() + o * layout_.padded + first);
+  }
+}
+
+/// A chunk of all agents, whose groups have forecast.
+template <class Real>
+void Pass<Real>::gather(const Window<Real>& w, Index chunk) {
+  const Index N = layout_.N, padded = layout_.padded;
+  layout_.of_chunk(chunk, [&](Index first, Index last) {
+    for (Index step = 0; step < w.steps && last > N; ++step) {  // lanes beyond the last agent
+      for (Index o = 0; o < layout_.d; ++o) {
+        Real* shown = w.shown + (step * layout_.d + o) * padded;
+        std::fill(shown + N, shown + last, Real(0));
+      }
+      std::fill(w.energy + step * padded + N, w.energy + step * padded + last, Real(0));
+    }
+    take_last(w, first, last);
+  });
+  if (w.awake != nullptr)
+    count_awake(w, chunk);
+  else
+    add_forecasts(w, chunk);
 }
 
 /// A chunk whose agents forecast elsewhere.
@@ -441,9 +553,10 @@ double Pass<Real>::worst(Index step) const {
 
 template <class Real>
 Index Pass<Real>::overflowed(Index step) const {
-  for (Index chunk = 0; chunk < layout_.chunks; ++chunk)
-    if (overflowed_[chunk * steps_ + step] < layout_.N) return overflowed_[chunk * steps_ + step];
-  return -1;
+  Size agent = layout_.N;
+  for (Index chunk = 0; chunk < watched_; ++chunk)
+    agent = std::min(agent, overflowed_[chunk * steps_ + step]);
+  return agent < layout_.N ? agent : -1;
 }
 
 template class Pass<double>;

@@ -21,7 +21,7 @@ BasicPopulation<Real>::State::State(PopulationSettings s)
       waiting(settings, layout),
       inputs(settings),
       glanced(settings) {
-  const Index d = layout.d, dx = layout.dx, encoded = layout.record.dx;
+  const Index d = layout.d, dx = layout.dx, encoded = layout.encoded;
   const auto resize = [](auto& values, Index size) {
     values.resize(static_cast<std::size_t>(size));
   };
@@ -38,23 +38,35 @@ BasicPopulation<Real>::State::State(PopulationSettings s)
     resize(some->bounds, kTile * d);
     resize(some->learnt_changes, kTile * d);
   }
-  // each thread is the first to touch its part
-  const bool echo = layout.record.features == detail::Features::echo;
-  const Index p = layout.p;
-  const double work = static_cast<double>(p * encoded + (echo ? 10 * p * p * p : 0)) * 50.0 + 100;
-  constexpr Index kBlock = detail::Layout<Real>::kLanes;  // agents whose numbers lie together
-  detail::Stop stop;
-  layout.each_chunk(work, [&](Index first, Index last) {
-    for (Index block = first; block < last; block += kBlock)
-      stop.guard([&] {
-        detail::poll(work * static_cast<double>(kBlock));
-        records.draw(settings, block, std::min(block + kBlock, last));
-      });
+  for (const detail::Group& group : layout.groups) draw(group);
+  layout.each_chunk(100.0, [&](Index first, Index last) {
     for (Index o = 0; o < d; ++o)
       std::fill_n(kept.increment.data() + o * layout.padded + first, last - first, Real(0));
     std::fill_n(kept.energy.data() + first, last - first, Real(0));
     if (judges(settings)) std::fill_n(kept.recent_loss.data() + first, last - first, 0.0);
     std::fill_n(kept.cost.data() + first, last - first, 0.0);
+  });
+}
+
+/// Each thread is the first to touch its part.
+template <class Real>
+void BasicPopulation<Real>::State::draw(const detail::Group& group) {
+  const bool echo = group.record.features == detail::Features::echo;
+  const Index p = group.record.p;
+  const double work =
+      static_cast<double>(p * layout.encoded + (echo ? 10 * p * p * p : 0)) * 50.0 + 100;
+  constexpr Index kBlock = detail::Layout<Real>::kLanes;  // agents whose numbers lie together
+  detail::Stop stop;
+  layout.on_threads(work, [&](const detail::Worker& worker) {
+    worker.chunks(group.chunks, [&](Index chunk) {
+      const Index first = chunk * detail::kChunkAgents,
+                  last = std::min(first + detail::kChunkAgents, group.padded);
+      for (Index block = first; block < last; block += kBlock)
+        stop.guard([&] {
+          detail::poll(work * static_cast<double>(kBlock));
+          records.draw(settings, group, block, std::min(block + kBlock, last));
+        });
+    });
   });
   stop.rethrow();
 }
@@ -119,9 +131,9 @@ void BasicPopulation<Real>::State::encode(const double* x, Index n, const double
     if (dx > 0) {
       into.counted.count(x + t * dx);
       into.counted.apply(x + t * dx, into.one.data());
-      if (layout.record.dx > dx) into.with_shown.inputs(into.one.data() + dx);
+      if (layout.encoded > dx) into.with_shown.inputs(into.one.data() + dx);
     }
-    std::transform(into.one.begin(), into.one.end(), into.rows.begin() + t * layout.record.dx,
+    std::transform(into.one.begin(), into.one.end(), into.rows.begin() + t * layout.encoded,
                    [](double v) { return static_cast<Real>(v); });
     if (t + 1 < n)
       bound_change(into.with_shown, targets + t * d, before(t), &into.learnt_changes[(t + 1) * d]);
@@ -278,7 +290,7 @@ void BasicPopulation<Real>::State::learn(const double* targets, Index n) {
   const double* y = targets + (n - 1) * d;
   for (Index o = 0; o < d; ++o) lesson.change[o] = static_cast<Real>(y[o] - shown_base[o]);
   bound_change(inputs.with_shown, y, shown_base.data(), lesson.bounded.data());
-  std::copy_n(inputs.rows.begin() + (n - 1) * layout.record.dx, layout.record.dx, lesson.x.begin());
+  std::copy_n(inputs.rows.begin() + (n - 1) * layout.encoded, layout.encoded, lesson.x.begin());
   lesson.largest_loss = largest_loss;
   lesson.has_sleepers = awake != nullptr;
   if (awake != nullptr) {

@@ -159,7 +159,7 @@ class PopulationSettings:
         self,
         *,
         n_agents: int,
-        encoder: Encoder,
+        encoder: Sequence[Encoder],
         greedy: bool,
         consensus: float,
         effort: float,

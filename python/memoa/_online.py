@@ -19,7 +19,7 @@ from memoa._lock import EngineLock, serialised
 from memoa._saved import naming_header, read_note, write_note
 from memoa._shards import Reducer, from_first, gather, share
 from memoa._validate import Flags, Float64
-from memoa.encoder import Encoder
+from memoa.encoder import Encoders
 from memoa.run import Run
 
 Self = TypeVar("Self", bound="Online")
@@ -32,7 +32,7 @@ class Online(Regressor):
     came: a refused or failed call changes nothing.
     """
 
-    encoder: Encoder
+    encoder: Encoders
     n_agents: int
     communicator: Reducer | None
     delay: int

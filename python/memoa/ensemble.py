@@ -17,7 +17,7 @@ from memoa._lock import serialised
 from memoa._online import Online
 from memoa._shards import largest
 from memoa._validate import Flags, Float64, as_int
-from memoa.encoder import Encoder, RandomFeatures
+from memoa.encoder import Encoders, RandomFeatures
 from memoa.mixture import Mixture
 from memoa.run import Run
 
@@ -38,8 +38,10 @@ class OnlineEnsemble(Online):
     ----------
     n_agents : int
         Number N of agents.
-    encoder : RandomFeatures, EchoState, Linear or Precomputed
-        How an agent turns inputs into features.
+    encoder : RandomFeatures, EchoState, Linear or Precomputed, or sequence of them
+        How an agent turns inputs into features. One encoder for all agents, or one per type: of K
+        encoders, agent i has number i mod K. They may differ in their numbers of features.
+        Precomputed is for all agents or for none.
     policy : {"memoa", "greedy"}
         "memoa": agents play the mean-field Nash policy. "greedy": every agent shows its local
         forecast, and there is no game; a baseline.
@@ -53,7 +55,9 @@ class OnlineEnsemble(Online):
         Rate >= 0 by which later stages of the game weigh more than earlier ones.
     forgetting : float or sequence of float
         Weight of a step relative to the next later one in an agent's regression, in (0, 1]. One
-        value for all agents, or one per type: of K types, agent i is of type i mod K.
+        value for all agents, or one per type: of K types, agent i is of type i mod K. Where there
+        are as many encoders, each has its own value; of two encoders and three values each encoder
+        has agents of all three.
     ridge : float or sequence of float
         Penalty > 0 of an agent's regression, for all agents or per type. Where forgetting is a
         sequence as well, the two are of the same length.
@@ -142,7 +146,7 @@ class OnlineEnsemble(Online):
     def __init__(
         self,
         n_agents: int = 64,
-        encoder: Encoder = RandomFeatures(16, "wave", n_raw=4, n_columns=2),  # noqa: B008 - immutable
+        encoder: Encoders = RandomFeatures(16, "wave", n_raw=4, n_columns=2),  # noqa: B008 - immutable
         *,
         policy: Literal["memoa", "greedy"] = "memoa",
         consensus: float = 10.0,

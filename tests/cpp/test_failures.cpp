@@ -21,7 +21,7 @@ struct Pair {
   ServerMixture mixture;
 };
 
-Pair fresh(const Stream& stream, const Encoder& encoder) {
+Pair fresh(const Stream& stream, const Encoders& encoder) {
   PopulationSettings settings = settings_of(21, stream, encoder);
   settings.n_threads = 1;  // OpenMP ends the process where it finds no memory
   return {Population(settings),
@@ -79,7 +79,7 @@ TEST_CASE("memory that runs out anywhere changes nothing") {
   RunOutput output;
   output.predictions = forecasts.data();
   int failures = 0;
-  for (const Encoder& encoder : tests::kEncoders) {
+  for (const Encoders& encoder : tests::kEncoders) {
     Pair pair = fresh(stream, encoder);
     failures += fail_every_allocation(pair, [&] {
       run(pair.population, pair.mixture, stream.x(0), stream.y(0), 40, output, stream.y(59));

@@ -358,9 +358,11 @@ class Ensemble:
         start=0,
         seed=0,
     ):
-        self.n, self.encoder, self.policy = n_agents, encoder, policy
+        self.n, self.policy = n_agents, policy
         self.game = dict(consensus=consensus, effort=effort, horizon=horizon, discount=discount)
         # agent i is of type i mod K
+        kinds = encoder if isinstance(encoder, list) else [encoder]
+        self.encoders = [kinds[i % len(kinds)] for i in range(n_agents)]
         self.forgetting, self.ridge = np.resize(forgetting, n_agents), np.resize(ridge, n_agents)
         self.window, self.seed = window, seed
         self.lags, self.season, self.bounded = lags, season, bounded
@@ -372,7 +374,6 @@ class Ensemble:
 
     def start(self, n_inputs, d, base=None):
         """The base is the value seen before the first step; None where none was."""
-        p = self.encoder.p
         self.past = Past(d, self.lags, self.season)
         self.rivals = Rivals(self.n, d, self.season)
         if base is not None and not np.isnan(base).any():
@@ -380,32 +381,34 @@ class Ensemble:
             self.rivals.past.observe(base)
         n_own = n_inputs if self.lags or self.season else 0
         inputs = n_inputs + (len(self.past.inputs()) if n_inputs else 0)
-        self.weights = [self.encoder.start(self.seed, i, inputs, n_own) for i in range(self.n)]
-        self.gram, self.cross = np.zeros((self.n, p, p)), np.zeros((self.n, p, d))
+        self.weights = [
+            encoder.start(self.seed, i, inputs, n_own) for i, encoder in enumerate(self.encoders)
+        ]
+        self.gram = [np.zeros((encoder.p, encoder.p)) for encoder in self.encoders]
+        self.cross = [np.zeros((encoder.p, d)) for encoder in self.encoders]
         self.base, self.cost = base, np.zeros(self.n)
         self.fallback, self.crowd = Fallback(d), Crowd(self.n, self.aggregate)
         self.steps, self.standardiser = 0, Standardiser(n_inputs)
         self.scored = np.zeros(self.n, int)  # values of y that costs count
 
     def predict(self, x, awake=None):
-        p = self.encoder.p
         self.awake = np.ones(self.n, bool) if awake is None else awake  # (10.10)
         if self.base is None or np.isnan(self.base).any():  # nothing is known, nothing is counted
-            self.forecast = np.zeros((self.n, self.cross.shape[2]))
+            self.forecast = np.zeros((self.n, self.cross[0].shape[1]))
             self.mean_field = self.forecast.mean(axis=0)
             return self.mean_field
-        if not isinstance(self.encoder, Precomputed):
+        if not isinstance(self.encoders[0], Precomputed):
             x = np.concatenate([self.standardiser.step(x), self.past.inputs()])
-        self.z = np.array([self.encoder.encode(w, x) for w in self.weights])
+        self.z = [encoder.encode(w, x) for encoder, w in zip(self.encoders, self.weights)]
         c = np.array(
             [  # step 2
-                np.linalg.solve(h + ridge * np.eye(p), q).T @ z
+                np.linalg.solve(h + ridge * np.eye(len(z)), q).T @ z
                 for h, ridge, q, z in zip(self.gram, self.ridge, self.cross, self.z)
             ]
         )
         if self.bounded:
             c = np.clip(c, -self.past.largest, self.past.largest)  # (6.13)
-        self.c, energies = c, (self.z**2).sum(axis=1)
+        self.c, energies = c, np.array([z @ z for z in self.z])
         heeded, counted = self.crowd.heeded(c, energies, self.awake)
         increments, mean = self.act(c, energies, counted)
         self.forecast, self.mean_field = self.base + increments, self.base + mean
@@ -460,7 +463,7 @@ class Ensemble:
         change = y - self.base
         learnt = self.past.bounded(change) if self.bounded else change
         for i in range(self.n):
-            self.encoder.commit(self.weights[i], self.z[i])
+            self.encoders[i].commit(self.weights[i], self.z[i])
             keep = self.forgetting[i]
             self.gram[i] = keep * self.gram[i] + np.outer(self.z[i], self.z[i])
             taken = np.where(seen, learnt, self.c[i])  # (10.6)
@@ -480,7 +483,7 @@ class Ensemble:
 
     def run(self, xs, ys, initial=None, awake=None):
         """Predict, learn, repeat; returns server forecasts, agents' RMSE, mean field, agents."""
-        n_inputs = 0 if isinstance(self.encoder, Precomputed) else xs.shape[1]
+        n_inputs = 0 if isinstance(self.encoders[0], Precomputed) else xs.shape[1]
         self.start(n_inputs, ys.shape[1], initial)
         server, means, agents = [], [], []
         for t, (x, y) in enumerate(zip(xs, ys)):

@@ -63,6 +63,7 @@ def assert_goes_on_alike(
         memoa.RandomFeatures(4, "tanh"),
         memoa.RandomFeatures(8, "wave", 1.0, 2, 2),
         memoa.EchoState(6),
+        (memoa.RandomFeatures(8, "wave", 1.0, 2, 2), memoa.EchoState(6), memoa.Linear()),
     ],
 )
 def test_a_loaded_ensemble_goes_on_with_the_same_bits(

@@ -23,13 +23,15 @@ struct PopulationSettings {
   Index n_agents = 64;  ///< here, of those that `shard` tells of
   Index n_inputs = 1;   ///< dx; not used by Precomputed
   Index n_outputs = 1;  ///< d
-  Encoder encoder = RandomFeatures{16, Activation::wave, 1.0, 4, 2};
+  /// One for all agents or one per type, as `forgetting` and `ridge` below. Precomputed is for all.
+  Encoders encoder = RandomFeatures{16, Activation::wave, 1.0, 4, 2};
   PolicyKind policy = PolicyKind::memoa;
   double consensus = 10.0;  ///< l >= 0
   double effort = 0.01;     ///< g > 0
   Index horizon = 8;        ///< T >= 1
   double discount = 0.0;    ///< rate a >= 0
-  /// One value for all agents or one per type, of as many types; agent i is of type i mod K.
+  /// One value for all agents or one per type, of as many types in both; agent i is of type i mod
+  /// K. Encoders are counted by themselves, so that of two encoders each has agents of three types.
   std::vector<double> forgetting = {0.95, 0.99, 0.998};  ///< lambda in (0, 1]
   std::vector<double> ridge = {0.001, 0.01, 0.1};        ///< > 0
   Aggregate aggregate = Aggregate::trimmed;
@@ -52,6 +54,12 @@ MEMOA_API bool judges(const PopulationSettings& settings);
 
 /// Inputs that the encoders see: x, and the past of y.
 MEMOA_API Index n_encoded(const PopulationSettings& settings);
+/// Does the caller hand in the agents' features?
+MEMOA_API bool takes_features(const PopulationSettings& settings);
+/// Features of an agent; of a mix of encoders, of the widest.
+MEMOA_API Index n_features(const PopulationSettings& settings);
+/// Has any agent an echo state?
+MEMOA_API bool has_reservoirs(const PopulationSettings& settings);
 /// Does the population keep the past of y? Numbers of it, 0 where not.
 MEMOA_API bool remembers(const PopulationSettings& settings);
 MEMOA_API Index past_size(const PopulationSettings& settings);
@@ -61,7 +69,8 @@ MEMOA_API Index past_size(const PopulationSettings& settings);
 MEMOA_API Index waiting_size(const PopulationSettings& settings);
 
 /// All that was learnt, independent of the layout in memory. The encoders' weights are not part
-/// of it: they follow from the seed.
+/// of it: they follow from the seed. In a mix of encoders p is the largest of theirs: entries that
+/// agents with fewer features, or without a reservoir, do not have are 0, and are not read.
 struct PopulationMemory {
   Index steps = 0;                   ///< learnt
   Index has_seen = 0;                ///< 1 where any y was seen
@@ -174,10 +183,8 @@ class MEMOA_API BasicPopulation {
 template <class Memory, class Real, class Visit>
 void visit_fields(Memory& memory, const BasicPopulation<Real>& population, const Visit& visit) {
   const PopulationSettings& s = population.settings();
-  const bool given = std::holds_alternative<Precomputed>(s.encoder);
-  const bool echo = std::holds_alternative<EchoState>(s.encoder);
-  const Index N = s.n_agents, d = s.n_outputs, p = n_features(s.encoder, n_encoded(s)),
-              dx = given ? 0 : s.n_inputs;
+  const bool given = takes_features(s), echo = has_reservoirs(s);
+  const Index N = s.n_agents, d = s.n_outputs, p = n_features(s), dx = given ? 0 : s.n_inputs;
   visit("steps", memory.steps, Shape{});
   visit("has_seen", memory.has_seen, Shape{});
   visit("base", memory.base, Shape{d});

@@ -73,7 +73,14 @@ class Pass {
   const Kernels<Real>& kernels() const { return kernels_; }
 
  private:
+  void forecast_all(const Window<Real>& w, const Lesson<Real>& lesson, const Worker& worker);
+  Advance<Real> advance_of(const Group& group, const Window<Real>& w,
+                           const Lesson<Real>& lesson) const;
   void forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk, int thread);
+  void forecast_apart(const Window<Real>& w, const Lesson<Real>& lesson, const Group& group,
+                      Index chunk, Size* bad, int thread);
+  void take_last(const Window<Real>& w, Index first, Index last);
+  void gather(const Window<Real>& w, Index chunk);
   void add_told(const Window<Real>& w, Index chunk);
   void count_awake(const Window<Real>& w, Index chunk);
   void add_forecasts(const Window<Real>& w, Index chunk);
@@ -104,8 +111,15 @@ class Pass {
   bool has_sleepers_ = false;  // in it
 
   std::vector<Buffer<std::byte>> work_;  // per thread
+  struct Apart {                    // per thread, of a chunk of a group where there are several
+    Buffer<Real> forecast, energy;  // (steps, d, kChunkAgents), (steps, kChunkAgents)
+    Buffer<Real> before;            // (d, kChunkAgents)
+    std::vector<double> sums;       // (steps, d + 1)
+  };
+  std::vector<Apart> apart_;
   std::vector<double> partial_, worst_;  // (chunks, steps, d + 1), (chunks, steps)
-  std::vector<Size> overflowed_;         // (chunks, steps)
+  std::vector<Size> overflowed_;         // (chunks of all groups, steps)
+  Index watched_ = 0;                    // chunks that the last window wrote there
   std::vector<double> awake_;            // (chunks, steps), how many; empty for all
   Exchange& exchange_;
   SharedSums sums_;

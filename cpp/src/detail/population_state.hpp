@@ -97,7 +97,7 @@ struct BasicPopulation<Real>::State {
   template <class Memory, class Move>
   void exchange(Memory& memory, const Move& move) {
     const Index d = layout.d, p = layout.p;
-    const detail::Record& r = layout.record;
+    using detail::Record;
     move(memory.steps, steps);
     move(memory.has_seen, has_seen);
     move(memory.base, base.data(), d);
@@ -105,9 +105,11 @@ struct BasicPopulation<Real>::State {
     move(memory.mean_field, mean_field.data(), d);
     move(memory.costs, kept.cost.data(), layout.N);
     move(memory.recent_loss, kept.recent_loss.data(), judges(settings) ? layout.N : 0);
-    move(memory.gram, records.rows(r.gram, detail::packed_size(p)));
-    move(memory.cross, records.rows(r.cross, d * p));
-    move(memory.reservoir, records.rows(r.reservoir, r.features == detail::Features::echo ? p : 0));
+    move(memory.gram,  // a triangle is packed like the beginning of a larger one
+         records.rows(&Record::gram, 1, detail::packed_size(p),
+                      [](const Record& r) { return detail::packed_size(r.p); }));
+    move(memory.cross, records.rows(&Record::cross, d, p, [](const Record& r) { return r.p; }));
+    move(memory.reservoir, reservoirs());
     move(memory.increments, kept.increments(layout));
     auto& coordinates = inputs.learnt.coordinates;
     move(memory.standardiser,
@@ -133,6 +135,14 @@ struct BasicPopulation<Real>::State {
   }
 
  private:
+  auto reservoirs() {
+    return records.rows(
+        &detail::Record::reservoir, 1, has_reservoirs(settings) ? layout.p : 0,
+        [](const detail::Record& r) { return r.features == detail::Features::echo ? r.p : 0; });
+  }
+  /// body(feature last shown, its place in `kept` (p, N)) for those that nothing makes again.
+  template <class Body>
+  void each_pending(Real* kept, const Body& body) const;
   /// What the encoders see of the steps shown.
   struct Inputs {
     explicit Inputs(const PopulationSettings& s) : past(s.past, s.n_outputs), with_shown(past) {}
@@ -153,6 +163,7 @@ struct BasicPopulation<Real>::State {
   const unsigned char* heeded_at_glance = nullptr;
   double largest_loss = 0.0;  // of the step shown
 
+  void draw(const detail::Group& group);
   void move_reservoir(const Real* features);
   void absorb_features();
   /// What is learnt of a y (d) that followed `before`; NaN where it is missing.
