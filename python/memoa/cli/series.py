@@ -88,7 +88,7 @@ def load_series(
     given["season"] = _season(given.get("season", "auto"))
     words = {"target": _split(target), "lags": 2 if lags is None else lags, **given}
     series = load_csv(path, **words)
-    kept = {"season": series.season, "chosen": chosen}
+    kept: dict[str, Any] = {"season": series.season, "chosen": chosen}
     kept |= {"left_out": dict(series.left_out), "notes": series.notes}
     return series, {"data": data, **words, **kept}
 
