@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <initializer_list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -24,9 +25,11 @@ namespace py = pybind11;
 using Array = py::array_t<double, py::array::c_style>;
 using IndexArray = py::array_t<Index, py::array::c_style>;
 
-inline void require_shape(const char* name, const Array& array, const Shape& expected) {
-  bool same = array.ndim() == static_cast<py::ssize_t>(expected.size());
-  for (std::size_t k = 0; same && k < expected.size(); ++k)
+/// No heap where it holds: steps that cannot fail half-way call it.
+inline void require_shape(const char* name, const Array& array, const Index* expected,
+                          std::size_t n_expected) {
+  bool same = array.ndim() == static_cast<py::ssize_t>(n_expected);
+  for (std::size_t k = 0; same && k < n_expected; ++k)
     same = array.shape(static_cast<py::ssize_t>(k)) == expected[k];
   if (same) return;
   const auto text = [](const py::ssize_t* shape, std::size_t n) {
@@ -36,7 +39,14 @@ inline void require_shape(const char* name, const Array& array, const Shape& exp
   };
   throw std::invalid_argument(std::string(name) + " has shape " +
                               text(array.shape(), static_cast<std::size_t>(array.ndim())) +
-                              "; expected " + text(expected.data(), expected.size()));
+                              "; expected " + text(expected, n_expected));
+}
+inline void require_shape(const char* name, const Array& array, const Shape& expected) {
+  require_shape(name, array, expected.data(), expected.size());
+}
+inline void require_shape(const char* name, const Array& array,
+                          std::initializer_list<Index> expected) {
+  require_shape(name, array, expected.begin(), expected.size());
 }
 
 inline std::vector<double> to_vector(const Array& array) {

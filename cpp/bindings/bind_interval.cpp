@@ -56,6 +56,7 @@ void bind_interval(py::module_& module) {
           arg("forecast").noconvert(), arg("y").noconvert(), arg("bounds").noconvert() = py::none(),
           arg("delay") = 0)
       .def("run", &run, arg("forecasts").noconvert(), arg("targets").noconvert())
+      .def("__copy__", [](const Intervals& self) { return Intervals(self); })
       .def("memory", &Intervals::memory)
       .def("restore", &Intervals::restore, arg("memory"));
 }

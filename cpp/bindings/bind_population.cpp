@@ -9,6 +9,7 @@
 #include "bind_mixture.hpp"
 #include "bind_population.hpp"
 #include "constructor.hpp"
+#include "memoa/interval.hpp"
 #include "memoa/run.hpp"
 #include "memoa/saved.hpp"
 
@@ -92,23 +93,34 @@ class Slices {
   std::chrono::steady_clock::time_point began_;
 };
 
-/// The whole series, as memoa.Run tells it; `costs` are those of the run alone.
+/// The whole series, as memoa.Run tells it; `costs` are those of the run alone. X may have one row
+/// more than Y. `intervals` around its forecasts learn from step `unseen` on and write `bounds`,
+/// and `next_bounds` where there is one more row. After the steps nothing asks for memory.
 py::dict run_series(LockedPopulation& self, LockedMixture& mixture, const Array& inputs,
                     const Array& targets, const std::optional<Array>& initial,
-                    const IndexArray& record, const py::object& progress, Index skip,
-                    bool arriving) {
+                    const IndexArray& record, const py::object& progress, Index skip, bool arriving,
+                    Intervals* intervals, std::optional<Array> bounds,
+                    std::optional<Array> next_bounds, Index unseen) {
   const PopulationSettings& s = settings_of(self);
   const Index T = targets.ndim() == 2 ? targets.shape(0) : 0, d = s.n_outputs, R = record.size();
   Shape shape = input_shape(s);
-  shape.insert(shape.begin(), T);
+  const bool has_next = inputs.ndim() > 0 && inputs.shape(0) == T + 1;
+  shape.insert(shape.begin(), has_next ? T + 1 : T);
   require_shape("Y", targets, {T, d});
   require_shape("X", inputs, shape);
   const bool many = initial && initial->ndim() == 2;  // a run knows how many it takes
   const Index n_initial = many ? initial->shape(0) : 1;
   if (initial) require_shape("initial", *initial, many ? Shape{n_initial, d} : Shape{d});
+  double *of_steps = nullptr, *of_next = nullptr;
+  const Index per_step = intervals ? static_cast<Index>(intervals->levels().size()) * 2 * d : 0;
+  if (intervals) {
+    require_shape("bounds", bounds.value(), {T, per_step / (2 * d), 2, d});
+    require_shape("next_bounds", next_bounds.value(), {per_step / (2 * d), 2, d});
+    of_steps = bounds->mutable_data(), of_next = next_bounds->mutable_data();
+  }
   Array predictions({T, d}), mean_field({T, d}), worst_cost(T), recorded({T, R, d});
   Array shares({T, Index{4}, d});
-  Array costs(s.n_agents), base(d), bases({s.past.delay > 0 ? T : 0, d});
+  Array costs(s.n_agents), base(d), next(d), bases({s.past.delay > 0 ? T : 0, d});
   RunOutput output;
   output.predictions = predictions.mutable_data();
   output.shares = shares.mutable_data();
@@ -119,6 +131,7 @@ py::dict run_series(LockedPopulation& self, LockedMixture& mixture, const Array&
   output.n_record = R;
   if (s.past.delay > 0) output.bases = bases.mutable_data(), output.costs = costs.mutable_data();
   output.skip = skip;
+  if (has_next) output.next = next.mutable_data();
   double *of_run = costs.mutable_data(), *before = base.mutable_data();
   bool knows = false;
   Slices slices;
@@ -143,6 +156,11 @@ py::dict run_series(LockedPopulation& self, LockedMixture& mixture, const Array&
         initial ? initial->data() : nullptr, pace, n_initial,
         arriving ? Labels::arriving : Labels::own);
     if (output.costs == nullptr) population.costs_since_mark(of_run);
+    for (Index t = unseen; intervals && t < T; ++t) {
+      intervals->bounds(output.predictions + t * d, of_steps + t * per_step);
+      intervals->learn(output.predictions + t * d, targets.data() + t * d);
+    }
+    if (intervals && output.next) intervals->bounds(output.next, of_next);
   });
   py::dict result;
   result["predictions"] = predictions;
@@ -153,6 +171,7 @@ py::dict run_series(LockedPopulation& self, LockedMixture& mixture, const Array&
   result["costs"] = costs;
   result["base"] = base;
   result["bases"] = bases;
+  if (has_next) result["next"] = next;
   result["unscored"] = knows ? 0 : 1;
   return result;
 }
@@ -169,19 +188,6 @@ Array forecast_rows(LockedPopulation& self, LockedMixture& mixture, const Array&
     predict_rows(population, server, inputs.data(), T, out);
   });
   return mixed;
-}
-
-/// Y (n, d) of the forecasts that left because a run had told them, see memoa/run.hpp.
-Array learn_what_was_told(LockedPopulation& self, LockedMixture& mixture,
-                          const std::optional<Array>& x) {
-  const PopulationSettings& s = settings_of(self);
-  if (x) require_shape("x", *x, input_shape(s));
-  std::vector<double> told(static_cast<std::size_t>((s.past.delay + 1) * s.n_outputs));
-  Index n = 0;
-  compute(self, mixture, [&](auto& population, auto& server, auto&) {
-    n = learn_told(population, server, x ? x->data() : nullptr, told.data());
-  });
-  return copy(told.data(), {n, s.n_outputs});
 }
 
 void learn_late(LockedPopulation& self, LockedMixture& mixture, const Array& x, const Array& y) {
@@ -282,16 +288,25 @@ void bind_population(py::module_& module) {
           arg("y").noconvert())
       .def(
           "predict",
-          [](LockedPopulation& self, LockedMixture& mixture, const Array& x) {
+          [](LockedPopulation& self, LockedMixture& mixture, const Array& x,
+             const Intervals* intervals, std::optional<Array> bounds) {
             require_shape("x", x, input_shape(settings_of(self)));
-            Array mixed(settings_of(self).n_outputs);
-            double* out = mixed.mutable_data();
+            const Index d = settings_of(self).n_outputs;
+            Array mixed(d);
+            double *out = mixed.mutable_data(), *around = nullptr;
+            if (intervals) {
+              const auto n_levels = static_cast<Index>(intervals->levels().size());
+              require_shape("bounds", bounds.value(), {n_levels, 2, d});
+              around = bounds->mutable_data();
+            }
             compute(self, mixture, [&](auto& population, auto& server, auto&) {
               predict(population, server, x.data(), out);
+              if (intervals) intervals->bounds(out, around);
             });
             return mixed;
           },
-          arg("mixture"), arg("x").noconvert())
+          arg("mixture"), arg("x").noconvert(), py::kw_only(), arg("intervals") = nullptr,
+          arg("bounds").noconvert() = py::none())
       .def(
           "learn",
           [](LockedPopulation& self, LockedMixture& mixture, const Array& y) {
@@ -304,8 +319,16 @@ void bind_population(py::module_& module) {
       .def("run", &run_series, arg("mixture"), arg("inputs").noconvert(),
            arg("targets").noconvert(), py::kw_only(), arg("initial").noconvert().none(true),
            arg("record").noconvert(), arg("progress").none(true), arg("skip") = 0,
-           arg("arriving") = false)
-      .def("learn_told", &learn_what_was_told, arg("mixture"), arg("x").noconvert().none(true))
+           arg("arriving") = false, arg("intervals") = nullptr,
+           arg("bounds").noconvert() = py::none(), arg("next_bounds").noconvert() = py::none(),
+           arg("unseen") = 0)
+      .def(
+          "n_told",
+          [](LockedPopulation& self, const Array& x) {
+            require_shape("x", x, input_shape(settings_of(self)));
+            return self.compute([&](auto& population) { return n_told(population, x.data()); });
+          },
+          arg("x").noconvert())
       .def("learn_oldest", &learn_late, arg("mixture"), arg("x").noconvert(), arg("y").noconvert())
       .def("observe_late", &observe_late, arg("mixture"), arg("y").noconvert())
       .def_property_readonly("n_waiting",

@@ -337,20 +337,10 @@ std::vector<double> waiting_inputs(const BasicPopulation<Real>& population) {
 }
 
 template <class Real>
-Index learn_told(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
-                 const double* x, double* told) {
-  detail::Late<Real> late(population, mixture);
-  auto& waiting = late.state().waiting;
-  const Index d = late.state().layout.d;
+Index n_told(const BasicPopulation<Real>& population, const double* x) {
+  auto& waiting = detail::Inside::of(population).waiting;
   Index n = 0;
-  const auto due = [&] {
-    if (waiting.size() == 0 || waiting.is_told(0) == 0.0) return false;
-    return x == nullptr ? waiting.is_full() : !waiting.is_oldest(x);
-  };
-  for (; due(); ++n) {
-    std::transform(waiting.told(0), waiting.told(0) + d, told + n * d, waiting.kept);
-    late.learn_oldest_told();
-  }
+  while (n < waiting.size() && waiting.is_told(n) != 0.0 && !waiting.has_input(n, x)) ++n;
   return n;
 }
 
@@ -359,10 +349,13 @@ void learn_oldest(BasicPopulation<Real>& population, BasicServerMixture<Real>& m
                   const double* x, const double* y) {
   detail::Late<Real> late(population, mixture);
   detail::require_moderate_or_missing("y", y, {late.state().layout.d}, kLargest<Real>);
-  if (!late.state().waiting.is_oldest(x))
+  const Index told = n_told(population, x);
+  auto& waiting = late.state().waiting;
+  if (told == waiting.size() || !waiting.has_input(told, x))
     throw std::invalid_argument(
         "x is not that of the oldest forecast that waits for its y; expected one y after the "
         "other, in the order of the forecasts");
+  for (Index k = 0; k < told; ++k) late.learn_oldest_told();
   late.learn(y);
 }
 
@@ -380,8 +373,7 @@ void observe(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixtur
   template Index n_waiting(const BasicPopulation<Real>&);                                          \
   template Index n_scored(const BasicPopulation<Real>&);                                           \
   template std::vector<double> waiting_inputs(const BasicPopulation<Real>&);                       \
-  template Index learn_told(BasicPopulation<Real>&, BasicServerMixture<Real>&, const double*,      \
-                            double*);                                                              \
+  template Index n_told(const BasicPopulation<Real>&, const double*);                              \
   template void learn_oldest(BasicPopulation<Real>&, BasicServerMixture<Real>&, const double*,     \
                              const double*);                                                       \
   template void observe(BasicPopulation<Real>&, BasicServerMixture<Real>&, const double*);         \

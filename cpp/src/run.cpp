@@ -56,8 +56,18 @@ class Runner {
         x_(static_cast<std::size_t>(detail::kTile * state_.layout.dx)),
         y_(static_cast<std::size_t>(detail::kTile * d_)) {
     state_.keeps_forecasts = server_.settings.rivals;
-    state_.reserve(
-        std::min(detail::kTile, n_steps));  // what may fail does so before anything is learnt
+    // what may fail does so before anything is learnt
+    state_.reserve(std::min(detail::kTile, n_steps));
+    state_.reserve_mark();
+    bool looks = output.next != nullptr;
+    for (Index t = 0; t < n_steps && !looks; ++t) looks = is_missing(t);
+    if (looks) server_.reserve_glance();
+  }
+
+  /// The steps before the t-th were a warm-up.
+  void begin_counting(Index t) {
+    state_.mark_costs();
+    if (output_.worst_cost) std::fill_n(output_.worst_cost, t, 0.0);
   }
 
   /// The steps [first, last). Tiles end where all processes end theirs, whatever they pause for.
@@ -248,7 +258,7 @@ void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, c
          const Pace& pace, Index n_initial, Labels labels) {
   require_same_sizes(population, mixture);
   auto& state = Inside::of(population);
-  state.require_inputs(inputs, n_steps);
+  state.require_inputs(inputs, n_steps + (output.next ? 1 : 0));
   detail::require_moderate_or_missing("Y", targets, {n_steps, state.layout.d}, kLargest<Real>);
   if (n_initial != 1 && n_initial != state.settings.past.delay + 1)
     throw std::invalid_argument("initial has " + std::to_string(n_initial) + " values; expected 1" +
@@ -258,23 +268,31 @@ void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, c
         "initial", initial,
         n_initial == 1 ? Shape{state.layout.d} : Shape{n_initial, state.layout.d}, kLargest<Real>);
   require_record(output, state.layout.total);
-  if (state.is_late())
-    return detail::run_late(population, mixture, inputs, targets, n_steps, output, initial,
-                            n_initial, pace, labels);
+  const double* next = inputs + n_steps * state.width();
+  if (state.is_late()) {
+    detail::run_late(population, mixture, inputs, targets, n_steps, output, initial, n_initial,
+                     pace, labels);
+    if (output.next) predict_rows(population, mixture, next, 1, output.next);
+    return;
+  }
   Runner<Real> runner(population, mixture, inputs, targets, n_steps, output);
   runner.agree(n_steps);
   if (initial) state.observe(initial);
+  const Index skip = std::min(output.skip, n_steps);
   for (Index done = 0; done < n_steps;) {
     const Index more = pace ? std::max<Index>(pace(done), 1) : n_steps;
     Index last = more < n_steps - done ? done + more : n_steps;
     // no process knows how fast the others are: all pause between tiles alone
     if (!state.others.alone())
       last = std::min((last + detail::kTile - 1) / detail::kTile * detail::kTile, n_steps);
+    if (done < skip) last = std::min(last, skip);
     runner.advance(done, last);
     done = last;
+    if (done == skip) runner.begin_counting(skip);
   }
   runner.share(n_steps);
   if (pace) pace(n_steps);
+  if (output.next) predict_rows(population, mixture, next, 1, output.next);
 }
 
 #define MEMOA_INSTANTIATE(Real)                                                                \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import warnings
@@ -212,45 +213,58 @@ class Engines:
 
     def predict(self, x: Float64) -> Float64:
         """The server's forecast, shape (d,)."""
-        self._learn_told(None)
-        mixed = self.population.predict(self.server, x)
-        if self.late is not None:
-            self.bounds = self.late.add(mixed if self.population.has_seen else None)
-        elif self.bands is not None:
-            self.shown = mixed.copy() if self.population.has_seen else None
-            self.bounds = self.bands.bounds(mixed)
+        # intervals learn beside: once the core has done its part, nothing asks for memory
+        late, bands = self._with_room()
+        shown = np.empty(self.n_outputs)
+        bounds = None if bands is None else np.empty((len(bands.levels), 2, self.n_outputs))
+        mixed = self.population.predict(
+            self.server, x, intervals=None if bands is None else bands._core, bounds=bounds
+        )
+        np.copyto(shown, mixed)
+        known = shown if bounds is not None and self.population.has_seen else None
+        if late is not None and bounds is not None:
+            late.add(known, bounds)
+        self.late, self.bands, self.shown, self.bounds = late, bands, known, bounds
+        if self.delay > 0:
+            self.scored = self.population.scored
         self._warn_of_overflow()
         return mixed
 
+    def _with_room(self) -> tuple[LateIntervals | None, Intervals | None]:
+        """The intervals once the next forecast has room: the core learns what a run has told."""
+        if self.late is None:
+            return None, self.bands
+        late = copy.copy(self.late)
+        if self.population.n_waiting > self.delay:
+            late.learn()
+        return late, late.bands
+
     def predict_rows(self, X: Float64) -> Float64:
         """Every row as the next input, shape (T, d)."""
-        self._learn_told(None)
-        return self.population.predict_rows(self.server, X)
+        late, bands = self._with_room()
+        mixed = self.population.predict_rows(self.server, X)
+        self.late, self.bands = late, bands
+        return mixed
 
     def learn(self, y: Float64) -> None:
         """Learn the y of the x last predicted."""
-        knew = self.population.has_seen
+        bands = copy.copy(self.bands)
+        if bands is not None and self.shown is not None:
+            bands.learn(self.shown, y)
+        counted = int(np.count_nonzero(~np.isnan(y))) if self.population.has_seen else 0
         self.population.learn(self.server, y)
-        self.scored += np.count_nonzero(~np.isnan(y)) if knew else 0
-        if self.bands is not None and self.shown is not None:
-            self.bands.learn(self.shown, y)
-        self.shown = None
-
-    def _learn_told(self, x: Float64 | None) -> None:
-        """Where y comes late: what a run has told, to make room or as far as the step of x."""
-        if self.delay == 0:
-            return
-        for y in self.population.learn_told(self.server, x):
-            if self.late is not None:
-                self.late.learn(y)
-        self.scored = self.population.scored
+        self.bands, self.shown = bands, None
+        self.scored += counted
 
     def learn_late(self, x: Float64, y: Float64) -> None:
         """Learn the y of the oldest forecast that waits, whose input x was."""
-        self._learn_told(x)
+        late = copy.copy(self.late)
+        if late is not None:
+            told = self.population.n_told(x)
+            for outcome in (*[None] * told, y) if told < len(late.waiting) else ():
+                late.learn(outcome)
         self.population.learn_oldest(self.server, x, y)
-        if self.late is not None:
-            self.late.learn(y)
+        self.late, self.bands = late, self.bands if late is None else late.bands
         self.scored = self.population.scored
 
     def arrive(self, y: Float64) -> None:
@@ -296,25 +310,23 @@ class Engines:
         n_steps = len(Y)
         if self.delay > 0:
             return self._run_late(X, targets, initial, record, progress, warmup, arriving)
-        if warmup > 0 or len(X) > n_steps:  # the core is not shown all of it at once
-            self._require_all(X, Y)
+        bounds, next_bounds = self._room(n_steps)
         try:
-            if warmup > 0:
-                found = self._run_in_two(X, targets, initial, record, progress, warmup)
-            else:
-                found = self.population.run(
-                    self.server, X[:n_steps], targets,
-                    initial=initial, record=record, progress=progress,
-                )  # fmt: skip
+            found = self.population.run(
+                self.server, X, targets, initial=initial, record=record, progress=progress,
+                skip=warmup, intervals=None if self.bands is None else self.bands._core,
+                bounds=bounds, next_bounds=next_bounds, unseen=unseen,
+            )  # fmt: skip
         finally:  # what was interrupted has learnt the steps done
             self.scored += int(counts[self.population.steps - before])
-        following = self.predict_rows(X[n_steps:])[0] if len(X) > n_steps else None
-        bounds = None
-        if self.bands is not None:
-            bounds = np.full((n_steps, len(self.bands.levels), 2, self.n_outputs), np.nan)
-            knew = slice(unseen, None)
-            bounds[knew] = self.bands.run(found["predictions"][knew], targets[knew])
-        return self._told(found, targets, record, unscored, divisor, following, bounds)
+        return self._told(found, targets, record, unscored, divisor, bounds, next_bounds)
+
+    def _room(self, n_steps: int) -> tuple[Float64 | None, Float64 | None]:
+        """For the bounds of steps, and of the next one."""
+        if self.bands is None:
+            return None, None
+        shape = (len(self.bands.levels), 2, self.n_outputs)
+        return np.full((n_steps, *shape), np.nan), np.full(shape, np.nan)
 
     def _run_late(
         self,
@@ -328,19 +340,19 @@ class Engines:
     ) -> Run:
         """The same where y comes late."""
         n_steps = len(targets)
-        if len(X) > n_steps:
-            self._require_all(X, targets)
+        before = self.population.steps, self.population.n_waiting
         failed = True
         try:
             found = self.population.run(
-                self.server, X[:n_steps], targets, initial=initial, record=record,
-                progress=progress, skip=warmup, arriving=arriving,
+                self.server, X, targets, initial=initial, record=record, progress=progress,
+                skip=warmup, arriving=arriving,
             )  # fmt: skip
             failed = False
         finally:  # what was interrupted has learnt the steps done
             self.scored = self.population.scored
-            if failed and self.late is not None:  # nobody knows what was said of them
-                self.late.forget(self.population.n_waiting)
+            now = self.population.steps, self.population.n_waiting
+            if failed and now != before and self.late is not None:
+                self.late.forget(now[1])  # nobody knows what was said of them
         bases, known = found["bases"], targets
         if arriving:  # those that came after the rows belong to rows before
             none = np.full((min(self.delay, n_steps), self.n_outputs), np.nan)
@@ -351,9 +363,12 @@ class Engines:
         bounds = None
         if self.late is not None:
             bounds = self.late.run(found["predictions"], known, knew, arriving)
-        following = self.predict_rows(X[n_steps:])[0] if len(X) > n_steps else None
         divisor = np.array(float(counted) or np.nan)
-        return self._told(found, targets, record, unscored, divisor, following, bounds, bases)
+        following = found.get("next")
+        next_bounds = None
+        if self.bands is not None and following is not None:
+            next_bounds = self.bands.bounds(following)
+        return self._told(found, targets, record, unscored, divisor, bounds, next_bounds, bases)
 
     def _told(
         self,
@@ -362,11 +377,12 @@ class Engines:
         record: NDArray[np.intp],
         unscored: int,
         divisor: NDArray[np.float64],
-        following: Float64 | None,
         bounds: Float64 | None,
+        next_bounds: Float64 | None,
         bases: Float64 | None = None,
     ) -> Run:
         """What a run found."""
+        following = found.get("next")
         self._warn_of_overflow()
         costs = found["costs"]
         costs /= divisor
@@ -388,59 +404,10 @@ class Engines:
             next=following,
             levels=self.levels,
             prediction_intervals=bounds,
-            next_intervals=None
-            if self.bands is None or following is None
-            else self.bands.bounds(following),
+            next_intervals=None if following is None else next_bounds,
             bases=bases,
             delay=self.delay,
         )
-
-    def _require_all(self, X: Float64, Y: Float64) -> None:
-        """Every number is one that the core takes, before any is learnt."""
-        if isinstance(self.encoder, Precomputed):
-            _core.require_finite("X", X)
-        else:
-            _core.require_moderate("X", X, False, True)
-        _core.require_moderate("Y", Y, self.dtype == "float32", True)
-
-    def _run_in_two(
-        self,
-        X: Float64,
-        Y: Float64,
-        initial: Float64 | None,
-        record: NDArray[np.intp],
-        progress: Progress | None,
-        warmup: int,
-    ) -> dict[str, Any]:
-        """The steps of the warm-up, then the others, whose costs alone count."""
-        total, d = Y.shape
-        whole = {
-            "predictions": np.empty((total, d)),
-            "mean_field": np.empty((total, d)),
-            "shares": np.empty((total, 4, d)),
-            "recorded": np.empty((total, len(record), d)),
-            "worst_cost": np.zeros(total),
-        }
-
-        def tell(done: int, _: int) -> None:
-            if progress is not None:
-                progress(first + done, total)
-
-        for first, part in ((0, slice(None, warmup)), (warmup, slice(warmup, total))):
-            found = self.population.run(
-                self.server,
-                X[part],
-                Y[part],
-                initial=initial,
-                record=record,
-                progress=tell,
-            )
-            for name, values in whole.items():
-                if name != "worst_cost" or first > 0:
-                    values[part] = found[name]
-            if first == 0:
-                base, initial = found["base"], None
-        return {**whole, "costs": found["costs"], "base": base}
 
     def _errors_of_all(self, agent_rmse: Float64) -> AgentErrors | None:
         """Of the agents of all processes; None where all are here."""
@@ -585,6 +552,11 @@ class Engines:
         if waiting is not None and made.bands is not None and "total" not in header["settings"]:
             made.predict(waiting)  # the core did so: what it showed is to be judged
         return made, waiting
+
+    def spare(self) -> Engines:
+        """Others that know the same, and share nothing that learns."""
+        own = {name: self.__dict__[name] for name in ("bands", "late", "shown", "bounds")}
+        return thaw(self.__getstate__() | copy.deepcopy(own))
 
     def __getstate__(self) -> dict[str, Any]:
         """Settings and all that was learnt."""

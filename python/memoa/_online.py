@@ -228,13 +228,17 @@ class Online(Regressor):
         engines = self._engines_for(inputs.shape, n_outputs)
         if self._base is not None and not engines.population.has_seen:
             engines.observe(self._base)
+        # where y comes late nothing takes a forecast back: a warning that is an error needs a spare
+        spare = engines.spare() if engines.delay > 0 and _warnings_are_errors() else None
         inputs = inputs.copy()  # the caller may change it at any time
         try:
             mixed = engines.predict(inputs)
         except ValueError as error:
             raise with_column(error, names) from None
         except BaseException as error:
-            if isinstance(error, Warning) or not engines.population.is_pending:  # half-way
+            if spare is not None and isinstance(error, Warning):
+                self._engines = spare if engines is self._engines else self._engines
+            elif isinstance(error, Warning) or not engines.population.is_pending:  # half-way
                 self._show_again(engines)
             raise
         self._keep(engines, names)
@@ -326,15 +330,16 @@ class Online(Regressor):
         arriving: bool = False,
     ) -> Run:
         engines = self._engines_for(inputs.shape[1:], targets.shape[1])
-        # a warning that is an error throws the run away: its memory is had before the work
-        spare = thaw(engines.__getstate__()) if _warnings_are_errors() else None
+        # A warning that is an error throws the run away, and where y comes late a run may find no
+        # memory half-way: a second copy of the engines, made before the work, takes their place.
+        spare = engines.spare() if _warnings_are_errors() or engines.delay > 0 else None
         if initial is None and not engines.population.has_seen:
             initial = self._base
         try:
             return engines.run(inputs, targets, initial, record, progress, warmup, arriving)
         except ValueError as error:
             raise with_column(error, names) from None
-        except RuntimeWarning:
+        except (MemoryError, RuntimeWarning):
             if spare is not None:
                 if engines is self._engines:
                     self._engines = spare

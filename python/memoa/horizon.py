@@ -180,7 +180,7 @@ class MultiHorizon(Estimator):
         Raises
         ------
         ValueError, TypeError
-            As in `OnlineEnsemble.run`. Nothing is learnt then.
+            As in `OnlineEnsemble.run`. Nothing is learnt then, nor where the run is interrupted.
         """
         models = self._models()
         first = models[0]
@@ -191,24 +191,21 @@ class MultiHorizon(Estimator):
         if warmup > 0 and warmup >= len(targets):
             raise ValueError(f"warmup is {warmup}; expected fewer than the {len(targets)} rows")
         runs = []
-        for number, model in enumerate(models):
+        before = copy.deepcopy(models)  # what stops one lead half-way stops all: they keep in step
+        try:
+            for number, model in enumerate(models):
 
-            def tell(done: int, total: int, number: int = number) -> None:
-                if progress is not None:
-                    progress(number * total + done, len(models) * total)
+                def tell(done: int, total: int, number: int = number) -> None:
+                    if progress is not None:
+                        progress(number * total + done, len(models) * total)
 
-            runs.append(
-                model._run(
-                    inputs,
-                    targets,
-                    names,
-                    start,
-                    recorded_agents(None),
-                    tell,
-                    warmup,
-                    arriving=True,
+                found = model._run(
+                    inputs, targets, names, start, recorded_agents(None), tell, warmup, True
                 )
-            )
+                runs.append(found)
+        except BaseException:
+            self.ensembles_ = before
+            raise
         return MultiHorizonRun(_checked_leads(self.leads), tuple(runs), targets.copy())
 
     def fit(self: Self, X: ArrayLike, y: ArrayLike) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,12 +84,18 @@ class Intervals:
             An outcome is known after so many further forecasts.
         """
         shape = (None, self.n_outputs)
-        arrays = [as_float64("forecasts", forecasts), as_float64("targets", targets)]
-        for name, array in zip(("forecasts", "targets"), arrays):
-            require_shape(name, array, "(n_steps, n_outputs)", shape)
-        if as_int("delay", delay, 0) == 0:
-            return self._core.run(*arrays)
-        return LateIntervals(self, delay).run(arrays[0], arrays[1])
+        own, y = as_float64("forecasts", forecasts), as_float64("targets", targets)
+        require_shape("forecasts", own, "(n_steps, n_outputs)", shape)
+        require_shape("targets", y, "(n_steps, n_outputs)", shape)
+        if as_int("delay", delay, 0) > 0:
+            return LateIntervals(self, delay).run(own, y)
+        return self._core.run(own, y)
+
+    def __copy__(self) -> Intervals:
+        """Others that have learnt the same."""
+        twin = object.__new__(Intervals)
+        twin.levels, twin.n_outputs, twin._core = self.levels, self.n_outputs, copy(self._core)
+        return twin
 
     def memory(self) -> list[float]:
         """All that was learnt."""
@@ -136,12 +143,15 @@ class LateIntervals:
         self.delay = delay
         self.waiting: deque[Waits | None] = deque()  # None where nothing is to be learnt
 
-    def add(self, forecast: Float64 | None, told: Float64 | None = None) -> Float64:
-        """Bounds of a forecast that joins those that wait; None where nothing was known."""
-        shape = (len(self.bands.levels), 2, self.bands.n_outputs)
-        bounds = np.full(shape, np.nan) if forecast is None else self.bands.bounds(forecast)
-        self.waiting.append(None if forecast is None else Waits(forecast.copy(), bounds, told))
-        return bounds
+    def __copy__(self) -> LateIntervals:
+        """Others that have learnt the same, and for whose outcomes the same forecasts wait."""
+        twin = LateIntervals(copy(self.bands), self.delay)
+        twin.waiting = self.waiting.copy()
+        return twin
+
+    def add(self, forecast: Float64 | None, bounds: Float64, told: Float64 | None = None) -> None:
+        """A forecast with its bounds joins those that wait; None where nothing was known."""
+        self.waiting.append(None if forecast is None else Waits(forecast, bounds, told))
 
     def learn(self, y: Float64 | None = None) -> None:
         """The oldest forecast leaves; y is told before where none is given."""
@@ -161,10 +171,15 @@ class LateIntervals:
 
         Where targets are `arriving`, each is that of the oldest forecast that waits.
         """
-        bounds = np.empty((len(forecasts), len(self.bands.levels), 2, self.bands.n_outputs))
+        shape = (len(self.bands.levels), 2, self.bands.n_outputs)
+        bounds = np.full((len(forecasts), *shape), np.nan)
         for t, (forecast, y) in enumerate(zip(forecasts, targets)):
-            told = None if arriving else y.copy()
-            bounds[t] = self.add(forecast if knew is None or knew[t] else None, told)
+            if knew is None or knew[t]:
+                bounds[t] = self.bands.bounds(forecast)
+                told = None if arriving else y.copy()
+                self.add(forecast.copy(), bounds[t].copy(), told)
+            else:
+                self.add(None, bounds[t])
             if len(self.waiting) > self.delay:
                 self.learn(y if arriving else None)
         return bounds

@@ -80,6 +80,68 @@ CASES: dict[str, Case] = {
     "restore": (lambda path: learnt(), lambda model, path: pickle.loads(pickle.dumps(model))),
 }
 
+
+def late(path: Path | None = None) -> memoa.OnlineEnsemble:
+    """Two forecasts wait, whose y a run has told."""
+    model = seen(delay=2, intervals=(0.5, 0.8))
+    model.run(X[:10], Y[:10])
+    return model
+
+
+def full(path: Path | None = None) -> memoa.OnlineEnsemble:
+    """As many wait as may, the y of the oldest is told."""
+    model = late()
+    model.predict_one(X[10])
+    return model
+
+
+def waiting(path: Path | None = None) -> memoa.OnlineEnsemble:
+    """Two forecasts wait for their y."""
+    model = seen(delay=2, intervals=(0.8,))
+    model.predict_one(X[0])
+    model.predict_one(X[1])
+    return model
+
+
+def saved_waiting(path: Path) -> memoa.OnlineEnsemble:
+    model = waiting()
+    model.save(path)
+    return model
+
+
+def sure(path: Path | None = None) -> memoa.OnlineEnsemble:
+    return learnt(intervals=(0.5, 0.8))
+
+
+def wide(path: Path | None = None) -> memoa.OnlineEnsemble:
+    """A mixture of many equations."""
+    model = seen(n_agents=600, encoder=memoa.Linear(), mixture=memoa.Mixture(window=280))
+    model.run(*series(280, 3, 2)[:2])
+    model.predict_one(X[10])
+    return model
+
+
+CASES |= {
+    "predict_one, wide": (wide, lambda model, path: model.predict_one(X[20])),
+    "learn_one, wide": (wide, a_step),
+    "run, wide": (wide, a_run),
+    "predict_one, intervals": (sure, lambda model, path: model.predict_one(X[20])),
+    "learn_one, intervals": (sure, lambda model, path: model.learn_one(X[10], Y[10])),
+    "step_one, intervals": (sure, lambda model, path: model.step_one(X[20], Y[20])),
+    "run, intervals": (sure, a_run),
+    "run, and the next": (lambda path: learnt(), lambda model, path: model.run(X[20:], Y[20:-1])),
+    "run, warm-up": (lambda path: learnt(), lambda model, path: model.run(X, Y, warmup=5)),
+    "predict_one, late": (late, lambda model, path: model.predict_one(X[20])),
+    "predict_one, told": (full, lambda model, path: model.predict_one(X[20])),
+    "learn_one, told": (full, lambda model, path: model.learn_one(X[10], Y[10])),
+    "learn_one, late": (waiting, lambda model, path: model.learn_one(X[0], Y[0])),
+    "run, late": (late, a_run),
+    "observe, late": (waiting, lambda model, path: model.observe(INITIAL)),
+    "save, late": (saved_waiting, lambda model, path: model.save(path)),
+    "load, late": (saved_waiting, lambda model, path: memoa.OnlineEnsemble.load(path)),
+    "restore, late": (waiting, lambda model, path: pickle.loads(pickle.dumps(model))),
+}
+
 CLIENTS = X.reshape(20, 3, 3), Y[:, :1].reshape(20, 3)  # inputs and values of a panel
 
 

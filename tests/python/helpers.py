@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import memoa
+from memoa.interval import Intervals, LateIntervals
 from reference import GameData
 
 # The arrays of a game, as `memoa.Game` names them.
@@ -132,11 +133,17 @@ def everything(model: memoa.OnlineEnsemble | memoa.Panel) -> dict[str, Any]:
     elif model._engines is not None:
         state = model._engines.__getstate__()
         memory = state.pop("memory")
-        known["_engines"] = state
+        known["_engines"] = {name: _comparable(value) for name, value in state.items()}
     known["memory"] = [
         (name, np.asarray(value).tobytes()) for fields in memory for name, value in fields.items()
     ]
-    return {
-        name: (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
-        for name, value in known.items()
-    }
+    return {name: _comparable(value) for name, value in known.items()}
+
+
+def _comparable(value: Any) -> Any:
+    """An array's bytes, what intervals have learnt, and anything else as it is."""
+    if isinstance(value, np.ndarray):
+        return value.shape, value.tobytes()
+    if isinstance(value, (Intervals, LateIntervals)):
+        return repr(value.memory())  # all digits, and nan is nan
+    return value

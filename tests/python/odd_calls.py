@@ -84,6 +84,20 @@ def ensemble(rng: random.Random) -> memoa.OnlineEnsemble:
     return model
 
 
+def late(rng: random.Random) -> memoa.OnlineEnsemble:
+    """Forecasts wait for their y, some with intervals."""
+    levels = rng.choice([(), (0.8,)])
+    model = memoa.OnlineEnsemble(
+        4, memoa.Linear(), n_threads=1, delay=rng.choice([1, 2]), intervals=levels
+    )
+    if rng.random() < 0.7:
+        model.run(X[:5], Y[:5])
+    for x in X[5 : 5 + rng.randrange(4)]:
+        if model._engines is None or model._engines.population.n_waiting <= model.delay:
+            model.predict_one(x)
+    return model
+
+
 def panel(rng: random.Random) -> memoa.Panel:
     model = memoa.Panel(3, n_threads=1)
     if rng.random() < 0.7:
@@ -131,6 +145,25 @@ def call_ensemble(rng: random.Random, model: memoa.OnlineEnsemble) -> Any:
     )()
 
 
+def call_late(rng: random.Random, model: memoa.OnlineEnsemble) -> Any:
+    return rng.choice(
+        [
+            lambda: model.predict_one(odd_array(rng, X[6])),
+            lambda: model.learn_one(rng.choice(list(X[:9])), odd_array(rng, Y[6])),
+            lambda: model.observe(odd_array(rng, Y[6])),
+            lambda: model.run(
+                odd_array(rng, X),
+                odd_array(rng, Y),
+                initial=odd_array(rng, np.stack([INITIAL] * (model.delay + 1))),
+                warmup=rng.choice([0, 3, -1, 99]),
+            ),
+            lambda: model.partial_fit(odd_array(rng, X), odd_array(rng, Y)),
+            lambda: model.predict(odd_array(rng, X)),
+            lambda: model.set_params(delay=rng.choice(NUMBERS), intervals=rng.choice(NUMBERS)),
+        ]
+    )()
+
+
 def call_panel(rng: random.Random, model: memoa.Panel) -> Any:
     inputs, targets = X[:9].reshape(3, 3, 3), Y[:9].reshape(3, 3)
     return rng.choice(
@@ -162,6 +195,7 @@ def call_game(rng: random.Random, model: None) -> Any:
 
 KINDS: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = (
     (ensemble, call_ensemble),
+    (late, call_late),
     (panel, call_panel),
     (lambda rng: None, call_game),
 )

@@ -37,6 +37,16 @@ def small_ensemble() -> memoa.OnlineEnsemble:
     return model
 
 
+def small_late() -> memoa.OnlineEnsemble:
+    """Two forecasts with intervals wait whose y a run has told, and a third waits for its y."""
+    model = memoa.OnlineEnsemble(
+        3, memoa.Linear(), mixture=memoa.Mixture(window=2), delay=2, intervals=(0.8,), lags=1
+    )
+    model.run(X[:5, :1], Y[:5, 0])
+    model.predict_one(X[5, :1])
+    return model
+
+
 def small_panel() -> memoa.Panel:
     panel = memoa.Panel(3)
     panel.run(X[:30].reshape(10, 3, 3), Y[:30, :1].reshape(10, 3))
@@ -252,8 +262,14 @@ def go_on(model: Any) -> None:
     if isinstance(model, memoa.Panel):
         rows = model.n_clients, model.n_features_in_
         model.learn_one(np.zeros(rows), np.zeros((rows[0], model.n_outputs_)))
+        return
+    x = np.zeros(model.n_features_in_)
+    if model._engines.delay == 0:
+        model.learn_one(x, np.zeros(model._engines.n_outputs))
+    elif model._engines.population.n_waiting <= model._engines.delay:
+        model.predict_one(x)
     else:
-        model.learn_one(np.zeros(model.n_features_in_), np.zeros(model._engines.n_outputs))
+        model.predict(x[None])
 
 
 # ------------------------------------------------------------------ states of pickles
@@ -296,27 +312,35 @@ def refuses_state(model: Any, rng: np.random.Generator) -> bool:
     return False
 
 
+SAVED: dict[str, Callable[[], Any]] = {
+    "ensemble": small_ensemble,
+    "late ensemble": small_late,
+    "panel": small_panel,
+}
+
+
 def main(count: int, folder: Path | None) -> None:
     rng = np.random.default_rng(0)
+    n_each = count // (len(SAVED) * (len(TAMPERS) + 1)) + 1
     with tempfile.TemporaryDirectory() as work:
         path = Path(work) / "a.npz"
-        for model in (small_ensemble(), small_panel()):
+        for saved, make in SAVED.items():
+            model = make()
             model.save(path)
             whole = path.read_bytes()
             for name, tamper in TAMPERS.items():
                 found: Counter[str] = Counter()
-                for n in range(count // (2 * (len(TAMPERS) + 1)) + 1):
+                for n in range(n_each):
                     data = tamper(whole, rng)
                     found[loads_or_refuses(data, path, type(model))] += 1
                     if folder is not None:
-                        (folder / f"{type(model).__name__}-{name}-{n}").write_bytes(data)
+                        (folder / f"{saved}-{name}-{n}").write_bytes(data)
                 assert name.startswith("signed") or set(found) == {"refused"}
                 told = ", ".join(f"{n} {what}" for what, n in sorted(found.items()))
-                print(f"{type(model).__name__}: {name}: {told}", flush=True)
-            n_states = count // (2 * (len(TAMPERS) + 1)) + 1
-            for _ in range(n_states):
+                print(f"{saved}: {name}: {told}", flush=True)
+            for _ in range(n_each):
                 assert refuses_state(model, rng)
-            print(f"{type(model).__name__}: a pickled state: {n_states} refused", flush=True)
+            print(f"{saved}: a pickled state: {n_each} refused", flush=True)
 
 
 if __name__ == "__main__":

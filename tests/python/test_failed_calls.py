@@ -74,6 +74,20 @@ def test_a_warning_that_is_an_error_changes_nothing(call: str) -> None:
     assert_same_bits(steps(model, x[8:10], y[8:10]), steps(twin, x[8:10], y[8:10]))
 
 
+@pytest.mark.parametrize("intervals", [(), (0.8,)])
+def test_a_late_forecast_whose_warning_is_an_error_changes_nothing(intervals: Any) -> None:
+    _, x, y = overflowing()
+    model = ensemble(encoder=memoa.Precomputed(2), delay=2, intervals=intervals)
+    model.run(x[:8], y[:8])
+    before = everything(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(RuntimeWarning, match="agent 3 overflowed"):
+            model.predict_one(x[10])
+    assert everything(model) == before
+    model.predict_one(x[8])
+
+
 def test_a_first_run_whose_warning_is_an_error_leaves_nothing() -> None:
     _, x, y = overflowing()
     model = ensemble(encoder=memoa.Precomputed(2))

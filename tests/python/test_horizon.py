@@ -90,6 +90,24 @@ def test_files_and_copies_go_on_with_the_same_bits(tmp_path: Path) -> None:
         memoa.MultiHorizon.load(tmp_path / "other.zip")
 
 
+def test_an_interrupted_run_leaves_all_leads_in_step() -> None:
+    X, Y, initial = series(60, 3, 1)
+    model, twin = (memoa.MultiHorizon(ensemble(9), leads=(1, 3)) for _ in range(2))
+    for one in (model, twin):
+        one.run(X[:20], Y[:20], initial=initial)
+
+    def stop(done: int, total: int) -> None:
+        if done > total // 2:  # the first lead has learnt all its rows
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.run(X[20:], Y[20:], progress=stop)
+    assert_same_bits(model.predict_one(X[20]), twin.predict_one(X[20]))
+    again, other = (one.run(X[20:], Y[20:]) for one in (model, twin))
+    for ours, theirs in zip(again.runs, other.runs):
+        assert_same_bits(ours.predictions, theirs.predictions)
+
+
 def test_the_unseen_steps_and_their_table(tmp_path: Path) -> None:
     X, Y, initial = series(61, 2, 1)
     found = multi().run(X, Y[:60], initial=initial, warmup=10)

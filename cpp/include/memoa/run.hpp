@@ -40,10 +40,11 @@ struct RunOutput {
   double* recorded = nullptr;     ///< (T, n_record, d), predictions of the agents in `record`
   const Index* record = nullptr;
   Index n_record = 0;
+  Index skip = 0;          ///< steps of a warm-up: no cost counts them, and the mark is set after
+  double* next = nullptr;  ///< (d), the server's forecast of one more row of the inputs
   // where y comes late alone
   double* bases = nullptr;  ///< (T, d), the y known at each step; NaN where none was
-  double* costs = nullptr;  ///< (N,), sums of squared errors of the run's own forecasts, but for
-  Index skip = 0;           ///< those of so many steps at its start
+  double* costs = nullptr;  ///< (N,), sums of squared errors of the run's own forecasts
 };
 
 /// Steps that a run takes through the agents at once; a slice of fewer is slower.
@@ -87,16 +88,15 @@ MEMOA_API std::vector<double> waiting_inputs(const BasicPopulation<Real>& popula
 template <class Real>
 MEMOA_API Index n_scored(const BasicPopulation<Real>& population);
 
-/// Learns the y (d) of the oldest forecast that waits, whose input x was; NaN where it never comes.
+/// How many forecasts whose y a run has told leave before the y that belongs to x can be learnt.
+template <class Real>
+MEMOA_API Index n_told(const BasicPopulation<Real>& population, const double* x);
+
+/// Learns the y (d) of the oldest forecast that waits, whose input x was, after those that a run
+/// has told; NaN where it never comes.
 template <class Real>
 MEMOA_API void learn_oldest(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
                             const double* x, const double* y);
-
-/// Learns forecasts whose y a run has told: those that must make room for the next one, or, with
-/// an x, those before its own. Writes each y (d) to `told`, (delay + 1, d); returns how many.
-template <class Real>
-MEMOA_API Index learn_told(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
-                           const double* x, double* told);
 
 /// Takes y (d) as the last value seen, without learning; forecasts go on waiting.
 template <class Real>

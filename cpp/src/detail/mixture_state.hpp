@@ -254,9 +254,12 @@ struct BasicServerMixture<Real>::State {
   }
 
   /// The forecast of increments that are not to be settled.
+  void reserve_glance() {
+    if (glanced_increments.size() == 0) glanced_increments = detail::Buffer<Real>(d * N);
+  }
   void glance(const Real* increments, Index stride, const double* base, const Heeded& heeded,
               double* out) {
-    if (glanced_increments.size() == 0) glanced_increments = detail::Buffer<Real>(d * N);
+    reserve_glance();
     measure(increments, stride, base, heeded, glanced, glanced_increments.data());
     past.require_base(base);
     mixed(glanced, out);

@@ -80,10 +80,8 @@ class Waiting {
   }
   void drop_newest() { --count; }
 
-  /// Is this input that of the oldest step?
-  bool is_oldest(const double* input) {
-    if (count == 0) return false;
-    const double* kept = x(0);
+  bool has_input(Index at, const double* input) {
+    const double* kept = x(at);
     for (Index j = 0; j < width_; ++j)
       if (kept[j] != to_keep(input[j])) return false;
     return true;
