@@ -59,12 +59,12 @@ class Online(Regressor):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all that was learnt to one file that `load` reads.
 
-        Where several processes hold the agents, each writes a file of its own, beside `path` and
-        with a name that begins like it, and `path` names them.
+        If several processes share the agents, each writes its own file beside `path`, with a name
+        that begins like it, and `path` lists them.
 
-        It is a NumPy npz with a JSON header and checksums, and holds nothing executable. It is
-        written beside `path` and takes that name once it is whole and on the disk: whatever
-        happens, `path` is the old file or the new one.
+        The file is a NumPy npz with a JSON header and checksums, and contains nothing executable.
+        It is written beside `path` and renamed when it is complete and on the disk. So `path` is
+        always the old file or the new one.
 
         Parameters
         ----------
@@ -76,7 +76,7 @@ class Online(Regressor):
         OSError
             If it cannot be written.
         ValueError
-            Before the first forecast, when there is nothing to save; or if `path` is no name for a
+            Before the first forecast, when there is nothing to save; or if `path` cannot name a
             regular file.
         """
         engines = self._learnt("save")
@@ -97,26 +97,26 @@ class Online(Regressor):
         n_threads: int | None = None,
         communicator: Reducer | None = None,
     ) -> Self:
-        """Read what `save` wrote; it goes on with the same bits, on any machine.
+        """Read what `save` wrote; the next results have the same bits, on any machine.
 
-        A `random_state` that was no number has become the seed that it drew.
+        A `random_state` that was not a number has become the seed that it drew.
 
         Parameters
         ----------
         path : path-like
-            The file may come from anybody: everything in it is checked.
+            The file need not be trusted: everything in it is checked.
         n_threads : int, optional
             Default: as saved.
         communicator : memoa.mpi.Communicator, optional
-            Of the processes that are to hold the agents, whatever number of them has saved: all
-            of these call this.
+            Communicator of the processes that will share the agents; all of them call this. Their
+            number may differ from that of the processes that saved.
 
         Raises
         ------
         OSError
             If it cannot be read.
         ValueError
-            If it is not what `save` wrote, in one line that names the file.
+            If `save` did not write it; one line that names the file.
         """
         name = os.fspath(path)
         engines, pending, header = Engines.load(name, n_threads, communicator)
