@@ -8,6 +8,7 @@ from pathlib import Path
 
 from experiments.ablations import Ablations
 from experiments.defaults import Defaults
+from experiments.encoders import Encoders
 from experiments.forecasting import Forecasting
 from experiments.heterogeneity import Heterogeneity
 from experiments.pieces import ProgressCallback, Store, compute
@@ -24,6 +25,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Ablations(),
     Theory(),
     Heterogeneity(),
+    Encoders(),
 )
 PAGE, FOLDER, RESULTS = "experiments.md", "experiments", "results.jsonl"
 MARK = re.compile(r"<!-- section: (\w+) -->\n(.*?)(?=<!-- section: |\Z)", re.DOTALL)

@@ -12,12 +12,12 @@ from memoa._deprecated import warn_renamed
 from memoa._engines import Progress
 from memoa._estimator import not_fitted
 from memoa._frames import with_column
-from memoa._inputs import initial_of, one_target, recorded_agents, targets_of
+from memoa._inputs import awake_of, initial_of, one_target, recorded_agents, targets_of
 from memoa._lock import serialised
 from memoa._online import Online
 from memoa._shards import largest
-from memoa._validate import Float64, as_int
-from memoa.encoder import Encoder, RandomFeatures
+from memoa._validate import Flags, Float64, as_int
+from memoa.encoder import Encoders, RandomFeatures
 from memoa.mixture import Mixture
 from memoa.run import Run
 
@@ -38,8 +38,10 @@ class OnlineEnsemble(Online):
     ----------
     n_agents : int
         Number N of agents.
-    encoder : RandomFeatures, EchoState, Linear or Precomputed
-        How an agent turns inputs into features.
+    encoder : RandomFeatures, EchoState, Linear or Precomputed, or sequence of them
+        How an agent turns inputs into features. One encoder for all agents, or one per type: of K
+        encoders, agent i has number i mod K. They may differ in their numbers of features.
+        Precomputed is for all agents or for none.
     policy : {"memoa", "greedy"}
         "memoa": agents play the mean-field Nash policy. "greedy": every agent shows its local
         forecast, and there is no game; a baseline.
@@ -53,7 +55,9 @@ class OnlineEnsemble(Online):
         Rate >= 0 at which the weight of later stages of the game grows.
     forgetting : float or sequence of float
         Weight of a step relative to the next later one in an agent's regression, in (0, 1]. One
-        value for all agents, or one per type: of K types, agent i is of type i mod K.
+        value for all agents, or one per type: of K types, agent i is of type i mod K. Where there
+        are as many encoders, each has its own value; of two encoders and three values each encoder
+        has agents of all three.
     ridge : float or sequence of float
         Penalty > 0 of an agent's regression, for all agents or per type. Where forgetting is a
         sequence as well, the two are of the same length.
@@ -144,7 +148,7 @@ class OnlineEnsemble(Online):
     def __init__(
         self,
         n_agents: int = 64,
-        encoder: Encoder = RandomFeatures(16, "wave", n_raw=4, n_columns=2),  # noqa: B008 - immutable
+        encoder: Encoders = RandomFeatures(16, "wave", n_raw=4, n_columns=2),  # noqa: B008 - immutable
         *,
         policy: Literal["memoa", "greedy"] = "memoa",
         consensus: float = 10.0,
@@ -190,11 +194,13 @@ class OnlineEnsemble(Online):
     # ------------------------------------------------------------------ one step at a time
 
     @overload
-    def predict_one(self, x: Mapping[Any, Any]) -> float | Float64: ...
+    def predict_one(
+        self, x: Mapping[Any, Any], awake: ArrayLike | None = None
+    ) -> float | Float64: ...
     @overload
-    def predict_one(self, x: ArrayLike) -> Float64: ...
+    def predict_one(self, x: ArrayLike, awake: ArrayLike | None = None) -> Float64: ...
     @serialised
-    def predict_one(self, x: Any) -> float | Float64:
+    def predict_one(self, x: Any, awake: ArrayLike | None = None) -> float | Float64:
         """Forecast the y that belongs to `x`; leaves no trace until `learn_one`.
 
         With a `delay` the forecast waits for its y, and `x` counts from now on.
@@ -203,6 +209,10 @@ class OnlineEnsemble(Online):
         ----------
         x : array_like, shape (dx,), or (N, p) with Precomputed, float64; or dict of name to number
             The first dict fixes the names; in those that follow their order does not matter.
+        awake : array_like of bool, shape (N,), optional
+            Which agents are there; None: all. The others count in no average, the server takes
+            them to have said the mean field, and `learn_one` does not charge them. They learn the
+            step all the same: theory (10.10). Not with a `delay` or a `communicator`.
 
         Returns
         -------
@@ -219,16 +229,16 @@ class OnlineEnsemble(Online):
             Where something is not a number.
         """
         inputs, names = self._inputs().row(x)
-        mixed = self._predict(inputs, names)
+        mixed = self._predict(inputs, names, awake=self._awake_one(awake))
         return float(mixed[0]) if isinstance(x, Mapping) and mixed.size == 1 else mixed
 
     @serialised
     def learn_one(self, x: ArrayLike | Mapping[Any, Any], y: ArrayLike) -> OnlineEnsemble:
         """Learn the `y` that belongs to `x`.
 
-        Where `x` is not the one last given to `predict_one`, it is predicted first: agents learn
-        from what they forecast. A forecast that is never learnt leaves no trace. The first y ever
-        seen is observed, not learnt: nothing was known of its level.
+        Where `x` is not the one last given to `predict_one`, it is predicted first, by all agents:
+        they learn from what they forecast. A forecast that is never learnt leaves no trace. The
+        first y ever seen is observed, not learnt: nothing was known of its level.
 
         With a `delay`, `x` is that of the oldest forecast that waits, and any other is refused; a y
         that never comes is nan.
@@ -250,7 +260,9 @@ class OnlineEnsemble(Online):
         return self
 
     @serialised
-    def step_one(self, x: ArrayLike | Mapping[Any, Any], y: ArrayLike) -> Float64:
+    def step_one(
+        self, x: ArrayLike | Mapping[Any, Any], y: ArrayLike, awake: ArrayLike | None = None
+    ) -> Float64:
         """Forecast the y that belongs to `x`, then learn it: one step that no other thread divides.
 
         Parameters
@@ -259,6 +271,8 @@ class OnlineEnsemble(Online):
             The inputs that the value belongs to.
         y : array_like, shape (d,), or a number where d = 1, float64
             The value, one number for each output; nan where it is missing.
+        awake : array_like of bool, shape (N,), optional
+            Which agents are there, as in `predict_one`.
 
         Returns
         -------
@@ -276,7 +290,11 @@ class OnlineEnsemble(Online):
                 "later"
             )
         inputs, names = self._inputs().row(x)
-        return self._step(inputs, names, one_target("y", y, self._width()))
+        flags = self._awake_one(awake)
+        return self._step(inputs, names, one_target("y", y, self._width()), flags)
+
+    def _awake_one(self, awake: ArrayLike | None) -> Flags | None:
+        return awake_of(awake, "(n_agents,)", (len(self.agents),))
 
     @serialised
     def observe(self, y: ArrayLike) -> OnlineEnsemble:
@@ -296,6 +314,7 @@ class OnlineEnsemble(Online):
         record: Sequence[int] | NDArray[np.integer[Any]] | None = None,
         progress: Progress | None = None,
         warmup: int = 0,
+        awake: ArrayLike | None = None,
     ) -> Run:
         """Predict and learn a whole series inside the core; the same bits as step by step.
 
@@ -319,6 +338,8 @@ class OnlineEnsemble(Online):
             checked as often; it leaves a usable ensemble that has learnt the completed steps.
         warmup : int
             Number of steps at the start that are learnt but not scored.
+        awake : array_like of bool, shape (T, N), optional
+            Which agents are awake at each step, as in `predict_one`; one row per row of `X`.
 
         Raises
         ------
@@ -349,7 +370,9 @@ class OnlineEnsemble(Online):
         warmup = as_int("warmup", warmup, 0)
         if warmup > 0 and warmup >= len(targets):
             raise ValueError(f"warmup is {warmup}; expected fewer than the {len(targets)} steps")
-        return self._run(inputs, targets, names, start, recorded_agents(record), progress, warmup)
+        flags = awake_of(awake, "(n_steps, n_agents)", (len(inputs), len(self.agents)))
+        agents = recorded_agents(record)
+        return self._run(inputs, targets, names, start, agents, progress, warmup, awake=flags)
 
     @serialised
     def fit(self, X: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
@@ -430,13 +453,16 @@ class OnlineEnsemble(Online):
     @property
     @serialised
     def agent_predictions(self) -> Float64:
-        """The agents' last predictions, shape (N, d), a new array."""
+        """The agents' last predictions, shape (N, d), a new array.
+
+        Of an agent that was away, what it would have said.
+        """
         return self._learnt("agent_predictions").population.predictions()
 
     @property
     @serialised
     def mean_field(self) -> Float64:
-        """Mean of the agents' last predictions, shape (d,)."""
+        """Mean of the agents' last predictions, shape (d,); the last value where all were away."""
         return self._learnt("mean_field").population.mean_field()
 
     @property
@@ -492,9 +518,11 @@ class OnlineEnsemble(Online):
     @property
     @serialised
     def agent_rmse(self) -> Float64:
-        """Root-mean-square error of every agent over all that was learnt, shape (N,)."""
-        engines = self._learnt("agent_rmse")
-        return np.sqrt(engines.population.costs() / max(engines.scored, 1))
+        """Root-mean-square error of every agent over all that was learnt, shape (N,).
+
+        Over the steps at which it was awake; nan where there was none.
+        """
+        return self._learnt("agent_rmse").agent_rmse()
 
     @property
     @serialised

@@ -19,6 +19,7 @@ from experiments import ablations, benchmarks, forecasting, pieces, variants
 from experiments.ablations import Ablations
 from experiments.command import make_app
 from experiments.defaults import Defaults
+from experiments.encoders import KINDS, POPULATIONS, Encoders
 from experiments.forecasting import Forecasting
 from experiments.heterogeneity import Heterogeneity
 from experiments.knobs import COMMUNICATION, KNOBS, NOISE, with_setting
@@ -60,6 +61,7 @@ SMALL = (
         (replace(FAMILIES[0], factors=(1, 2)), replace(FAMILIES[2], factors=(1,))),
         n_agents=300,
     ),
+    Encoders(("logistic",)),
 )
 
 
@@ -278,6 +280,7 @@ class TestReport:
     def test_every_section_has_its_files_and_keeps_its_place(self, tmp_path: Path) -> None:
         made = {
             "heterogeneity": {"heterogeneity.csv", "heterogeneity.png"},
+            "encoders": {"encoders.csv"},
             "theory": {"theory.csv", "theory.png", "theory-worst.csv", "theory-worst.png"},
             "ablations": {"ablations.csv", *(f"{knob.name}.png" for knob in SMALL[2].all_knobs)},
         }
@@ -300,6 +303,23 @@ class TestReport:
         run_experiments(tmp_path, only=["theory"], seeds=1, experiments=SMALL)
         assert (tmp_path / "experiments.md").read_text(encoding="utf-8") == page
         assert (tmp_path / "experiments/results.jsonl").read_text() == results
+
+    def test_a_mix_of_encoders_is_an_ensemble_of_them(self, tmp_path: Path) -> None:
+        run_experiments(tmp_path, only=["encoders"], seeds=1, experiments=SMALL)
+        with (tmp_path / "experiments/encoders.csv").open() as file:
+            lines = list(csv.DictReader(file))
+        assert len(lines) == len(POPULATIONS) * 2
+        (found,) = (
+            line for line in lines if (line["population"], line["policy"]) == ("mix", "greedy")
+        )
+        data = benchmarks.load("logistic", None)
+        model = memoa.OnlineEnsemble(encoder=list(KINDS.values()), policy="greedy")
+        run = model.run(data.X, data.Y, initial=data.initial)
+        assert float(found["worst"]) == run.worst_agent_rmse
+        assert float(found["server"]) == run.server_rmse
+        assert found["kind"] == list(KINDS)[run.worst_agent % 4]
+        page = (tmp_path / "experiments.md").read_text(encoding="utf-8")
+        assert f"| greedy | {found['kind']} (1 of 1) |" in page
 
     def test_ablations_are_runs_of_the_ensemble(self, tmp_path: Path) -> None:
         run_experiments(tmp_path, only=["ablations"], seeds=1, experiments=SMALL)

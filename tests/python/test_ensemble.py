@@ -33,6 +33,14 @@ ENCODERS = {
     "echo": (memoa.EchoState(5, 0.4, 0.8), reference.EchoState(5, 0.4, 0.8)),
     "linear": (memoa.Linear(), reference.Linear(3)),
     "precomputed": (memoa.Precomputed(3), reference.Precomputed(3)),
+    "mix": (
+        [memoa.RandomFeatures(7, "wave", n_raw=2, n_columns=2), memoa.EchoState(4), memoa.Linear()],
+        [
+            reference.RandomFeatures(7, "wave", 1.0, 2, 2),
+            reference.EchoState(4),
+            reference.Linear(3),
+        ],
+    ),
 }
 MIXTURES: list[dict[str, Any]] = [
     {},
@@ -120,7 +128,7 @@ def test_every_mix_of_types_agrees_with_the_reference(
 # ---------------------------------------------------------------- the same bits
 
 
-@pytest.mark.parametrize("encoder", ["relu", "cos", "echo"])
+@pytest.mark.parametrize("encoder", ["relu", "cos", "echo", "mix"])
 @pytest.mark.parametrize("d", [1, 2])
 def test_a_run_is_its_steps(encoder: str, d: int, policy: str) -> None:
     x, y, initial = series(30, 2, d)
@@ -144,7 +152,9 @@ def test_two_halves_are_the_whole() -> None:
     assert_same_bits(halves.weights, whole.weights)
 
 
-@pytest.mark.parametrize("encoder", [memoa.RandomFeatures(12), memoa.EchoState(6)], ids=str)
+@pytest.mark.parametrize(
+    "encoder", [memoa.RandomFeatures(12), memoa.EchoState(6), ENCODERS["mix"][0]], ids=str
+)
 def test_the_number_of_threads_does_not_show(encoder: Any, policy: str) -> None:
     n_agents = 5003  # ten chunks of 512 agents, the last of them ragged
     x, y, initial = series(8, 3, 2)

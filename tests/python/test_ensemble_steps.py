@@ -14,6 +14,11 @@ import memoa
 from helpers import assert_close, assert_same_bits, ensemble, mixture_weight, series, steps
 
 Clone = Callable[[memoa.OnlineEnsemble], memoa.OnlineEnsemble]
+ENCODERS = [
+    memoa.RandomFeatures(4),
+    memoa.EchoState(4),
+    (memoa.RandomFeatures(6), memoa.EchoState(4)),
+]
 
 
 @pytest.fixture(params=["deepcopy", "pickle"])
@@ -37,7 +42,7 @@ def test_predict_one_leaves_no_trace(policy: str) -> None:
     assert_same_bits(model.agent_rmse, twin.agent_rmse)
 
 
-@pytest.mark.parametrize("encoder", [memoa.RandomFeatures(4), memoa.EchoState(4)], ids=str)
+@pytest.mark.parametrize("encoder", ENCODERS, ids=str)
 @pytest.mark.parametrize("pending", [False, True])
 @pytest.mark.parametrize("learnt", [0, 1, 9])
 def test_predict_leaves_no_trace_either(encoder: Any, pending: bool, learnt: int) -> None:
@@ -162,7 +167,7 @@ def test_observing_decides_the_width_after_a_first_forecast() -> None:
 
 @pytest.mark.parametrize("learnt", [0, 1, 9])
 @pytest.mark.parametrize("pending", [False, True])
-@pytest.mark.parametrize("encoder", [memoa.RandomFeatures(4), memoa.EchoState(4)], ids=str)
+@pytest.mark.parametrize("encoder", ENCODERS, ids=str)
 def test_a_copy_goes_on_with_the_same_bits(
     clone: Clone, learnt: int, pending: bool, encoder: Any
 ) -> None:

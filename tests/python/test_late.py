@@ -26,6 +26,10 @@ TWINS = {
     "random": (memoa.RandomFeatures(4), lambda: RandomFeatures(4)),
     "echo": (memoa.EchoState(4), lambda: EchoState(4)),
     "linear": (memoa.Linear(), lambda: Linear(3)),
+    "mix": (
+        [memoa.RandomFeatures(6), memoa.EchoState(4), memoa.Linear()],
+        lambda: [RandomFeatures(6), EchoState(4), Linear(3)],
+    ),
 }
 
 
@@ -151,7 +155,14 @@ def late_steps(model: memoa.OnlineEnsemble, X: np.ndarray, Y: np.ndarray) -> np.
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(
-    "encoder", [memoa.RandomFeatures(4), memoa.EchoState(4), memoa.Linear()], ids=str
+    "encoder",
+    [
+        memoa.RandomFeatures(4),
+        memoa.EchoState(4),
+        memoa.Linear(),
+        (memoa.RandomFeatures(6), memoa.EchoState(4)),
+    ],
+    ids=str,
 )
 @pytest.mark.parametrize("rivals", [False, True])
 def test_runs_steps_threads_and_files_agree(

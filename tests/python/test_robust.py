@@ -326,12 +326,12 @@ def test_an_unknown_aggregate_is_refused(aggregate: Any) -> None:
 
 
 def test_the_twin_sets_an_agent_of_large_losses_aside() -> None:
-    crowd = Crowd(20, "clip")
+    crowd, everybody = Crowd(20, "clip"), np.ones(20, bool)
     c, change = np.zeros((20, 1)), np.array([1.0])
     c[3] = -2.0
     for _ in range(3):
-        crowd.learn(c, change)
-    heeded, _ = crowd.heeded(np.zeros((20, 1)), np.ones(20))
+        crowd.learn(c, change, everybody)
+    heeded, _ = crowd.heeded(np.zeros((20, 1)), np.ones(20), everybody)
     assert np.flatnonzero(~heeded[:, 0]).tolist() == [3]
 
 

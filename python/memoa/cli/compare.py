@@ -82,7 +82,7 @@ def compare_command(
     folder = shown.absolute()  # a forecaster may change the folder
     prepare(shown, FILES, force=force)
     typer.echo(f"{series!r}; medians over {seeds} seed{'s' * (seeds != 1)}")
-    tell(series)
+    tell(series, source)
     with progress_bar("comparing") as progress:
         found = compare(
             series,

@@ -111,7 +111,7 @@ def run_command(
             f"{series.name}: {_count(n_steps, 'step')}, {_count(n_inputs, 'input')}, "
             f"{_count(series.Y.shape[1], 'output')}, {_count(agents, 'agent')}"
         )
-        tell(series)
+        tell(series, source)
     with progress_bar("forecasting") as progress:
         if model is not None:
             found = go_on(series, model, progress, warmup)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
@@ -83,10 +83,13 @@ def load_series(
     for name in ("inputs", "drop"):
         if name in given:
             given[name] = _split(given[name])
+    chosen = [name for name, value in (("lags", lags), ("season", given.get("season")))
+              if value in (None, "auto")]  # fmt: skip
     given["season"] = _season(given.get("season", "auto"))
     words = {"target": _split(target), "lags": 2 if lags is None else lags, **given}
     series = load_csv(path, **words)
-    kept = {"left_out": dict(series.left_out), "notes": series.notes}
+    kept = {"season": series.season, "chosen": chosen}
+    kept |= {"left_out": dict(series.left_out), "notes": series.notes}
     return series, {"data": data, **words, **kept}
 
 
@@ -95,12 +98,24 @@ def sign_of(options: Mapping[str, Any]) -> dict[str, str]:
     return {"sep": "\t"} if options.get("sep") in ("\\t", "tab") else {}
 
 
-def tell(series: Series) -> None:
-    """Print which columns were left out, and notes on the file."""
+def tell(series: Series, source: Mapping[str, Any]) -> None:
+    """Print the choice of lags and season, which columns were left out, and notes on the file."""
+    if series.lags is not None:
+        typer.echo(f"inputs: {_choice(series, source['chosen'])}")
     for name, why in series.left_out.items():
         typer.echo(f"left out: {name!r}, {why}")
     for note in series.notes:
         typer.echo(note)
+
+
+def _choice(series: Series, chosen: Sequence[str]) -> str:
+    """Describe the number of lags, the season and why, and the options that change them."""
+    text = f"{series.lags} lag{'' if series.lags == 1 else 's'} and "
+    text += "no season" if series.season is None else f"a season of {series.season} steps"
+    if "season" in chosen:
+        text += " (by the dates)" if series.index is not None else " (there are no dates)"
+    others = " and ".join(f"--{name}" for name in chosen)
+    return f"{text}; change with {others}" if others else text
 
 
 def _season(text: str) -> int | str | None:

@@ -12,7 +12,7 @@ from memoa._validate import as_int
 from memoa.datasets.cells import FloatArray, Writing
 from memoa.datasets.dates import Dates, next_date, spacing
 from memoa.datasets.panel_inputs import fill_forward
-from memoa.datasets.seasons import NAMES, calendar_inputs, season_columns
+from memoa.datasets.seasons import NAMES, calendar_inputs, chosen_season, season_columns
 from memoa.datasets.series import Series, as_names
 from memoa.datasets.table import FilePath, Table
 
@@ -168,11 +168,11 @@ def load_csv(
     others = [table.numbers(name, gaps=True) for name in columns]
     gaps = dict(zip((*targets, *columns), (*past.T, *others), strict=True))
     index, zone = (None, None) if dates is None else (dates[1].values, dates[1].zone)
-    found: int | None = None
+    found = chosen_season(season, index, len(past))
     n_others = len(columns)
     seasonal = 0
     for name, y in zip(targets, past.T):
-        found, more = season_columns(y, season, index)
+        more = season_columns(y, found)
         others += list(more.T)
         columns += [f"{name}: {part}" for part in NAMES[: more.shape[1]]]
         seasonal += more.shape[1]
@@ -184,7 +184,6 @@ def load_csv(
         others += list(more.T)
         columns += names
     now = np.column_stack([*others, _lagged(fill_forward(past), lags)])
-    seasons = [] if found is None else [f"season of {found} steps"]
     return Series(
         _stem(path),
         now[lags - 1 : -1],
@@ -196,8 +195,10 @@ def load_csv(
         zone,
         now[-1],
         left_out,
-        (*_notes(dates), *_gaps(gaps), *seasons),
+        (*_notes(dates), *_gaps(gaps)),
         (*range(n_others, n_others + seasonal), *range(len(columns), now.shape[1])),
+        lags=lags,
+        season=found,
     )
 
 

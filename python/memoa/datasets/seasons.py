@@ -37,24 +37,30 @@ def season_of(index: DateArray) -> int | None:
     return SECONDS.get(int(np.round(usual / _SECOND)))
 
 
-def season_columns(
-    y: FloatArray, season: int | Literal["auto"] | None, index: DateArray | None
-) -> tuple[int | None, FloatArray]:
-    """Return the season in steps, and its inputs for one target, shape (T, 4) or (T, 0).
+def chosen_season(
+    season: int | Literal["auto"] | None, index: DateArray | None, n_steps: int
+) -> int | None:
+    """Return the season in steps: the one given or, for "auto", that of the dates, or None.
+
+    The dates choose one only if the series has three seasons of it.
+    """
+    if season != "auto":
+        return None if season is None else as_int("season", season, 2)
+    found = None if index is None else season_of(index)
+    return None if found is None or n_steps < LEAST_SEASONS * found else found
+
+
+def season_columns(y: FloatArray, season: int | None) -> FloatArray:
+    """Return the inputs of a season for one target, shape (T, 4), or (T, 0) without a season.
 
     These are the `seasonal_inputs`, and the change that repeating the last season would give.
     """
-    if season == "auto":
-        season = None if index is None else season_of(index)
-        if season is not None and len(y) < LEAST_SEASONS * season:
-            season = None
     if season is None:
-        return None, np.empty((len(y), 0))
-    season = as_int("season", season, 2)
+        return np.empty((len(y), 0))
     filled = fill_forward(y[:, None])[:, 0]
     gap = np.zeros(len(y))
     gap[season - 1 :] = filled[: max(len(y) - season + 1, 0)] - filled[season - 1 :]
-    return season, np.column_stack([seasonal_inputs(y, season), np.nan_to_num(gap)])
+    return np.column_stack([seasonal_inputs(y, season), np.nan_to_num(gap)])
 
 
 def calendar_inputs(times: ArrayLike, zone: str | None = None) -> tuple[FloatArray, list[str]]:

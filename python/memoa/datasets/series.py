@@ -50,6 +50,9 @@ class Series:
         Columns of X that contain past values of Y: see `late`.
     earlier : array_like, shape (k, d), optional
         Values just before `initial`, which become known one after the other if y arrives late.
+    lags, season : int, optional
+        If the series was read from a table: the number of past target values among the inputs, and
+        the steps of the season that inputs were made for; None if there are none.
 
     Raises
     ------
@@ -81,6 +84,8 @@ class Series:
     notes: tuple[str, ...] = ()
     past: tuple[int, ...] = ()
     earlier: FloatArray | None = None
+    lags: int | None = None
+    season: int | None = None
 
     def __post_init__(self) -> None:
         as_names("name", (self.name,))
