@@ -233,9 +233,12 @@ class Engines:
         shown = np.empty(self.n_outputs)
         bounds = None if bands is None else np.empty((len(bands.levels), 2, self.n_outputs))
         mixed = self.population.predict(
-            self.server, x, intervals=None if bands is None else bands._core, bounds=bounds,
+            self.server,
+            x,
+            intervals=None if bands is None else bands._core,
+            bounds=bounds,
             awake=awake,
-        )  # fmt: skip
+        )
         np.copyto(shown, mixed)
         known = shown if bounds is not None and self.population.has_seen else None
         if late is not None and bounds is not None:
@@ -337,10 +340,19 @@ class Engines:
         bounds, next_bounds = self._room(n_steps)
         try:
             found = self.population.run(
-                self.server, X, targets, initial=initial, record=record, progress=progress,
-                skip=warmup, intervals=None if self.bands is None else self.bands._core,
-                bounds=bounds, next_bounds=next_bounds, unseen=unseen, awake=awake,
-            )  # fmt: skip
+                self.server,
+                X,
+                targets,
+                initial=initial,
+                record=record,
+                progress=progress,
+                skip=warmup,
+                intervals=None if self.bands is None else self.bands._core,
+                bounds=bounds,
+                next_bounds=next_bounds,
+                unseen=unseen,
+                awake=awake,
+            )
         finally:  # what was interrupted has learnt the steps done
             self.scored += int(counts[self.population.steps - before])
         return self._told(found, targets, record, unscored, divisor, bounds, next_bounds)
@@ -368,9 +380,15 @@ class Engines:
         failed = True
         try:
             found = self.population.run(
-                self.server, X, targets, initial=initial, record=record, progress=progress,
-                skip=warmup, arriving=arriving,
-            )  # fmt: skip
+                self.server,
+                X,
+                targets,
+                initial=initial,
+                record=record,
+                progress=progress,
+                skip=warmup,
+                arriving=arriving,
+            )
             failed = False
         finally:  # what was interrupted has learnt the steps done
             self.scored = self.population.scored
@@ -442,14 +460,22 @@ class Engines:
             return None
         best, worst, first = int(agent_rmse.argmin()), int(agent_rmse.argmax()), self.agents.start
         rows = of_all(
-            self.communicator, math.fsum(agent_rmse),
-            agent_rmse[best], first + best, agent_rmse[worst], first + worst,
-        )  # fmt: skip
+            self.communicator,
+            math.fsum(agent_rmse),
+            agent_rmse[best],
+            first + best,
+            agent_rmse[worst],
+            first + worst,
+        )
         low, high = rows[rows[:, 1].argmin()], rows[rows[:, 3].argmax()]
         return AgentErrors(
-            self.total, math.fsum(rows[:, 0]) / self.total,
-            float(low[1]), int(low[2]), float(high[3]), int(high[4]),
-        )  # fmt: skip
+            self.total,
+            math.fsum(rows[:, 0]) / self.total,
+            float(low[1]),
+            int(low[2]),
+            float(high[3]),
+            int(high[4]),
+        )
 
     def _warn_of_overflow(self) -> None:
         step, agent = self.population.overflow()
@@ -514,11 +540,17 @@ class Engines:
                         raise ValueError(f"{part.path}: this is not the part that {path} names")
         _, old, waiting, header = found[0]
         memories = (
-            joined(path, [rows_of(e.population.memory(), _OF_AGENTS, p, here)
-                          for p, e, _, _ in found], _OF_AGENTS),
-            joined(path, [rows_of(e.server.memory(), _OF_WINDOW, p, here)
-                          for p, e, _, _ in found], _OF_WINDOW),
-        )  # fmt: skip
+            joined(
+                path,
+                [rows_of(e.population.memory(), _OF_AGENTS, p, here) for p, e, _, _ in found],
+                _OF_AGENTS,
+            ),
+            joined(
+                path,
+                [rows_of(e.server.memory(), _OF_WINDOW, p, here) for p, e, _, _ in found],
+                _OF_WINDOW,
+            ),
+        )
         known = engine_params(header) | {"n_agents": total, "communicator": communicator}
         if n_threads is not None:
             known["n_threads"] = n_threads

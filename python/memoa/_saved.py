@@ -84,8 +84,17 @@ def naming_header(path: str) -> Iterator[None]:
 def engine_params(header: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters that make the same engines."""
     settings = header["settings"]
-    names = ("n_agents", "policy", "aggregate", "consensus", "effort", "horizon", "discount",
-             "forgetting", "ridge")  # fmt: skip
+    names = (
+        "n_agents",
+        "policy",
+        "aggregate",
+        "consensus",
+        "effort",
+        "horizon",
+        "discount",
+        "forgetting",
+        "ridge",
+    )
     params = note.get("params") if isinstance(note := header["note"], dict) else None
     levels = params.get("intervals") if isinstance(params, dict) else None
     season = settings.get("season", 0)  # files of the first version know nothing of the past
