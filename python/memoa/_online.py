@@ -42,13 +42,13 @@ class Online(Regressor):
     n_outputs_: int
     feature_names_in_: Names
     _engines: Engines | None
-    _base: Float64 | None  # the last y seen, until there are engines to tell
-    _pending: Float64 | None  # the x last predicted, while it can be learnt
+    _base: Float64 | None  # the last y seen, until there are engines
+    _pending: Float64 | None  # the last predicted x, while it can be learnt
     _awake: Flags | None  # who was there then; None for all
     _seed: int | None
 
     def _begin(self) -> None:
-        """The last lines of a constructor."""
+        """Finish a constructor."""
         check(self.get_params(deep=False))
         join_river(type(self))
         self._lock = EngineLock()
@@ -137,14 +137,14 @@ class Online(Regressor):
 
     @serialised
     def __getstate__(self) -> dict[str, Any]:
-        """All but the lock, which is everybody's own. It is of one step."""
+        """Return all but the lock; the state belongs to one step."""
         state = {name: value for name, value in self.__dict__.items() if name != "_lock"}
         if self._engines is not None:
             state["_engines"] = Frozen(self._engines.__getstate__())
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Go on with the same bits; a forecast not yet learnt is predicted again."""
+        """Restore the state, with the same bits; a forecast not yet learnt is computed again."""
         self.__dict__.update({"_awake": None} | state)
         self._lock = EngineLock()
         join_river(type(self))
@@ -157,25 +157,25 @@ class Online(Regressor):
 
     @property
     def agents(self) -> range:
-        """Numbers of the agents that this process holds."""
+        """Numbers of the agents of this process."""
         if self._engines is not None:
             return self._engines.agents
         return share("n_agents", self.n_agents, self.communicator)
 
     def _gather(self, rows: Float64) -> Float64 | None:
-        """All agents' rows in the process of rank 0, None in the others."""
+        """Return all agents' rows in the process of rank 0, None in the others."""
         engines = self._engines
         return gather(None if engines is None else engines.communicator, rows)
 
     # ------------------------------------------------------------------ what is known
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Whether any y was seen."""
+        """Return whether any y was seen."""
         return self._engines is not None and self._engines.population.has_seen
 
     @property
     def _raw_memory_usage(self) -> int:
-        """Bytes that what was learnt takes: river's name."""
+        """Bytes of the state, under river's name."""
         return 0 if self._engines is None else self._engines.bytes
 
     def _forget(self) -> None:
@@ -186,7 +186,7 @@ class Online(Regressor):
             self.__dict__.pop(name, None)
 
     def _inputs(self) -> Inputs:
-        """What inputs must be like, given what was seen."""
+        """Return the checks of inputs, given what was seen."""
         drawn = self._engines or self
         return Inputs(
             type(self).__name__,
@@ -204,9 +204,9 @@ class Online(Regressor):
         return str((self._engines or self).dtype) == "float32"
 
     def _engines_for(self, input_shape: tuple[int, ...], n_outputs: int | None) -> Engines:
-        """The engines, drawn now if they are not; before any y was seen, its width may change.
+        """Return the engines, drawn now if needed; before any y was seen, its width may change.
 
-        New ones are kept by the caller, once they have accepted their input.
+        The caller keeps new ones when their input was accepted.
         """
         if self._engines is not None:
             same = n_outputs in (None, self._engines.n_outputs)
@@ -253,10 +253,10 @@ class Online(Regressor):
         return mixed
 
     def _show_again(self, engines: Engines) -> None:
-        """Predict the x that waits for its y once more: a failed call may have shown another."""
+        """Predict the waiting x again: a failed call may have changed the shown forecast."""
         waiting, self._pending = self._pending, None
         if waiting is not None and engines is self._engines:
-            with suppress(MemoryError):  # it is predicted anew when its y is learnt
+            with suppress(MemoryError):  # it is predicted again when its y is learnt
                 engines.predict(waiting, self._awake)
                 self._pending = waiting
         else:
@@ -274,7 +274,7 @@ class Online(Regressor):
             self._step(inputs, names, target)
 
     def _learn_late(self, inputs: Float64, names: Names | None, target: Float64) -> None:
-        """The y of the oldest forecast that waits for one."""
+        """Learn the y of the oldest waiting forecast."""
         _core.require_moderate("y", target, self._is_single(), True)
         if self._engines is None:
             raise ValueError("no forecast waits for its y; expected predict_one with this x first")
@@ -287,7 +287,7 @@ class Online(Regressor):
         self.n_outputs_ = target.size
 
     def _arrive(self, inputs: Float64, names: Names | None, target: Float64) -> None:
-        """Forecast, then take in what becomes known after it, whosever y it is."""
+        """Forecast, then learn the y that becomes known after it."""
         if (self._engines or self).delay == 0:
             self._step(inputs, names, target)
             return
@@ -371,7 +371,7 @@ class Online(Regressor):
 
 
 def _warnings_are_errors() -> bool:
-    """Whether a RuntimeWarning may raise: `-W error`, or a filter that says so."""
+    """Return whether a RuntimeWarning may raise: `-W error`, or a filter."""
     for action, message, category, module, _ in warnings.filters:  # the first that fits counts
         if issubclass(RuntimeWarning, category) and action == "error":
             return True
