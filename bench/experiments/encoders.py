@@ -104,8 +104,17 @@ class Encoders(Experiment):
                 most = max(KINDS, key=kinds.count)
                 cells.append(f"{most} ({kinds.count(most)} of {len(kinds)})")
             worst.append([policy, *cells])
-        header = ("series", "encoder", "worst, greedy", "worst, memoa", "ratio",
-                  "mean, greedy", "mean, memoa", "server, greedy", "server, memoa")  # fmt: skip
+        header = (
+            "series",
+            "encoder",
+            "worst, greedy",
+            "worst, memoa",
+            "ratio",
+            "mean, greedy",
+            "mean, memoa",
+            "server, greedy",
+            "server, memoa",
+        )
         out = Section(self.name, "A mix of encoders", left_out=context.absent(self.series))
         out.blocks += [
             INTRODUCTION,

@@ -102,9 +102,11 @@ def test_a_state_that_is_none_is_named(tmp_path: Path) -> None:
 @needs_programs
 def test_the_game() -> None:
     game = memoa.Game(
-        feature_mean=[[1.0, 0.5]], feature_cov=np.full((2, 1, 1), 0.2), target=np.ones((10, 1)),
+        feature_mean=[[1.0, 0.5]],
+        feature_cov=np.full((2, 1, 1), 0.2),
+        target=np.ones((10, 1)),
         coupling=[[0.5]],
-    )  # fmt: skip
+    )
     policy = memoa.solve_mean_field(game)
     expected = list(policy.gain[0].ravel())
     for n_agents in (2, 100, 10**6):
