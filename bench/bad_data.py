@@ -2,7 +2,7 @@
 
     python bench/bad_data.py [--steps 700] [--seeds 3] [--draw 0]
 
-prints the tables of docs/reliability.md, section "Bad data". Errors are root-mean-square ones.
+prints the tables of docs/reliability-tables.md. Errors are root-mean-square ones.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ ratios are those of the rounds. Every peer is first checked to give memoa's numb
 some of the sections (limits, step, run, small, mixture, memory, levels, peers) and merges their
 rows into population.json in --out. The tables and population.png (population-quick.png) are made
 from all rows that this machine, these versions and this size (`--quick` or not) have made, and from
-no others; `--markdown` measures nothing and prints the tables for docs/performance.md, of the
-fullest such set. Peers need
+no others; `--markdown` measures nothing and prints the tables of docs/performance.md (the goals)
+and docs/performance-tables.md (all others), of the fullest such set. Peers need
 `pip install ".[bench]"`, and torch.compile a C++ compiler; those absent are left out with a line
 that says so.
 """

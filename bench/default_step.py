@@ -26,8 +26,12 @@ def task(dtype: str, steps: int, **settings: object) -> Task:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(STEPS, N_INPUTS)), rng.normal(size=(STEPS, 1))
     model = memoa.OnlineEnsemble(
-        N_AGENTS, dtype=dtype, n_threads=1, mixture=SERVER, **settings  # type: ignore[arg-type]
-    )  # fmt: skip
+        N_AGENTS,
+        dtype=dtype,
+        n_threads=1,
+        mixture=SERVER,
+        **settings,  # type: ignore[arg-type]
+    )
     model.run(x, y, initial=[0.0])
 
     def call() -> None:

@@ -52,8 +52,10 @@ def errors(series: memoa.datasets.Series, seed: int) -> list[float]:
 
     every = np.ones(int(there.sum()), bool)
     return [
-        rmse(series.X, series.Y, there), rmse(X[there], Y[there], every), rmse(X, Y, there),
-    ]  # fmt: skip
+        rmse(series.X, series.Y, there),
+        rmse(X[there], Y[there], every),
+        rmse(X, Y, there),
+    ]
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Tables of the population benchmark, for the terminal and for docs/performance.md; the picture."""
+"""Tables of the population benchmark, for the terminal and for the site; the picture."""
 
 from __future__ import annotations
 
@@ -186,10 +186,10 @@ def describe(origin: dict[str, Any]) -> str:
 
 
 def markdown(results: Results, origin: dict[str, Any]) -> str:
-    """The tables for docs/performance.md."""
+    """The tables: the goals for docs/performance.md, the others for docs/performance-tables.md."""
     text = [describe(origin)]
     for sheet in sheets(results):
-        text += ["", f"### {sheet.title}", "", "| " + " | ".join(sheet.columns) + " |"]
+        text += ["", f"## {sheet.title}", "", "| " + " | ".join(sheet.columns) + " |"]
         text += ["|" + "---|" * len(sheet.columns)]
         text += ["| " + " | ".join(row) + " |" for row in sheet.rows]
     return "\n".join(text) + "\n"

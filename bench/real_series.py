@@ -1,17 +1,21 @@
 """Fifteen real series, one step ahead: memoa with and without a season, beside AutoETS.
 
     pip install --no-deps vega_datasets statsmodels sktime pmdarima river
-    python bench/real_series.py
+    python bench/real_series.py [lags]
 
 The series come from files within those packages, none of which is imported but river; what is not
 installed is left out. Errors are root-mean-square over the last min(T / 2, 200) steps. *default* is
 `memoa.OnlineEnsemble()` on two lags, *season* the same with the inputs of `memoa run --season M`.
 AutoETS of statsforecast 2.1.1 sees the series alone and is refitted every step (every 25 steps on
 long ones; seasonal for seasons of up to 24 steps): its errors were measured once and are kept here.
+
+With `lags` it prints errors with other numbers of lags instead, relative to two, without and with
+the inputs of the season, and their geometric means.
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -81,18 +85,38 @@ def series() -> Iterator[Row]:
     yield "lynx", column(csv_file("sktime", "Lynx"), -1), 10, 1438.0
 
 
-def error(values: Any, season: int | None) -> float:
+def error(values: Any, season: int | None, lags: int = 2) -> float:
     """Root-mean-square error over the last steps, from a file as a user would have it."""
     with tempfile.TemporaryDirectory() as there:
         path = Path(there, "series.csv")
         pd.DataFrame({"y": np.asarray(values, dtype=float)}).to_csv(path, index=False)
-        found = memoa.datasets.load_csv(path, target="y", season=season)
+        found = memoa.datasets.load_csv(path, target="y", season=season, lags=lags)
     run = memoa.OnlineEnsemble().run(found.X, found.Y, initial=found.initial)
     last = min(len(values) // 2, 200)
     return float(np.sqrt(np.mean(np.square(run.predictions - run.targets)[-last:])))
 
 
+def compare_lags() -> None:
+    columns = (1, 3, 4, 6, "m + 1")
+    print(f"{'errors relative to 2 lags':38}" + "".join(f"{lags:>9}" for lags in columns))
+    found: dict[str, list[np.ndarray]] = {"no season": [], "season": []}
+    for name, values, season, _ in series():
+        if values is None or season is None or season > 52:
+            continue
+        y = np.asarray(values, dtype=float)
+        for kind, steps in (("no season", None), ("season", season)):
+            errors = [error(y, steps, season + 1 if n == "m + 1" else int(n)) for n in columns]
+            found[kind].append(np.array(errors) / error(y, steps))
+            cells = "".join(f"{ratio:9.3f}" for ratio in found[kind][-1])
+            print(f"{f'{name}, {kind}':38}{cells}", flush=True)
+    for kind, ratios in found.items():
+        cells = "".join(f"{ratio:9.3f}" for ratio in np.exp(np.log(ratios).mean(axis=0)))
+        print(f"{f'geometric mean, {kind}':38}{cells}")
+
+
 def main() -> None:
+    if sys.argv[1:] == ["lags"]:
+        return compare_lags()
     print(f"{'series (T, season)':38}{'repeat':>9}{'default':>9}{'season':>9}{'AutoETS':>9}")
     wins = count = 0
     for name, values, season, autoets in series():

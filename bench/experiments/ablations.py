@@ -33,20 +33,22 @@ MEASURES = ("server_rmse", "mean_agent_rmse", "worst_agent_rmse")
 SILENCE = "silence"
 NOTES = {
     "n_agents": (
-        "The worst of more agents is worse by chance alone. The largest crowds have fewer seeds, "
-        "and are not run over the long series.",
+        "With more agents, the worst one is worse by chance alone. The largest crowds have fewer "
+        "seeds, and are not run on the long series.",
     ),
     "communication": (
-        "This figure and the next are of agents with dense relu features of x alone, a consensus "
-        "of 1 and one mixture.",
-        "Every k-th step the agents hear the mean field, the means of energies, of local forecasts "
-        "and of predictions, relative to the last value. In between they go by what they heard "
-        "last, or (green) take all others for copies of themselves. Where local forecasts are "
-        "mostly noise, an old mean may do as well as a new one, for it only draws agents together.",
+        "This figure and the next use agents with dense relu features of x only, a consensus of 1 "
+        "and one mixture.",
+        "Every k-th step the agents receive the mean field: the means of energies, of local "
+        "forecasts and of predictions, relative to the last value. In between they use the last "
+        "message, or (green) assume that all others are copies of themselves. If local forecasts "
+        "are mostly noise, an old mean may work as well as a new one, because it only pulls agents "
+        "together.",
     ),
     "noise": (
-        "Every agent hears the mean of local forecasts and that of predictions with an error of "
-        "its own, of this standard deviation relative to the error of repeating the last value.",
+        "Every agent receives the mean of local forecasts and that of predictions with its own "
+        "random error. The axis is the standard deviation of this error, relative to the error of "
+        "repeating the last value.",
     ),
 }
 
@@ -185,9 +187,9 @@ class Ablations(Experiment):
             settings={knob.name: list(knob.values) for knob in self.all_knobs},
         )
         out.blocks.append(
-            "One setting at a time, the others as constructed by default; medians over the seeds, "
-            "bands from quartile to quartile, errors relative to repeating the last value (1 is as "
-            "good as that). Dotted: the default."
+            "One setting is changed at a time, the others keep their defaults. Lines are medians "
+            "over the seeds, bands go from quartile to quartile. Errors are relative to repeating "
+            "the last value (1 is as good as that). Dotted: the default."
         )
         for knob in self.all_knobs:
             picture = f"{knob.name}.png"

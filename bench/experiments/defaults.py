@@ -1,4 +1,4 @@
-"""One default for all: how the settings were chosen, on series that are none of the eight."""
+"""One default for all: how the settings were chosen, on series other than the eight."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def study(seeds: Sequence[int]) -> Result:
 
 
 YARDSTICK = (
-    "The yardstick is the better of repeating the last value and of plainly averaging greedy "
-    "agents, with the defaults."
+    "The yardstick is the better of two methods: repeating the last value, and the plain average "
+    "of greedy agents, with the defaults."
 )
 STUDY = Method("defaults.study", 3, study)
 
@@ -46,7 +46,7 @@ class Defaults(Experiment):
         return [Piece(self.method, {"seeds": list(context.seeds[: self.most_seeds])})]
 
     def section(self, context: Context, results: Sequence[Result]) -> Section:
-        """How the defaults were chosen, and the table of what lies beside them."""
+        """How the defaults were chosen, and the table of other settings."""
         (found,) = results
         write_csv(context.folder / "defaults.csv", found["rows"])
         used = len(context.seeds[: self.most_seeds])
@@ -55,9 +55,12 @@ class Defaults(Experiment):
             [row["setting"], *(f"{row[column]:.3f}" for column in COLUMNS)] for row in found["rows"]
         ]
         out.blocks += [
-            " ".join(found["how"].split()),
-            f"Everything but the named setting is as constructed by default; {used} "
-            f"seed{'s' * (used != 1)}. The columns are ratios, the smaller the better:",
+            *(" ".join(paragraph.split()) for paragraph in found["how"].split("\n\n")),
+            YARDSTICK,
+        ]
+        out.tables += [
+            f"Each row changes one setting of the default; {used} seed{'s' * (used != 1)}. The "
+            "columns are ratios, the smaller the better:",
             "\n".join(f"- *{name}*: {words}." for name, words in COLUMNS.items()),
             YARDSTICK,
             table(("setting", *COLUMNS), rows),

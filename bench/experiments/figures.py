@@ -22,6 +22,11 @@ MEASURE_STYLES: dict[str, tuple[str, str]] = {
     "mean_agent_rmse": ("mean agent", "s"),
     "worst_agent_rmse": ("worst agent", "^"),
 }
+#: Name, label and colour of the policies of `experiments.theory`. Greedy agents ignore the others.
+WORST_POLICIES = tuple(
+    (name.replace("myopic", "greedy"), POLICY_LABELS[name].replace("myopic", "greedy"), colour)
+    for name, colour in POLICY_COLOURS.items()
+)
 PICTURE_DPI = 110
 EXPERTS_COLOUR = "#009e73"
 SERIES_COLOURS = ("#0072b2", "#009e73", "#cc79a7")
@@ -169,7 +174,7 @@ def plot_worst(
         for axes, kind, words in zip(
             pair, ("expected", "worst"), ("expected cost", "worst agent's cost, by seeds")
         ):
-            for name, colour in POLICY_COLOURS.items():
+            for name, label, colour in WORST_POLICIES:
                 values = costs[game, name, kind]
                 sizes = np.array(sorted(values), dtype=float)
                 found = np.array([quartiles(values[int(n)]) for n in sizes])
@@ -182,7 +187,7 @@ def plot_worst(
                     lw=1.4,
                     marker="o",
                     ms=3,
-                    label=POLICY_LABELS[name],
+                    label=label,
                 )
                 axes.fill_between(sizes, found[:, 1], found[:, 2], color=colour, alpha=0.15, lw=0)
             axes.set(xscale="log", yscale="log")

@@ -25,18 +25,20 @@ from experiments.section import (
 )
 
 INTRODUCTION = (
-    "A third of the agents each has another sort of features: their *scale* differs by factors "
-    "1/h, 1, h; their *width* is 12/h, 12, 12h; or their *kind* is relu, tanh, cos, and scale "
-    "and width differ too (h = 1: the kind alone). The numbers are ratios to greedy agents "
-    "with the same features: below 1 the policy is better for the weakest. *One type*: "
-    "everybody plays the policy of the average agent (online: the deployed policy, with the "
-    "average energy of all). *Others taken for alike*: the policy of a population of copies of "
-    "oneself; online, no message at all. *Three types*: the game with the right number of "
-    "types, in which the mean field is three means."
+    "The agents form three groups of equal size with different features. Either their *scale* "
+    "differs by factors 1/h, 1, h; or their *width* is 12/h, 12, 12h; or their *kind* is relu, "
+    "tanh, cos, and scale and width differ too (h = 1: only the kind). The numbers are ratios to "
+    "greedy agents with the same features: below 1 the policy is better for the weakest.\n\n"
+    "- *one type*: everybody plays the policy of the average agent (online: the deployed policy, "
+    "with the average energy of all)\n"
+    "- *others taken for alike*: every agent assumes a population of copies of itself (online: no "
+    "message at all)\n"
+    "- *three types*: the game with the right number of types, in which the mean field is three "
+    "means"
 )
 WEAKEST = (
-    "In the game of the theory the weakest is the type with the largest expected cost; online "
-    "it is the agent with the largest error, on the series named. Medians over the seeds."
+    "In the game of the theory, the weakest is the type with the largest expected cost. Online, "
+    "it is the agent with the largest error on the series. Medians over the seeds."
 )
 POLICIES = {
     "greedy": "greedy",
@@ -142,9 +144,9 @@ class Heterogeneity(Experiment):
             INTRODUCTION,
             WEAKEST,
             image(context, "heterogeneity.png", "Worst agent relative to greedy, by heterogeneity"),
-            _table(ratios, self.families, places),
             _sentence(ratios, self.families, places),
         ]
+        out.tables.append(_table(ratios, self.families, places))
         return out
 
 

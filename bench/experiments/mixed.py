@@ -87,7 +87,13 @@ def play(sorts: Sequence[Sort], seed: int, n_agents: int) -> Result:
     out: Result = {}
     for name, policies in solved.items():
         seen = simulate(
-            games, list(policies), n_agents, mean=[0.0], cov=[[0.25]], seed=seed, n_threads=1
+            games,
+            list(policies),
+            n_agents,
+            mean=[0.0],
+            cov=[[0.25]],
+            random_state=seed,
+            n_threads=1,
         )
         first = np.cumsum((0, *seen.type_sizes[:-1]))
         by_type = np.add.reduceat(seen.cost, first) / np.array(seen.type_sizes)

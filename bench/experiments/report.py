@@ -1,4 +1,4 @@
-"""Runs the experiments and writes their report: one Markdown page, a section for each."""
+"""Runs the experiments and writes their report: a page with a section for each, and an appendix."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 
 from experiments.ablations import Ablations
 from experiments.defaults import Defaults
+from experiments.encoders import Encoders
 from experiments.forecasting import Forecasting
 from experiments.heterogeneity import Heterogeneity
 from experiments.pieces import ProgressCallback, Store, compute
-from experiments.section import Context, Experiment, Section
+from experiments.section import APPENDIX, Context, Experiment, Section
 from experiments.theory import Theory
 from memoa import build_info
 from memoa._files import prepare, write_text
@@ -24,6 +25,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Ablations(),
     Theory(),
     Heterogeneity(),
+    Encoders(),
 )
 PAGE, FOLDER, RESULTS = "experiments.md", "experiments", "results.jsonl"
 MARK = re.compile(r"<!-- section: (\w+) -->\n(.*?)(?=<!-- section: |\Z)", re.DOTALL)
@@ -41,13 +43,14 @@ def run_experiments(
 ) -> list[Section]:
     """Compute what is not yet known, write tables, figures and settings, and the report.
 
-    Results are kept in ``OUT/experiments/results.jsonl``: an interrupted call goes on where it
-    stopped, and what other settings or another version of a method would make is made again.
+    Results are kept in ``OUT/experiments/results.jsonl``. An interrupted call continues where it
+    stopped. What other settings or another version of a method would make is computed again.
 
     Parameters
     ----------
     out : Path
-        The report is ``OUT/experiments.md``; everything else is in ``OUT/experiments``.
+        The report is ``OUT/experiments.md``, its long tables are in ``OUT/experiments-tables.md``;
+        everything else is in ``OUT/experiments``.
     only : sequence of str
         Names of experiments; the report keeps its other sections. Default: all.
     seeds : int
@@ -59,7 +62,7 @@ def run_experiments(
     progress : callable, optional
         Called as ``progress(done, total, experiment)``.
     experiments : sequence of Experiment
-        Those there are, in the report's order.
+        All experiments, in the report's order.
 
     Returns
     -------
@@ -89,14 +92,19 @@ def run_experiments(
         )
         section = one.section(context, results)
         section.write_settings(context, store.versions(pieces))
-        write_page(Path(out) / PAGE, section, context, order)
+        write_page(Path(out) / PAGE, HEADER, section, section.markdown(), context, order)
+        if section.tables:
+            write_page(Path(out) / APPENDIX, TABLES, section, section.appendix(), context, order)
         sections.append(section)
     return sections
 
 
-def write_page(path: Path, section: Section, context: Context, order: Sequence[str]) -> None:
-    """Put a section into the page, in the place of its former self; the others stay."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+def write_page(
+    path: Path, header: str, section: Section, content: str, context: Context, order: Sequence[str]
+) -> None:
+    """Replace a section of a page. Its head, if there is one, and the other sections stay."""
+    text = path.read_text(encoding="utf-8") if path.exists() else f"{header}\n"
+    head = text.split("<!-- section: ")[0]
     known = dict(MARK.findall(text))
     made = (
         f"*memoa {build_info()['version']}, {len(context.seeds)} "
@@ -104,13 +112,18 @@ def write_page(path: Path, section: Section, context: Context, order: Sequence[s
         "settings and versions in "
         f"[{section.name}.json]({context.folder.name}/{section.name}.json).*"
     )
-    known[section.name] = f"{section.markdown()}\n{made}\n\n"
+    known[section.name] = f"{content}\n{made}\n\n"
     parts = [f"<!-- section: {name} -->\n{known[name]}" for name in order if name in known]
-    write_text(path, f"{HEADER}\n{''.join(parts)}".rstrip() + "\n")
+    write_text(path, f"{head}{''.join(parts)}".rstrip() + "\n")
 
 
 HEADER = """# The experiments
 
-Made by `python bench/experiments`, every number of it. Where a target is not met the verdict says
-so, and where a baseline wins it is in bold. The command also writes CSV files that hold every run.
+`python bench/experiments` makes every number of this page, and CSV files with every run. If a
+target is not met, its verdict says so. The best result of a row or column is in bold, also if it is
+a baseline's.
+"""
+TABLES = """# The experiments: all tables
+
+`python bench/experiments` makes these tables of [the experiments](experiments.md).
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from experiments.pieces import Method, Piece, Result
 from memoa import OnlineEnsemble
 from memoa._files import whole, write_text
 
+#: The page of the long tables, beside the report.
+APPENDIX = "experiments-tables.md"
+
 
 @dataclass(frozen=True)
 class Context:
@@ -26,9 +30,9 @@ class Context:
     Attributes
     ----------
     folder : Path
-        Of the CSV, PNG and JSON files; the report stands beside it and is called like it.
+        Of the CSV, PNG and JSON files; the report is beside it and has the same name.
     data : Path or None
-        None where the real series are to be left out.
+        None leaves the real series out.
     seeds : tuple of int
     """
 
@@ -37,11 +41,11 @@ class Context:
     seeds: tuple[int, ...]
 
     def series(self, names: Iterable[str]) -> list[str]:
-        """Those of the series that can be had."""
+        """The series that are available."""
         return [name for name in names if benchmarks.why_absent(name, self.data) is None]
 
     def absent(self, names: Iterable[str]) -> list[str]:
-        """A line for each of the series that cannot be had, saying why."""
+        """A line for each series that is not available, saying why."""
         reasons = {name: benchmarks.why_absent(name, self.data) for name in names}
         return [f"{name}: left out, {why}" for name, why in reasons.items() if why is not None]
 
@@ -59,7 +63,7 @@ class Context:
 
 
 class Verdict(NamedTuple):
-    """A target, what was found, and whether that meets it; None where it cannot be told."""
+    """A target, what was found, and whether that meets it; None if it cannot be decided."""
 
     target: str
     found: str
@@ -73,24 +77,35 @@ class Verdict(NamedTuple):
 
 @dataclass
 class Section:
-    """A section of the report: paragraphs of Markdown, files, verdicts and what was left out."""
+    """A section of the report: paragraphs of Markdown, files, verdicts and what was left out.
+
+    Long tables go into `tables`, which are paragraphs of the appendix.
+    """
 
     name: str
     title: str
     blocks: list[str] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
 
     def markdown(self) -> str:
-        """The whole section."""
+        """The section of the report."""
         blocks = [f"## {self.title}", *self.blocks]
         if self.verdicts:
             rows = [(one.target, one.found, one.word) for one in self.verdicts]
             blocks.insert(1, table(("target", "found", "verdict"), rows))
+        if self.tables:
+            anchor = re.sub(r"[^\w -]", "", self.title.lower()).replace(" ", "-")
+            blocks.append(f"[Long tables of this section]({APPENDIX}#{anchor}).")
         if self.left_out:
             blocks.append("\n".join(f"- {line}" for line in self.left_out))
         return "\n\n".join(blocks) + "\n"
+
+    def appendix(self) -> str:
+        """The long tables, under the section's title."""
+        return "\n\n".join([f"## {self.title}", *self.tables]) + "\n"
 
     def made_by(self, context: Context) -> str:
         """The command that makes the section."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from experiments.figures import PICTURE_DPI, plot_worst
+from experiments.figures import PICTURE_DPI, WORST_POLICIES, plot_worst
 from experiments.pieces import Method, Piece, Result
 from experiments.section import (
     Context,
@@ -32,18 +32,17 @@ from memoa import (
     solve_social_optimum,
 )
 from memoa.plots.style import save
-from memoa.plots.verification import POLICY_LABELS, plot_verification
+from memoa.plots.verification import plot_verification
 from memoa.verify import Check, Verification, random_game, verify
 
 GAME = 0  # of random_game, which is that of `memoa verify`
-POLICIES = ("mean_field", "nash", "social", "greedy")
 WORST_NOTE = (
-    "Cost of the worst of N simulated agents, median and quartiles over the seeds, in two "
-    "games: that one, and the consensus game of [the theory, checked](theory-checked.md), "
-    "where a greedy agent tracks the wave as if it were alone. The theorem is about the "
-    "largest *expected* cost, which is the same for identical agents (left), over deviations "
-    "of one agent; a planner, and in some games a greedy crowd, cost everybody less. The worst "
-    "draw (right) is luck as well, and no theorem orders the policies by it."
+    "The cost of the worst of N simulated agents, in two games: the random game above, and the "
+    "consensus game of [the theory, checked](theory-checked.md), in which a greedy agent tracks "
+    "the wave as if it were alone. The theorem is about the largest *expected* cost, which is "
+    "the same for identical agents (left), when one agent deviates. A planner, and in some games "
+    "a greedy crowd, gives everybody lower costs. The worst draw (right) also depends on luck, "
+    "and no theorem orders the policies by it."
 )
 TARGETS = {"gain_gap": -1.0, "exploitability": -2.0}
 TOLERANCE = 0.05
@@ -51,7 +50,7 @@ TOLERANCE = 0.05
 
 def rates(game: int, **options: Any) -> Result:
     """`memoa.verify.verify` of a random game, as plain values."""
-    found = verify(random_game(game), seed=game, **options)
+    found = verify(random_game(game), random_state=game, **options)
     return {
         "table": {name: column.tolist() for name, column in found.table.items()},
         "centralized": {name: column.tolist() for name, column in found.centralized.items()},
@@ -69,7 +68,7 @@ def the_random_game() -> tuple[Game, Game]:
 
 
 def consensus_game() -> tuple[Game, Game]:
-    """The game of docs/theory-checked.md, and what is left of it for an agent by itself.
+    """The game of docs/theory-checked.md, and the game of one agent alone.
 
     Agents track a wave with weight 1 and stay near each other with weight 2, which is (1.3). A
     greedy agent tracks the wave and has no neighbours.
@@ -77,11 +76,11 @@ def consensus_game() -> tuple[Game, Game]:
     stages, d, p = 8, 2, 4
     rng = np.random.default_rng(0)
     wave = np.sin(np.arange(1, stages + 1)[:, None] / 2 + np.arange(d))
-    law = rng.normal(size=(d, p)) / 2, np.tile(0.1 * np.eye(d), (p, 1, 1))
+    moments = rng.normal(size=(d, p)) / 2, np.tile(0.1 * np.eye(d), (p, 1, 1))
     rest: dict[str, Any] = {"effort": 0.2, "discount": 0.05, "horizon": stages}
     return (
-        Game(*law, wave / 3.0, tracking=3.0, coupling=2.0 / 3.0, **rest),
-        Game(*law, wave, tracking=1.0, **rest),
+        Game(*moments, wave / 3.0, tracking=3.0, coupling=2.0 / 3.0, **rest),
+        Game(*moments, wave, tracking=1.0, **rest),
     )
 
 
@@ -112,13 +111,15 @@ def worst(game: str, n_agents: int, seed: int) -> Result:
     return {
         name: {
             "expected": certify(played, policy, n_agents, **start).cost,
-            "worst": simulate(played, policy, n_agents, seed=seed, n_threads=1, **start).worst_cost,
+            "worst": simulate(
+                played, policy, n_agents, random_state=seed, n_threads=1, **start
+            ).worst_cost,
         }
         for name, policy in policies.items()
     }
 
 
-RATES, WORST = Method("theory.rates", 1, rates), Method("theory.worst", 1, worst)
+RATES, WORST = Method("theory.rates", 2, rates), Method("theory.worst", 1, worst)
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class Theory(Experiment):
         lines = []
         for piece, result in zip(self.pieces(context)[1:], rest, strict=True):
             n_agents, game = piece.settings["n_agents"], piece.settings["game"]
-            for name in POLICIES:
+            for name, _, _ in WORST_POLICIES:
                 lines.append({**piece.settings, "policy": name, **result[name]})
                 for kind, cost in result[name].items():
                     costs.setdefault((game, name, kind), {}).setdefault(n_agents, []).append(cost)
@@ -183,21 +184,24 @@ class Theory(Experiment):
             out.verdicts.append(Verdict(target, f"{fitted:.4f}", met))
         stacked = found.centralized
         worst = [
-            [game, f"{n:,}", *(spread(costs[game, name, "worst"][n]) for name in POLICY_LABELS)]
+            [
+                game,
+                f"{n:,}",
+                *(spread(costs[game, name, "worst"][n]) for name, _, _ in WORST_POLICIES),
+            ]
             for game in GAMES
             for n in self.sizes
         ]
         out.blocks += [
-            f"The game is `memoa.verify.random_game({GAME})`; [the theory, "
+            f"The game is `memoa.verify.random_game({GAME})`. [The theory, "
             "checked](theory-checked.md) explains every number, and `memoa verify` computes them "
-            "for a game of one's own.",
+            "for your own game.",
             image(context, "theory.png", "Rates, seconds and costs against the number of agents"),
             f"The centralized solve of N = {stacked['n_agents'][-1]:.0f} players took "
             f"{stacked['seconds'][-1]:.3g} s; the mean-field policy takes "
             f"{found.table['seconds_mean_field'][0]:.2g} s for any number of agents.",
             WORST_NOTE,
             image(context, "theory-worst.png", "Expected cost, and that of the worst agent"),
-            table(("game", "N", *POLICY_LABELS.values()), worst),
             "The checks of `memoa verify` on this game:",
             table(
                 ("check", "measured", "expected", ""),
@@ -206,6 +210,10 @@ class Theory(Experiment):
                     for c in found.checks
                 ],
             ),
+        ]
+        out.tables += [
+            "Cost of the worst of N simulated agents, median and quartiles over the seeds:",
+            table(("game", "N", *(label for _, label, _ in WORST_POLICIES)), worst),
         ]
         return out
 

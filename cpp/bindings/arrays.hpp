@@ -24,9 +24,10 @@ namespace memoa::python {
 namespace py = pybind11;
 using Array = py::array_t<double, py::array::c_style>;
 using IndexArray = py::array_t<Index, py::array::c_style>;
+using Flags = py::array_t<unsigned char, py::array::c_style>;
 
 /// No heap where it holds: steps that cannot fail half-way call it.
-inline void require_shape(const char* name, const Array& array, const Index* expected,
+inline void require_shape(const char* name, const py::array& array, const Index* expected,
                           std::size_t n_expected) {
   bool same = array.ndim() == static_cast<py::ssize_t>(n_expected);
   for (std::size_t k = 0; same && k < n_expected; ++k)
@@ -41,10 +42,10 @@ inline void require_shape(const char* name, const Array& array, const Index* exp
                               text(array.shape(), static_cast<std::size_t>(array.ndim())) +
                               "; expected " + text(expected, n_expected));
 }
-inline void require_shape(const char* name, const Array& array, const Shape& expected) {
+inline void require_shape(const char* name, const py::array& array, const Shape& expected) {
   require_shape(name, array, expected.data(), expected.size());
 }
-inline void require_shape(const char* name, const Array& array,
+inline void require_shape(const char* name, const py::array& array,
                           std::initializer_list<Index> expected) {
   require_shape(name, array, expected.begin(), expected.size());
 }

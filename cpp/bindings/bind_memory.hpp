@@ -20,9 +20,9 @@ py::dict memory_to_dict(Engine& locked) {
   return d;
 }
 
+/// `memory` has numbers where the dict has a field that not all have.
 template <class Memory, class Engine>
-void memory_from_dict(Engine& locked, const py::dict& d) {
-  Memory memory;
+void memory_from_dict(Engine& locked, const py::dict& d, Memory memory = {}) {
   locked.look([&](const auto& engine) {
     visit_fields(memory, engine, [&](const char* name, auto& field, const Shape&) {
       if (!d.contains(name)) throw std::invalid_argument("memory has no " + std::string(name));

@@ -13,8 +13,6 @@
 namespace memoa::python {
 namespace {
 
-using Flags = py::array_t<unsigned char, py::array::c_style>;
-
 const PanelSettings& settings_of(const LockedPanel& panel) {
   return panel.look([](const auto& e) -> const PanelSettings& { return e.settings(); });
 }

@@ -38,9 +38,9 @@ Aggregate aggregate_of(const std::string& name) {
   throw std::invalid_argument("aggregate is '" + name + "'; expected 'mean', 'trimmed' or 'clip'");
 }
 
-PopulationSettings make_settings(Index n_agents, const EncoderHandle& handle, bool greedy,
-                                 double consensus, double effort, Index horizon, double discount,
-                                 const std::vector<double>& forgetting,
+PopulationSettings make_settings(Index n_agents, const std::vector<EncoderHandle>& handles,
+                                 bool greedy, double consensus, double effort, Index horizon,
+                                 double discount, const std::vector<double>& forgetting,
                                  const std::vector<double>& ridge, const std::string& aggregate,
                                  Index lags, Index season, bool bounded, int n_threads,
                                  Index n_inputs, Index n_outputs, std::uint64_t seed,
@@ -49,7 +49,8 @@ PopulationSettings make_settings(Index n_agents, const EncoderHandle& handle, bo
   s.n_agents = n_agents;
   s.n_inputs = n_inputs;
   s.n_outputs = n_outputs;
-  s.encoder = handle.encoder;
+  s.encoder.clear();
+  for (const EncoderHandle& handle : handles) s.encoder.push_back(handle.encoder);
   s.policy = greedy ? PolicyKind::greedy : PolicyKind::memoa;
   s.consensus = consensus;
   s.effort = effort;
@@ -100,7 +101,8 @@ py::dict run_series(LockedPopulation& self, LockedMixture& mixture, const Array&
                     const Array& targets, const std::optional<Array>& initial,
                     const IndexArray& record, const py::object& progress, Index skip, bool arriving,
                     Intervals* intervals, std::optional<Array> bounds,
-                    std::optional<Array> next_bounds, Index unseen) {
+                    std::optional<Array> next_bounds, Index unseen,
+                    const std::optional<Flags>& awake) {
   const PopulationSettings& s = settings_of(self);
   const Index T = targets.ndim() == 2 ? targets.shape(0) : 0, d = s.n_outputs, R = record.size();
   Shape shape = input_shape(s);
@@ -108,6 +110,7 @@ py::dict run_series(LockedPopulation& self, LockedMixture& mixture, const Array&
   shape.insert(shape.begin(), has_next ? T + 1 : T);
   require_shape("Y", targets, {T, d});
   require_shape("X", inputs, shape);
+  if (awake) require_shape("awake", *awake, {shape[0], s.n_agents});
   const bool many = initial && initial->ndim() == 2;  // a run knows how many it takes
   const Index n_initial = many ? initial->shape(0) : 1;
   if (initial) require_shape("initial", *initial, many ? Shape{n_initial, d} : Shape{d});
@@ -120,7 +123,8 @@ py::dict run_series(LockedPopulation& self, LockedMixture& mixture, const Array&
   }
   Array predictions({T, d}), mean_field({T, d}), worst_cost(T), recorded({T, R, d});
   Array shares({T, Index{4}, d});
-  Array costs(s.n_agents), base(d), next(d), bases({s.past.delay > 0 ? T : 0, d});
+  Array costs(s.n_agents), missed(awake ? s.n_agents : 0), base(d), next(d);
+  Array bases({s.past.delay > 0 ? T : 0, d});
   RunOutput output;
   output.predictions = predictions.mutable_data();
   output.shares = shares.mutable_data();
@@ -132,7 +136,9 @@ py::dict run_series(LockedPopulation& self, LockedMixture& mixture, const Array&
   if (s.past.delay > 0) output.bases = bases.mutable_data(), output.costs = costs.mutable_data();
   output.skip = skip;
   if (has_next) output.next = next.mutable_data();
-  double *of_run = costs.mutable_data(), *before = base.mutable_data();
+  double *of_run = costs.mutable_data(), *missed_in_run = missed.mutable_data();
+  double* before = base.mutable_data();
+  const unsigned char* present = awake ? awake->data() : nullptr;
   bool knows = false;
   Slices slices;
   compute(self, mixture, [&](auto& population, auto& server, auto& both) {
@@ -154,8 +160,9 @@ py::dict run_series(LockedPopulation& self, LockedMixture& mixture, const Array&
     };
     run(population, server, inputs.data(), targets.data(), T, output,
         initial ? initial->data() : nullptr, pace, n_initial,
-        arriving ? Labels::arriving : Labels::own);
+        arriving ? Labels::arriving : Labels::own, present);
     if (output.costs == nullptr) population.costs_since_mark(of_run);
+    if (present != nullptr) population.missed_since_mark(missed_in_run);
     for (Index t = unseen; intervals && t < T; ++t) {
       intervals->bounds(output.predictions + t * d, of_steps + t * per_step);
       intervals->learn(output.predictions + t * d, targets.data() + t * d);
@@ -169,6 +176,7 @@ py::dict run_series(LockedPopulation& self, LockedMixture& mixture, const Array&
   result["worst_cost"] = worst_cost;
   result["recorded"] = recorded;
   result["costs"] = costs;
+  if (awake) result["missed"] = missed;
   result["base"] = base;
   result["bases"] = bases;
   if (has_next) result["next"] = next;
@@ -289,9 +297,12 @@ void bind_population(py::module_& module) {
       .def(
           "predict",
           [](LockedPopulation& self, LockedMixture& mixture, const Array& x,
-             const Intervals* intervals, std::optional<Array> bounds) {
+             const Intervals* intervals, std::optional<Array> bounds,
+             const std::optional<Flags>& awake) {
             require_shape("x", x, input_shape(settings_of(self)));
             const Index d = settings_of(self).n_outputs;
+            if (awake) require_shape("awake", *awake, {settings_of(self).n_agents});
+            const unsigned char* present = awake ? awake->data() : nullptr;
             Array mixed(d);
             double *out = mixed.mutable_data(), *around = nullptr;
             if (intervals) {
@@ -300,13 +311,13 @@ void bind_population(py::module_& module) {
               around = bounds->mutable_data();
             }
             compute(self, mixture, [&](auto& population, auto& server, auto&) {
-              predict(population, server, x.data(), out);
+              predict(population, server, x.data(), out, present);
               if (intervals) intervals->bounds(out, around);
             });
             return mixed;
           },
           arg("mixture"), arg("x").noconvert(), py::kw_only(), arg("intervals") = nullptr,
-          arg("bounds").noconvert() = py::none())
+          arg("bounds").noconvert() = py::none(), arg("awake").noconvert() = py::none())
       .def(
           "learn",
           [](LockedPopulation& self, LockedMixture& mixture, const Array& y) {
@@ -321,7 +332,7 @@ void bind_population(py::module_& module) {
            arg("record").noconvert(), arg("progress").none(true), arg("skip") = 0,
            arg("arriving") = false, arg("intervals") = nullptr,
            arg("bounds").noconvert() = py::none(), arg("next_bounds").noconvert() = py::none(),
-           arg("unseen") = 0)
+           arg("unseen") = 0, arg("awake").noconvert() = py::none())
       .def(
           "n_told",
           [](LockedPopulation& self, const Array& x) {
@@ -390,11 +401,27 @@ void bind_population(py::module_& module) {
              self.compute([&](auto& population) { population.costs(data); });
              return out;
            })
+      .def("missed",
+           [](LockedPopulation& self) {
+             Array out(settings_of(self).n_agents);
+             double* data = out.mutable_data();
+             self.compute([&](auto& population) { population.missed(data); });
+             return out;
+           })
+      .def("awake",
+           [](LockedPopulation& self) -> std::optional<Flags> {
+             Flags out(settings_of(self).n_agents);
+             unsigned char* data = out.mutable_data();
+             const bool some = self.compute([&](auto& engine) { return engine.awake(data); });
+             return some ? std::optional<Flags>(out) : std::nullopt;
+           })
       .def("save", &save_engines, arg("mixture"), arg("path"), py::kw_only(),
            arg("pending").noconvert(), arg("note"))
       .def("memory", [](LockedPopulation& self) { return memory_to_dict(self); })
       .def("restore", [](LockedPopulation& self, const py::dict& memory) {
-        memory_from_dict<PopulationMemory>(self, memory);
+        PopulationMemory like;
+        if (memory.contains("sleep")) like.sleep.resize(1);  // a memory need not have it
+        memory_from_dict(self, memory, std::move(like));
       });
 }
 

@@ -15,7 +15,7 @@ inline const PopulationSettings& settings_of(const LockedPopulation& population)
 
 /// Expected shape of one step's input.
 inline Shape input_shape(const PopulationSettings& s) {
-  if (std::holds_alternative<Precomputed>(s.encoder)) return {s.n_agents, n_features(s.encoder, 0)};
+  if (takes_features(s)) return {s.n_agents, n_features(s)};
   return {s.n_inputs};
 }
 

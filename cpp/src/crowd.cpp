@@ -77,20 +77,28 @@ void Crowd<Real>::hear(SharedSums& sums) {
 }
 
 template <class Real>
-void Crowd<Real>::look(Index step, Index learnt, const Real* change) {
+void Crowd<Real>::look(Index step, Index learnt, const Real* change, const unsigned char* awake,
+                       double n_awake) {
   const Index d = layout_.d, size = this->size();
   Census<Real>& census = census_[step];
-  std::copy(recent_loss_.begin(), recent_loss_.end(), values_.begin());
-  const double usual = median(size);
+  Index n = 0;
+  for (Index j = 0; j < size; ++j)
+    if (!is_away(j, awake)) values_[n++] = recent_loss_[j];
+  const bool sits = n > 0;
+  if (!sits) std::copy(recent_loss_.begin(), recent_loss_.end(), values_.begin());
+  const double usual = median(sits ? n : size);
+  const bool judges =
+      sits && n_awake >= static_cast<double>(kLeastCrowd);  // else whoever is awake counts
   // the sum of the forgetting's powers, what divides a recent loss
   const double weight =
       -std::expm1(static_cast<double>(learnt) * std::log(kForgetting)) / (1.0 - kForgetting);
-  census.worst = usual > 0.0 ? kWorse * usual : kInfinity;
+  census.worst = judges && usual > 0.0 ? kWorse * usual : kInfinity;
   census.largest = usual > 0.0 ? kLargestLoss * usual / weight : kInfinity;
 
-  Index n = 0;
+  n = 0;
   trusted_.clear();
   for (Index j = 0; j < size; ++j) {
+    if (!judges || is_away(j, awake)) continue;
     const double at = energy(step, j);
     if (!(at > 0)) continue;  // an agent without features says nothing
     values_[n++] = at;
@@ -104,6 +112,7 @@ void Crowd<Real>::look(Index step, Index learnt, const Real* change) {
   for (Index o = 0; o < d; ++o) find_limits(step, o, limits);
 
   for (Index j = 0; j < size && change != nullptr; ++j) {  // as Kernels::remember does
+    if (is_away(j, awake)) continue;
     double loss = 0.0;
     for (Index o = 0; o < d; ++o) {
       if (std::isnan(change[o])) continue;

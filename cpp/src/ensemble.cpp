@@ -30,6 +30,12 @@ void require_columns(const char* name, Index columns, Index expected) {
                                 " columns; expected " + std::to_string(expected));
 }
 
+/// Who is awake, as the engines read it; null where all are.
+const unsigned char* flags_of(const std::vector<unsigned char>& awake, Index rows, Index N) {
+  if (!awake.empty()) detail::require_size("awake", awake.size(), rows * N);
+  return awake.empty() ? nullptr : awake.data();
+}
+
 std::vector<double> doubles_of(const Json& list, const char* name) {
   std::vector<double> values;
   for (const Json& item : list.as_array(name)) values.push_back(item.as_double(name));
@@ -72,15 +78,16 @@ struct BasicOnlineEnsemble<Real>::State {
   }
   const std::vector<double>& levels() const { return bands ? bands->levels() : no_levels(); }
 
-  void predict(const double* x) {
-    memoa::predict(population, server, x, forecast.data());
+  void predict(const double* x, const unsigned char* awake = nullptr) {
+    memoa::predict(population, server, x, forecast.data(), awake);
     std::copy_n(x, shown.size(), shown.begin());
     is_judged = population.has_seen();
     if (bands) bands->bounds(forecast.data(), bounds.data());
   }
 
   bool waits_for(const VectorView& x) const {
-    return population.is_pending() && std::equal(shown.begin(), shown.end(), x.data);
+    const auto same = [](double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); };
+    return population.is_pending() && std::equal(shown.begin(), shown.end(), x.data, same);
   }
 
   /// What costs and intervals count of a step's y, of which the agents knew something before.
@@ -106,7 +113,8 @@ struct BasicOnlineEnsemble<Real>::State {
     return t;
   }
 
-  void run(const MatrixView& X, const MatrixView& Y, double* forecasts) {
+  void run(const MatrixView& X, const MatrixView& Y, double* forecasts,
+           const unsigned char* awake) {
     const Index before = population.steps(), unseen = steps_unseen(Y);
     const auto count_learnt = [&] {  // what was interrupted has learnt the steps done
       Index left = population.steps() - before;
@@ -120,7 +128,8 @@ struct BasicOnlineEnsemble<Real>::State {
     RunOutput output;
     output.predictions = forecasts;
     try {
-      memoa::run(population, server, X.data, Y.data, Y.rows, output);
+      memoa::run(population, server, X.data, Y.data, Y.rows, output, nullptr, {}, 1, Labels::own,
+                 awake);
     } catch (...) {
       count_learnt();
       throw;
@@ -148,8 +157,8 @@ struct BasicOnlineEnsemble<Real>::State {
     catch_up(more);
   }
 
-  void predict_late(const double* x) {
-    follow(1, [&] { memoa::predict(population, server, x, forecast.data()); });
+  void predict_late(const double* x, const unsigned char* awake) {
+    follow(1, [&] { memoa::predict(population, server, x, forecast.data(), awake); });
     if (late) bounds = late->add(population.has_seen() ? forecast.data() : nullptr);
   }
 
@@ -158,7 +167,8 @@ struct BasicOnlineEnsemble<Real>::State {
     if (late) late->learn(y);
   }
 
-  void run_late(const MatrixView& X, const MatrixView& Y, double* forecasts) {
+  void run_late(const MatrixView& X, const MatrixView& Y, double* forecasts,
+                const unsigned char* awake) {
     std::vector<double> bases(size(Y.rows * d()));
     RunOutput output;
     output.predictions = forecasts;
@@ -169,7 +179,8 @@ struct BasicOnlineEnsemble<Real>::State {
       return Y.rows;
     };
     try {
-      memoa::run(population, server, X.data, Y.data, Y.rows, output, nullptr, begin);
+      memoa::run(population, server, X.data, Y.data, Y.rows, output, nullptr, begin, 1, Labels::own,
+                 awake);
     } catch (...) {  // which steps it has learnt, and what was said of them, nobody knows
       if (has_begun && late) late->forget(n_waiting(population));
       catch_up(0);
@@ -249,12 +260,14 @@ BasicOnlineEnsemble<Real>& BasicOnlineEnsemble<Real>::operator=(BasicOnlineEnsem
 // -------------------------------------------------------------------- steps
 
 template <class Real>
-const std::vector<double>& BasicOnlineEnsemble<Real>::predict(const VectorView& x) {
+const std::vector<double>& BasicOnlineEnsemble<Real>::predict(
+    const VectorView& x, const std::vector<unsigned char>& awake) {
   detail::require_size("x", static_cast<std::size_t>(x.size), state_->width());
+  const unsigned char* flags = flags_of(awake, 1, settings().n_agents);
   if (state_->is_late())
-    state_->predict_late(x.data);
+    state_->predict_late(x.data, flags);
   else
-    state_->predict(x.data);
+    state_->predict(x.data, flags);
   return state_->forecast;
 }
 
@@ -280,17 +293,19 @@ void BasicOnlineEnsemble<Real>::observe(const VectorView& y) {
 }
 
 template <class Real>
-std::vector<double> BasicOnlineEnsemble<Real>::run(const MatrixView& X, const MatrixView& Y) {
+std::vector<double> BasicOnlineEnsemble<Real>::run(const MatrixView& X, const MatrixView& Y,
+                                                   const std::vector<unsigned char>& awake) {
   require_columns("X", X.cols, state_->width());
   require_columns("Y", Y.cols, state_->d());
   if (X.rows != Y.rows)
     throw std::invalid_argument("Y has " + std::to_string(Y.rows) + " rows; expected those of X, " +
                                 std::to_string(X.rows));
+  const unsigned char* flags = flags_of(awake, Y.rows, settings().n_agents);
   std::vector<double> forecasts(static_cast<std::size_t>(Y.rows * Y.cols));
   if (state_->is_late())
-    state_->run_late(X, Y, forecasts.data());
+    state_->run_late(X, Y, forecasts.data(), flags);
   else
-    state_->run(X, Y, forecasts.data());
+    state_->run(X, Y, forecasts.data(), flags);
   return forecasts;
 }
 
@@ -370,7 +385,9 @@ BasicOnlineEnsemble<Real> BasicOnlineEnsemble<Real>::load(const std::string& pat
     auto state = std::make_unique<State>(std::move(engines->population),
                                          std::move(engines->mixture), State::levels_of(note));
     state->read_note(note);
-    if (!saved.pending.empty()) state->predict(saved.pending.data());
+    const auto awake = Inside::of(state->population).present();
+    if (!saved.pending.empty())
+      state->predict(saved.pending.data(), awake.empty() ? nullptr : awake.data());
     return BasicOnlineEnsemble(std::move(state));
   } catch (const std::invalid_argument& error) {
     throw std::invalid_argument(path + ": header.json: note: " + error.what());

@@ -13,7 +13,7 @@ template <class Real>
 void BasicPopulation<Real>::State::wait(const double* x) {
   const Index d = layout.d, numbers = d * layout.padded, at = waiting.push();
   std::transform(x, x + width(), waiting.x(at), waiting.to_keep);
-  std::copy_n(inputs.rows.begin(), layout.record.dx, waiting.row(at));
+  std::copy_n(inputs.rows.begin(), layout.encoded, waiting.row(at));
   std::copy_n(shown_base.begin(), d, waiting.base(at));
   std::fill_n(waiting.told(at), d, 0.0);
   waiting.has_base(at) = static_cast<double>(has_seen);
@@ -27,22 +27,36 @@ void BasicPopulation<Real>::State::wait(const double* x) {
   std::copy_n(own, numbers, waiting.forecasts(at));
   inputs.learnt = inputs.counted;
   if (!waiting.keeps_features(layout)) return;
-  const auto shown = records.rows(layout.record.pending, layout.p);
   Real* features = waiting.features(at);
-  for (Index k = 0; k < layout.p; ++k)
-    for (Index agent = 0; agent < layout.N; ++agent)
-      features[k * layout.N + agent] = shown.at(k, agent);
-  if (layout.record.features == detail::Features::echo) move_reservoir(features);
+  each_pending(features, [](Real shown, Real& kept) { kept = shown; });
+  move_reservoir(features);
+}
+
+template <class Real>
+template <class Body>
+void BasicPopulation<Real>::State::each_pending(Real* kept, const Body& body) const {
+  for (const detail::Group& group : layout.groups) {
+    const detail::Record& r = group.record;
+    if (!waiting.keeps_features(r)) continue;
+    for (Index k = 0; k < r.p; ++k)
+      for (Index agent = 0; agent < group.n; ++agent)
+        body(records.at(group, r.pending + k, agent),
+             kept[k * layout.N + group.first + agent * group.step]);
+  }
 }
 
 /// A reservoir moves with every input, whenever its y comes.
 template <class Real>
 void BasicPopulation<Real>::State::move_reservoir(const Real* features) {
-  const Real unscale = static_cast<Real>(1.0 / detail::feature_norm(settings.encoder, layout.p));
-  const auto reservoir = records.rows(layout.record.reservoir, layout.p);
-  for (Index k = 0; k < layout.p; ++k)
-    for (Index agent = 0; agent < layout.N; ++agent)
-      reservoir.at(k, agent) = features[k * layout.N + agent] * unscale;
+  for (const detail::Group& group : layout.groups) {
+    const detail::Record& r = group.record;
+    if (r.features != detail::Features::echo) continue;
+    const Real unscale = static_cast<Real>(1.0 / detail::feature_norm(group.encoder, r.p));
+    for (Index k = 0; k < r.p; ++k)
+      for (Index agent = 0; agent < group.n; ++agent)
+        records.at(group, r.reservoir + k, agent) =
+            features[k * layout.N + group.first + agent * group.step] * unscale;
+  }
 }
 
 template <class Real>
@@ -59,16 +73,16 @@ void BasicPopulation<Real>::State::learn_oldest(const double* y) {
   const double* from = waiting.base(0);
   for (Index o = 0; o < d; ++o) lesson.change[o] = static_cast<Real>(y[o] - from[o]);
   bound_change(inputs.past, y, from, lesson.bounded.data());
-  std::transform(waiting.row(0), waiting.row(0) + layout.record.dx, lesson.x.begin(),
+  std::transform(waiting.row(0), waiting.row(0) + layout.encoded, lesson.x.begin(),
                  [](double value) { return static_cast<Real>(value); });
   layout.each_chunk(10.0, [&](Index first, Index last) {
     const Real* own = waiting.forecasts(0);
     pass.kernels().charge(waiting.increments(0), padded, lesson.change.data(), d, kept.cost.data(),
-                          first, last);
+                          first, last, nullptr, nullptr);
     if (judges(settings))
       pass.kernels().remember(own, padded, lesson.change.data(), d,
                               detail::Crowd<Real>::kForgetting, largest_loss,
-                              kept.recent_loss.data(), first, last);
+                              kept.recent_loss.data(), first, last, nullptr);
     for (Index o = 0; o < d && kept.forecast.size() > 0; ++o)  // what (10.6) learns
       std::copy(own + o * padded + first, own + o * padded + last,
                 kept.forecast.data() + o * padded + first);
@@ -90,14 +104,9 @@ void BasicPopulation<Real>::State::learn_oldest(const double* y) {
 /// Learns the oldest step from the features that were kept of it.
 template <class Real>
 void BasicPopulation<Real>::State::absorb_features() {
-  const auto pending_rows = records.rows(layout.record.pending, layout.p);
-  const Real* features = waiting.features(0);
-  for (Index k = 0; k < layout.p; ++k)
-    for (Index agent = 0; agent < layout.N; ++agent)
-      pending_rows.at(k, agent) = features[k * layout.N + agent];
+  each_pending(waiting.features(0), [](Real& shown, Real kept) { shown = kept; });
   settle();
-  if (layout.record.features == detail::Features::echo)  // it was taken back to that step
-    move_reservoir(waiting.features(waiting.size() - 1));
+  move_reservoir(waiting.features(waiting.size() - 1));  // it was taken back to that step
 }
 
 // ------------------------------------------------------------------ with their server
@@ -236,7 +245,7 @@ class Account {
     if (knows && t >= output_.skip)
       state_.layout.each_chunk(10.0, [&](Index first, Index last) {
         state_.pass.kernels().charge(waiting.increments(at), padded, change_.data(), d,
-                                     cost_.data(), first, last);
+                                     cost_.data(), first, last, nullptr, nullptr);
       });
     if (output_.worst_cost)
       output_.worst_cost[t] =

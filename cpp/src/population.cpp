@@ -28,11 +28,26 @@ void require_types(const std::vector<double>& values, const char* name, const ch
   }
 }
 
+void require_encoders(const PopulationSettings& s) {
+  if (s.encoder.empty())
+    throw std::invalid_argument("encoder is empty; expected an encoder, or one per type");
+  const std::size_t n = s.encoder.size();
+  for (std::size_t k = 0; k < n; ++k) {
+    validate(s.encoder[k]);
+    if (n > 1 && std::holds_alternative<Precomputed>(s.encoder[k]))
+      throw std::invalid_argument("encoder[" + std::to_string(k) +
+                                  "] is Precomputed; expected it for all agents or for none");
+  }
+  if (s.total() < static_cast<Index>(n))
+    throw std::invalid_argument("n_agents is " + std::to_string(s.total()) +
+                                "; expected at least " + std::to_string(n) +
+                                ", one for each encoder");
+}
+
 std::string describe(const PopulationSettings& s) {
-  const bool given = std::holds_alternative<Precomputed>(s.encoder);
   return "a population with n_agents = " + std::to_string(s.n_agents) +
-         ", n_features = " + std::to_string(n_features(s.encoder, n_encoded(s))) +
-         ", n_inputs = " + std::to_string(given ? 0 : s.n_inputs) +
+         ", n_features = " + std::to_string(n_features(s)) +
+         ", n_inputs = " + std::to_string(takes_features(s) ? 0 : s.n_inputs) +
          ", n_outputs = " + std::to_string(s.n_outputs) +
          ", horizon = " + std::to_string(s.horizon);
 }
@@ -41,16 +56,21 @@ std::string describe(const PopulationSettings& s) {
 template <class Real>
 double bytes_for(const PopulationSettings& s) {
   const auto n = [](Index value) { return static_cast<double>(value); };
-  const bool given = std::holds_alternative<Precomputed>(s.encoder);
-  const double N = n(s.n_agents), d = n(s.n_outputs), p = n(n_features(s.encoder, n_encoded(s))),
-               dx = given ? 0.0 : n(n_encoded(s));
-  const bool echo = std::holds_alternative<EchoState>(s.encoder);
-  const double of_row = dx > 0.0 ? 2.0 * n(row_size(s.encoder, n_encoded(s))) : 0.0;
-  const double numbers = p * (p + 1.0) / 2.0 + d * p + p * std::min(of_row, dx) + 2.0 * p +
-                         (echo ? p * p + p : 0.0) + d + 1.0;
+  const bool given = takes_features(s);
+  const double N = n(s.n_agents), d = n(s.n_outputs), dx = given ? 0.0 : n(n_encoded(s));
+  double numbers = d + 1.0;
+  for (const Encoder& encoder : s.encoder) {
+    const double p = n(n_features(encoder, n_encoded(s)));
+    const bool echo = std::holds_alternative<EchoState>(encoder);
+    const double of_row = dx > 0.0 ? 2.0 * n(row_size(encoder, n_encoded(s))) : 0.0;
+    const double of_agent =
+        p * (p + 1.0) / 2.0 + d * p + p * std::min(of_row, dx) + 2.0 * p + (echo ? p * p + p : 0.0);
+    numbers += of_agent / static_cast<double>(s.encoder.size());
+  }
   return N * (numbers * sizeof(Real) + sizeof(double)) + 8.0 * n(s.horizon) +
          8.0 * Coordinate::kNumbers * dx + detail::bytes_of_past(s.past, s.n_outputs) +
-         detail::Waiting<Real>::bytes_for(s, N, p, d, dx, echo || given, given);
+         detail::Waiting<Real>::bytes_for(s, N, n(n_features(s)), d, dx, has_reservoirs(s) || given,
+                                          given);
 }
 
 template <class State>
@@ -64,10 +84,9 @@ void require_at_once(const State& state) {
 }  // namespace
 
 void validate(const PopulationSettings& s) {
-  validate(s.encoder);
-  const bool has_inputs = !std::holds_alternative<Precomputed>(s.encoder);
   require(s.n_agents >= 1, "n_agents", s.n_agents, "at least 1");
-  require(s.n_inputs >= 1 || !has_inputs, "n_inputs", s.n_inputs, "at least 1");
+  require_encoders(s);
+  require(s.n_inputs >= 1 || takes_features(s), "n_inputs", s.n_inputs, "at least 1");
   require(s.n_outputs >= 1, "n_outputs", s.n_outputs, "at least 1");
   validate(s.past);
   if (s.past.delay > 0 && s.shard.reducer != nullptr)
@@ -93,16 +112,30 @@ void validate(const PopulationSettings& s) {
 }
 
 Index n_encoded(const PopulationSettings& s) {
-  const bool given = std::holds_alternative<Precomputed>(s.encoder);
-  const Index more = given ? 0 : n_inputs(s.past, s.n_outputs);
+  const Index more = takes_features(s) ? 0 : n_inputs(s.past, s.n_outputs);
   return s.n_inputs > detail::kMostInputs ? s.n_inputs : s.n_inputs + more;
+}
+
+bool takes_features(const PopulationSettings& s) {
+  return std::holds_alternative<Precomputed>(s.encoder.front());
+}
+
+Index n_features(const PopulationSettings& s) {
+  Index most = 0;
+  for (const Encoder& encoder : s.encoder) most = std::max(most, n_features(encoder, n_encoded(s)));
+  return most;
+}
+
+bool has_reservoirs(const PopulationSettings& s) {
+  return std::any_of(s.encoder.begin(), s.encoder.end(), [](const Encoder& encoder) {
+    return std::holds_alternative<EchoState>(encoder);
+  });
 }
 
 bool remembers(const PopulationSettings& s) { return s.bounded || n_encoded(s) > s.n_inputs; }
 
 Index waiting_size(const PopulationSettings& s) {
-  const bool given = std::holds_alternative<Precomputed>(s.encoder);
-  const Index inputs = given ? s.n_agents * n_features(s.encoder, 0) : s.n_inputs + n_encoded(s);
+  const Index inputs = takes_features(s) ? s.n_agents * n_features(s) : s.n_inputs + n_encoded(s);
   using Waiting = detail::Waiting<double>;
   return s.past.delay > 0 ? inputs + Waiting::kOfOutput * s.n_outputs + Waiting::kFlags : 0;
 }
@@ -112,7 +145,7 @@ Index past_size(const PopulationSettings& s) {
 }
 
 bool judges(const PopulationSettings& s) {
-  return s.aggregate != Aggregate::mean && s.total() >= 16;
+  return s.aggregate != Aggregate::mean && s.total() >= detail::kLeastCrowd;
 }
 
 template <class Real>
@@ -177,12 +210,16 @@ void BasicPopulation<Real>::observe(const double* y) {
 }
 
 template <class Real>
-void BasicPopulation<Real>::predict(const double* x) {
+void BasicPopulation<Real>::predict(const double* x, const unsigned char* awake) {
   state_->others.require_whole();
   require_at_once(*state_);
   state_->require_input(x);
+  if (awake != nullptr) {
+    state_->require_sleep();
+    state_->reserve_sleep(1);
+  }
   if (has_seen())
-    state_->show(x, 1, nullptr, false);
+    state_->show(x, 1, nullptr, false, awake);
   else
     state_->show_nothing();
 }
@@ -196,7 +233,7 @@ void BasicPopulation<Real>::learn(const double* y) {
   detail::require_moderate_or_missing("y", y, {state_->layout.d}, kLargest<Real>);
   if (!has_seen()) return state_->observe(y);
   if (detail::all_missing(y, state_->layout.d)) {
-    state_->pending = false;
+    state_->forget_shown();
     return;
   }
   state_->learn(y, 1);
@@ -231,6 +268,36 @@ void BasicPopulation<Real>::costs_since_mark(double* out) const {
   const auto& mark = state_->kept.at_mark;
   if (mark.size() == 0) return;
   for (Index i = 0; i < state_->layout.N; ++i) out[i] -= mark.data()[i];
+}
+
+template <class Real>
+bool BasicPopulation<Real>::awake(unsigned char* out) const {
+  const auto present = state_->present();
+  std::copy(present.begin(), present.end(), out);
+  return !present.empty();
+}
+
+template <class Real>
+void BasicPopulation<Real>::missed(double* out) const {
+  state_->others.require_whole();
+  state_->settle_costs();
+  const auto& missed = state_->kept.missed;
+  if (missed.size() == 0)
+    std::fill_n(out, state_->layout.N, 0.0);
+  else
+    std::copy_n(missed.data(), state_->layout.N, out);
+}
+
+template <class Real>
+void BasicPopulation<Real>::missed_since_mark(double* out) const {
+  missed(out);
+  const auto& mark = state_->kept.missed_at_mark;
+  for (Index i = 0; i < state_->layout.N && mark.size() > 0; ++i) out[i] -= mark.data()[i];
+}
+
+template <class Real>
+bool BasicPopulation<Real>::keeps_sleep() const {
+  return state_->keeps_sleep();
 }
 
 template <class Real>
@@ -273,6 +340,13 @@ void BasicPopulation<Real>::restore(const PopulationMemory& memory) {
   state_->exchange(memory, detail::Fits());
   detail::require_untorn(memory, *this);
   state_->reserve_mark();
+  if (!memory.sleep.empty()) {
+    state_->reserve_sleep(1);
+    state_->awaits_sleep = true;
+  } else {
+    std::fill_n(state_->kept.missed.data(), state_->kept.missed.size(), 0.0);
+    state_->forget_shown();
+  }
   state_->exchange(memory, detail::Load());
   state_->refresh();
 }

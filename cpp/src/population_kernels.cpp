@@ -49,19 +49,26 @@ inline Real rest(const Response<Real>& r, Real energy, Size agent) {
   return energy > 0 ? (r.share * energy + r.price) / (energy + r.price) : Real(1);
 }
 
-template <class Real>
-void respond(const Response<Real>& r, const Real* forecast, const Real* energy, Size first,
-             Size last, double* sums) {
+template <bool Some, class Real>
+void add_responses(const Response<Real>& r, const Real* forecast, const Real* energy, Size first,
+                   Size last, double* sums) {
   for (Size o = 0; o < r.d + 2; ++o) {
     Real totals[kLanes<Real>] = {};
     const Real* c = forecast + (o < r.d ? o : 0) * r.padded;
     for (Size i = first; i < last; i += kLanes<Real>)
       for (Size l = 0; l < kLanes<Real>; ++l) {
         const Real s = strength(r, energy[i + l]);
-        totals[l] += o < r.d ? s * c[i + l] : o == r.d ? s : rest(r, energy[i + l], i + l);
+        const Real term = o < r.d ? s * c[i + l] : o == r.d ? s : rest(r, energy[i + l], i + l);
+        totals[l] += !Some || r.awake[i + l] ? term : Real(0);
       }
     sums[o] = add_lanes(totals);
   }
+}
+template <class Real>
+void respond(const Response<Real>& r, const Real* forecast, const Real* energy, Size first,
+             Size last, double* sums) {
+  r.awake != nullptr ? add_responses<true>(r, forecast, energy, first, last, sums)
+                     : add_responses<false>(r, forecast, energy, first, last, sums);
 }
 
 template <class Real>
@@ -77,21 +84,29 @@ void act(const Response<Real>& r, const Real* forecast, const Real* energy, Real
 
 template <class Real>
 void charge(const Real* increment, Size padded, const Real* change, Size d, double* cost,
-            Size first, Size last) {
+            Size first, Size last, const unsigned char* awake, double* missed) {
   for (Size o = 0; o < d; ++o) {
     if (change[o] != change[o]) continue;  // missing
     const Real* shown = increment + o * padded;
+    if (awake == nullptr) {
+      for (Size i = first; i < last; ++i) {
+        const double error = static_cast<double>(change[o] - shown[i]);
+        cost[i] += error * error;
+      }
+      continue;
+    }
     for (Size i = first; i < last; ++i) {
       const double error = static_cast<double>(change[o] - shown[i]);
-      cost[i] += error * error;
+      cost[i] += awake[i] ? error * error : 0.0;
+      missed[i] += awake[i] ? 0.0 : 1.0;
     }
   }
 }
 
-template <class Real>
-void census(const Census<Real>& q, const Response<Real>& r, const Real* forecast,
-            const Real* energy, const double* recent_loss, unsigned char* heeded, Size first,
-            Size last, double* sums) {
+template <bool Some, class Real>
+void take_census(const Census<Real>& q, const Response<Real>& r, const Real* forecast,
+                 const Real* energy, const double* recent_loss, unsigned char* heeded, Size first,
+                 Size last, double* sums) {
   for (Size o = 0; o < r.d; ++o) {
     Real totals[kCensusSums][kLanes<Real>] = {};
     for (Size i = first; i < last; i += kLanes<Real>)
@@ -99,8 +114,8 @@ void census(const Census<Real>& q, const Response<Real>& r, const Real* forecast
         const Size agent = i + l;
         const Real c = forecast[o * r.padded + agent], e = energy[agent];
         const Real away = c < q.centre[o] ? q.centre[o] - c : c - q.centre[o];
-        const bool is_heeded =
-            agent < r.n_agents && recent_loss[agent] <= q.worst && away <= q.range[o];
+        const bool is_heeded = agent < r.n_agents && recent_loss[agent] <= q.worst &&
+                               away <= q.range[o] && (!Some || r.awake[agent]);
         const bool counts = is_heeded && c >= q.low[o] && c <= q.high[o];
         const Real s = strength(r, e);
         heeded[o * r.padded + agent] = is_heeded ? 1 : 0;
@@ -113,10 +128,19 @@ void census(const Census<Real>& q, const Response<Real>& r, const Real* forecast
     for (Size j = 0; j < kCensusSums; ++j) sums[o * kCensusSums + j] = add_lanes(totals[j]);
   }
 }
-
 template <class Real>
-void remember(const Real* forecast, Size padded, const Real* change, Size d, double forgetting,
-              double largest, double* recent_loss, Size first, Size last) {
+void census(const Census<Real>& q, const Response<Real>& r, const Real* forecast,
+            const Real* energy, const double* recent_loss, unsigned char* heeded, Size first,
+            Size last, double* sums) {
+  r.awake != nullptr
+      ? take_census<true>(q, r, forecast, energy, recent_loss, heeded, first, last, sums)
+      : take_census<false>(q, r, forecast, energy, recent_loss, heeded, first, last, sums);
+}
+
+template <bool Some, class Real>
+void add_losses(const Real* forecast, Size padded, const Real* change, Size d, double forgetting,
+                double largest, double* recent_loss, Size first, Size last,
+                const unsigned char* awake) {
   for (Size i = first; i < last; ++i) {
     double loss = 0.0;
     for (Size o = 0; o < d; ++o) {
@@ -124,8 +148,20 @@ void remember(const Real* forecast, Size padded, const Real* change, Size d, dou
       const Real miss = change[o] - forecast[o * padded + i];
       loss += static_cast<double>(miss) * static_cast<double>(miss);
     }
-    recent_loss[i] = forgetting * recent_loss[i] + (loss < largest ? loss : largest);
+    const double now = forgetting * recent_loss[i] + (loss < largest ? loss : largest);
+    recent_loss[i] = !Some || awake[i] ? now : recent_loss[i];
   }
+}
+template <class Real>
+void remember(const Real* forecast, Size padded, const Real* change, Size d, double forgetting,
+              double largest, double* recent_loss, Size first, Size last,
+              const unsigned char* awake) {
+  if (awake != nullptr)
+    add_losses<true>(forecast, padded, change, d, forgetting, largest, recent_loss, first, last,
+                     awake);
+  else
+    add_losses<false>(forecast, padded, change, d, forgetting, largest, recent_loss, first, last,
+                      awake);
 }
 
 // -------------------------------------------------------------------- rows of the mixture's window

@@ -7,6 +7,12 @@
 #include "detail/encoding.hpp"
 
 namespace memoa::detail {
+namespace {
+
+/// 0 where there is nobody: the increment of the base.
+double mean_of(double sum, double count) { return count != 0.0 ? sum / count : 0.0; }
+
+}  // namespace
 
 template <class Real>
 Pass<Real>::Pass(const PopulationSettings& settings, const Layout<Real>& layout,
@@ -25,11 +31,21 @@ Pass<Real>::Pass(const PopulationSettings& settings, const Layout<Real>& layout,
   const auto resize = [](auto& values, Index size) {
     values.resize(static_cast<std::size_t>(size));
   };
-  for (int thread = 0; thread < layout.n_threads; ++thread)
-    work_.emplace_back(kernels_.work_size(layout.record));
+  Index work = 0, chunks = 0;
+  for (const Group& group : layout.groups) {
+    work = std::max(work, kernels_.work_size(group.record));
+    chunks += group.chunks;
+  }
+  for (int thread = 0; thread < layout.n_threads; ++thread) {
+    work_.emplace_back(work);
+    if (!layout.is_mixed()) continue;
+    apart_.push_back({Buffer<Real>(kTile * d * kChunkAgents), Buffer<Real>(kTile * kChunkAgents),
+                      Buffer<Real>(d * kChunkAgents),
+                      std::vector<double>(static_cast<std::size_t>(kTile * (d + 1)))});
+  }
   resize(partial_, layout.chunks * kTile * sums);
   resize(worst_, layout.chunks * kTile);
-  resize(overflowed_, layout.chunks * kTile);
+  resize(overflowed_, std::max(chunks, layout.chunks) * kTile);
   sums_.reserve(kTile * (sums + 1), judges_ ? (1 + kTile * (d + 1)) * crowd_.size() : 0);
   resize(energies_, judges_ ? layout.chunks * kTile : 0);
   resize(means_, kTile * (d + 1));
@@ -41,9 +57,19 @@ Pass<Real>::Pass(const PopulationSettings& settings, const Layout<Real>& layout,
 }
 
 template <class Real>
+void Pass<Real>::reserve_awake() {
+  awake_.resize(static_cast<std::size_t>(layout_.chunks * kTile));
+}
+
+template <class Real>
 double Pass<Real>::step_work() const {
-  const Index p = layout_.p;
-  return static_cast<double>(p * (p * p / 3 + 2 * p + layout_.record.row_size));
+  double work = 0.0;
+  for (const Group& group : layout_.groups) {
+    const Index p = group.record.p;
+    work += static_cast<double>(p * (p * p / 3 + 2 * p + group.record.row_size)) *
+            static_cast<double>(group.n);
+  }
+  return work / static_cast<double>(layout_.N);
 }
 
 template <class Real>
@@ -53,12 +79,16 @@ std::size_t Pass<Real>::bytes() const {
 
 template <class Real>
 void Pass<Real>::run(const Window<Real>& w, Lesson<Real>& lesson) {
-  steps_ = w.steps;
+  steps_ = w.steps, has_sleepers_ = w.awake != nullptr;
+  watched_ = layout_.chunks;
+  if (!w.told && layout_.is_mixed()) {
+    watched_ = 0;
+    for (const Group& group : layout_.groups) watched_ += group.chunks;
+  }
   const double work = step_work() * static_cast<double>(w.steps);
   const bool answers = judges_ || !greedy();
-  const auto forecasts = [&](const Worker& worker) {
-    worker.chunks(layout_.chunks, [&](Index chunk) { forecast(w, lesson, chunk, worker.thread); });
-  };
+  if (layout_.is_mixed() && !w.told) settle_costs(lesson);  // before any new increment is written
+  const auto forecasts = [&](const Worker& worker) { forecast_all(w, lesson, worker); };
   const auto answer = [&](const Worker& worker) {
     worker.chunks(layout_.chunks, [&](Index chunk) {
       if (judges_)
@@ -98,10 +128,8 @@ void Pass<Real>::settle(Lesson<Real>& lesson) {
   if (!lesson.to_records) return;
   Window<Real> none;
   none.change = lesson.bounded.data();
-  layout_.on_threads(step_work(), [&](const Worker& worker) {
-    worker.chunks(layout_.chunks,
-                  [&](Index chunk) { forecast(none, lesson, chunk, worker.thread); });
-  });
+  layout_.on_threads(step_work(),
+                     [&](const Worker& worker) { forecast_all(none, lesson, worker); });
   lesson.to_records = false;
 }
 
@@ -115,25 +143,43 @@ void Pass<Real>::settle_costs(Lesson<Real>& lesson) {
 template <class Real>
 void Pass<Real>::charge(const Lesson<Real>& lesson, Index first, Index last) {
   kernels_.charge(kept_.increment.data(), layout_.padded, lesson.change.data(), layout_.d,
-                  kept_.cost.data(), first, last);
+                  kept_.cost.data(), first, last, lesson.awake_or_all(), kept_.missed.data());
   if (judges_)
     kernels_.remember(kept_.forecast.data(), layout_.padded, lesson.change.data(), layout_.d,
                       Crowd<Real>::kForgetting, lesson.largest_loss, kept_.recent_loss.data(),
-                      first, last);
+                      first, last, lesson.awake_or_all());
 }
 
-/// Theory section 6, steps 1 and 2, for the chunk's agents.
+/// Theory section 6, steps 1 and 2, for all agents: this thread's part. Agents of a group lie
+/// together; their forecasts go to their places among all, and sums over chunks are of these
+/// places.
 template <class Real>
-void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk,
-                          int thread) {
-  if (w.told) return add_told(w, chunk);
-  const auto* echo = std::get_if<EchoState>(&settings_.encoder);
+void Pass<Real>::forecast_all(const Window<Real>& w, const Lesson<Real>& lesson,
+                              const Worker& worker) {
+  const auto each_chunk = [&](const auto& body) { worker.chunks(layout_.chunks, body); };
+  if (w.told) return each_chunk([&](Index chunk) { add_told(w, chunk); });
+  if (!layout_.is_mixed())
+    return each_chunk([&](Index chunk) { forecast(w, lesson, chunk, worker.thread); });
+  Size* bad = overflowed_.data();
+  for (const Group& group : layout_.groups) {
+    worker.chunks(group.chunks, [&](Index chunk) {
+      forecast_apart(w, lesson, group, chunk, bad + chunk * w.steps, worker.thread);
+    });
+    bad += group.chunks * w.steps;
+  }
+  if (w.steps == 0) return;
+  worker.meet();
+  each_chunk([&](Index chunk) { gather(w, chunk); });
+}
+
+/// What a pass over a group's agents is told, but for where they lie.
+template <class Real>
+Advance<Real> Pass<Real>::advance_of(const Group& group, const Window<Real>& w,
+                                     const Lesson<Real>& lesson) const {
+  const auto* echo = std::get_if<EchoState>(&group.encoder);
   Advance<Real> a;
-  a.record = &layout_.record;
-  a.records = records_.data();
-  a.n_agents = layout_.N;
-  a.types = records_.types();
-  a.norm = feature_norm(settings_.encoder, layout_.p);
+  a.record = &group.record;
+  a.norm = feature_norm(group.encoder, group.record.p);
   a.leak = echo ? echo->leak : 0.0;
   a.steps = w.steps;
   a.learn_first = lesson.to_records;
@@ -145,8 +191,20 @@ void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Ind
                       std::any_of(learnt.begin(), learnt.end(), [](Real v) { return v != v; });
   a.before = misses ? kept_.forecast.data() : nullptr;
   a.x = w.x;
-  a.given = w.given;
   a.bound = w.bound;
+  return a;
+}
+
+/// The chunk's agents where all have one encoder.
+template <class Real>
+void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk,
+                          int thread) {
+  const Group& all = layout_.groups.front();
+  Advance<Real> a = advance_of(all, w, lesson);
+  a.records = records_.data(all);
+  a.n_agents = layout_.N;
+  a.types = records_.types(all);
+  a.given = w.given;
   a.forecast = w.shown;
   a.energy = w.energy;
   a.padded = layout_.padded;
@@ -158,30 +216,121 @@ void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Ind
   layout_.of_chunk(chunk, [&](Index first, Index last) {
     if (lesson.to_costs) charge(lesson, first, last);  // before new increments take their place
     kernels_.advance(a, first, last);
-    if (layout_.d == 1 || w.steps == 0 || !w.keep_last) return;  // no output is missing alone
-    for (Index o = 0; o < layout_.d; ++o) {
-      const Real* shown = w.shown + ((w.steps - 1) * layout_.d + o) * layout_.padded;
-      std::copy(shown + first, shown + last, kept_.forecast.data() + o * layout_.padded + first);
+    if (w.awake != nullptr && w.steps > 0) count_awake(w, chunk);
+    take_last(w, first, last);
+  });
+}
+
+/// A chunk of a group's agents, which to the kernels are all that there are.
+template <class Real>
+void Pass<Real>::forecast_apart(const Window<Real>& w, const Lesson<Real>& lesson,
+                                const Group& group, Index chunk, Size* bad, int thread) {
+  const Index d = layout_.d, padded = layout_.padded, begin = chunk * kChunkAgents,
+              n = std::min(kChunkAgents, group.n - begin);
+  const auto place = [&](Index agent) { return group.first + (begin + agent) * group.step; };
+  Apart& apart = apart_[static_cast<std::size_t>(thread)];
+  Advance<Real> a = advance_of(group, w, lesson);
+  a.records = records_.data(group, chunk);
+  a.n_agents = group.n - begin;
+  a.types = records_.types(group, chunk);
+  a.forecast = apart.forecast.data();
+  a.energy = apart.energy.data();
+  a.padded = a.energy_stride = kChunkAgents;
+  a.forecast_stride = d * kChunkAgents;
+  a.sums = apart.sums.data();
+  a.bad = bad;
+  a.work = work_[thread].data();
+  if (a.before != nullptr) {
+    for (Index o = 0; o < d; ++o)
+      for (Index agent = 0; agent < n; ++agent)
+        apart.before.data()[o * kChunkAgents + agent] = a.before[o * padded + place(agent)];
+    a.before = apart.before.data();
+  }
+  kernels_.advance(a, 0, std::min(kChunkAgents, group.padded - begin));
+  for (Index step = 0; step < w.steps; ++step) {
+    bad[step] = bad[step] < a.n_agents ? place(bad[step]) : layout_.N;
+    const Real* energy = a.energy + step * a.energy_stride;
+    for (Index agent = 0; agent < n; ++agent)
+      w.energy[step * padded + place(agent)] = energy[agent];
+    for (Index o = 0; o < d; ++o) {
+      const Real* forecast = a.forecast + (step * d + o) * kChunkAgents;
+      Real* shown = w.shown + (step * d + o) * padded;
+      for (Index agent = 0; agent < n; ++agent) shown[place(agent)] = forecast[agent];
+    }
+  }
+}
+
+/// Keeps the last forecasts where an output may be missing alone.
+template <class Real>
+void Pass<Real>::take_last(const Window<Real>& w, Index first, Index last) {
+  if (layout_.d == 1 || w.steps == 0 || !w.keep_last) return;
+  for (Index o = 0; o < layout_.d; ++o) {
+    const Real* shown = w.shown + ((w.steps - 1) * layout_.d + o) * layout_.padded;
+    std::copy(shown + first, shown + last, kept_.forecast.data() + o * layout_.padded + first);
+  }
+}
+
+/// A chunk of all agents, whose groups have forecast.
+template <class Real>
+void Pass<Real>::gather(const Window<Real>& w, Index chunk) {
+  const Index N = layout_.N, padded = layout_.padded;
+  layout_.of_chunk(chunk, [&](Index first, Index last) {
+    for (Index step = 0; step < w.steps && last > N; ++step) {  // lanes beyond the last agent
+      for (Index o = 0; o < layout_.d; ++o) {
+        Real* shown = w.shown + (step * layout_.d + o) * padded;
+        std::fill(shown + N, shown + last, Real(0));
+      }
+      std::fill(w.energy + step * padded + N, w.energy + step * padded + last, Real(0));
+    }
+    take_last(w, first, last);
+  });
+  if (w.awake != nullptr)
+    count_awake(w, chunk);
+  else
+    add_forecasts(w, chunk);
+}
+
+/// A chunk whose agents forecast elsewhere.
+template <class Real>
+void Pass<Real>::add_told(const Window<Real>& w, Index chunk) {
+  add_forecasts(w, chunk);
+  std::fill_n(overflowed_.begin() + chunk * w.steps, w.steps, layout_.N);
+}
+
+/// A chunk some of whose agents are away: the sums of the others, how many these are, and, where
+/// nobody judges, whom the mixture heeds.
+template <class Real>
+void Pass<Real>::count_awake(const Window<Real>& w, Index chunk) {
+  const Index d = layout_.d, padded = layout_.padded;
+  add_forecasts(w, chunk);
+  layout_.of_chunk(chunk, [&](Index first, Index last) {
+    for (Index step = 0; step < w.steps; ++step) {
+      const unsigned char* awake = w.awake + step * padded;
+      awake_[chunk * w.steps + step] =
+          static_cast<double>(std::count(awake + first, awake + last, 1));
+      for (Index o = 0; o < d && !judges_; ++o)
+        std::copy(awake + first, awake + last, w.heeded + (step * d + o) * padded + first);
     }
   });
 }
 
-/// The sums of a chunk whose agents forecast elsewhere, lane by lane as `advance` forms them.
+/// The sums of a chunk's forecasts and energies, lane by lane as `advance` forms them.
 template <class Real>
-void Pass<Real>::add_told(const Window<Real>& w, Index chunk) {
+void Pass<Real>::add_forecasts(const Window<Real>& w, Index chunk) {
   constexpr Index kLanes = Layout<Real>::kLanes;
   const Index d = layout_.d, padded = layout_.padded;
   layout_.of_chunk(chunk, [&](Index first, Index last) {
     for (Index step = 0; step < w.steps; ++step) {
+      const unsigned char* awake = w.awake != nullptr ? w.awake + step * padded : nullptr;
       for (Index o = 0; o <= d; ++o) {
         const Real* values = o < d ? w.shown + (step * d + o) * padded : w.energy + step * padded;
         Real totals[kLanes] = {};
-        for (Index i = first; i < last; ++i) totals[(i - first) % kLanes] += values[i];
+        for (Index i = first; i < last; ++i)
+          if (awake == nullptr || awake[i]) totals[(i - first) % kLanes] += values[i];
         double sum = 0.0;
         for (const Real total : totals) sum += static_cast<double>(total);
         partial_[(chunk * w.steps + step) * (d + 1) + o] = sum;
       }
-      overflowed_[chunk * w.steps + step] = layout_.N;
     }
   });
 }
@@ -196,6 +345,21 @@ void Pass<Real>::add_partials(Index width) {
 template <class Real>
 double Pass<Real>::agents_of(Index chunk) const {
   return static_cast<double>(std::min(kChunkAgents, layout_.N - chunk * kChunkAgents));
+}
+
+/// Of these, those that are awake.
+template <class Real>
+double Pass<Real>::awake_in(Index chunk, Index step) const {
+  return has_sleepers_ ? awake_[chunk * steps_ + step] : agents_of(chunk);
+}
+
+/// Agents that the means of a step count.
+template <class Real>
+double Pass<Real>::awake_at(Index step) const {
+  if (!has_sleepers_) return static_cast<double>(layout_.total);
+  double n = 0.0;
+  for (Index chunk = 0; chunk < layout_.chunks; ++chunk) n += awake_[chunk * steps_ + step];
+  return n;
 }
 
 /// Asks for sums of the 16th powers of the chunks' mean energies, whose root is a bound on each.
@@ -224,13 +388,14 @@ void Pass<Real>::bound_energies() {
   if (below) return;
   for (Index chunk = 0; chunk < layout_.chunks; ++chunk)
     for (Index step = 0; step < steps; ++step)
-      energies_[chunk * steps + step] = std::min(partial_[(chunk * steps + step) * (d + 1) + d],
-                                                 crowd_.largest_energy(step) * agents_of(chunk));
+      energies_[chunk * steps + step] =
+          std::min(partial_[(chunk * steps + step) * (d + 1) + d],
+                   crowd_.largest_energy(step) * awake_in(chunk, step));
   sums_.begin();
   sums_.add(energies_.data(), layout_.chunks, steps);
   sums_.exchange();
   for (Index step = 0; step < steps; ++step)
-    means_[step * (d + 1) + d] = sums_[step] / static_cast<double>(layout_.total);
+    means_[step * (d + 1) + d] = mean_of(sums_[step], awake_at(step));
 }
 
 /// Whom each step heeds, and theory (6.1) from the means of the forecasts and of |z|^2.
@@ -245,12 +410,19 @@ void Pass<Real>::find_responses(const Window<Real>& w) {
     crowd_.ask(sums_, w.steps, kept_.recent_loss.data(), w.shown, w.energy);
   }
   sums_.exchange();
-  for (Index j = 0; j < w.steps * (d + 1); ++j)
-    means_[j] = sums_[j] / static_cast<double>(layout_.total);
+  for (Index step = 0; step < w.steps; ++step) {
+    const double count = awake_at(step);
+    for (Index j = step * (d + 1); j < (step + 1) * (d + 1); ++j)
+      means_[j] = mean_of(sums_[j], count);
+  }
+  const auto awake = [&](Index step) {
+    return w.awake != nullptr ? w.awake + step * layout_.padded : nullptr;
+  };
   if (judges_) {
     crowd_.hear(sums_);
     for (Index step = 0; step < w.steps; ++step)
-      crowd_.look(step, w.learnt + step, w.next ? w.next + step * d : nullptr);
+      crowd_.look(step, w.learnt + step, w.next ? w.next + step * d : nullptr, awake(step),
+                  awake_at(step));
     if (!greedy()) bound_energies();  // nobody else asks for them
   }
   for (Index step = 0; step < w.steps; ++step) {
@@ -259,6 +431,7 @@ void Pass<Real>::find_responses(const Window<Real>& w) {
     responses_[step].n_agents = layout_.N;
     responses_[step].d = d;
     responses_[step].padded = layout_.padded;
+    responses_[step].awake = awake(step);
     if (greedy()) {
       std::copy_n(means, d, &mean_[step * d]);
       continue;
@@ -309,7 +482,7 @@ void Pass<Real>::take_census(const Window<Real>& w, Index chunk) {
                       &partial_[(chunk * w.steps + step) * width]);
       if (w.next != nullptr)
         kernels_.remember(forecast, padded, w.next + step * d, d, Crowd<Real>::kForgetting,
-                          census.largest, recent_loss, first, last);
+                          census.largest, recent_loss, first, last, responses_[step].awake);
       for (Index o = 0; o < d && w.next == nullptr && w.keep_last; ++o)
         std::copy(forecast + o * padded + first, forecast + o * padded + last,
                   kept_.forecast.data() + o * padded + first);
@@ -329,13 +502,13 @@ void Pass<Real>::find_mean_fields(const Window<Real>& w) {
     const double* sums = sums_.at(step * width);
     for (Index o = 0; o < d; ++o) {
       const double* counted = &sums[kCensusSums * o];
-      if (judges_) cbar_[step * d + o] = counted[0] / counted[4];
+      if (judges_) cbar_[step * d + o] = mean_of(counted[0], counted[4]);
       const double cbar = cbar_[step * d + o];
       double& m = mean_[step * d + o] = cbar;
       if (greedy()) continue;
       const double toward_mean = (g.share - g.own) * cbar;
-      m = judges_ ? (g.own * counted[1] + toward_mean * counted[2]) / counted[3]
-                  : (g.own * sums[o] + toward_mean * sums[d]) / sums[d + 1];
+      m = judges_ ? mean_of(g.own * counted[1] + toward_mean * counted[2], counted[3])
+                  : mean_of(g.own * sums[o] + toward_mean * sums[d], sums[d + 1]);
       pull_[step * d + o] = static_cast<Real>((1.0 - g.share) * m + toward_mean);
     }
   }
@@ -356,7 +529,8 @@ void Pass<Real>::act(const Window<Real>& w, Index chunk) {
         std::copy(forecast + o * padded + first, forecast + o * padded + last,
                   shown + o * padded + first);
       if (w.next == nullptr) continue;
-      kernels_.charge(shown, padded, w.next + step * d, d, kept_.cost.data(), first, last);
+      kernels_.charge(shown, padded, w.next + step * d, d, kept_.cost.data(), first, last,
+                      responses_[step].awake, kept_.missed.data());
       if (w.want_worst)
         worst_[chunk * w.steps + step] = kernels_.worst(kept_.cost.data(), kept_.at_mark.data(),
                                                         first, std::min(last, layout_.N));
@@ -379,9 +553,10 @@ double Pass<Real>::worst(Index step) const {
 
 template <class Real>
 Index Pass<Real>::overflowed(Index step) const {
-  for (Index chunk = 0; chunk < layout_.chunks; ++chunk)
-    if (overflowed_[chunk * steps_ + step] < layout_.N) return overflowed_[chunk * steps_ + step];
-  return -1;
+  Size agent = layout_.N;
+  for (Index chunk = 0; chunk < watched_; ++chunk)
+    agent = std::min(agent, overflowed_[chunk * steps_ + step]);
+  return agent < layout_.N ? agent : -1;
 }
 
 template class Pass<double>;

@@ -31,18 +31,36 @@ Record record_of(const Encoder& encoder, Index p, Index d, Index dx) {
   return r;
 }
 
-/// The values of the types, one row of lanes for each phase of the blocks.
+/// The values of the types for the agents of each group, see Records.
 template <class Real>
-Buffer<Real> by_type(const std::vector<double>& values, Index n_types, Index first) {
-  const auto n_values = static_cast<Index>(values.size());
-  Buffer<Real> rows(n_types * kLanes<Real>);
-  for (Index agent = 0; agent < rows.size(); ++agent)
-    rows.data()[agent] = static_cast<Real>(values[(first + agent) % n_types % n_values]);
+Buffer<Real> by_type(const std::vector<double>& values, Index n_types, const Layout<Real>& layout) {
+  const auto n_values = static_cast<Index>(values.size()), size = 2 * n_types * kLanes<Real>;
+  Buffer<Real> rows(static_cast<Index>(layout.groups.size()) * size);
+  Real* row = rows.data();
+  for (const Group& group : layout.groups)
+    for (Index k = 0; k < size; ++k) {
+      const Index agent = layout.first + group.first + k * group.step;
+      *row++ = static_cast<Real>(values[agent % n_types % n_values]);
+    }
   return rows;
 }
 
 Index n_types(const PopulationSettings& s) {
   return static_cast<Index>(std::max(s.forgetting.size(), s.ridge.size()));
+}
+
+/// n agents in whole pairs of blocks.
+template <class Real>
+Index padded_to_blocks(Index n) {
+  constexpr Index kPair = 2 * kLanes<Real>;
+  return (n + kPair - 1) / kPair * kPair;
+}
+Index chunks_of(Index n) { return (n + kChunkAgents - 1) / kChunkAgents; }
+
+template <class Real>
+Index rows_of(const Layout<Real>& layout) {
+  const Group& last = layout.groups.back();
+  return last.place + last.padded * last.record.rows;
 }
 
 }  // namespace
@@ -51,57 +69,73 @@ template <class Real>
 Layout<Real>::Layout(const PopulationSettings& s)
     : N(s.n_agents),
       d(s.n_outputs),
-      p(n_features(s.encoder, n_encoded(s))),
-      dx(std::holds_alternative<Precomputed>(s.encoder) ? 0 : s.n_inputs),
+      p(n_features(s)),
+      dx(takes_features(s) ? 0 : s.n_inputs),
+      encoded(dx > 0 ? n_encoded(s) : 0),
       first(s.shard.first),
       total(s.total()),
-      padded((N + 2 * kLanes - 1) / (2 * kLanes) * 2 * kLanes),
-      chunks((N + kChunkAgents - 1) / kChunkAgents),
-      n_threads(resolve_threads(s.n_threads)),
-      record(record_of(s.encoder, p, d, dx > 0 ? n_encoded(s) : 0)) {}
+      padded(padded_to_blocks<Real>(N)),
+      chunks(chunks_of(N)),
+      n_threads(resolve_threads(s.n_threads)) {
+  const auto n_groups = static_cast<Index>(s.encoder.size());
+  Index place = 0;
+  for (Index k = 0; k < n_groups; ++k) {
+    Group g{};
+    g.encoder = s.encoder[static_cast<std::size_t>(k)];
+    g.first = (k + n_groups - first % n_groups) % n_groups, g.step = n_groups;
+    g.n = (std::max(N - g.first, Index{0}) + n_groups - 1) / n_groups;
+    g.padded = padded_to_blocks<Real>(g.n), g.chunks = chunks_of(g.n);
+    g.record = record_of(g.encoder, n_features(g.encoder, encoded), d, encoded);
+    g.place = place;
+    place += g.padded * g.record.rows;
+    groups.push_back(std::move(g));
+  }
+}
 
 template <class Real>
 Records<Real>::Records(const PopulationSettings& s, const Layout<Real>& layout)
     : layout_(layout),
-      numbers_(layout.padded * layout.record.rows),
-      forgetting_(by_type<Real>(s.forgetting, n_types(s), layout.first)),
-      ridge_(by_type<Real>(s.ridge, n_types(s), layout.first)) {}
+      numbers_(rows_of(layout)),
+      n_types_(n_types(s)),
+      forgetting_(by_type<Real>(s.forgetting, n_types_, layout)),
+      ridge_(by_type<Real>(s.ridge, n_types_, layout)) {}
 
 template <class Real>
-Types<Real> Records<Real>::types() const {
-  Types<Real> types;
-  types.forgetting = forgetting_.data();
-  types.ridge = ridge_.data();
-  types.phases = ridge_.size() / kLanes;
-  return types;
+Types<Real> Records<Real>::types(const Group& group, Index chunk) const {
+  const Index number = &group - layout_.groups.data(),
+              phase = chunk * kChunkAgents / kLanes % n_types_,
+              row = (number * 2 * n_types_ + phase) * kLanes;
+  return {forgetting_.data() + row, ridge_.data() + row, n_types_};
 }
 
 template <class Real>
-void Records<Real>::draw(const PopulationSettings& s, Index first, Index last) {
-  const Record& r = layout_.record;
-  std::fill(&at(0, first), &at(0, first) + (last - first) * r.rows, Real(0));
+void Records<Real>::draw(const PopulationSettings& s, const Group& group, Index first, Index last) {
+  const Record& r = group.record;
+  std::fill(&at(group, 0, first), &at(group, 0, first) + (last - first) * r.rows, Real(0));
   if (layout_.dx == 0) return;
-  const auto* random = std::get_if<RandomFeatures>(&s.encoder);
-  const WeightScale scale = weight_scale(r.features, feature_norm(s.encoder, layout_.p));
+  const auto* random = std::get_if<RandomFeatures>(&group.encoder);
+  const WeightScale scale = weight_scale(r.features, feature_norm(group.encoder, r.p));
   const double input_scale = scale.factor * (random ? random->scale : 1.0);
   const Index n_own = r.dx > layout_.dx ? layout_.dx : 0;
-  for (Index agent = first; agent < std::min(last, layout_.N); ++agent) {
-    const EncoderWeights drawn = draw_weights(
-        s.encoder, s.seed, static_cast<std::uint64_t>(layout_.first + agent), r.dx, n_own);
-    scatter(drawn.raw, {}, r.raw, agent);
-    scatter(drawn.columns, {}, r.columns, agent);
-    scatter(drawn.input, {input_scale}, r.input, agent);
-    scatter(drawn.bias, scale, r.bias, agent);
-    scatter(drawn.reservoir, {}, r.recurrent, agent);
+  for (Index agent = first; agent < std::min(last, group.n); ++agent) {
+    const Index number = layout_.first + group.first + agent * group.step;
+    const EncoderWeights drawn =
+        draw_weights(group.encoder, s.seed, static_cast<std::uint64_t>(number), r.dx, n_own);
+    scatter(drawn.raw, {}, group, r.raw, agent);
+    scatter(drawn.columns, {}, group, r.columns, agent);
+    scatter(drawn.input, {input_scale}, group, r.input, agent);
+    scatter(drawn.bias, scale, group, r.bias, agent);
+    scatter(drawn.reservoir, {}, group, r.recurrent, agent);
   }
 }
 
 template <class Real>
 template <class Number>
-void Records<Real>::scatter(const std::vector<Number>& values, const WeightScale& scale, Index row,
-                            Index agent) {
+void Records<Real>::scatter(const std::vector<Number>& values, const WeightScale& scale,
+                            const Group& group, Index row, Index agent) {
   for (const Number value : values)
-    at(row++, agent) = static_cast<Real>(scale.factor * static_cast<double>(value) + scale.shift);
+    at(group, row++, agent) =
+        static_cast<Real>(scale.factor * static_cast<double>(value) + scale.shift);
 }
 
 template struct Layout<double>;

@@ -21,7 +21,7 @@ BasicPopulation<Real>::State::State(PopulationSettings s)
       waiting(settings, layout),
       inputs(settings),
       glanced(settings) {
-  const Index d = layout.d, dx = layout.dx, encoded = layout.record.dx;
+  const Index d = layout.d, dx = layout.dx, encoded = layout.encoded;
   const auto resize = [](auto& values, Index size) {
     values.resize(static_cast<std::size_t>(size));
   };
@@ -38,23 +38,35 @@ BasicPopulation<Real>::State::State(PopulationSettings s)
     resize(some->bounds, kTile * d);
     resize(some->learnt_changes, kTile * d);
   }
-  // each thread is the first to touch its part
-  const bool echo = layout.record.features == detail::Features::echo;
-  const Index p = layout.p;
-  const double work = static_cast<double>(p * encoded + (echo ? 10 * p * p * p : 0)) * 50.0 + 100;
-  constexpr Index kBlock = detail::Layout<Real>::kLanes;  // agents whose numbers lie together
-  detail::Stop stop;
-  layout.each_chunk(work, [&](Index first, Index last) {
-    for (Index block = first; block < last; block += kBlock)
-      stop.guard([&] {
-        detail::poll(work * static_cast<double>(kBlock));
-        records.draw(settings, block, std::min(block + kBlock, last));
-      });
+  for (const detail::Group& group : layout.groups) draw(group);
+  layout.each_chunk(100.0, [&](Index first, Index last) {
     for (Index o = 0; o < d; ++o)
       std::fill_n(kept.increment.data() + o * layout.padded + first, last - first, Real(0));
     std::fill_n(kept.energy.data() + first, last - first, Real(0));
     if (judges(settings)) std::fill_n(kept.recent_loss.data() + first, last - first, 0.0);
     std::fill_n(kept.cost.data() + first, last - first, 0.0);
+  });
+}
+
+/// Each thread is the first to touch its part.
+template <class Real>
+void BasicPopulation<Real>::State::draw(const detail::Group& group) {
+  const bool echo = group.record.features == detail::Features::echo;
+  const Index p = group.record.p;
+  const double work =
+      static_cast<double>(p * layout.encoded + (echo ? 10 * p * p * p : 0)) * 50.0 + 100;
+  constexpr Index kBlock = detail::Layout<Real>::kLanes;  // agents whose numbers lie together
+  detail::Stop stop;
+  layout.on_threads(work, [&](const detail::Worker& worker) {
+    worker.chunks(group.chunks, [&](Index chunk) {
+      const Index first = chunk * detail::kChunkAgents,
+                  last = std::min(first + detail::kChunkAgents, group.padded);
+      for (Index block = first; block < last; block += kBlock)
+        stop.guard([&] {
+          detail::poll(work * static_cast<double>(kBlock));
+          records.draw(settings, group, block, std::min(block + kBlock, last));
+        });
+    });
   });
   stop.rethrow();
 }
@@ -84,7 +96,7 @@ void BasicPopulation<Real>::State::observe(const double* y) {
   }
   has_seen = all ? 1 : 0;
   if (all) inputs.past.observe(base.data());
-  pending = false;
+  forget_shown();
 }
 
 template <class Real>
@@ -92,6 +104,8 @@ void BasicPopulation<Real>::State::show_nothing() {
   std::fill_n(kept.increment.data(), layout.d * layout.padded, Real(0));
   std::fill_n(kept.energy.data(), layout.padded, Real(0));
   for (auto* v : {&shown_base, &mean_field}) std::fill(v->begin(), v->end(), 0.0);
+  forget_shown();
+  awake = nullptr;
   pending = true;
 }
 
@@ -117,9 +131,9 @@ void BasicPopulation<Real>::State::encode(const double* x, Index n, const double
     if (dx > 0) {
       into.counted.count(x + t * dx);
       into.counted.apply(x + t * dx, into.one.data());
-      if (layout.record.dx > dx) into.with_shown.inputs(into.one.data() + dx);
+      if (layout.encoded > dx) into.with_shown.inputs(into.one.data() + dx);
     }
-    std::transform(into.one.begin(), into.one.end(), into.rows.begin() + t * layout.record.dx,
+    std::transform(into.one.begin(), into.one.end(), into.rows.begin() + t * layout.encoded,
                    [](double v) { return static_cast<Real>(v); });
     if (t + 1 < n)
       bound_change(into.with_shown, targets + t * d, before(t), &into.learnt_changes[(t + 1) * d]);
@@ -144,13 +158,87 @@ void BasicPopulation<Real>::State::reserve(Index n) {
 }
 
 template <class Real>
+void BasicPopulation<Real>::State::reserve_sleep(Index n) {
+  const Index padded = layout.padded, numbers = judges(settings) ? 0 : layout.d * padded;
+  if (tile_awake.size() >= n * padded) return;
+  using Bytes = detail::Buffer<unsigned char>;
+  using Numbers = detail::Buffer<double>;
+  const bool first = kept.missed.size() == 0;
+  const Index once = first ? padded : 0;
+  Bytes tile(n * padded), of_tile(n * numbers), one(once), of_one(first ? numbers : 0), past(once);
+  Numbers missed(once), at_mark(once), away(once);
+  pass.reserve_awake();  // the last that may fail
+  tile_awake = std::move(tile), awake_heeded = std::move(of_tile);
+  if (!first) return;
+  for (auto* values : {&missed, &at_mark, &away}) std::fill_n(values->data(), padded, 0.0);
+  one_awake = std::move(one), one_heeded = std::move(of_one), lesson.awake = std::move(past);
+  kept.missed = std::move(missed), kept.missed_at_mark = std::move(at_mark);
+  kept.away = std::move(away);
+}
+
+template <class Real>
+const unsigned char* BasicPopulation<Real>::State::take(const unsigned char* present, Index n,
+                                                        unsigned char* into) const {
+  if (present == nullptr) return nullptr;
+  for (Index t = 0; t < n; ++t) {
+    unsigned char* row = into + t * layout.padded;
+    const unsigned char* from = present + t * layout.N;
+    for (Index i = 0; i < layout.padded; ++i) row[i] = i < layout.N && from[i] != 0 ? 1 : 0;
+  }
+  return into;
+}
+
+template <class Real>
+bool BasicPopulation<Real>::State::keeps_sleep() const {
+  const auto some = [this](const detail::Buffer<double>& values) {  // padding is never awake
+    const double* first = values.data();
+    return values.size() > 0 &&
+           std::any_of(first, first + layout.N, [](double v) { return v != 0.0; });
+  };
+  return awaits_sleep || some(kept.missed) || some(kept.away);
+}
+
+template <class Real>
+void BasicPopulation<Real>::State::require_sleep() const {
+  if (is_late())
+    throw std::invalid_argument("awake was given, but delay is " +
+                                std::to_string(settings.past.delay) +
+                                "; expected all agents to be awake where y comes late");
+  if (!others.alone())
+    throw std::invalid_argument(
+        "awake was given, but several processes share the agents; expected all of them in one");
+}
+
+template <class Real>
+void BasicPopulation<Real>::State::forget_shown() {
+  pending = false;
+  std::fill_n(kept.away.data(), kept.away.size(), 0.0);
+}
+
+template <class Real>
+void BasicPopulation<Real>::State::keep_shown() {
+  pending = true;
+  for (Index i = 0; i < layout.N && awake != nullptr; ++i)
+    kept.away.data()[i] = awake[i] == 0 ? 1.0 : 0.0;
+}
+
+template <class Real>
+std::vector<unsigned char> BasicPopulation<Real>::State::present() const {
+  const double* away = kept.away.data();
+  if (std::count(away, away + kept.away.size(), 0.0) == kept.away.size()) return {};
+  std::vector<unsigned char> found(static_cast<std::size_t>(layout.N));
+  std::transform(away, away + layout.N, found.begin(), [](double v) { return v == 0.0 ? 1 : 0; });
+  return found;
+}
+
+template <class Real>
 const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const double* targets,
-                                               bool want_worst) {
+                                               bool want_worst, const unsigned char* present) {
   const Index d = layout.d;
   if (n > 1) reserve(n);
   if (n == 1 && keeps_forecasts && one_forecast.size() == 0)
     one_forecast = detail::Buffer<Real>(d * layout.padded);
-  pending = false;  // what fails from here on has shown nothing that can be learnt
+  forget_shown();  // what fails from here on has shown nothing that can be learnt
   std::copy(base.begin(), base.end(), bases.begin());
   for (Index t = 0; t < n && targets != nullptr; ++t)
     for (Index o = 0; o < d; ++o) {  // the last value seen, theory (10.5)
@@ -176,19 +264,23 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
                                   : one_forecast.data();
   forecasts = window.shown;
   window.energy = n > 1 ? tile_energy.data() : kept.energy.data();
+  awake = take(present, n, n > 1 ? tile_awake.data() : one_awake.data());
+  window.awake = awake;
   window.heeded = n > 1 ? tile_heeded.data() : kept.heeded.data();
+  if (awake != nullptr && !judges(settings))
+    window.heeded = n > 1 ? awake_heeded.data() : one_heeded.data();
   window.learnt = steps;
   window.raw = x, window.base = base.data(), window.targets = targets;
   window.want_worst = want_worst;
   pass.run(window, lesson);
-  heeded = judges(settings) ? window.heeded : nullptr;
+  heeded = judges(settings) || awake != nullptr ? window.heeded : nullptr;
   largest_loss = pass.largest_loss(n - 1);
 
   std::copy_n(before(n - 1), d, shown_base.begin());
   for (Index o = 0; o < d; ++o) mean_field[o] = shown_base[o] + pass.mean(n - 1)[o];
   for (Index t = 0; t < n; ++t)
     if (pass.overflowed(t) >= 0) overflow = {steps + t, layout.first + pass.overflowed(t)};
-  pending = true;
+  keep_shown();
   return window.increment;
 }
 
@@ -198,8 +290,13 @@ void BasicPopulation<Real>::State::learn(const double* targets, Index n) {
   const double* y = targets + (n - 1) * d;
   for (Index o = 0; o < d; ++o) lesson.change[o] = static_cast<Real>(y[o] - shown_base[o]);
   bound_change(inputs.with_shown, y, shown_base.data(), lesson.bounded.data());
-  std::copy_n(inputs.rows.begin() + (n - 1) * layout.record.dx, layout.record.dx, lesson.x.begin());
+  std::copy_n(inputs.rows.begin() + (n - 1) * layout.encoded, layout.encoded, lesson.x.begin());
   lesson.largest_loss = largest_loss;
+  lesson.has_sleepers = awake != nullptr;
+  if (awake != nullptr) {
+    const unsigned char* last = awake + (n - 1) * layout.padded;
+    std::copy_n(last, layout.padded, lesson.awake.data());
+  }
   lesson.to_records = true;
   inputs.learnt = inputs.counted;
   for (Index t = 0; t < n; ++t)
@@ -210,11 +307,11 @@ void BasicPopulation<Real>::State::learn(const double* targets, Index n) {
     inputs.past = inputs.with_shown;
   }
   steps += n;
-  pending = false;
+  forget_shown();
 }
 
 template <class Real>
-const Real* BasicPopulation<Real>::State::glance(const double* x) {
+const Real* BasicPopulation<Real>::State::glance(const double* x, const unsigned char* present) {
   reserve(1);
   encode(x, 1, nullptr, glanced);
   detail::Window<Real> window;
@@ -226,11 +323,14 @@ const Real* BasicPopulation<Real>::State::glance(const double* x) {
   window.increment = tile_increment.data();
   window.shown = keeps_forecasts ? tile_forecast.data() : tile_increment.data();
   window.energy = tile_energy.data();
-  window.heeded = tile_heeded.data();
+  window.awake = take(present, 1, tile_awake.data());
+  window.heeded =
+      window.awake == nullptr || judges(settings) ? tile_heeded.data() : awake_heeded.data();
   window.learnt = steps;
   window.raw = x, window.base = base.data();
   window.keep_last = false;
   pass.run(window, lesson);
+  heeded_at_glance = judges(settings) || window.awake != nullptr ? window.heeded : nullptr;
   return window.shown;
 }
 
@@ -247,6 +347,7 @@ void BasicPopulation<Real>::State::mark_costs() {
   reserve_mark();
   settle_costs();
   std::copy_n(kept.cost.data(), layout.padded, kept.at_mark.data());
+  std::copy_n(kept.missed.data(), kept.missed.size(), kept.missed_at_mark.data());
 }
 
 template <class Real>
@@ -257,7 +358,9 @@ std::size_t BasicPopulation<Real>::State::bytes() const {
   return records.bytes() + of(kept.increment) + of(kept.energy) + of(kept.cost) + of(kept.at_mark) +
          of(kept.forecast) + of(kept.recent_loss) + of(kept.heeded) + of(tile_increment) +
          of(tile_forecast) + of(one_forecast) + of(tile_energy) + of(tile_heeded) +
-         waiting.bytes() + pass.bytes();
+         of(kept.missed) + of(kept.missed_at_mark) + of(kept.away) + of(one_awake) +
+         of(tile_awake) + of(one_heeded) + of(awake_heeded) + of(lesson.awake) + waiting.bytes() +
+         pass.bytes();
 }
 
 template struct BasicPopulation<double>::State;

@@ -46,18 +46,21 @@ template <class Real>
 class Runner {
  public:
   Runner(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, const double* inputs,
-         const double* targets, Index n_steps, const RunOutput& output)
+         const double* targets, Index n_steps, const RunOutput& output, const unsigned char* awake)
       : state_(Inside::of(population)),
         server_(Inside::of(mixture)),
         inputs_(inputs),
         targets_(targets),
         output_(output),
+        awake_(awake),
         d_(state_.layout.d),
         x_(static_cast<std::size_t>(detail::kTile * state_.layout.dx)),
         y_(static_cast<std::size_t>(detail::kTile * d_)) {
     state_.keeps_forecasts = server_.settings.rivals;
     // what may fail does so before anything is learnt
     state_.reserve(std::min(detail::kTile, n_steps));
+    if (awake != nullptr)
+      state_.reserve_sleep(std::max<Index>(std::min(detail::kTile, n_steps), 1));
     state_.reserve_mark();
     bool looks = output.next != nullptr;
     for (Index t = 0; t < n_steps && !looks; ++t) looks = is_missing(t);
@@ -123,11 +126,15 @@ class Runner {
 
   bool is_missing(Index t) const { return detail::all_missing(targets_ + t * d_, d_); }
 
+  const unsigned char* awake_at(Index t) const {
+    return awake_ != nullptr ? awake_ + t * state_.layout.N : nullptr;
+  }
+
   /// A step without any y: forecast, and no trace left.
   void look(Index t) {
     read(t, 1);
     const double* x = state_.layout.dx > 0 ? x_.data() : inputs_ + t * state_.width();
-    const Real* shown = state_.glance(x);
+    const Real* shown = state_.glance(x, awake_at(t));
     server_.glance(shown, state_.layout.padded, state_.base.data(),
                    heed<Real>(state_, state_.glanced_heeded(), 0), output_.predictions + t * d_);
     if (output_.shares) server_.write_shares(output_.shares + t * 4 * d_);
@@ -168,7 +175,8 @@ class Runner {
         throw std::invalid_argument("Y has changed during the run");
     // features that a caller makes not finite encode nothing; there may be too many to copy
     const double* x = state_.layout.dx > 0 ? x_.data() : inputs_ + first * state_.width();
-    const Real* increments = state_.show(x, n, y_.data(), output_.worst_cost != nullptr);
+    const Real* increments =
+        state_.show(x, n, y_.data(), output_.worst_cost != nullptr, awake_at(first));
     state_.learn(y_.data(), n);
     const Index stride = state_.layout.padded;
     const auto before = [&](Index step) { return state_.bases.data() + step * d_; };
@@ -193,6 +201,7 @@ class Runner {
   Server& server_;
   const double *inputs_, *targets_;
   const RunOutput& output_;
+  const unsigned char* awake_;
   const Index d_;
   std::vector<double> x_, y_;  // of the tile
 };
@@ -201,23 +210,24 @@ class Runner {
 
 template <class Real>
 void predict(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, const double* x,
-             double* forecast) {
+             double* forecast, const unsigned char* awake) {
   require_same_sizes(population, mixture);
+  if (awake != nullptr) Inside::of(population).require_sleep();
   if (Inside::of(population).is_late())
     return detail::predict_late(population, mixture, x, forecast);
   Inside::of(population).keeps_forecasts = mixture.settings().rivals;
-  population.predict(x);
+  population.predict(x, awake);
   if (!population.has_seen()) {
     std::fill_n(forecast, mixture.n_outputs(), 0.0);
     return;
   }
   auto& state = Inside::of(population);
   auto& server = Inside::of(mixture);
-  state.pending = false;  // until the server has seen it too
+  state.forget_shown();  // until the server has seen it too
   server.stage(state.forecasts, population.stride(), population.base(),
                heed<Real>(state, state.heeded, 0));
   server.mixed(server.staged, forecast);
-  state.pending = true;
+  state.keep_shown();
 }
 
 template <class Real>
@@ -232,12 +242,17 @@ void learn(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
 
 template <class Real>
 void predict_rows(const BasicPopulation<Real>& population, const BasicServerMixture<Real>& mixture,
-                  const double* inputs, Index n_rows, double* forecasts) {
+                  const double* inputs, Index n_rows, double* forecasts,
+                  const unsigned char* awake) {
   require_same_sizes(population, mixture);
   auto& state = Inside::of(population);
   auto& server = Inside::of(mixture);
   const Index d = state.layout.d;
   state.require_inputs(inputs, n_rows);
+  if (awake != nullptr) {
+    state.require_sleep();
+    state.reserve_sleep(1);
+  }
   state.keeps_forecasts = server.settings.rivals;
   if (state.is_late()) detail::learn_told(population, mixture);  // known since the last forecast
   if (!state.has_seen) {
@@ -246,7 +261,8 @@ void predict_rows(const BasicPopulation<Real>& population, const BasicServerMixt
   }
   for (Index t = 0; t < n_rows; ++t) {
     detail::poll(detail::kWorkOfALook);
-    const Real* shown = state.glance(inputs + t * state.width());
+    const unsigned char* present = awake != nullptr ? awake + t * state.layout.N : nullptr;
+    const Real* shown = state.glance(inputs + t * state.width(), present);
     server.glance(shown, state.layout.padded, state.base.data(),
                   heed<Real>(state, state.glanced_heeded(), 0), forecasts + t * d);
   }
@@ -255,9 +271,10 @@ void predict_rows(const BasicPopulation<Real>& population, const BasicServerMixt
 template <class Real>
 void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, const double* inputs,
          const double* targets, Index n_steps, const RunOutput& output, const double* initial,
-         const Pace& pace, Index n_initial, Labels labels) {
+         const Pace& pace, Index n_initial, Labels labels, const unsigned char* awake) {
   require_same_sizes(population, mixture);
   auto& state = Inside::of(population);
+  if (awake != nullptr) state.require_sleep();
   state.require_inputs(inputs, n_steps + (output.next ? 1 : 0));
   detail::require_moderate_or_missing("Y", targets, {n_steps, state.layout.d}, kLargest<Real>);
   if (n_initial != 1 && n_initial != state.settings.past.delay + 1)
@@ -275,7 +292,7 @@ void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, c
     if (output.next) predict_rows(population, mixture, next, 1, output.next);
     return;
   }
-  Runner<Real> runner(population, mixture, inputs, targets, n_steps, output);
+  Runner<Real> runner(population, mixture, inputs, targets, n_steps, output, awake);
   runner.agree(n_steps);
   if (initial) state.observe(initial);
   const Index skip = std::min(output.skip, n_steps);
@@ -292,18 +309,20 @@ void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, c
   }
   runner.share(n_steps);
   if (pace) pace(n_steps);
-  if (output.next) predict_rows(population, mixture, next, 1, output.next);
+  if (output.next)
+    predict_rows(population, mixture, next, 1, output.next,
+                 awake != nullptr ? awake + n_steps * state.layout.N : nullptr);
 }
 
-#define MEMOA_INSTANTIATE(Real)                                                                \
-  template void predict(BasicPopulation<Real>&, BasicServerMixture<Real>&, const double*,      \
-                        double*);                                                              \
-  template void learn(BasicPopulation<Real>&, BasicServerMixture<Real>&, const double*);       \
-  template void predict_rows(const BasicPopulation<Real>&, const BasicServerMixture<Real>&,    \
-                             const double*, Index, double*);                                   \
-  template void run(BasicPopulation<Real>&, BasicServerMixture<Real>&, const double*,          \
-                    const double*, Index, const RunOutput&, const double*, const Pace&, Index, \
-                    Labels);
+#define MEMOA_INSTANTIATE(Real)                                                                    \
+  template void predict(BasicPopulation<Real>&, BasicServerMixture<Real>&, const double*, double*, \
+                        const unsigned char*);                                                     \
+  template void learn(BasicPopulation<Real>&, BasicServerMixture<Real>&, const double*);           \
+  template void predict_rows(const BasicPopulation<Real>&, const BasicServerMixture<Real>&,        \
+                             const double*, Index, double*, const unsigned char*);                 \
+  template void run(BasicPopulation<Real>&, BasicServerMixture<Real>&, const double*,              \
+                    const double*, Index, const RunOutput&, const double*, const Pace&, Index,     \
+                    Labels, const unsigned char*);
 MEMOA_INSTANTIATE(double)
 MEMOA_INSTANTIATE(float)
 #undef MEMOA_INSTANTIATE

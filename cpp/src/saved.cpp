@@ -72,7 +72,7 @@ std::string settings_text(const PopulationSettings& s, const char* dtype) {
   visit_newer_settings(s, members.visit());
   members("policy", s.policy == PolicyKind::greedy ? "\"greedy\"" : "\"memoa\"");
   members("aggregate", json_text(std::string(kAggregates[static_cast<std::size_t>(s.aggregate)])));
-  members("encoder", detail::encoder_text(s.encoder));
+  members("encoder", detail::encoders_text(s.encoder));
   members("n_threads", std::to_string(s.n_threads));
   if (s.shard.total > 0) {  // agents of one process among several
     members("first", std::to_string(s.shard.first));
@@ -91,7 +91,7 @@ PopulationSettings read_settings(const Json& json, int n_threads) {
   s.policy = policy == "greedy" ? PolicyKind::greedy : PolicyKind::memoa;
   s.aggregate = static_cast<Aggregate>(
       place_of(kAggregates, json.at("aggregate").as_string("aggregate"), "aggregate"));
-  s.encoder = detail::read_encoder(json.at("encoder"));
+  s.encoder = detail::read_encoders(json.at("encoder"));
   const auto saved = json.at("n_threads").as_integer("n_threads", 0, kMostThreads);
   s.n_threads = n_threads < 0 ? static_cast<int>(saved) : n_threads;
   if (json.find("total") != nullptr) {
@@ -171,7 +171,7 @@ void require_arrays(const StateReader& reader, const PopulationSettings& s, cons
                                   std::to_string(size) + " numbers; its settings make it " +
                                   std::to_string(rows) + " x " + std::to_string(columns));
   };
-  const Index p = n_features(s.encoder, n_encoded(s));
+  const Index p = n_features(s);
   require("population.base", s.n_outputs, 1);
   require("population.costs", s.n_agents, 1);
   require("population.increments", s.n_agents, s.n_outputs);
@@ -179,12 +179,13 @@ void require_arrays(const StateReader& reader, const PopulationSettings& s, cons
   if (static_cast<std::uint64_t>(p) > gram)
     throw std::invalid_argument("n_features is " + std::to_string(p) +
                                 ", more than the array 'population.gram' has numbers of an agent");
-  require("population.standardiser",
-          std::holds_alternative<Precomputed>(s.encoder) ? 0 : s.n_inputs, Coordinate::kNumbers);
+  require("population.standardiser", takes_features(s) ? 0 : s.n_inputs, Coordinate::kNumbers);
   if (remembers(s) && size_of("population.past") / static_cast<std::uint64_t>(s.n_outputs) <
                           static_cast<std::uint64_t>(s.past.lags))
     throw std::invalid_argument("lags is " + std::to_string(s.past.lags) +
                                 ", more than the array 'population.past' has increments");
+  for (const StateArray& array : reader.arrays())
+    if (array.name == "population.sleep") require("population.sleep", s.n_agents, 2);
   if (s.past.delay > 0) {
     require("population.waiting_steps", s.past.delay + 1, waiting_size(s));
     require("population.waiting_agents", s.n_agents, (s.past.delay + 1) * 3 * s.n_outputs);
@@ -202,6 +203,11 @@ SavedEngines<Real> read_engines(StateReader& reader, const PopulationSettings& s
       BasicServerMixture<Real>(settings.n_agents, settings.n_outputs, mixture, settings.n_threads)};
   Inside::of(engines.mixture).is_part = settings.shard.total > 0;
   const Json& numbers = reader.header().at("numbers");
+  for (const StateArray& array : reader.arrays()) {
+    if (array.name != "population.sleep") continue;
+    Inside::of(engines.population).reserve_sleep(1);
+    Inside::of(engines.population).awaits_sleep = true;
+  }
   fill(engines.population, "population.", numbers, reader);
   fill(engines.mixture, "mixture.", numbers, reader);
   return engines;
@@ -215,7 +221,9 @@ Saved read_all(StateReader& reader, const PopulationSettings& settings, const Mi
   reader.finish();
   if (!saved.pending.empty() && settings.shard.total == 0) {  // a part forecasts with the others
     std::vector<double> forecast(static_cast<std::size_t>(settings.n_outputs));
-    predict(engines.population, engines.mixture, saved.pending.data(), forecast.data());
+    const auto awake = Inside::of(engines.population).present();
+    predict(engines.population, engines.mixture, saved.pending.data(), forecast.data(),
+            awake.empty() ? nullptr : awake.data());
   }
   return saved;
 }

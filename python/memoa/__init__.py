@@ -6,8 +6,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# libgomp reads this when it is loaded: idle workers that spin slow down neighbours with an OpenMP
-# of their own (a factor of twelve beside torch). What the user has set stays.
+# libgomp reads this when it is loaded. Idle workers that spin slow down other libraries with their
+# own OpenMP (by a factor of twelve for torch). A value set by the user stays.
 _spin = os.environ.get("GOMP_SPINCOUNT")
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 try:
@@ -86,8 +86,8 @@ __all__ = [
     "solve_social_optimum",
 ]
 
-# Which names a module has: it is loaded where one of them is first asked for, since reading all of
-# them takes as long as reading NumPy.
+# The names of each module. A module is loaded at the first use of one of its names, because
+# loading all of them takes as long as loading NumPy.
 _NAMES = {
     "certificate": "Certificate certify",
     "encoder": "EchoState Linear Precomputed RandomFeatures",
@@ -115,7 +115,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":  # read from the installation: the reader takes long
+    if name == "__version__":  # read only on request, because this is slow
         from importlib.metadata import version
 
         return version("memoa")
@@ -133,7 +133,7 @@ def __dir__() -> list[str]:
 
 
 def build_info() -> dict[str, str]:
-    """Version, compiler, libraries, instruction set and threads of the compiled core."""
+    """Return version, compiler, libraries, instruction set and threads of the compiled core."""
     return {
         "version": __getattr__("__version__"),
         **_core.build(),
@@ -143,7 +143,7 @@ def build_info() -> dict[str, str]:
 
 
 def get_cmake_dir() -> str:
-    """Folder of memoaConfig.cmake, for ``cmake -Dmemoa_DIR=...``."""
+    """Return the folder of memoaConfig.cmake, for ``cmake -Dmemoa_DIR=...``."""
     from importlib.resources import files
 
     return str(files("memoa") / "lib" / "cmake" / "memoa")

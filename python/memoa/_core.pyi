@@ -159,7 +159,7 @@ class PopulationSettings:
         self,
         *,
         n_agents: int,
-        encoder: Encoder,
+        encoder: Sequence[Encoder],
         greedy: bool,
         consensus: float,
         effort: float,
@@ -199,6 +199,7 @@ class Population:
         *,
         intervals: Intervals | None = None,
         bounds: F64 | None = None,
+        awake: NDArray[np.uint8] | None = None,
     ) -> F64: ...
     def learn(self, mixture: ServerMixture, y: F64) -> None: ...
     def run(
@@ -216,7 +217,10 @@ class Population:
         bounds: F64 | None = None,
         next_bounds: F64 | None = None,
         unseen: int = 0,
+        awake: NDArray[np.uint8] | None = None,
     ) -> dict[str, Any]: ...
+    def missed(self) -> F64: ...
+    def awake(self) -> NDArray[np.uint8] | None: ...
     def n_told(self, x: F64) -> int: ...
     def learn_oldest(self, mixture: ServerMixture, x: F64, y: F64) -> None: ...
     def observe_late(self, mixture: ServerMixture, y: F64) -> None: ...

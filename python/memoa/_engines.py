@@ -18,8 +18,8 @@ from memoa._parts import Part, joined, read_parts, rows_of, save_parts, waiting_
 from memoa._saved import checksum, engine_params, naming_header, require_doubles
 from memoa._shards import Reducer, agree, of_all, shard, share, threads
 from memoa._shards import check as check_communicator
-from memoa._validate import Float64, as_choice, as_int, as_number, as_numbers, season_of
-from memoa.encoder import Encoder, Linear, Precomputed
+from memoa._validate import Flags, Float64, as_choice, as_int, as_number, as_numbers, season_of
+from memoa.encoder import Encoders, Linear, encoders_of, precomputed
 from memoa.interval import Intervals, LateIntervals
 from memoa.mixture import Mixture
 from memoa.run import AgentErrors, Run
@@ -27,17 +27,15 @@ from memoa.run import AgentErrors, Run
 Progress = Callable[[int, int], object]
 
 # Fields of the memories with a row for each agent, and where.
-_OF_AGENTS = dict.fromkeys(("costs", "recent_loss", "gram", "cross", "reservoir", "increments"), 0)
+_OF_AGENTS = dict.fromkeys(
+    ("costs", "recent_loss", "gram", "cross", "reservoir", "increments", "sleep"), 0
+)
 _OF_WINDOW = {"errors": 2, "agent_losses": 1}
 
 
 def check(params: dict[str, Any]) -> dict[str, Any]:
     """The settings of a population and its server, from the parameters of an ensemble."""
-    if not isinstance(params["encoder"], Encoder):
-        raise TypeError(
-            f"encoder is {params['encoder']!r}; expected RandomFeatures, EchoState, Linear or "
-            "Precomputed"
-        )
+    encoders = encoders_of(params["encoder"])
     if not isinstance(params["mixture"], Mixture):
         raise TypeError(f"mixture is {params['mixture']!r}; expected a memoa.Mixture")
     if params["random_state"] is not None and not _is_generator(params["random_state"]):
@@ -62,7 +60,7 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
         "delay": delay,
         "n_threads": 0 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31),
     }
-    _core.PopulationSettings(encoder=params["encoder"]._to_core(), **settings)
+    _core.PopulationSettings(encoder=[one._to_core() for one in encoders], **settings)
     dtype = as_choice("dtype", str(params["dtype"]), ("float64", "float32"))
     return {**settings, "dtype": dtype}
 
@@ -144,7 +142,7 @@ class Engines:
         self, params: dict[str, Any], input_shape: tuple[int, ...], n_outputs: int, seed: int
     ) -> None:
         settings = check(params)
-        self.encoder: Encoder = params["encoder"]
+        self.encoder: Encoders = encoders_of(params["encoder"])  # a list may change
         self.mixture: Mixture = params["mixture"]
         self.policy = str(params["policy"])
         self.dtype = str(settings.pop("dtype"))
@@ -164,18 +162,20 @@ class Engines:
         self.late = self._late_bands()
         apart = ("communicator", "n_threads", "random_state")  # what may differ
         same = {name: value for name, value in params.items() if name not in apart}
-        given = isinstance(self.encoder, Precomputed)
-        inputs = input_shape[-1] if given else input_shape
+        inputs = input_shape[-1] if precomputed(self.encoder) else input_shape
         agree(self.communicator, {**same, "seed": seed, "y": n_outputs, "X": inputs})
         self._build()
 
     def _build(self) -> None:
         sizes: dict[str, Any] = {"n_outputs": self.n_outputs, "seed": self.seed}
-        if not isinstance(self.encoder, Precomputed):
+        if precomputed(self.encoder) is None:
             sizes["n_inputs"] = self.input_shape[0]
         part = shard(self.agents, self.total, self.communicator)
         settings = _core.PopulationSettings(
-            encoder=self.encoder._to_core(), **self._settings, **sizes, shard=part
+            encoder=[one._to_core() for one in encoders_of(self.encoder)],
+            **self._settings,
+            **sizes,
+            shard=part,
         )
         single = self.dtype == "float32"
         mixture = self.mixture._to_core(self._settings["season"], self.delay)
@@ -211,15 +211,31 @@ class Engines:
         """Of the intervals."""
         return () if self.bands is None else self.bands.levels
 
-    def predict(self, x: Float64) -> Float64:
+    def require_sleep(self, awake: Flags | None) -> None:
+        """Where some agents may be away, all are here, and no y comes late."""
+        if awake is None:
+            return
+        if self.delay > 0:
+            raise ValueError(
+                f"awake was given, but delay is {self.delay}; expected None where y comes late"
+            )
+        if self.communicator is not None:
+            raise ValueError(
+                "awake was given, but processes share the agents; expected None, or all agents "
+                "in one process"
+            )
+
+    def predict(self, x: Float64, awake: Flags | None = None) -> Float64:
         """The server's forecast, shape (d,)."""
+        self.require_sleep(awake)
         # intervals learn beside: once the core has done its part, nothing asks for memory
         late, bands = self._with_room()
         shown = np.empty(self.n_outputs)
         bounds = None if bands is None else np.empty((len(bands.levels), 2, self.n_outputs))
         mixed = self.population.predict(
-            self.server, x, intervals=None if bands is None else bands._core, bounds=bounds
-        )
+            self.server, x, intervals=None if bands is None else bands._core, bounds=bounds,
+            awake=awake,
+        )  # fmt: skip
         np.copyto(shown, mixed)
         known = shown if bounds is not None and self.population.has_seen else None
         if late is not None and bounds is not None:
@@ -281,6 +297,12 @@ class Engines:
         else:
             self.population.observe(y)
 
+    def agent_rmse(self) -> Float64:
+        """Of every agent over what was learnt while it was awake; nan where nothing was."""
+        counted = max(self.scored, 1) - self.population.missed()
+        counted[counted <= 0.0] = np.nan
+        return np.sqrt(self.population.costs() / counted)
+
     @property
     def bytes(self) -> int:
         """Of the agents' state and the mixture's window."""
@@ -296,8 +318,10 @@ class Engines:
         progress: Progress | None,
         warmup: int = 0,
         arriving: bool = False,
+        awake: Flags | None = None,
     ) -> Run:
         """Predict and learn a series; `arriving`: Y[t] is what becomes known after row t."""
+        self.require_sleep(awake)
         targets = Y.copy()  # the caller may change it at any time
         # after the run, nothing asks for memory
         unseen = 0 if self.population.has_seen else _steps_unseen(targets, initial)
@@ -315,7 +339,7 @@ class Engines:
             found = self.population.run(
                 self.server, X, targets, initial=initial, record=record, progress=progress,
                 skip=warmup, intervals=None if self.bands is None else self.bands._core,
-                bounds=bounds, next_bounds=next_bounds, unseen=unseen,
+                bounds=bounds, next_bounds=next_bounds, unseen=unseen, awake=awake,
             )  # fmt: skip
         finally:  # what was interrupted has learnt the steps done
             self.scored += int(counts[self.population.steps - before])
@@ -384,8 +408,11 @@ class Engines:
         """What a run found."""
         following = found.get("next")
         self._warn_of_overflow()
-        costs = found["costs"]
-        costs /= divisor
+        costs, missed = found["costs"], found.get("missed")
+        if missed is not None:  # who was always away has no error: nan
+            np.subtract(divisor, missed, out=missed)
+        with np.errstate(invalid="ignore"):
+            np.divide(costs, divisor if missed is None else missed, out=costs)
         agent_rmse = np.sqrt(costs, out=costs)
         return Run(
             predictions=found["predictions"],
@@ -496,7 +523,7 @@ class Engines:
         if n_threads is not None:
             known["n_threads"] = n_threads
         shape = old.input_shape
-        if isinstance(old.encoder, Precomputed):
+        if precomputed(old.encoder):
             shape = (len(here), shape[1])
             waits = [(p, np.zeros(0) if w is None else w) for p, _, w, _ in found]
             waiting = waiting_rows(waits, shape[1], here)
@@ -505,6 +532,11 @@ class Engines:
         made.population.restore(memories[0])
         made.server.restore(memories[1])
         if waiting is not None:
+            if old.population.awake() is not None:
+                raise ValueError(
+                    f"{path}: some agents are away in the forecast that waits for its y; expected "
+                    "one process to load it"
+                )
             made.predict(waiting)
         return made, waiting, header
 
@@ -526,13 +558,13 @@ class Engines:
         """Engines of what the core has read, and the x that waits for its y."""
         params = engine_params(header)
         made = cls.__new__(cls)
-        made.encoder, made.mixture = params["encoder"], params["mixture"]
+        made.encoder, made.mixture = encoders_of(params["encoder"]), params["mixture"]
         made.policy, made.dtype = params["policy"], params["dtype"]
         made.n_agents = made.total = params["n_agents"]
         made.agents, made.communicator = range(made.n_agents), None
         made.n_outputs = header["settings"]["n_outputs"]
-        if isinstance(made.encoder, Precomputed):
-            made.input_shape = (made.n_agents, made.encoder.n_features)
+        if (given := precomputed(made.encoder)) is not None:
+            made.input_shape = (made.n_agents, given.n_features)
         else:
             made.input_shape = (header["settings"]["n_inputs"],)
         made.seed = params["random_state"]
@@ -550,7 +582,8 @@ class Engines:
         made.population, made.server = population, server
         waiting = pending.reshape(made.input_shape) if pending.size else None
         if waiting is not None and made.bands is not None and "total" not in header["settings"]:
-            made.predict(waiting)  # the core did so: what it showed is to be judged
+            # the core did so: what it showed is to be judged
+            made.predict(waiting, population.awake())
         return made, waiting
 
     def spare(self) -> Engines:
@@ -590,13 +623,15 @@ class Engines:
     def _require_sizes(self, population: dict[str, Any], server: dict[str, Any]) -> None:
         """The arrays are those of the settings, before anything of that size is made."""
         agents, d = self.n_agents, self.n_outputs
-        encoder: Any = self.encoder
         past = self._settings["lags"] + (self._settings["season"] != 0)
         encoded = self.input_shape[0] + past * d
-        p = encoded + 1 if isinstance(encoder, Linear) else encoder.n_features
+        p = max(
+            encoded + 1 if isinstance(one, Linear) else one.n_features  # type: ignore[attr-defined]
+            for one in encoders_of(self.encoder)
+        )
         if self._settings["n_agents"] != agents:
             raise ValueError("n_agents is not that of the settings")
-        inputs = 0 if isinstance(self.encoder, Precomputed) else self.input_shape[0]
+        inputs = 0 if precomputed(self.encoder) else self.input_shape[0]
         expected = {
             "costs": (agents,),
             "gram": (agents, p * (p + 1) // 2),

@@ -20,22 +20,22 @@ Self = TypeVar("Self", bound="Estimator")
 
 
 class Estimator:
-    """Parameters are exactly the constructor's arguments, each an attribute of that name.
+    """The parameters are exactly the constructor's arguments, each an attribute with the same name.
 
-    A parameter that is a frozen dataclass has parameters of its own, ``owner__name``.
+    A parameter that is a frozen dataclass has its own parameters, ``owner__name``.
     """
 
     _supervised = True  # river: learn_one takes a y
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments by name, and where `deep` those of its parameters."""
+        """Return the constructor's arguments by name; with `deep`, also those of its parameters."""
         params = {name: getattr(self, name) for name in self._names()}
         return _deep(params) if deep else params
 
     def set_params(self: Self, **params: Any) -> Self:
         """Set constructor arguments; they take effect at the next `fit`.
 
-        What the constructor refuses is refused here with the same error, and nothing is set then.
+        Bad values raise the constructor's errors, and then nothing is set.
         ``encoder__n_features=8`` replaces the encoder by one with that setting.
         """
         wanted = self._with_params(params)
@@ -47,14 +47,14 @@ class Estimator:
     def clone(
         self: Self, new_params: Mapping[str, Any] | None = None, include_attributes: bool = False
     ) -> Self:
-        """A new one with the same parameters, river's way; what was learnt is not taken along.
+        """Return a new one with the same parameters, as in river; nothing learnt is copied.
 
         Parameters
         ----------
         new_params : dict, optional
             Parameters that differ from those of this object, by name.
         include_attributes : bool
-            Take along what was learnt too.
+            Whether to copy what was learnt too.
         """
         wanted = self._with_params(new_params or {})
         if not include_attributes:
@@ -62,7 +62,7 @@ class Estimator:
         return copy.deepcopy(self).set_params(**wanted)
 
     def __repr__(self) -> str:
-        """Only what differs from the default."""
+        """Show only parameters that differ from their defaults."""
         defaults = {k: v.default for k, v in inspect.signature(type(self)).parameters.items()}
         given = (
             f"{name}={value!r}"
@@ -72,11 +72,11 @@ class Estimator:
         return f"{type(self).__name__}({', '.join(given)})"
 
     def _get_params(self) -> dict[str, Any]:
-        """river's name of `get_params`."""
+        """The name of `get_params` in river."""
         return self.get_params(deep=False)
 
     def _with_params(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """All parameters after the changes, as the constructor takes them."""
+        """Return all parameters after the changes, for the constructor."""
         names = self._names()
         params = self.get_params(deep=False)
         params.update({name: value for name, value in changes.items() if name in names})
@@ -90,7 +90,7 @@ class Estimator:
             if name not in names:
                 owner, _, inner = name.partition("__")
                 params[owner] = replace(params[owner], **{inner: value})
-        type(self)(**params)  # refuses what cannot be
+        type(self)(**params)  # raises for bad values
         return params
 
     @classmethod
@@ -99,14 +99,14 @@ class Estimator:
 
 
 class Regressor(Estimator):
-    """An estimator that `predict` makes forecasts of, one row of inputs each."""
+    """An estimator whose `predict` makes one forecast per row of inputs."""
 
     def score(self: Any, X: ArrayLike, y: ArrayLike) -> float:
         """Coefficient of determination R^2 of ``predict(X)``, the mean over outputs.
 
-        As in `predict`, every row of `X` is taken as the next input after what was learnt, and
-        none of them is learnt: the rows are not a series that goes on. For the error of forecasts
-        that learn as they go, run a copy: ``copy.deepcopy(ensemble).run(X, y).server_rmse``.
+        As in `predict`, every row of `X` is treated as the next input after what was learnt, and
+        no row is learnt: the rows are not treated as a series. For the error of forecasts that
+        learn step by step, run a copy: ``copy.deepcopy(ensemble).run(X, y).server_rmse``.
 
         Parameters
         ----------
@@ -118,7 +118,7 @@ class Regressor(Estimator):
         Returns
         -------
         float
-            At most 1. An output that is constant counts 1 where it is forecast exactly, else 0.
+            At most 1. A constant output counts as 1 if it is forecast exactly, otherwise as 0.
         """
         shown = self.predict(X)
         shown = shown.reshape(len(shown), -1)
@@ -132,7 +132,7 @@ class Regressor(Estimator):
         return _r2(shown, wanted)
 
     def __sklearn_tags__(self) -> Any:
-        """A regressor; one that follows the last value, so poor on shuffled samples."""
+        """Declare a regressor that depends on the order of samples: poor on shuffled ones."""
         from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags
 
         return Tags(
@@ -144,21 +144,21 @@ class Regressor(Estimator):
 
 
 def not_fitted(message: str) -> Exception:
-    """scikit-learn's NotFittedError where it is loaded, else the ValueError it derives from."""
+    """Return scikit-learn's NotFittedError if it is loaded, else a ValueError, its base."""
     module = sys.modules.get("sklearn.exceptions")
     kind: type[Exception] = ValueError if module is None else module.NotFittedError
     return kind(message)
 
 
 def join_river(kind: type) -> None:
-    """Let river's tools, where they are loaded, take `kind` for one of their regressors."""
+    """Let river's tools, if they are loaded, accept `kind` as one of their regressors."""
     base = sys.modules.get("river.base")
     if hasattr(base, "Regressor"):
         base.Regressor.register(kind)  # type: ignore[union-attr]
 
 
 def _deep(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters, and those of parameters that are dataclasses."""
+    """Return the parameters, and those of parameters that are dataclasses."""
     inner = {
         f"{owner}__{one.name}": getattr(value, one.name)
         for owner, value in params.items()

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Writes files completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 @contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
-    """A name beside `path` to write to; at the end that file takes the place of `path`.
+    """Give a temporary name beside `path` to write to; at the end that file replaces `path`.
 
-    It does so once its content is on the disk, so that `path` is the old file or the new one
-    whenever the process, the disk or the power gives way. Where the body raises, nothing changes.
-    An OSError names `path`. Symbolic links and permissions stay; what is no regular file, such as
-    /dev/stdout, is written directly.
+    It does so when its content is on the disk. So `path` is the old file or the new one, even if
+    the process, the disk or the power fails. If the body raises, nothing changes. An OSError names
+    `path`. Symbolic links and permissions stay. A special file, such as /dev/stdout, is written
+    directly.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
@@ -41,20 +41,20 @@ def whole(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """The text as UTF-8, written whole or not at all."""
+    """Write the text as UTF-8, completely or not at all."""
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def prepare(folder: Path, names: Iterable[str], *, force: bool) -> None:
-    """Make the folder and see that these files can be written there, before the work for them.
+    """Make the folder and check that these files can be written there, before the work starts.
 
     Raises
     ------
     FileExistsError
-        Where one of them exists and `force` is False.
+        If one of them exists and `force` is False.
     OSError
-        Where the folder cannot be made or written to.
+        If the folder cannot be made or written to.
     """
     for name in names:
         if not force and (folder / name).exists():
@@ -69,7 +69,7 @@ def prepare(folder: Path, names: Iterable[str], *, force: bool) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """The new name too; not every system can, and the file is whole all the same."""
+    """Flush the new name too. Not every system can; the file is complete in any case."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,6 +1,6 @@
-"""Tables, named columns and odd dtypes: from what callers hold to plain float64 arrays.
+"""Converts tables, named columns and unusual dtypes to plain float64 arrays.
 
-Frames are known by what they can do, so that neither pandas nor polars is imported here.
+Frames are recognised by their methods, so that neither pandas nor polars is imported here.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Names = NDArray[np.object_]
 
 
 def real_array(name: str, value: Any) -> Float64:
-    """`as_float64`, which also takes frames, their columns and object arrays of numbers.
+    """Convert like `as_float64`, also frames, their columns and object arrays of numbers.
 
     Raises
     ------
     ValueError
-        Complex numbers, in scikit-learn's words. Values that are missing are NaN.
+        For complex numbers, with scikit-learn's message. Missing values become NaN.
     TypeError
-        Anything else that is not a number; of a frame, the column is named.
+        For anything else that is not a number; for a frame, the message names the column.
     """
     if type(value) is np.ndarray and value.dtype.kind not in "cO":
         return as_float64(name, value)
@@ -43,7 +43,7 @@ def real_array(name: str, value: Any) -> Float64:
 def real_row(
     name: str, value: Mapping[Any, Any], names: Names | None = None
 ) -> tuple[Float64, Names]:
-    """The numbers of a dict in the order of `names`, or in its own where there are none yet."""
+    """Return the numbers of a dict in the order of `names`, or in its own if `names` is None."""
     if names is None:
         names = _names(value)
     elif len(value) != len(names) or any(key not in value for key in names):
@@ -56,7 +56,7 @@ def real_row(
 
 
 def names_of(X: Any) -> Names | None:
-    """Names of a frame's columns, where all of them are strings, as scikit-learn has it."""
+    """Return the names of a frame's columns if all are strings, as scikit-learn does."""
     if not _is_frame(X):
         return None
     names = _names(X.columns)
@@ -70,7 +70,7 @@ def names_of(X: Any) -> Names | None:
 
 
 def require_names(owner: str, known: Names | None, given: Names | None) -> None:
-    """Raise ValueError where a frame's columns are not those learnt; scikit-learn's words."""
+    """Raise ValueError if a frame's columns are not those learnt, as scikit-learn does."""
     if known is None and given is None:
         return
     if known is None or given is None:
@@ -86,7 +86,7 @@ def require_names(owner: str, known: Names | None, given: Names | None) -> None:
 
 
 def with_column(error: ValueError, names: Names | None) -> ValueError:
-    """The core's refusal of a number of x or X, with the column in which it stands."""
+    """Add the name of the column to the core's error about a number of x or X."""
     place = re.match(r"[xX] holds .* at \[(?:\d+, )?(\d+)\]", str(error))
     if names is None or place is None:
         return error
@@ -122,7 +122,7 @@ def _columns(frame: Any) -> Sequence[tuple[Any, Any]]:
 
 
 def _column(name: str, column: Any) -> Float64:
-    """One column of a frame: numpy's, pandas' nullable or pyarrow's dtypes, or polars'."""
+    """Convert one column of a frame: dtypes of numpy, pandas (nullable), pyarrow or polars."""
     if isinstance(column.dtype, np.dtype):
         return _array(name, column.to_numpy())
     kind = getattr(column.dtype, "kind", None)  # pandas' extension types have one, polars' do not
@@ -163,6 +163,6 @@ def _number(name: str, value: Any) -> float:
         raise TypeError(f"{name} is {value!r} of type str; expected a number")
     try:
         float(value)
-    except TypeError as error:  # Python's words, which scikit-learn's check looks for
+    except TypeError as error:  # Python's message, which scikit-learn's check looks for
         raise TypeError(f"{name} is {value!r}: {error}") from None
     raise TypeError(f"{name} is {value!r} of type {type(value).__name__}; expected a number")

@@ -1,4 +1,4 @@
-"""Games as readable JSON: the constructor's arguments under their own names."""
+"""Games as readable JSON: the constructor's arguments under the same names."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TOO_DEEP = f"the lists are nested too deeply; expected at most {DEPTH} levels"
 
 
 def dump_game(game: Any, path: str | Path) -> None:
-    """Write every argument of `game`; a stage that repeats over the whole horizon is kept once."""
+    """Write every argument of `game`; data that are the same in all stages are written once."""
     lines = [f'"format": {json.dumps(FORMAT)}', f'"horizon": {game.horizon}']
     for name in (*REQUIRED, *OPTIONAL[:-1]):
         value = np.asarray(getattr(game, name))
@@ -45,7 +45,7 @@ def dump_game(game: Any, path: str | Path) -> None:
 
 
 def _nested(value: Any, indent: int, used: int = 0) -> str:
-    """JSON of nested lists, one line where it fits; `repr` of a float reads back to the bit."""
+    """Return nested lists as JSON, on one line if it fits; `repr` of a float keeps all bits."""
     line = json.dumps(value)
     if not isinstance(value, list) or indent + used + len(line) < WIDTH:
         return line
@@ -57,7 +57,7 @@ def _nested(value: Any, indent: int, used: int = 0) -> str:
 
 
 def _wrapped(numbers: Sequence[str], indent: int) -> str:
-    """A long row of numbers over several lines."""
+    """Break a long row of numbers into several lines."""
     lines, space = [" " * (indent + 2) + numbers[0]], " " * (indent + 2)
     for number in numbers[1:]:
         if len(lines[-1]) + len(number) + 3 > WIDTH:
@@ -69,7 +69,7 @@ def _wrapped(numbers: Sequence[str], indent: int) -> str:
 
 
 def read_game(path: str | Path) -> dict[str, Any]:
-    """The constructor's arguments that the file holds; ValueError names the file and the key."""
+    """Return the constructor's arguments of a file; a ValueError names the file and the key."""
     try:
         data = json.loads(
             Path(path).read_text(encoding="utf-8"),
@@ -115,7 +115,7 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole_number(digits: str) -> int:
-    """Python takes quadratic time for long ones, or refuses them in words of its own."""
+    """Refuse long numbers, which take Python quadratic time."""
     if len(digits) > DIGITS:
         raise ValueError(f"a number of {len(digits)} digits; expected at most {DIGITS}")
     return int(digits)
@@ -126,7 +126,7 @@ def _not_finite(word: str) -> NoReturn:
 
 
 def _wrong_part(value: Any) -> str | None:
-    """What is neither a number nor a list of them of a game's depth, in JSON's words."""
+    """Describe, in JSON's terms, an item that is neither a number nor a list of numbers."""
     level = [value]
     for _ in range(DEPTH + 1):
         for item in level:
@@ -139,7 +139,7 @@ def _wrong_part(value: Any) -> str | None:
 
 
 def _short(value: Any) -> str:
-    """The beginning of its JSON, without making all of it."""
+    """Return the beginning of its JSON, without building all of it."""
     if isinstance(value, str):
         return json.dumps(value[:40])
     return "{...}" if isinstance(value, dict) else json.dumps(value)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoa._frames import Names, names_of, real_array, real_row, require_names
-from memoa._validate import Float64, require_shape
-from memoa.encoder import Encoder, Precomputed
+from memoa._validate import Flags, Float64, as_array, require_shape
+from memoa.encoder import Encoders, precomputed
 
 
 class Inputs(NamedTuple):
@@ -23,7 +23,7 @@ class Inputs(NamedTuple):
     ----------
     owner : str
         Class that messages speak of.
-    encoder : Encoder
+    encoder : Encoder or sequence of Encoder
     n_agents : int
     n_inputs : int or None
         None as long as nothing was seen.
@@ -32,7 +32,7 @@ class Inputs(NamedTuple):
     """
 
     owner: str
-    encoder: Encoder
+    encoder: Encoders
     n_agents: int
     n_inputs: int | None
     names: Names | None
@@ -59,14 +59,14 @@ class Inputs(NamedTuple):
         return array, names
 
     def _given(self) -> bool:
-        return isinstance(self.encoder, Precomputed)
+        return precomputed(self.encoder) is not None
 
     def _labels(self) -> str:
         return "n_agents, n_features" if self._given() else "n_inputs"
 
     def _shape(self) -> tuple[int | None, ...]:
-        if isinstance(self.encoder, Precomputed):
-            return self.n_agents, self.encoder.n_features
+        if (given := precomputed(self.encoder)) is not None:
+            return self.n_agents, given.n_features
         return (self.n_inputs,)
 
     def _require_names_fit(self) -> None:
@@ -107,6 +107,17 @@ def one_target(name: str, y: Any, n_outputs: int | None) -> Float64:
     target = target.reshape(1) if target.ndim == 0 else target
     require_shape(name, target, "(n_outputs,)", (n_outputs,))
     return target
+
+
+def awake_of(awake: Any, labels: str, shape: tuple[int, ...]) -> Flags | None:
+    """Who is awake, a copy that the core reads; None where all are."""
+    if awake is None:
+        return None
+    flags = as_array("awake", awake)
+    if flags.dtype != np.bool_:
+        raise TypeError(f"awake has dtype {flags.dtype}; expected bool")
+    require_shape("awake", flags, labels, shape)
+    return np.array(flags, order="C").view(np.uint8)
 
 
 def initial_of(initial: Any, n_outputs: int, delay: int) -> Float64:

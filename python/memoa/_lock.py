@@ -1,4 +1,4 @@
-"""One caller at a time: the lock of an engine that several Python threads share."""
+"""The lock of an engine that several Python threads share: one caller at a time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class EngineLock:
-    """A lock that its own thread may take again, and that a forked child can go on with.
+    """A reentrant lock that still works in a forked child.
 
-    The thread that held it in the parent does not exist in the child and will never give it back.
+    The thread that held it in the parent does not exist in the child and will never release it.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class EngineLock:
 
 
 def serialised(method: Method) -> Method:
-    """A method that holds its object's lock while it is at work."""
+    """Make a method hold its object's lock while it runs."""
 
     @wraps(method)
     def alone(self: Any, /, *args: Any, **kwargs: Any) -> Any:

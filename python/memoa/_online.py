@@ -18,8 +18,8 @@ from memoa._inputs import Inputs
 from memoa._lock import EngineLock, serialised
 from memoa._saved import naming_header, read_note, write_note
 from memoa._shards import Reducer, from_first, gather, share
-from memoa._validate import Float64
-from memoa.encoder import Encoder
+from memoa._validate import Flags, Float64
+from memoa.encoder import Encoders
 from memoa.run import Run
 
 Self = TypeVar("Self", bound="Online")
@@ -32,7 +32,7 @@ class Online(Regressor):
     came: a refused or failed call changes nothing.
     """
 
-    encoder: Encoder
+    encoder: Encoders
     n_agents: int
     communicator: Reducer | None
     delay: int
@@ -44,6 +44,7 @@ class Online(Regressor):
     _engines: Engines | None
     _base: Float64 | None  # the last y seen, until there are engines to tell
     _pending: Float64 | None  # the x last predicted, while it can be learnt
+    _awake: Flags | None  # who was there then; None for all
     _seed: int | None
 
     def _begin(self) -> None:
@@ -128,6 +129,7 @@ class Online(Regressor):
                 params["communicator"] = communicator
             made = cls(**params)
         made._seed, made._flat, made._pending = engines.seed, flat, pending
+        made._awake = engines.population.awake()
         made._keep(engines, None if names is None else np.array(names, dtype=object))
         if engines.population.has_seen:
             made.n_outputs_ = engines.n_outputs
@@ -143,13 +145,13 @@ class Online(Regressor):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Go on with the same bits; a forecast not yet learnt is predicted again."""
-        self.__dict__.update(state)
+        self.__dict__.update({"_awake": None} | state)
         self._lock = EngineLock()
         join_river(type(self))
         if isinstance(self._engines, Frozen):  # from copy.copy, which calls no constructor
             self._engines = thaw(self._engines.state)
         if self._engines is not None and self._pending is not None:
-            self._engines.predict(self._pending)
+            self._engines.predict(self._pending, self._awake)
 
     # ------------------------------------------------------------------ several processes
 
@@ -177,7 +179,7 @@ class Online(Regressor):
         return 0 if self._engines is None else self._engines.bytes
 
     def _forget(self) -> None:
-        self._engines = self._base = self._pending = None
+        self._engines = self._base = self._pending = self._awake = None
         self._seed = None
         self._flat = False
         for name in ("n_outputs_", "n_features_in_", "feature_names_in_"):
@@ -223,7 +225,11 @@ class Online(Regressor):
         self._engines = engines
 
     def _predict(
-        self, inputs: Float64, names: Names | None, n_outputs: int | None = None
+        self,
+        inputs: Float64,
+        names: Names | None,
+        n_outputs: int | None = None,
+        awake: Flags | None = None,
     ) -> Float64:
         engines = self._engines_for(inputs.shape, n_outputs)
         if self._base is not None and not engines.population.has_seen:
@@ -232,7 +238,7 @@ class Online(Regressor):
         spare = engines.spare() if engines.delay > 0 and _warnings_are_errors() else None
         inputs = inputs.copy()  # the caller may change it at any time
         try:
-            mixed = engines.predict(inputs)
+            mixed = engines.predict(inputs, awake)
         except ValueError as error:
             raise with_column(error, names) from None
         except BaseException as error:
@@ -243,6 +249,7 @@ class Online(Regressor):
             raise
         self._keep(engines, names)
         self._pending = inputs if engines.delay == 0 else None  # else the core keeps it
+        self._awake = awake
         return mixed
 
     def _show_again(self, engines: Engines) -> None:
@@ -250,7 +257,7 @@ class Online(Regressor):
         waiting, self._pending = self._pending, None
         if waiting is not None and engines is self._engines:
             with suppress(MemoryError):  # it is predicted anew when its y is learnt
-                engines.predict(waiting)
+                engines.predict(waiting, self._awake)
                 self._pending = waiting
         else:
             self._pending = waiting
@@ -259,7 +266,8 @@ class Online(Regressor):
         if (self._engines or self).delay > 0:
             self._learn_late(inputs, names, target)
             return
-        pending = self._pending is not None and np.array_equal(self._pending, inputs)
+        waiting = self._pending
+        pending = waiting is not None and np.array_equal(waiting, inputs, equal_nan=True)
         if pending and target.size == self._learnt("y").n_outputs:  # its width may be new
             self._take(target)
         else:
@@ -288,10 +296,12 @@ class Online(Regressor):
         self._learnt("y").arrive(target)
         self.n_outputs_ = target.size
 
-    def _step(self, inputs: Float64, names: Names | None, target: Float64) -> Float64:
+    def _step(
+        self, inputs: Float64, names: Names | None, target: Float64, awake: Flags | None = None
+    ) -> Float64:
         _core.require_moderate("y", target, self._is_single(), True)  # before x is predicted
         before = self.__dict__.copy()
-        mixed = self._predict(inputs, names, target.size)
+        mixed = self._predict(inputs, names, target.size, awake)
         try:
             self._take(target)
         except BaseException:
@@ -304,7 +314,7 @@ class Online(Regressor):
     def _take(self, target: Float64) -> None:
         self._learnt("y").learn(target)
         self.n_outputs_ = target.size
-        self._pending = None
+        self._pending = self._awake = None
 
     def _observe(self, target: Float64) -> None:
         if self._engines is None:
@@ -316,7 +326,7 @@ class Online(Regressor):
             engines.observe(target)
             self._engines = engines
         self.n_outputs_ = target.size
-        self._pending = None
+        self._pending = self._awake = None
 
     def _run(
         self,
@@ -328,6 +338,7 @@ class Online(Regressor):
         progress: Progress | None,
         warmup: int = 0,
         arriving: bool = False,
+        awake: Flags | None = None,
     ) -> Run:
         engines = self._engines_for(inputs.shape[1:], targets.shape[1])
         # A warning that is an error throws the run away, and where y comes late a run may find no
@@ -336,7 +347,7 @@ class Online(Regressor):
         if initial is None and not engines.population.has_seen:
             initial = self._base
         try:
-            return engines.run(inputs, targets, initial, record, progress, warmup, arriving)
+            return engines.run(inputs, targets, initial, record, progress, warmup, arriving, awake)
         except ValueError as error:
             raise with_column(error, names) from None
         except (MemoryError, RuntimeWarning):
@@ -351,7 +362,7 @@ class Online(Regressor):
                 self._keep(engines, names)
                 self.n_outputs_ = engines.n_outputs
                 if not engines.population.is_pending:
-                    self._pending = None
+                    self._pending = self._awake = None
 
     def _learnt(self, name: str) -> Engines:
         if self._engines is None:

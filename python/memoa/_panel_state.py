@@ -1,4 +1,4 @@
-"""What a panel has seen: the state behind the verbs of `memoa.Panel`."""
+"""The state of a panel, used by the methods of `memoa.Panel`."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from memoa._validate import Float64, as_choice, as_float64, as_int, as_number, r
 from memoa.encoder import Linear, Precomputed, RandomFeatures
 
 Flags = NDArray[np.uint8]
-_SHARED = ("steps", "due", "mean_readout", "center", "spread")  # the other fields are of clients
+_SHARED = ("steps", "due", "mean_readout", "center", "spread")  # others: a row per client
 Self = TypeVar("Self", bound="PanelState")
 
 
 class PanelState(Estimator):
-    """An engine that is made when the first input comes, and what must be known until then.
+    """An engine that is created with the first input, and what must be known until then.
 
-    Widths become known, and a new engine is kept, only once the core has accepted what came: a
+    Widths are set, and a new engine is kept, only when the core has accepted the input. So a
     refused call changes nothing.
     """
 
@@ -43,12 +43,12 @@ class PanelState(Estimator):
     n_features_in_: int
     n_outputs_: int  # once a value was seen
     _engine: _core.Panel | None
-    _seen: Float64 | None  # the last values, until there is an engine to tell
-    _pending: NDArray[Any] | None  # the inputs last predicted, while they can be learnt
+    _seen: Float64 | None  # the last values, until there is an engine
+    _pending: NDArray[Any] | None  # the inputs of the last forecast, while it can be learnt
     _settings: dict[str, Any]  # of the engine
 
     def _begin(self) -> None:
-        """The last lines of a constructor."""
+        """Finish a constructor."""
         self._lock = EngineLock()
         self._engine = self._seen = self._pending = None
         self._settings = self._core_settings(1, 1)
@@ -56,16 +56,16 @@ class PanelState(Estimator):
 
     @serialised
     def set_params(self: Self, **params: Any) -> Self:
-        """Set constructor arguments, as long as the panel has seen nothing.
+        """Set constructor arguments, before the panel has seen any data.
 
-        What the constructor refuses is refused here with the same error, and nothing is set then.
+        Bad values raise the constructor's errors, and then nothing is set.
         """
         wanted = self._with_params(params)
         changed = [name for name, value in wanted.items() if value != getattr(self, name)]
         if changed and (self._engine is not None or self._seen is not None):
             raise ValueError(
-                f"{changed[0]} cannot be set once the panel has seen something; expected a new "
-                "panel, as clone makes it"
+                f"{changed[0]} cannot be set after the panel has seen data; expected a new "
+                "panel, such as clone() makes"
             )
         for name in changed:
             setattr(self, name, wanted[name])
@@ -83,8 +83,8 @@ class PanelState(Estimator):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all that was learnt to one file that `load` reads.
 
-        As `memoa.OnlineEnsemble.save`: a NumPy npz with a JSON header and checksums, nothing
-        executable in it, written whole or not at all.
+        As with `memoa.OnlineEnsemble.save`: a NumPy npz with a JSON header and checksums. It
+        contains nothing executable, and is written completely or not at all.
 
         Parameters
         ----------
@@ -118,23 +118,24 @@ class PanelState(Estimator):
         n_threads: int | None = None,
         communicator: Reducer | None = None,
     ) -> Self:
-        """Read what `save` wrote; it goes on with the same bits, on any machine.
+        """Read what `save` wrote; the next results have the same bits, on any machine.
 
         Parameters
         ----------
         path : path-like
-            The file may come from anybody: everything in it is checked.
+            The file need not be trusted: everything in it is checked.
         n_threads : int, optional
             Default: as saved.
         communicator : memoa.mpi.Communicator, optional
-            Of the processes that are to hold the clients, whatever number of them has saved.
+            Communicator of the processes that will share the clients. Their number may differ from
+            that of the processes that saved.
 
         Raises
         ------
         OSError
             If it cannot be read.
         ValueError
-            If it is not what `save` wrote, in one line that names the file.
+            If `save` did not write it; one line that names the file.
         """
         name = os.fspath(path)
         parts = read_parts(name)
@@ -157,7 +158,7 @@ class PanelState(Estimator):
             return cls(**params)
 
     def _take(self, engine: _core.Panel, settings: dict[str, Any]) -> None:
-        """Keep an engine that was loaded."""
+        """Use an engine that was loaded."""
         given = isinstance(self._settings["encoder"], Precomputed)
         width = self._settings["encoder"].n_features if given else settings["n_inputs"]
         seen = engine.steps > 0 or not np.isnan(engine.base()).all()
@@ -171,9 +172,9 @@ class PanelState(Estimator):
         n_threads: int | None,
         communicator: Reducer | None,
     ) -> tuple[Self, Float64]:
-        """A panel of this process's share, from whoever's files have some of its clients."""
+        """Return a panel of this process's share, from all files that have some of its clients."""
         check_communicator(communicator)
-        if parts is None:  # what one process saved
+        if parts is None:  # saved by one process
             parts = [Part(Path(path), 0, _read(path, n_threads)[0].n_clients)]
         total = parts[-1].first + parts[-1].size
         here = share("n_clients", total, communicator)
@@ -205,7 +206,7 @@ class PanelState(Estimator):
 
     @serialised
     def __getstate__(self) -> dict[str, Any]:
-        """Parameters and all that was learnt; the lock is everybody's own."""
+        """Return parameters and all that was learnt, without the lock."""
         state = {k: v for k, v in self.__dict__.items() if k not in ("_engine", "_lock")}
         if self._engine is not None:
             memory = self._engine.memory()
@@ -213,12 +214,12 @@ class PanelState(Estimator):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Go on with the same bits; a forecast not yet learnt is predicted again.
+        """Restore the state, with the same bits; a forecast not yet learnt is computed again.
 
         Raises
         ------
         ValueError
-            Where the state is not one that `__getstate__` made.
+            If `__getstate__` did not make the state.
         """
         self.__dict__.update((k, v) for k, v in state.items() if k not in ("_memory", "_checksum"))
         self._lock, self._engine = EngineLock(), None
@@ -237,7 +238,7 @@ class PanelState(Estimator):
             raise ValueError(f"this is not the state of a panel: {error}") from error
 
     def _require_sizes(self, memory: dict[str, Any]) -> None:
-        """The arrays are those of the settings, before anything of that size is made."""
+        """Check that the arrays fit the settings, before anything of that size is allocated."""
         settings = self._settings
         n_clients, d = settings["n_clients"], settings["n_outputs"]
         encoder, width = settings["encoder"], settings["n_inputs"]
@@ -291,15 +292,15 @@ class PanelState(Estimator):
         }
 
     def _engine_for(self, n_inputs: int, n_outputs: int | None) -> _core.Panel:
-        """The engine, made now if it is not; before a value was seen, their width may change.
+        """Return the engine, or a new one; before a value was seen, the width may change.
 
-        A new one is kept by the caller, once it has accepted its input.
+        The caller keeps a new one when the input was accepted.
         """
         width = self._width() if n_outputs is None else n_outputs
         if self._engine is not None and width == self._settings["n_outputs"]:
             return self._engine
         settings = self._core_settings(n_inputs, width)
-        apart = ("n_clients", "clients", "communicator", "n_threads")  # what may differ
+        apart = ("n_clients", "clients", "communicator", "n_threads")  # these may differ
         same = {name: value for name, value in settings.items() if name not in apart}
         agree(settings["communicator"], same)
         engine = _core.Panel(**_for_core(settings))
@@ -308,7 +309,7 @@ class PanelState(Estimator):
         return engine
 
     def _keep(self, engine: _core.Panel, n_inputs: int, n_outputs: int | None) -> None:
-        """Keep an engine that has accepted its input; `n_outputs` once a value was seen."""
+        """Keep an engine that has accepted its input; set `n_outputs` when a value was seen."""
         if n_outputs is not None:
             self.n_outputs_ = n_outputs
         if engine is not self._engine:
@@ -321,7 +322,7 @@ class PanelState(Estimator):
         waiting = self._pending is not None and engine is self._engine
         if not waiting or not np.array_equal(inputs, self._pending, equal_nan=True):  # type: ignore[arg-type]
             self._require_moderate(targets)  # before anything is predicted
-            self._pending = None  # what waits in the engine from now on is `inputs`
+            self._pending = None  # from now on `inputs` wait in the engine
             engine.predict(inputs)
         engine.learn(targets, flags)
         self._keep(engine, inputs.shape[-1], targets.shape[-1])
@@ -336,18 +337,18 @@ class PanelState(Estimator):
 
     @property
     def clients(self) -> range:
-        """Numbers of the clients that this process holds."""
+        """Numbers of the clients of this process."""
         found: range = self._settings["clients"]
         return found
 
     def _gather(self, rows: Float64) -> Float64 | None:
-        """All clients' rows in the process of rank 0, None in the others."""
+        """Return all clients' rows in the process of rank 0, None in the others."""
         return gather(self._settings["communicator"], rows)
 
-    # ------------------------------------------------------------------ what comes in
+    # ------------------------------------------------------------------ inputs
 
     def _width(self) -> int:
-        """Width of the values; 1 as long as none was seen."""
+        """Width of the values; 1 before any was seen."""
         return getattr(self, "n_outputs_", 1)
 
     def _n(self) -> int:
@@ -357,7 +358,7 @@ class PanelState(Estimator):
         return np.float32 if self._settings["single"] else np.float64
 
     def _as_inputs(self, X: ArrayLike, labels: str, sizes: tuple[int, ...]) -> NDArray[Any]:
-        """Inputs of the engine's precision, converted at most once."""
+        """Return inputs in the engine's precision, converted at most once."""
         single, encoder = self._settings["single"], self._settings["encoder"]
         whole = isinstance(X, np.ndarray) and X.dtype == np.float32 and X.flags.c_contiguous
         inputs: NDArray[Any] = X if single and whole else as_float64("X", X)  # type: ignore[assignment]
@@ -378,7 +379,7 @@ class PanelState(Estimator):
         return targets
 
     def _require_moderate(self, values: Float64) -> None:
-        """Raise ValueError where a value is too large to be learnt; NaN is none."""
+        """Raise ValueError if a value is too large to be learnt; NaN means no value."""
         numbers = np.where(np.isnan(values), 0.0, values)
         _core.require_moderate("Y", numbers, self._settings["single"])
 
@@ -394,7 +395,7 @@ class PanelState(Estimator):
 
 
 def _for_core(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings as the core takes them; not from a file, they know their shard."""
+    """Return the core's settings; unlike those of a file, they have a shard."""
     of_python = ("clients", "communicator", "total")
     known = {name: value for name, value in settings.items() if name not in of_python}
     part = shard(settings["clients"], settings["total"], settings["communicator"])
@@ -402,7 +403,7 @@ def _for_core(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: str, n_threads: int | None) -> tuple[_core.Panel, Float64, dict[str, Any]]:
-    """The engine, the inputs that wait and the header of a file."""
+    """Return the engine, the waiting inputs and the header of a file."""
     number = -1 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31)
     engine, waiting, text = _core.load_panel(path, n_threads=number)
     return engine, waiting, json.loads(text)
@@ -411,7 +412,7 @@ def _read(path: str, n_threads: int | None) -> tuple[_core.Panel, Float64, dict[
 def _params_of(
     kind: type[PanelState], path: str, header: dict[str, Any], n_threads: int | None
 ) -> dict[str, Any]:
-    """The constructor's arguments, from a header."""
+    """Return the constructor's arguments, from a header."""
     with naming_header(path):
         note = header["note"]
         params = read_note(header, kind._names())[0] if note else panel_params(header["settings"])

@@ -1,4 +1,4 @@
-"""What several processes have learnt, saved: a file of each, and a manifest that names them."""
+"""Saves the state of several processes: one file each, and a manifest that names them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Memory = Mapping[str, Any]
 
 
 class Part(NamedTuple):
-    """A file with agents `first` and following."""
+    """A file with the agents from `first` on."""
 
     path: Path
     first: int
@@ -30,16 +30,16 @@ class Part(NamedTuple):
 
 
 def save_parts(path: str, communicator: Reducer, here: range, write: Callable[[str], None]) -> None:
-    """Every process writes its own file, then the first one the manifest: all of it or nothing.
+    """Write one file per process, then the manifest: all of it or nothing.
 
     Raises
     ------
     OSError
-        In every process, where one of them cannot write.
+        In every process, if one of them cannot write.
     """
     target = Path(os.path.realpath(path))
     new = int.from_bytes(os.urandom(7), "little")
-    token = f"{from_first(communicator, new):016x}"  # no file of an older save
+    token = f"{from_first(communicator, new):016x}"  # different from an older save
     files = [f"{target.name}.{token}.{k}" for k in range(communicator.size)]
     own = target.with_name(files[communicator.rank])
     cuts = of_all(communicator, float(here.start), float(len(here)))
@@ -71,24 +71,24 @@ def save_parts(path: str, communicator: Reducer, here: range, write: Callable[[s
 
 
 def _parts_before(target: Path) -> list[Part]:
-    """Those of the manifest that is to be replaced; none where it is something else."""
+    """Return the files of the manifest that will be replaced; none for another file."""
     with suppress(OSError, ValueError):
         return read_parts(os.fspath(target)) or []
     return []
 
 
 def read_parts(path: str) -> list[Part] | None:
-    """The parts that a manifest names, in their order; None for any other file.
+    """Return the parts that a manifest names, in their order; None for any other file.
 
     Raises
     ------
     OSError
         If it is a file that cannot be read.
     ValueError
-        If it begins like a manifest and is none.
+        If it starts like a manifest but is not one.
     """
     if not os.path.isfile(path):
-        return None  # the core says what is wrong with it
+        return None  # the core raises the error
     with open(path, "rb") as file:
         if file.read(1) != b"{":
             return None
@@ -114,7 +114,7 @@ def read_parts(path: str) -> list[Part] | None:
 
 
 def rows_of(memory: Memory, axes: Mapping[str, int], part: Part, here: range) -> dict[str, Any]:
-    """The fields of a part's memory, those along the agents cut to the ones that are wanted."""
+    """Return the fields of a part's memory, with the arrays over agents cut to the range."""
     first = max(here.start - part.first, 0)
     last = min(here.stop - part.first, part.size)
     found = {}
@@ -126,12 +126,12 @@ def rows_of(memory: Memory, axes: Mapping[str, int], part: Part, here: range) ->
 
 
 def joined(path: str, pieces: Collection[Memory], axes: Mapping[str, int]) -> dict[str, Any]:
-    """One memory of several neighbours' memories.
+    """Join the memories of adjacent parts.
 
     Raises
     ------
     ValueError
-        Where what they share is not the same in all of them.
+        If shared fields differ between the parts.
     """
     first = next(iter(pieces))
     memory: dict[str, Any] = {}
@@ -141,7 +141,7 @@ def joined(path: str, pieces: Collection[Memory], axes: Mapping[str, int]) -> di
             memory[name] = np.ascontiguousarray(np.concatenate(values, axis=axes[name]))
             continue
         if any(not _same_bits(value, other) for other in values):
-            raise ValueError(f"{path}: its parts are not of one moment: {name} differs")
+            raise ValueError(f"{path}: its parts are from different saves: {name} differs")
         memory[name] = value
     return memory
 
@@ -154,7 +154,7 @@ def _same_bits(a: Any, b: Any) -> bool:
 def waiting_rows(
     waiting: Iterable[tuple[Part, Float64]], width: int, here: range
 ) -> Float64 | None:
-    """Inputs with a row for each agent, of which each part has some; None where nothing waits."""
+    """Join the parts' waiting inputs, which have a row per agent; None if none wait."""
     rows = []
     for part, values in waiting:
         if values.size == 0:

@@ -124,7 +124,7 @@ def _object(value: Any) -> Any:
         settings = {k: v for k, v in value.items() if k != "type"}
         first = FIRST_MIXTURE if value["type"] == Mixture.__name__ else {}
         return KINDS[value["type"]](**first | settings)
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(map(_object, value)) if isinstance(value, list) else value
 
 
 def checksum(memory: tuple[dict[str, Any], ...]) -> int:

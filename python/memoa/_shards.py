@@ -1,4 +1,4 @@
-"""The share of agents that one process of several holds, and what it asks of the others."""
+"""The share of agents of one process, and its exchanges with the other processes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from memoa import _core
 from memoa._validate import Float64, as_int
 
 UNIT = _core.SHARD_UNIT
-_DIGEST = 40  # bits, so that 2^23 processes may add theirs
+_DIGEST = 40  # bits, so that the digests of 2^23 processes can be added
 
 
 class Reducer(Protocol):
-    """What engines ask of a communicator, `memoa.mpi.Communicator` for one."""
+    """The interface of a communicator, such as `memoa.mpi.Communicator`."""
 
     @property
     def rank(self) -> int:
@@ -24,20 +24,20 @@ class Reducer(Protocol):
 
     @property
     def size(self) -> int:
-        """How many processes there are."""
+        """Number of processes."""
 
     def add(self, words: NDArray[np.int64]) -> None:
-        """Let words[k] become the sum over all processes of their words[k]."""
+        """Set words[k] to the sum of all processes' words[k]."""
 
     def max(self, values: Float64) -> None:
-        """Let values[k] become the largest of all processes' values[k]."""
+        """Set values[k] to the largest of all processes' values[k]."""
 
     def gather(self, array: NDArray[Any]) -> list[NDArray[Any]] | None:
-        """All processes' arrays in the process of rank 0, None in the others."""
+        """Return all processes' arrays in the process of rank 0, None in the others."""
 
 
 def check(communicator: Any) -> None:
-    """Raise TypeError for what is none."""
+    """Raise TypeError if `communicator` is not a communicator."""
     needed = ("rank", "size", "add", "max", "gather")
     missing = [name for name in needed if not hasattr(communicator, name)]
     if communicator is not None and missing:
@@ -48,7 +48,7 @@ def check(communicator: Any) -> None:
 
 
 def share(name: str, total: int, communicator: Reducer | None) -> range:
-    """Numbers of the agents or clients that this process holds."""
+    """Return the numbers of the agents or clients of this process."""
     total = as_int(name, total, 1)
     if communicator is None:
         return range(total)
@@ -63,12 +63,12 @@ def share(name: str, total: int, communicator: Reducer | None) -> range:
 
 
 def shard(here: range, total: int, communicator: Reducer | None) -> _core.Shard | None:
-    """What the core is told of it."""
+    """Return the shard for the core."""
     return None if communicator is None else _core.Shard(here.start, total, communicator)
 
 
 def threads(n_threads: int | None, communicator: Any) -> int | None:
-    """Threads of one process, where several share a machine and nothing is said."""
+    """Return the threads of one process; by default, processes of one machine share it."""
     neighbours = getattr(communicator, "neighbours", 1)
     if n_threads is not None or neighbours == 1:
         return n_threads
@@ -76,7 +76,7 @@ def threads(n_threads: int | None, communicator: Any) -> int | None:
 
 
 def agree(communicator: Reducer | None, values: Mapping[str, Any]) -> None:
-    """Raise ValueError, in every process, where a value is not the same in all of them."""
+    """Raise ValueError in every process if a value is not the same in all of them."""
     if communicator is None:
         return
     import hashlib  # OpenSSL's library takes a tenth of memoa's import
@@ -94,7 +94,7 @@ def agree(communicator: Reducer | None, values: Mapping[str, Any]) -> None:
 
 
 def from_first(communicator: Reducer | None, number: int) -> int:
-    """A number below 2^64 of the process of rank 0."""
+    """Return the number, below 2^64, of the process of rank 0."""
     if communicator is None:
         return number
     own = number if communicator.rank == 0 else 0
@@ -104,7 +104,7 @@ def from_first(communicator: Reducer | None, number: int) -> int:
 
 
 def of_all(communicator: Reducer | None, *numbers: float) -> Float64:
-    """Every process's numbers, shape (size, len(numbers)), known to all."""
+    """Return all processes' numbers, shape (size, len(numbers)), in every process."""
     own = np.array(numbers, dtype=np.float64)
     if communicator is None:
         return own[None]
@@ -115,9 +115,9 @@ def of_all(communicator: Reducer | None, *numbers: float) -> Float64:
 
 
 def largest(communicator: Reducer | None, values: Float64, here: range) -> tuple[int, float]:
-    """Number of the agent with the largest value of all, the first of them, and that value.
+    """Return the number of the first agent with the largest value, and that value.
 
-    NaN counts as less than everything.
+    NaN counts as smaller than any number.
     """
     known = np.where(np.isnan(values), -np.inf, values)
     own = int(np.argmax(known))
@@ -127,7 +127,7 @@ def largest(communicator: Reducer | None, values: Float64, here: range) -> tuple
 
 
 def gather(communicator: Reducer | None, array: NDArray[Any]) -> NDArray[Any] | None:
-    """The rows of all processes in the process of rank 0, None in the others."""
+    """Return the rows of all processes in the process of rank 0, None in the others."""
     if communicator is None:
         return array
     parts = communicator.gather(array)

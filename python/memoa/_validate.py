@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float64 = NDArray[np.float64]
+Flags = NDArray[np.uint8]
 
 
 def as_float64(name: str, value: Any) -> Float64:

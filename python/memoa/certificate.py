@@ -19,13 +19,13 @@ class Certificate:
     Attributes
     ----------
     cost : float
-        Expected cost when everybody plays the policy, in squared units of the target.
+        Expected cost if all agents play the policy, in squared units of the target.
     best_response_cost : float
-        Expected cost when this agent alone responds to the others in the best possible way.
+        Expected cost if this agent alone plays its best response to the others.
     exploitability : float
-        What the agent could gain by doing so; 0 for a Nash equilibrium. It is computed as a sum of
-        squares, not as the difference of the two costs, so that it stays exact where that
-        difference is all rounding. A negative value within 1e-14 of the cost is reported as 0.
+        What the agent would gain by that; 0 for a Nash equilibrium. It is computed as a sum of
+        squares, not as the difference of the two costs, so it stays exact if that difference is
+        only rounding errors. A negative value within 1e-14 of the cost is reported as 0.
     """
 
     cost: float
@@ -33,7 +33,7 @@ class Certificate:
     exploitability: float
 
     def __repr__(self) -> str:
-        """Six digits of each."""
+        """Show six digits of each number."""
         return (
             f"Certificate(cost={self.cost:.6g}, best_response_cost={self.best_response_cost:.6g}, "
             f"exploitability={self.exploitability:.3g})"
@@ -49,23 +49,23 @@ def certify(
     cov: ArrayLike,
     mean_field: str = "empirical",
 ) -> Certificate:
-    """Cost and exploitability of a policy that N identical agents play, exact for every N.
+    """Compute the cost and exploitability of a policy of N identical agents, exact for every N.
 
     Parameters
     ----------
     game : Game
-        What the agents are, and what they pay for.
+        Dynamics and costs of the agents.
     policy : Policy
         Any policy of one type of agents.
     n_agents : int
-        Number N of agents, at least 1; the time taken does not depend on it.
+        Number N of agents, at least 1. The time does not depend on it.
     mean : array_like, shape (d,), float64
         Mean of the agents' independent initial predictions.
     cov : array_like, shape (d, d), float64
         Their covariance, symmetric and positive semi-definite.
     mean_field : {"empirical", "limit"}
         What agents use as the mean field. "empirical": the mean of all predictions, their own
-        included. "limit": the path that the policy itself predicts from `mean`, so that nobody
+        included. "limit": the path that the policy itself predicts from `mean`, so no agent
         communicates.
 
     Returns
@@ -75,16 +75,16 @@ def certify(
     Raises
     ------
     NumericalError
-        Where the value overflows; the message names the stage.
+        If the value overflows; the message names the stage.
 
     Notes
     -----
     Theory (5.1) and (5.2), docs/theory.md. The best response knows the others' policy and every
     prediction. The exploitability is the expected sum of the stages' losses
-    ``(b - b*)' R (b - b*)`` against the best response b*, not a difference of two large costs: it
-    falls as 1/N^2 for the mean-field policy, and stays exact to some seven digits at N = 10^9.
-    The two costs are computed without it; their difference, which is never negative beyond
-    rounding, checks it.
+    ``(b - b*)' R (b - b*)`` against the best response b*, not a difference of two large costs. It
+    falls as 1/N^2 for the mean-field policy, and still has some seven exact digits at N = 10^9. The
+    two costs are computed separately. Their difference is never negative beyond rounding errors,
+    and checks the exploitability.
 
     Examples
     --------

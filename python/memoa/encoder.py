@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from memoa import _core
 from memoa._validate import as_choice, as_int, as_number
@@ -14,6 +15,40 @@ class Encoder(Protocol):
     """What :class:`memoa.OnlineEnsemble` accepts as an encoder."""
 
     def _to_core(self) -> _core.Encoder: ...
+
+
+Encoders = Encoder | Sequence[Encoder]  # of all agents, or one per type
+
+
+def encoders_of(value: Any) -> tuple[Encoder, ...]:
+    """One encoder for all agents, or one per type.
+
+    Raises
+    ------
+    TypeError
+        Where one of them is something else.
+    ValueError
+        Where there are none.
+    """
+    words = "RandomFeatures, EchoState, Linear or Precomputed"
+    if not isinstance(value, (list, tuple)):
+        if not isinstance(value, Encoder):
+            raise TypeError(
+                f"encoder is {value!r}; expected {words}, or a list of such, one per type"
+            )
+        return (value,)
+    if not value:
+        raise ValueError("encoder is empty; expected an encoder, or one per type")
+    for k, one in enumerate(value):
+        if not isinstance(one, Encoder):
+            raise TypeError(f"encoder[{k}] is {one!r}; expected {words}")
+    return tuple(value)
+
+
+def precomputed(value: Encoders) -> Precomputed | None:
+    """The encoder where the caller hands in all agents' features, else None."""
+    first = value[0] if isinstance(value, (list, tuple)) and value else value
+    return first if isinstance(first, Precomputed) else None
 
 
 @dataclass(frozen=True)

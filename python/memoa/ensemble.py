@@ -8,15 +8,16 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from memoa._deprecated import warn_renamed
 from memoa._engines import Progress
 from memoa._estimator import not_fitted
 from memoa._frames import with_column
-from memoa._inputs import initial_of, one_target, recorded_agents, targets_of
+from memoa._inputs import awake_of, initial_of, one_target, recorded_agents, targets_of
 from memoa._lock import serialised
 from memoa._online import Online
 from memoa._shards import largest
-from memoa._validate import Float64, as_int
-from memoa.encoder import Encoder, RandomFeatures
+from memoa._validate import Flags, Float64, as_int
+from memoa.encoder import Encoders, RandomFeatures
 from memoa.mixture import Mixture
 from memoa.run import Run
 
@@ -37,8 +38,10 @@ class OnlineEnsemble(Online):
     ----------
     n_agents : int
         Number N of agents.
-    encoder : RandomFeatures, EchoState, Linear or Precomputed
-        How an agent turns inputs into features.
+    encoder : RandomFeatures, EchoState, Linear or Precomputed, or sequence of them
+        How an agent turns inputs into features. One encoder for all agents, or one per type: of K
+        encoders, agent i has number i mod K. They may differ in their numbers of features.
+        Precomputed is for all agents or for none.
     policy : {"memoa", "greedy"}
         "memoa": agents play the mean-field Nash policy. "greedy": every agent shows its local
         forecast, and there is no game; a baseline.
@@ -52,7 +55,9 @@ class OnlineEnsemble(Online):
         Rate >= 0 by which later stages of the game weigh more than earlier ones.
     forgetting : float or sequence of float
         Weight of a step relative to the next later one in an agent's regression, in (0, 1]. One
-        value for all agents, or one per type: of K types, agent i is of type i mod K.
+        value for all agents, or one per type: of K types, agent i is of type i mod K. Where there
+        are as many encoders, each has its own value; of two encoders and three values each encoder
+        has agents of all three.
     ridge : float or sequence of float
         Penalty > 0 of an agent's regression, for all agents or per type. Where forgetting is a
         sequence as well, the two are of the same length.
@@ -141,7 +146,7 @@ class OnlineEnsemble(Online):
     def __init__(
         self,
         n_agents: int = 64,
-        encoder: Encoder = RandomFeatures(16, "wave", n_raw=4, n_columns=2),  # noqa: B008 - immutable
+        encoder: Encoders = RandomFeatures(16, "wave", n_raw=4, n_columns=2),  # noqa: B008 - immutable
         *,
         policy: Literal["memoa", "greedy"] = "memoa",
         consensus: float = 10.0,
@@ -187,11 +192,13 @@ class OnlineEnsemble(Online):
     # ------------------------------------------------------------------ one step at a time
 
     @overload
-    def predict_one(self, x: Mapping[Any, Any]) -> float | Float64: ...
+    def predict_one(
+        self, x: Mapping[Any, Any], awake: ArrayLike | None = None
+    ) -> float | Float64: ...
     @overload
-    def predict_one(self, x: ArrayLike) -> Float64: ...
+    def predict_one(self, x: ArrayLike, awake: ArrayLike | None = None) -> Float64: ...
     @serialised
-    def predict_one(self, x: Any) -> float | Float64:
+    def predict_one(self, x: Any, awake: ArrayLike | None = None) -> float | Float64:
         """Forecast the y that belongs to `x`; leaves no trace until `learn_one`.
 
         With a `delay` the forecast waits for its y, and `x` counts from now on.
@@ -200,6 +207,10 @@ class OnlineEnsemble(Online):
         ----------
         x : array_like, shape (dx,), or (N, p) with Precomputed, float64; or dict of name to number
             The first dict fixes the names; in those that follow their order does not matter.
+        awake : array_like of bool, shape (N,), optional
+            Which agents are there; None: all. The others count in no average, the server takes
+            them to have said the mean field, and `learn_one` does not charge them. They learn the
+            step all the same: theory (10.10). Not with a `delay` or a `communicator`.
 
         Returns
         -------
@@ -216,16 +227,16 @@ class OnlineEnsemble(Online):
             Where something is not a number.
         """
         inputs, names = self._inputs().row(x)
-        mixed = self._predict(inputs, names)
+        mixed = self._predict(inputs, names, awake=self._awake_one(awake))
         return float(mixed[0]) if isinstance(x, Mapping) and mixed.size == 1 else mixed
 
     @serialised
     def learn_one(self, x: ArrayLike | Mapping[Any, Any], y: ArrayLike) -> OnlineEnsemble:
         """Learn the `y` that belongs to `x`.
 
-        Where `x` is not the one last given to `predict_one`, it is predicted first: agents learn
-        from what they forecast. A forecast that is never learnt leaves no trace. The first y ever
-        seen is observed, not learnt: nothing was known of its level.
+        Where `x` is not the one last given to `predict_one`, it is predicted first, by all agents:
+        they learn from what they forecast. A forecast that is never learnt leaves no trace. The
+        first y ever seen is observed, not learnt: nothing was known of its level.
 
         With a `delay`, `x` is that of the oldest forecast that waits, and any other is refused; a y
         that never comes is nan.
@@ -247,7 +258,9 @@ class OnlineEnsemble(Online):
         return self
 
     @serialised
-    def step_one(self, x: ArrayLike | Mapping[Any, Any], y: ArrayLike) -> Float64:
+    def step_one(
+        self, x: ArrayLike | Mapping[Any, Any], y: ArrayLike, awake: ArrayLike | None = None
+    ) -> Float64:
         """Forecast the y that belongs to `x`, then learn it: one step that no other thread divides.
 
         Parameters
@@ -256,6 +269,8 @@ class OnlineEnsemble(Online):
             The inputs that the value belongs to.
         y : array_like, shape (d,), or a number where d = 1, float64
             The value, one number for each output; nan where it is missing.
+        awake : array_like of bool, shape (N,), optional
+            Which agents are there, as in `predict_one`.
 
         Returns
         -------
@@ -273,7 +288,11 @@ class OnlineEnsemble(Online):
                 "later"
             )
         inputs, names = self._inputs().row(x)
-        return self._step(inputs, names, one_target("y", y, self._width()))
+        flags = self._awake_one(awake)
+        return self._step(inputs, names, one_target("y", y, self._width()), flags)
+
+    def _awake_one(self, awake: ArrayLike | None) -> Flags | None:
+        return awake_of(awake, "(n_agents,)", (len(self.agents),))
 
     @serialised
     def observe(self, y: ArrayLike) -> OnlineEnsemble:
@@ -293,6 +312,7 @@ class OnlineEnsemble(Online):
         record: Sequence[int] | NDArray[np.integer[Any]] | None = None,
         progress: Progress | None = None,
         warmup: int = 0,
+        awake: ArrayLike | None = None,
     ) -> Run:
         """Predict and learn a whole series inside the core; the same bits as step by step.
 
@@ -316,6 +336,8 @@ class OnlineEnsemble(Online):
             heard as often and leaves a usable ensemble that has learnt the steps done.
         warmup : int
             Steps at the start that no error of the run counts; they are learnt all the same.
+        awake : array_like of bool, shape (T, N), optional
+            Which agents are there at each step, as in `predict_one`; a row for each row of `X`.
 
         Raises
         ------
@@ -346,7 +368,9 @@ class OnlineEnsemble(Online):
         warmup = as_int("warmup", warmup, 0)
         if warmup > 0 and warmup >= len(targets):
             raise ValueError(f"warmup is {warmup}; expected fewer than the {len(targets)} steps")
-        return self._run(inputs, targets, names, start, recorded_agents(record), progress, warmup)
+        flags = awake_of(awake, "(n_steps, n_agents)", (len(inputs), len(self.agents)))
+        agents = recorded_agents(record)
+        return self._run(inputs, targets, names, start, agents, progress, warmup, awake=flags)
 
     @serialised
     def fit(self, X: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
@@ -427,13 +451,16 @@ class OnlineEnsemble(Online):
     @property
     @serialised
     def agent_predictions(self) -> Float64:
-        """The agents' last predictions, shape (N, d), a new array."""
+        """The agents' last predictions, shape (N, d), a new array.
+
+        Of an agent that was away, what it would have said.
+        """
         return self._learnt("agent_predictions").population.predictions()
 
     @property
     @serialised
     def mean_field(self) -> Float64:
-        """Mean of the agents' last predictions, shape (d,)."""
+        """Mean of the agents' last predictions, shape (d,); the last value where all were away."""
         return self._learnt("mean_field").population.mean_field()
 
     @property
@@ -459,7 +486,8 @@ class OnlineEnsemble(Online):
     @property
     @serialised
     def mixture_weight(self) -> Float64:
-        """Weight of the mixture against the last value, shape (d,): see `Mixture.fallback`."""
+        """Deprecated, use `shares`: this is ``1 - shares[3]``, shape (d,)."""
+        warn_renamed("mixture_weight", "shares: this is 1 - shares[3]", stacklevel=3)
         if self._engines is None:
             return np.ones(1 if self._base is None else self._base.size)
         return self._engines.server.mixture_weight()
@@ -488,9 +516,11 @@ class OnlineEnsemble(Online):
     @property
     @serialised
     def agent_rmse(self) -> Float64:
-        """Root-mean-square error of every agent over all that was learnt, shape (N,)."""
-        engines = self._learnt("agent_rmse")
-        return np.sqrt(engines.population.costs() / max(engines.scored, 1))
+        """Root-mean-square error of every agent over all that was learnt, shape (N,).
+
+        Over the steps at which it was awake; nan where there was none.
+        """
+        return self._learnt("agent_rmse").agent_rmse()
 
     @property
     @serialised

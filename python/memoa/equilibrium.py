@@ -20,8 +20,8 @@ from memoa.game import Game
 class Policy:
     """A linear policy of an agent's own prediction and the mean field, an immutable value.
 
-    ``control = gain prediction + mean_gain mean + offset`` (theory (3.4)). Where there are K types
-    of agents, the mean field stacks the types' means, K d numbers.
+    ``control = gain prediction + mean_gain mean + offset`` (theory (3.4)). With K types of
+    agents, the mean field stacks the types' means, K d numbers.
 
     Parameters
     ----------
@@ -32,13 +32,13 @@ class Policy:
     offset : array_like, shape (T, p), float64
         The constant part of the control.
     mean_map : array_like, shape (T, K d, K d), float64
-        How the mean field moves under the policy, ``m+ = Phi m + phi``: the matrix Phi
-        (theory (3.2)).
+        The matrix Phi of the flow of the mean field under the policy, ``m+ = Phi m + phi`` (theory
+        (3.2)).
     mean_shift : array_like, shape (T, K d), float64
-        The constant phi of that movement.
+        The constant phi of that flow.
     rcond : float, optional
-        Smallest reciprocal condition number, in the 1-norm, of the stages' linear systems. Near
-        machine epsilon the equilibrium is close to not being unique.
+        Smallest reciprocal condition number, in the 1-norm, of the stages' linear systems. If it is
+        near machine epsilon, the equilibrium is almost not unique.
 
     Examples
     --------
@@ -116,7 +116,7 @@ class Policy:
         return int(self.gain.shape[2])
 
     def mean_path(self, m0: ArrayLike) -> Float64:
-        """Path of the mean field from `m0` under the policy.
+        """Return the path of the mean field from `m0` under the policy.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ class Policy:
         return self._core.mean_path(with_shape("m0", m0, "(mean size,)", (size,)))
 
     def act(self, t: int, prediction: ArrayLike, mean: ArrayLike) -> Float64:
-        """Controls of N agents at stage `t`.
+        """Return the controls of N agents at stage `t`.
 
         Parameters
         ----------
@@ -154,7 +154,7 @@ class Policy:
         return self._core.act(stage, states, with_shape("mean", mean, "(mean size,)", (size,)))
 
     def __repr__(self) -> str:
-        """Sizes and condition."""
+        """Show sizes and condition."""
         return (
             f"Policy(horizon={self.horizon}, n_outputs={self.n_outputs}, "
             f"n_features={self.n_features}, rcond={self.rcond:.3g})"
@@ -181,11 +181,11 @@ def solve_mean_field(
 def solve_mean_field(
     game: Game | Sequence[Game], *, shares: ArrayLike | None = None
 ) -> Policy | tuple[Policy, ...]:
-    """Decentralized mean-field Nash policy, by a backward Riccati recursion.
+    """Compute the decentralized mean-field Nash policy, by a backward Riccati recursion.
 
-    The cost, O(T p d^2), does not depend on the number of agents. Given the
-    mean field that the policy itself generates, the policy is the only optimum of each agent;
-    therefore it minimises the worst agent's cost over all decentralized policies.
+    The cost, O(T p d^2), does not depend on the number of agents. Given the mean field that the
+    policy itself generates, the policy is the only optimum of each agent. Therefore it minimises
+    the worst agent's cost over all decentralized policies.
 
     Parameters
     ----------
@@ -197,13 +197,13 @@ def solve_mean_field(
 
     Returns
     -------
-    Policy, or a tuple of K of them where a sequence was given
+    Policy, or a tuple of K of them if a sequence was given
         ``mean_gain``, ``mean_map`` and ``mean_shift`` act on the stacked means of the K types.
 
     Raises
     ------
     NumericalError
-        Where a stage's linear system is singular to working precision (there is no unique
+        If a stage's linear system is singular to working precision (there is no unique
         equilibrium) or overflows; the message names the stage.
 
     Notes
@@ -232,14 +232,14 @@ def solve_mean_field(
 
 
 def as_shares(shares: ArrayLike | None, n_types: int) -> Float64:
-    """Fractions of the population, one for each type; None means equal ones."""
+    """Return the fractions of the population, one per type; None means equal ones."""
     if shares is None:
         return np.full(n_types, 1.0 / n_types)
     return with_shape("shares", shares, "(number of games,)", (n_types,))
 
 
 def solve_nash(game: Game, n_agents: int) -> Policy:
-    """Exact Nash policy of N identical agents, by a backward recursion in d x d matrices.
+    """Compute the exact Nash policy of N identical agents, by a recursion in d x d matrices.
 
     Every agent knows that its own move shifts the mean by 1/N. The cost, O(T p d^2), does not
     depend on N.
@@ -255,14 +255,14 @@ def solve_nash(game: Game, n_agents: int) -> Policy:
     -------
     Policy
         A function of the own prediction and the mean of all N, own agent included. ``mean_map`` and
-        ``mean_shift`` are the flow of the expected mean. As N grows it tends to
-        :func:`solve_mean_field`'s, at rate 1/N.
+        ``mean_shift`` are the flow of the expected mean. As N grows, the policy tends to that of
+        :func:`solve_mean_field`, at rate 1/N.
 
     Raises
     ------
     NumericalError
-        Where a stage's linear system is singular (there is no unique equilibrium) or overflows;
-        the message names the stage.
+        If a stage's linear system is singular (there is no unique equilibrium) or overflows; the
+        message names the stage.
 
     Notes
     -----
@@ -284,7 +284,7 @@ def solve_nash(game: Game, n_agents: int) -> Policy:
 
 
 def solve_social_optimum(game: Game, n_agents: float = math.inf) -> Policy:
-    """The policy with the least average cost of N identical agents, if all agreed to play it.
+    """Compute the policy with the least average cost of N identical agents, if all play it.
 
     The price of anarchy compares the cost of an equilibrium with the cost of this policy.
 
@@ -304,7 +304,7 @@ def solve_social_optimum(game: Game, n_agents: float = math.inf) -> Policy:
     Raises
     ------
     NumericalError
-        Where the value overflows; the message names the stage.
+        If the value overflows; the message names the stage.
 
     Notes
     -----
@@ -326,7 +326,7 @@ def solve_social_optimum(game: Game, n_agents: float = math.inf) -> Policy:
 
 
 def solve_myopic(game: Game) -> Policy:
-    """A short-sighted baseline: at each stage the best control for that stage's target alone.
+    """Compute a short-sighted baseline: at each stage the best control for that stage alone.
 
     Later stages and the other agents are ignored: it minimises ``E |y+ - e|_Q^2 + g |b|^2``
     stage by stage. (``OnlineEnsemble(policy="greedy")`` is another baseline: it plays no game.)
@@ -344,7 +344,7 @@ def solve_myopic(game: Game) -> Policy:
     Raises
     ------
     NumericalError
-        Where a stage overflows; the message names it.
+        If a stage overflows; the message names it.
 
     Examples
     --------

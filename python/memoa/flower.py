@@ -1,7 +1,8 @@
 """Federations on Flower: `memoa.federated` over its Message API. Needs the extra ``memoa[flower]``.
 
-A ServerApp sends every client a batch of steps and takes the replies that come in time; a ClientApp
-keeps its client in ``context.state``, for each message may find a fresh process.
+A ServerApp sends every client a batch of steps and uses the replies that arrive in time. A
+ClientApp keeps its client in ``context.state``, because each message may be handled by a new
+process.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _log = logging.getLogger("memoa.flower")
 
 
 def pack(message: Mapping[str, Any]) -> RecordDict:
-    """A message of `memoa.federated` as Flower's records."""
+    """Convert a message of `memoa.federated` to Flower's records."""
     arrays = {name: np.asarray(v) for name, v in message.items() if isinstance(v, np.ndarray)}
     numbers: Any = {name: int(v) for name, v in message.items() if name not in arrays}
     return RecordDict(
@@ -50,19 +51,19 @@ def pack(message: Mapping[str, Any]) -> RecordDict:
 
 
 def unpack(content: RecordDict) -> Message:
-    """What was packed.
+    """Return the message that was packed.
 
     Raises
     ------
     ValueError
-        If the records are not those of `pack`.
+        If the records were not made by `pack`.
     """
     try:
         records: Mapping[str, Any] = content
         arrays = {name: value.numpy() for name, value in records["arrays"].items()}
         return {**records["numbers"], **arrays}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"this is no message of a federation: {error!r}") from error
+        raise ValueError(f"this is not a message of a federation: {error!r}") from error
 
 
 # -------------------------------------------------------------------- the client
@@ -74,7 +75,7 @@ def client_app(
     *,
     after: Callable[[Context, PanelClient, PanelRun], object] | None = None,
 ) -> ClientApp:
-    """A ClientApp that runs a client of a federation.
+    """Make a ClientApp that runs a client of a federation.
 
     Its number is ``context.node_config["partition-id"]``. Its state, with the seed of its encoders,
     is kept in ``context.state``.
@@ -82,13 +83,13 @@ def client_app(
     Parameters
     ----------
     make : callable(context)
-        Makes the `Client`, or the `PanelClient`, when the first message comes.
+        Makes the `Client`, or the `PanelClient`, at the first message.
     series : callable(context), optional
-        Of a `PanelClient`: the series of its members, a `memoa.datasets.PanelSeries`, which never
-        leaves this function's process. The server says how many of its steps have passed.
+        For a `PanelClient`: returns the series of its members, a `memoa.datasets.PanelSeries`,
+        which never leaves this process. The server says how many of its steps have passed.
     after : callable(context, client, run), optional
-        Of a `PanelClient`: called with what its members forecast in each exchange. Whatever is
-        done with forecasts is done here; the server does not see them.
+        For a `PanelClient`: called with the members' forecasts of each exchange. Use the forecasts
+        here; the server does not see them.
 
     Returns
     -------
@@ -132,7 +133,7 @@ def _step(
     series: PanelSeries,
     after: Callable[[Context, PanelClient, PanelRun], object] | None,
 ) -> Message:
-    """The members' own steps up to the one that the server names."""
+    """Run the members' own steps up to the one that the server names."""
     client.receive(message)
     start, until = client.steps, min(int(message["until"]), len(series.Y))
     if until > start:
@@ -160,31 +161,31 @@ def server_app(
     checkpoint: Callable[[Context], str | os.PathLike[str] | None] = lambda context: None,
     after: Callable[[Context, Any, Any], object] | None = None,
 ) -> ServerApp:
-    """A ServerApp that leads a federation through a series, one exchange a batch of steps.
+    """Make a ServerApp that runs a federation over a series, with one exchange per batch.
 
     Parameters
     ----------
     make : callable(context)
         Makes the `Server`, or the `PanelServer`.
     series : callable(context)
-        Of a `Server`: the series, a `memoa.datasets.Series`, whose inputs and values the clients
-        are sent. Of a `PanelServer`: how many steps the clients are to take.
+        For a `Server`: returns the series, a `memoa.datasets.Series`, whose inputs and values are
+        sent to the clients. For a `PanelServer`: returns the number of steps.
     batch : int or callable(context)
         Steps between exchanges. A deployed exchange takes seconds, whatever its size.
     least : int, optional
-        How many clients to wait for before the first exchange. Default: all.
+        Number of clients to wait for before the first exchange. Default: all.
     deadline : float
         Seconds that an exchange waits for replies. A client that has not replied by then is absent
-        in it, and may come back in any later one.
+        from this exchange, and may come back in any later one.
     patience : float
-        Seconds that the first exchange waits: Flower starts its processes then.
+        Seconds that the first exchange waits, while Flower starts its processes.
     checkpoint : callable(context), optional
-        Names a file that the server's state is written to after each exchange, whole or not at all.
-        Where the file exists at the start, the server goes on from it. None: no checkpoints.
+        Returns the path of a file for the server's state. It is written after each exchange,
+        completely or not at all. If the file exists at the start, the server continues from it.
+        None: no checkpoints.
     after : callable(context, server, result), optional
-        Called at the end; the result is what the last exchange of all returned: of a `Server`, the
-        forecasts (T, d) of the steps since the start or the checkpoint; of a `PanelServer`, the
-        crowd's readout (p, d).
+        Called at the end. For a `Server` the result are the forecasts (T, d) of the steps since the
+        start or the checkpoint, for a `PanelServer` the crowd's readout (p, d).
 
     Returns
     -------
@@ -225,7 +226,7 @@ def server_app(
 def _lead(
     server: Server, link: _Link, series: Series, batch: int, save: Callable[[], None]
 ) -> np.ndarray:
-    """Forecasts (T, d) of the steps that the server has not learnt yet."""
+    """Return forecasts (T, d) of the steps that the server has not learnt yet."""
     if server.steps == 0:
         server.observe(series.initial)
     shown = [np.zeros((0, series.Y.shape[1]))]
@@ -240,7 +241,7 @@ def _lead(
 def _lead_panel(
     server: PanelServer, link: _Link, n_steps: int, batch: int, save: Callable[[], None]
 ) -> np.ndarray:
-    """The crowd's readout (p, d) after the steps."""
+    """Return the crowd's readout (p, d) after the steps."""
     for first in range(server.exchanges * batch, n_steps, batch):
         until = min(first + batch, n_steps)
         messages = {k: {**message, "until": until} for k, message in server.ask().items()}
@@ -264,19 +265,19 @@ def _saver(server: Server | PanelServer, path: Any) -> Callable[[], None]:
 
 
 class _Link:
-    """Which node is which client, and messages to them and back within a time."""
+    """Knows which node is which client, and exchanges messages with them within a time."""
 
-    PAUSE = 0.02  # seconds between two looks for replies
+    PAUSE = 0.02  # seconds between two checks for replies
 
     def __init__(self, grid: Grid, size: int, deadline: float, patience: float) -> None:
         self._grid, self._size = grid, size
         self._deadline, self._patience = deadline, patience
-        self._nodes: dict[int, int] = {}  # of a client
-        self._strangers: set[int] = set()  # nodes that are no client of this federation
+        self._nodes: dict[int, int] = {}  # by client
+        self._strangers: set[int] = set()  # nodes that are not clients of this federation
         self._begun = False
 
     def meet(self, least: int) -> None:
-        """Wait until that many clients have said who they are."""
+        """Wait until that many clients have identified themselves."""
         end = time.monotonic() + self._patience
         while len(self._nodes) < least:
             self._greet(max(end - time.monotonic(), 1.0))
@@ -287,7 +288,7 @@ class _Link:
             time.sleep(0.0 if len(self._nodes) >= least else 0.5)
 
     def _greet(self, seconds: float) -> None:
-        """Ask the nodes that are new who they are. A place is free once its node has left."""
+        """Ask new nodes which client they are. A place is free once its node has left."""
         here = set(self._grid.get_node_ids())
         self._nodes = {k: node for k, node in self._nodes.items() if node in here}
         new = here - set(self._nodes.values()) - self._strangers
@@ -306,7 +307,7 @@ class _Link:
     def exchange(
         self, server: Server | PanelServer, messages: Mapping[int, Message]
     ) -> dict[int, Message]:
-        """Replies of the clients that are here and answer in time, each of them checked."""
+        """Return the replies of the present clients that answer in time, each of them checked."""
         self._greet(min(self._deadline, 10.0))
         seconds = self._deadline if self._begun else max(self._patience, self._deadline)
         self._begun = True
@@ -315,14 +316,14 @@ class _Link:
         if isinstance(server, Server):
             left = end - time.monotonic()
             again = server.ask_again(good)
-            if again and left > 0.0:  # they have lost what they learnt, as in a run that is new
+            if again and left > 0.0:  # they have lost their state, as in a new run
                 good |= self._ask(server, again, left)
         return good
 
     def _ask(
         self, server: Server | PanelServer, messages: Mapping[int, Message], seconds: float
     ) -> dict[int, Message]:
-        """The good replies of those clients to whom there is a message, and who are here."""
+        """Return the valid replies of the present clients that have a message."""
         nodes = {k: node for k, node in self._nodes.items() if k in messages}
         replies = self._carry({node: messages[k] for k, node in nodes.items()}, seconds)
         good = {}
@@ -337,7 +338,7 @@ class _Link:
         return good
 
     def _carry(self, messages: Mapping[int, Message], seconds: float) -> dict[int, Message]:
-        """Replies by node; what comes later is for nobody, and expires."""
+        """Return replies by node; later replies are ignored and expire."""
         sent = [
             Envelope(pack(message), dst_node_id=node, message_type=_KIND, ttl=seconds)
             for node, message in messages.items()

@@ -28,8 +28,8 @@ class Game:
         y+ = A y + Abar m + f + Z b
         J  = E sum_t w_t ( |y+ - G m+ - e|_Q^2 + g |b|^2 )
 
-    Arrays with a leading horizon T may be given for one stage, without it, where ``horizon``
-    says how often that stage repeats.
+    Arrays with a leading horizon T may also be given without it, for a single stage. Then
+    ``horizon`` says how often this stage repeats.
 
     Parameters
     ----------
@@ -44,37 +44,37 @@ class Game:
         Weight Q of the tracking error, symmetric and positive semi-definite; a number means that
         times the identity. Default: the identity.
     coupling : array_like, shape (d, d), or float
-        How far an agent tracks the mean field rather than its target (G). A consensus weight l
-        beside a tracking weight q is ``tracking=q + l, coupling=l / (q + l)`` with the target
+        How much an agent tracks the mean field rather than its target (G). A consensus weight l
+        with a tracking weight q is ``tracking=q + l, coupling=l / (q + l)`` with the target
         times ``q / (q + l)``.
     effort : float
         Price g > 0 of the squared control.
     discount : float or array_like, shape (T,)
         A rate a >= 0, which means weights ``exp(-a (T - 1 - t))``, or the positive weights w.
     transition, mean_transition : array_like, shape (T, d, d), or float, optional
-        How the own prediction (A) and the mean field (Abar) carry over to the next stage; a
-        number means that times the identity. Default: the identity, and zero.
+        How the own prediction (A) and the mean field (Abar) enter the next stage; a number means
+        that times the identity. Defaults: the identity, and zero.
     drift : array_like, shape (T, d), optional
         A known change f of the prediction at each stage. Default: zero.
     horizon : int, optional
-        Number T of stages; needed where no array has a leading T.
+        Number T of stages; needed if no array has a leading T.
 
     Attributes
     ----------
     n_outputs, n_features : int
         Dimension d of a prediction, and width p of a control.
     discount : ndarray, shape (T,)
-        The weights w, also where a rate was given.
+        The weights w, also if a rate was given.
 
     Raises
     ------
     TypeError, ValueError
-        The message names the argument, what was expected and what came.
+        For a bad argument. The message names it, the expected value and the actual one.
 
     Notes
     -----
     Theory (1.1) and (1.2) in docs/theory.md; the game of arXiv:2605.05492. The arrays are
-    read-only and complete: every optional argument is filled in, every stage is there.
+    read-only and complete: they have every optional argument and every stage.
 
     Examples
     --------
@@ -118,7 +118,7 @@ class Game:
         if mean.ndim not in (2, 3) or 0 in mean.shape:
             raise ValueError(
                 f"feature_mean has shape {mean.shape}; expected (horizon, n_outputs, n_features), "
-                "none of them 0, or (n_outputs, n_features) where horizon is given"
+                "none of them 0, or (n_outputs, n_features) if horizon is given"
             )
         d, p = mean.shape[-2:]
         cov = _covariance(as_float64("feature_cov", feature_cov), d, p)
@@ -175,18 +175,20 @@ class Game:
 
         Notes
         -----
-        The keys are the constructor's arguments, plus ``"format": "memoa-game 1"``. Shapes are
-        those of the nested lists, and whatever the constructor takes may be written by hand.
+        The keys are the constructor's arguments, plus ``"format": "memoa-game 1"``. Nested lists
+        give the shapes. A file may also be written by hand, with anything that the constructor
+        accepts.
         """
         dump_game(self, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Game:
-        """Read a game from JSON; keys that the constructor has a default for may be left out.
+        """Read a game from JSON; keys with a default in the constructor may be omitted.
 
         Parameters
         ----------
         path : str or Path
+            The file to read.
 
         Returns
         -------
@@ -197,7 +199,7 @@ class Game:
         OSError
             If the file cannot be read.
         ValueError
-            If it is no valid game; one line that names the file and the key.
+            If it is not a valid game; one line that names the file and the key.
         """
         data = read_game(path)
         try:
@@ -206,7 +208,7 @@ class Game:
             raise ValueError(f"{path}: {textwrap.shorten(str(error), 300)}") from None
 
     def __repr__(self) -> str:
-        """Sizes only: the arrays are long."""
+        """Show only sizes; the arrays are too long."""
         return (
             f"Game(horizon={self.horizon}, n_outputs={self.n_outputs}, "
             f"n_features={self.n_features})"
@@ -215,8 +217,14 @@ class Game:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by the constructor's arguments."""
         keywords = (
-            "tracking", "coupling", "effort", "discount", "transition", "mean_transition", "drift",
-        )  # fmt: skip
+            "tracking",
+            "coupling",
+            "effort",
+            "discount",
+            "transition",
+            "mean_transition",
+            "drift",
+        )
         data = (self.feature_mean, self.feature_cov, self.target)
         return _rebuild, (data, {name: getattr(self, name) for name in keywords})
 
@@ -226,14 +234,14 @@ def _rebuild(data: tuple[Float64, ...], keywords: dict[str, Any]) -> Game:
 
 
 def _covariance(cov: Float64, d: int, p: int) -> Float64:
-    """(T, p) or (p,) of a single output becomes (T, p, 1, 1) or (p, 1, 1)."""
+    """Reshape (T, p) or (p,) of a single output to (T, p, 1, 1) or (p, 1, 1)."""
     if d == 1 and cov.ndim in (1, 2) and cov.shape[-1] == p:
         return cov.reshape(*cov.shape, 1, 1)
     return cov
 
 
 def _square(name: str, value: ArrayLike | None, d: int) -> Float64:
-    """An array as it is, a number times the identity, or nothing."""
+    """Return an array unchanged, a number times the identity, or None."""
     if value is None:
         return _EMPTY
     array = as_float64(name, value)

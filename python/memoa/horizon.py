@@ -1,4 +1,4 @@
-"""Several leads of one series side by side, an ensemble for each."""
+"""Several leads of one series, with one ensemble for each lead."""
 
 from __future__ import annotations
 
@@ -28,24 +28,25 @@ _HEADER = "multi-horizon.json"
 
 
 class MultiHorizon(Estimator):
-    """Forecasts of several steps ahead, by an ensemble of its own for every lead.
+    """Forecasts several steps ahead, with a separate ensemble for every lead.
 
-    Row t of the inputs is what is known just before ``Y[t]``; lead h forecasts ``Y[t + h - 1]``
-    from it, and from the last value known, ``Y[t - 1]``. Lead 1 is an `OnlineEnsemble` and has its
-    bits. Lead h is one whose y comes ``h - 1`` forecasts late (its `delay`): theory (10.7), (10.8).
-    Weights, readouts, intervals and errors are per lead. An engine.
+    Row t of the inputs is what is known just before ``Y[t]``. Lead h forecasts ``Y[t + h - 1]``
+    from it, and from the last known value, ``Y[t - 1]``. Lead 1 is an `OnlineEnsemble` with the
+    same bits. Lead h is one whose y arrives ``h - 1`` forecasts late (its `delay`): theory (10.7),
+    (10.8). Each lead has its own weights, readouts, intervals and errors. This is an engine.
 
     Parameters
     ----------
     ensemble : OnlineEnsemble, optional
-        The settings of all of them; it is copied, not used. Default: ``OnlineEnsemble()``.
+        The settings of all ensembles; it is copied, and not changed. Default:
+        ``OnlineEnsemble()``.
     leads : sequence of int
         Steps ahead, at least 1, increasing.
 
     Attributes
     ----------
     ensembles_ : tuple of OnlineEnsemble
-        One for each lead, once one was asked for anything.
+        One for each lead, created at the first call that needs them.
 
     Examples
     --------
@@ -67,7 +68,7 @@ class MultiHorizon(Estimator):
         if ensemble is not None and not isinstance(ensemble, OnlineEnsemble):
             raise TypeError(f"ensemble is {ensemble!r}; expected a memoa.OnlineEnsemble")
         if ensemble is not None and ensemble.delay > 0:
-            raise ValueError(f"ensemble has delay={ensemble.delay}; expected 0: leads say it")
+            raise ValueError(f"ensemble has delay={ensemble.delay}; expected 0: leads set it")
         if ensemble is not None and ensemble.communicator is not None:
             raise ValueError("ensemble has a communicator; expected None")
         _checked_leads(leads)
@@ -75,7 +76,7 @@ class MultiHorizon(Estimator):
     # ------------------------------------------------------------------ parameters
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments, and where `deep` those of the ensemble."""
+        """Return the constructor's arguments; with `deep`, also those of the ensemble."""
         params: dict[str, Any] = {"ensemble": self.ensemble, "leads": self.leads}
         if deep and self.ensemble is not None:
             inner = self.ensemble.get_params()
@@ -103,7 +104,7 @@ class MultiHorizon(Estimator):
     # ------------------------------------------------------------------ one step at a time
 
     def predict_one(self, x: Any) -> Float64:
-        """Forecasts from `x`, which leave no trace.
+        """Return the forecasts from `x`, without learning.
 
         Parameters
         ----------
@@ -118,7 +119,7 @@ class MultiHorizon(Estimator):
         rows = []
         for model in self._models():
             inputs, _ = model._inputs().row(x)
-            if model._engines is None:  # nobody has learnt: the last value, where there is one
+            if model._engines is None:  # nothing learnt yet: the last value, if there is one
                 base = np.zeros(1) if model._base is None else model._base
                 rows.append(np.zeros(base.size) if np.isnan(base).any() else base.copy())
             else:
@@ -126,9 +127,9 @@ class MultiHorizon(Estimator):
         return np.array(rows)
 
     def learn_one(self: Self, x: Any, y: ArrayLike) -> Self:
-        """Take in the row `x` and the `y` that followed it, ``Y[t]``.
+        """Learn from the row `x` and the `y` that followed it, ``Y[t]``.
 
-        The y is that of the forecast that lead h made ``h - 1`` rows ago, for every lead.
+        For every lead h, this y belongs to the forecast that it made ``h - 1`` rows ago.
 
         Parameters
         ----------
@@ -141,7 +142,7 @@ class MultiHorizon(Estimator):
         return self
 
     def observe(self: Self, y: ArrayLike) -> Self:
-        """Take `y` as the last value seen, without learning."""
+        """Use `y` as the last value seen, without learning."""
         for model in self._models():
             model.observe(y)
         return self
@@ -162,7 +163,7 @@ class MultiHorizon(Estimator):
         Parameters
         ----------
         X : array_like or data frame, shape (T, dx), or (T + 1, dx), float64
-            The last row of T + 1 is that of the next step, whose y nobody has seen.
+            With T + 1 rows, the last one is that of the next step, whose y is not known yet.
         Y : array_like or data frame, shape (T, d), or (T,) where d = 1, float64
             ``Y[t]`` is known before row ``X[t + 1]``.
         initial : array_like, shape (d,), optional
@@ -219,12 +220,12 @@ class MultiHorizon(Estimator):
             raise
 
     def partial_fit(self: Self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Learn the series (X, y) on top of what was learnt: `run`, for pipelines."""
+        """Learn the series (X, y) in addition to what was learnt: `run`, for pipelines."""
         self.run(X, y)
         return self
 
     def predict(self, X: ArrayLike) -> Float64:
-        """Forecasts for every row of `X` as if it were the next, shape (T, leads, d)."""
+        """Return forecasts for every row of `X` as if it were the next, shape (T, leads, d)."""
         if not self.__sklearn_is_fitted__():
             raise not_fitted("predict was called before anything was learnt; expected fit first")
         rows = [model.predict(X) for model in self.ensembles_]
@@ -239,15 +240,15 @@ class MultiHorizon(Estimator):
 
     @property
     def agent_rmse(self) -> Float64:
-        """Errors of every lead's agents over all that was learnt, shape (leads, N)."""
+        """Errors of every lead's agents over all learnt steps, shape (leads, N)."""
         return np.array([model.agent_rmse for model in self._fitted("agent_rmse")])
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Whether any y was seen."""
+        """Return whether any y was seen."""
         return hasattr(self, "ensembles_") and self.ensembles_[0].__sklearn_is_fitted__()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write all leads to one file that `load` reads, a zip of what ensembles save."""
+        """Write all leads to one file that `load` reads: a zip of the ensembles' files."""
         models = self._fitted("save")
         leads = _checked_leads(self.leads)
         with (
@@ -265,21 +266,21 @@ class MultiHorizon(Estimator):
     def load(
         cls: type[Self], path: str | os.PathLike[str], *, n_threads: int | None = None
     ) -> Self:
-        """Read what `save` wrote; it goes on with the same bits.
+        """Read what `save` wrote; the next results have the same bits.
 
         Raises
         ------
         OSError
             If it cannot be read.
         ValueError
-            If it is not what `save` wrote.
+            If `save` did not write it.
         """
         name = os.fspath(path)
         try:
             with zipfile.ZipFile(name) as archive, tempfile.TemporaryDirectory() as folder:
                 header = json.loads(archive.read(_HEADER))
                 if not isinstance(header, dict) or header.get("kind") != "MultiHorizon":
-                    raise ValueError("it holds something else than a MultiHorizon")
+                    raise ValueError("it does not contain a MultiHorizon")
                 leads = _checked_leads(header.get("leads"))
                 models = []
                 for lead in leads:
@@ -298,7 +299,7 @@ class MultiHorizon(Estimator):
     # ------------------------------------------------------------------ helpers
 
     def _models(self) -> tuple[OnlineEnsemble, ...]:
-        """The ensembles, made now if they are not."""
+        """Return the ensembles, and create them if needed."""
         if not hasattr(self, "ensembles_"):
             template = OnlineEnsemble() if self.ensemble is None else self.ensemble
             leads = _checked_leads(self.leads)
@@ -336,28 +337,29 @@ def recursive_forecasts(
     initial: ArrayLike | None = None,
     every: int = 1,
 ) -> Float64:
-    """Forecasts of several leads by one ensemble of lead 1 that feeds on its own forecasts.
+    """Forecast several leads with one ensemble of lead 1 that uses its own forecasts as inputs.
 
-    What `MultiHorizon` is to be compared with. From a row on, a copy of the ensemble forecasts one
-    step, takes the forecast for the value seen, and goes on; inputs that are not made of past
-    values stay as they were.
+    This is for comparison with `MultiHorizon`. From a row on, a copy of the ensemble forecasts one
+    step, uses the forecast as if it were the value, and continues. Inputs that are not past values
+    do not change.
 
     Parameters
     ----------
     ensemble : OnlineEnsemble
-        Its settings; it is copied, not used.
+        The settings of the ensemble; it is copied, and not changed.
     X, Y, initial
         As in `MultiHorizon.run`.
     leads : sequence of int
+        Steps ahead, increasing.
     past : array_like, shape (lags, d), int
-        Columns of X that hold the last value of each output, the one before it, ...
+        Columns of X with the last value of each output, the one before it, and so on.
     every : int
-        A forecast is made at every such row, for it takes as many steps as the longest lead.
+        Forecasts are made at every such row, because each takes as many steps as the longest lead.
 
     Returns
     -------
     ndarray, shape (leads, T, d)
-        nan at the other rows.
+        NaN at the other rows.
     """
     wanted = _checked_leads(leads)
     every = as_int("every", every, 1)

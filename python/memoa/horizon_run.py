@@ -1,4 +1,4 @@
-"""What the leads of a series made of it: a value, with one table; `plots.horizon` draws it."""
+"""The result of several leads on a series, with one table; `plots.horizon` draws it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class MultiHorizonRun:
     Attributes
     ----------
     leads : tuple of int
-        How many steps ahead each forecast looks.
+        Number of steps ahead of each lead.
     runs : tuple of Run
-        Of each lead. Row t of ``predictions`` and ``targets`` is the forecast made at row t and the
-        y that it is for, ``Y[t + lead - 1]``; nan where nobody has seen it yet.
+        The run of each lead. Row t of ``predictions`` is the forecast made at row t, and row t of
+        ``targets`` is its y, ``Y[t + lead - 1]``; NaN if it is not known yet.
     Y : ndarray, shape (T, d)
-        The values that came.
+        The values of the series.
     """
 
     leads: tuple[int, ...]
@@ -43,22 +43,22 @@ class MultiHorizonRun:
         return np.array([run.predictions for run in self.runs])
 
     def run_of(self, lead: int) -> Run:
-        """The run of a lead."""
+        """Return the run of a lead."""
         if lead not in self.leads:
             raise ValueError(f"lead is {lead!r}; expected one of {self.leads}")
         return self.runs[self.leads.index(lead)]
 
     def unseen(self, lead: int) -> Float64:
-        """Forecasts of the y that nobody has seen, ``Y[T]``, ``Y[T + 1]``, ..., shape (n, d).
+        """Return forecasts after the end of the series, ``Y[T]``, ``Y[T + 1]``, ..., shape (n, d).
 
-        n is lead - 1, or lead where the inputs of the next row were given; fewer in a short series.
+        n is lead - 1, or lead if the inputs of the next row were given; less in a short series.
         """
         run = self.run_of(lead)
         made = run.predictions[self._n_seen(lead) :]
         return made if run.next is None else np.concatenate([made, run.next[None]])
 
     def unseen_intervals(self, lead: int) -> Float64:
-        """Bounds around them, shape (n, levels, 2, d)."""
+        """Return the bounds around `unseen`, shape (n, levels, 2, d)."""
         run = self.run_of(lead)
         if run.prediction_intervals is None:
             return np.empty((len(self.unseen(lead)), 0, 2, self.Y.shape[1]))
@@ -68,32 +68,32 @@ class MultiHorizonRun:
         )
 
     def season_ago(self, lead: int, season: int) -> Float64:
-        """What repeating the same phase of the last known season forecasts, shape (T, d).
+        """Return the forecasts of repeating the same phase of the last known season, shape (T, d).
 
-        nan in the first seasons.
+        NaN in the first seasons.
         """
         season = as_int("season", season, 1)
-        back = ((lead - 1) // season + 1) * season - (lead - 1)  # from row t to the value it takes
+        back = ((lead - 1) // season + 1) * season - (lead - 1)  # from row t to the repeated value
         values = np.full(self.Y.shape, np.nan)
         values[back:] = self.Y[: max(len(self.Y) - back, 0)]
         return values
 
     def to_frame(self, *, season: int | None = None, **others: ArrayLike) -> pd.DataFrame:
-        """One row for each lead: root-mean-square errors, and the shares that intervals held.
+        """Return one row per lead: root-mean-square errors, and shares inside the intervals.
 
         Parameters
         ----------
         season : int, optional
             Adds the error of repeating the value of one season ago, over the rows that have one.
         **others : array_like, shape (leads, T, d)
-            Other forecasts by name, nan where there are none, such as those of
-            `recursive_forecasts`.
+            Other forecasts by name, such as those of `recursive_forecasts`; NaN if there is none.
 
         Returns
         -------
         pandas.DataFrame
-            With ``server``, ``mean agent``, ``worst agent``, ``repeat last``, where asked for
-            ``season ago`` and the others, and ``coverage LEVEL``; nan where nothing was scored.
+            Columns ``server``, ``mean agent``, ``worst agent``, ``repeat last``, then
+            ``season ago`` and the others if given, and ``coverage LEVEL``; NaN if nothing was
+            scored.
         """
         import pandas as pd
 
@@ -118,7 +118,7 @@ class MultiHorizonRun:
         return frame
 
     def _n_seen(self, lead: int) -> int:
-        """Rows whose forecast is of a y that was seen."""
+        """Return the rows whose y was seen."""
         return max(len(self.Y) - (lead - 1), 0)
 
     @staticmethod
@@ -128,6 +128,6 @@ class MultiHorizonRun:
         return float(np.sqrt(np.mean(there**2))) if there.size else float("nan")
 
     def __repr__(self) -> str:
-        """Leads and their errors."""
+        """Show the leads and their errors."""
         errors = ", ".join(f"{h}: {run.server_rmse:.4g}" for h, run in zip(self.leads, self.runs))
         return f"MultiHorizonRun({len(self.Y)} rows, server_rmse of leads {{{errors}}})"

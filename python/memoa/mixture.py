@@ -8,6 +8,7 @@ from typing import Any, Literal
 from numpy.typing import ArrayLike
 
 from memoa import _core
+from memoa._deprecated import warn_renamed
 from memoa._validate import (
     Float64,
     as_float64,
@@ -21,33 +22,33 @@ from memoa._validate import (
 
 @dataclass(frozen=True)
 class Mixture:
-    """How the server weighs the agents: settings for an ensemble.
+    """How the server weights the agents: settings for an ensemble.
 
-    The formula of the weights is that of :func:`mixture_weights`. :class:`ServerMixture` is the
-    engine that applies these settings to predictions of yours.
+    :func:`mixture_weights` is the formula of the weights. :class:`ServerMixture` is the engine that
+    applies these settings to any predictions.
 
     Parameters
     ----------
     window : int
-        Number of past steps that count. 0 means equal weights, always.
+        Number of past steps that count. 0 always means equal weights.
     decay : float
         Weight of a step relative to the next later one, in (0, 1].
     ridge : float
         Pull towards equal weights, > 0, in units of N times the mean squared error of the agents
         in the window.
     total : float
-        What the weights sum to, of at most 1e100 in size.
+        Sum of the weights, at most 1e100 in size.
     absolute : bool
-        The ridge is the penalty itself, in squared units of the target. With ``window=1`` and
-        without `fallback` this is the one-step rule of arXiv:2505.00216.
+        Whether the ridge is the penalty itself, in squared units of the target. With ``window=1``
+        and without `fallback` this is the one-step rule of arXiv:2505.00216.
     fallback : bool
         Without `rivals`: average the mixture with the last value seen, by exponential weights of
-        their past squared errors, theory (6.7): where the agents know nothing the server repeats
-        the last value.
+        their past squared errors, theory (6.7). If the agents know nothing, the server repeats the
+        last value.
     rivals : bool
-        Take the mixture for one of several rivals, theory (6.15), in place of `fallback`: the
-        agents by exponential weights of their errors, seasonal repetition and the last value are
-        the others. The best of them is followed, also where it changes.
+        Use the mixture as one of several rivals, theory (6.15), instead of `fallback`. The others
+        are the agents with exponential weights of their errors, seasonal repetition, and the last
+        value. The server follows the best of them, also if it changes.
     start : int
         Number of steps that are learnt before the server begins; until then it repeats the last
         value.
@@ -76,7 +77,7 @@ class Mixture:
         self._to_core()
 
     def _to_core(self, season: int = 0, delay: int = 0) -> _core.Mixture:
-        """With the season of a rival: steps, 0 for none, -1 where it is to be found."""
+        """Return the core's settings; `season` in steps, 0 for none, -1 to find it online."""
         return _core.Mixture(
             window=as_int("window", self.window, 0),
             decay=as_number("decay", self.decay),
@@ -100,11 +101,11 @@ def mixture_weights(
     decay: float = 1.0,
     absolute: bool = False,
 ) -> Float64:
-    """Weights of N agents that would have served best over the last W steps.
+    """Compute the weights of N agents that were best over the last W steps.
 
     Minimises ``sum_s decay^(age of s) |y_s - sum_i u_i yhat^i_s|^2 + kappa |u|^2`` over weights u
-    that sum to `total`, with ``kappa = ridge N (mean squared error)``, or ``kappa = ridge`` where
-    `absolute`. Solved in the dual: W d unknowns, never N.
+    that sum to `total`, with ``kappa = ridge N (mean squared error)``, or ``kappa = ridge`` with
+    `absolute`. It is solved in the dual, with W d unknowns instead of N.
 
     Parameters
     ----------
@@ -115,7 +116,7 @@ def mixture_weights(
     ridge : float
         Pull towards equal weights, > 0: see kappa above.
     total : float
-        What the weights sum to.
+        Sum of the weights.
     decay : float
         Weight of a step relative to the next later one, in (0, 1].
     absolute : bool
@@ -124,12 +125,12 @@ def mixture_weights(
     Returns
     -------
     ndarray, shape (N,)
-        Equal weights where no agent has made any error.
+        The weights; they are equal if no agent has made any error.
 
     Raises
     ------
     NumericalError
-        Where the weights overflow.
+        If the weights overflow.
 
     Notes
     -----
@@ -158,19 +159,18 @@ def mixture_weights(
 class ServerMixture:
     """The server's online mixture: an engine that owns the window of past predictions.
 
-    A step reads the window once (W N d numbers); weights are formed only when asked for. Until
-    three steps are learnt (one where `absolute`) the weights are equal.
+    A step reads the window once (W N d numbers). Weights are computed only on request. Until three
+    steps are learnt (one with `absolute`), the weights are equal.
 
     Parameters
     ----------
     n_agents, n_outputs : int
         Number N of agents, and number d of values that each predicts.
     window, decay, ridge, total, absolute, fallback, rivals, start
-        See :class:`Mixture`. The last value seen is the last target; the first forecast, which has
-        none, is the plain mixture.
+        See :class:`Mixture`. The last value seen is the last target. Before the first target, the
+        forecast is the plain mixture.
     season : {"auto"}, int or None
-        Period in steps of the rival that repeats the season; "auto": found online among lags of up
-        to 60 steps.
+        Period of seasonal repetition in steps; "auto": found online among lags of up to 60 steps.
     n_threads : int, optional
         Default: all that the process may use. The results do not depend on it.
 
@@ -181,8 +181,8 @@ class ServerMixture:
     >>> for y in range(20):
     ...     forecast = server.predict([[y], [y + 1.0]])  # the first agent is right
     ...     server.update([[y], [y + 1.0]], [y])
-    >>> forecast.round(3), server.mixture_weight.round(3)
-    (array([19.001]), array([1.]))
+    >>> forecast.round(3), server.shares[3].round(3)  # the last value has no share
+    (array([19.001]), array([0.]))
     """
 
     def __init__(
@@ -218,12 +218,13 @@ class ServerMixture:
 
     @property
     def weights(self) -> Float64:
-        """Present weights, shape (N,), a new array."""
+        """The present weights, shape (N,), a new array."""
         return self._core.weights()
 
     @property
     def mixture_weight(self) -> Float64:
-        """Weight of the mixture against the last value, shape (d,); 1 without `fallback`."""
+        """Deprecated, use `shares`: this is ``1 - shares[3]``, shape (d,)."""
+        warn_renamed("mixture_weight", "shares: this is 1 - shares[3]")
         return self._core.mixture_weight()
 
     @property
@@ -237,11 +238,11 @@ class ServerMixture:
         return self._core.forecast_weights()
 
     def predict(self, predictions: ArrayLike) -> Float64:
-        """The server's forecast from predictions of shape (N, d); returns shape (d,)."""
+        """Return the server's forecast, shape (d,), from predictions of shape (N, d)."""
         return self._core.predict(self._shown(predictions))
 
     def update(self, predictions: ArrayLike, target: ArrayLike) -> None:
-        """Take a step's predictions (N, d) and target (d,) into the window."""
+        """Add a step's predictions (N, d) and target (d,) to the window."""
         wanted = with_shape("target", target, "(n_outputs,)", (self.n_outputs,))
         self._core.update(self._shown(predictions), wanted)
 
@@ -251,7 +252,7 @@ class ServerMixture:
         )
 
     def __repr__(self) -> str:
-        """Settings and how much was learnt."""
+        """Show the settings and the number of learnt steps."""
         settings = ", ".join(f"{k}={v}" for k, v in asdict(self.settings).items())
         return (
             f"ServerMixture(n_agents={self.n_agents}, n_outputs={self.n_outputs}, {settings}; "
@@ -259,12 +260,12 @@ class ServerMixture:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Settings and all that was learnt."""
+        """Return the settings and all that was learnt."""
         state = {k: v for k, v in self.__dict__.items() if k != "_core"}
         return {**state, "memory": self._core.memory()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Go on with the same bits."""
+        """Restore the state, with the same bits."""
         memory = state.pop("memory")
         self.__dict__.update(state)
         self._build()

@@ -39,7 +39,7 @@ def feature_moments(
     mean: ArrayLike | None = None,
     std: ArrayLike | None = None,
 ) -> FeatureMoments:
-    """Mean and covariance of features, from a sample or in closed form.
+    """Compute mean and covariance of features, from a sample or in closed form.
 
     ``feature_moments(samples)`` takes observed features of N agents. ``feature_moments(
     activation=..., mean=..., std=...)`` takes the mean and standard deviation of independent
@@ -50,7 +50,7 @@ def feature_moments(
     samples : array_like, shape (N, T, d, p) or (N, d, p), float64
         Observed features of N agents.
     activation : {"relu", "cos"}
-        The function that makes a feature of a Gaussian pre-activation.
+        The function that turns a Gaussian pre-activation into a feature.
     mean : array_like, shape (T, d, p) or (d, p), float64
         Mean of the pre-activations.
     std : array_like, float64
@@ -59,8 +59,8 @@ def feature_moments(
     Returns
     -------
     FeatureMoments
-        A sample's covariance is that of the sample itself (divided by N), so that one agent has
-        none. In closed form the covariances are diagonal.
+        The covariance of a sample is divided by N, so it is zero for one agent. In closed form the
+        covariances are diagonal.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def feature_moments(
     ValueError
         For a shape that does not fit, a negative std, or a number that is not finite.
     NumericalError
-        Where the moments of finite numbers overflow.
+        If the moments of finite numbers overflow.
 
     Notes
     -----
@@ -120,6 +120,6 @@ def _of_sample(samples: Float64) -> FeatureMoments:
         mean = samples.mean(axis=0)
         columns = np.moveaxis(samples - mean, 0, -1).swapaxes(-3, -2)  # (..., p, d, N)
         cov = columns @ columns.swapaxes(-1, -2) / len(samples)
-    if not np.isfinite(cov).all():  # so it is where the mean has overflowed
+    if not np.isfinite(cov).all():  # also if the mean has overflowed
         raise _core.NumericalError("the moments of the samples overflowed")
     return FeatureMoments(mean, cov)

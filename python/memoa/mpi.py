@@ -1,8 +1,8 @@
-"""Agents on several machines: the door to MPI, by way of mpi4py.
+"""Agents on several machines, with MPI through mpi4py.
 
-Start a program with ``mpiexec -n 4 python program.py``, and hand `communicator()` to whatever takes
-one: `memoa.OnlineEnsemble`, `memoa.Panel`, `memoa.simulate`. Every process runs the same program on
-the same data and holds its share of the agents; all compute the bits that one process would.
+Start a program with ``mpiexec -n 4 python program.py``, and pass `communicator()` to
+`memoa.OnlineEnsemble`, `memoa.Panel` or `memoa.simulate`. Every process runs the same program on
+the same data and has its share of the agents. The results have the same bits as with one process.
 ``pip install "memoa[mpi]"`` brings mpi4py and an MPI.
 """
 
@@ -19,24 +19,24 @@ from numpy.typing import NDArray
 
 
 class Communicator:
-    """Sums and largest values over the processes of an MPI communicator.
+    """Computes sums and maxima over the processes of an MPI communicator.
 
-    An engine needs no more of it than `rank`, `size`, `add`, `max` and `gather`: whatever else has
-    these five will do in its place.
+    An engine needs only `rank`, `size`, `add`, `max` and `gather`, so any object with these five
+    can replace it.
 
     Attributes
     ----------
     rank : int
         Number of this process.
     size : int
-        How many there are.
+        Number of processes.
     """
 
     def __init__(self, comm: Any) -> None:
         from mpi4py import MPI
 
         self._mpi = MPI
-        self._comm = comm.Dup()  # nobody else's messages
+        self._comm = comm.Dup()  # separate from all other messages
         self.rank = int(comm.Get_rank())
         self.size = int(comm.Get_size())
         node = comm.Split_type(MPI.COMM_TYPE_SHARED)
@@ -44,40 +44,40 @@ class Communicator:
         node.Free()
 
     def add(self, words: NDArray[np.int64]) -> None:
-        """Let words[k] become the sum over all processes of their words[k]."""
+        """Set words[k] to the sum of all processes' words[k]."""
         self._comm.Allreduce(self._mpi.IN_PLACE, words, self._mpi.SUM)
 
     def max(self, values: NDArray[np.float64]) -> None:
-        """Let values[k] become the largest of all processes' values[k]."""
+        """Set values[k] to the largest of all processes' values[k]."""
         self._comm.Allreduce(self._mpi.IN_PLACE, values, self._mpi.MAX)
 
     def gather(self, array: NDArray[Any]) -> list[NDArray[Any]] | None:
-        """All processes' arrays in the process of rank 0, None in the others."""
+        """Return all processes' arrays in the process of rank 0, None in the others."""
         found: list[NDArray[Any]] | None = self._comm.gather(array, root=0)
         return found
 
     def abort(self) -> None:
-        """End all processes, at once and with an error."""
+        """End all processes immediately, with an error."""
         self._comm.Abort(1)
 
     def __deepcopy__(self, memo: Any) -> Communicator:
-        """A copied ensemble speaks to the same processes."""
+        """Return self: a copied ensemble uses the same processes."""
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """It cannot be: what it stands for is this run of the processes."""
+        """Refuse: a communicator belongs to the running processes."""
         raise TypeError("a communicator cannot be pickled; save an ensemble by its save method")
 
     def __repr__(self) -> str:
-        """Rank and size."""
+        """Show rank and size."""
         return f"Communicator(rank={self.rank}, size={self.size})"
 
 
 def communicator(comm: Any = None) -> Communicator:
-    """Make a communicator of an mpi4py communicator; all its processes call this.
+    """Make a communicator from an mpi4py communicator; all its processes must call this.
 
-    From then on an error that nobody catches in one of the processes ends all of them, instead of
-    leaving the others to wait for it.
+    From then on, an uncaught error in one process ends all processes, so that the others do not
+    wait forever.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def communicator(comm: Any = None) -> Communicator:
     ImportError
         Without mpi4py: ``pip install "memoa[mpi]"``.
     """
-    # where there are more processes than processors, those that wait shall give way (MPICH)
+    # with more processes than processors, waiting processes should yield (MPICH)
     os.environ.setdefault("MPIR_CVAR_POLLS_BEFORE_YIELD", "1")
     try:
         from mpi4py import MPI
@@ -107,7 +107,7 @@ def communicator(comm: Any = None) -> Communicator:
 
 
 def communicator_of_job() -> Communicator | None:
-    """The communicator of all processes where ``mpiexec`` started several, else None."""
+    """Return the communicator of all processes if ``mpiexec`` started several, else None."""
     started = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_SIZE")
     if not any(os.environ.get(name, "1") not in ("", "1") for name in started):
         return None
@@ -116,7 +116,7 @@ def communicator_of_job() -> Communicator | None:
 
 
 def end_job() -> None:
-    """End all processes with an error, where there are several: one of them has failed."""
+    """End all processes with an error if there are several; this one has failed."""
     if _made:
         sys.stdout.flush(), sys.stderr.flush()
         _made[0].abort()

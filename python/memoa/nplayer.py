@@ -17,8 +17,8 @@ _EMPTY = np.zeros(0)
 class NPlayerGame:
     """A game of N players who see every prediction and may all be different; immutable.
 
-    Player i has the dynamics and the cost of a :class:`memoa.Game` of its own, in which the mean
-    field is the mean of all N predictions. With server weights u_t it also pays
+    Player i has its own dynamics and cost, those of a :class:`memoa.Game` in which the mean field
+    is the mean of all N predictions. With server weights u_t it also pays
     ``w^i_t server_tracking |server_target_t - sum_j u_tj y^j_{t+1}|^2``, the cost of
     arXiv:2505.00216.
 
@@ -33,22 +33,22 @@ class NPlayerGame:
     tracking : array_like, shape (N, d, d) or (d, d), or float, optional
         Weight of the tracking error. Default: the identity.
     coupling : array_like, shape (N, d, d) or (d, d), or float
-        How far a player tracks the mean of all predictions rather than its target.
+        How much a player tracks the mean of all predictions rather than its target.
     effort : float or array_like, shape (N,)
         Price of the squared control, positive.
     discount : float or array_like, shape (N, T) or (T,)
         A rate, which means weights ``exp(-a (T - 1 - t))``, or the positive weights.
     transition, mean_transition : array_like, shape (N, T, d, d), (T, d, d) or (d, d), or float
-        How the own prediction, and the mean of all, carry over to the next stage. Default: the
+        How a player's own prediction, and the mean of all, enter the next stage. Defaults: the
         identity, and zero.
     drift : array_like, shape (N, T, d) or (T, d), optional
         A known change of the prediction at each stage. Default: zero.
     server_weights : array_like, shape (T, N) or (N,), optional
-        Weights u of the players' predictions in the server's. Default: there is no server.
+        Weights u of the players' predictions in the server's. Default: no server.
     server_tracking : float
         Weight of the server's error, >= 0.
     server_target : array_like, shape (T, d), optional
-        Target of the server. Default: `target`, where all players have the same.
+        Target of the server. Default: `target`, if all players have the same.
 
     Attributes
     ----------
@@ -58,12 +58,12 @@ class NPlayerGame:
     Raises
     ------
     TypeError, ValueError
-        Names the argument, and the player whose data are wrong.
+        For bad data. The message names the argument and the player.
 
     Notes
     -----
-    Theory section 2, docs/theory.md. The arrays are read-only and complete: every player, every
-    stage.
+    Theory section 2, docs/theory.md. The arrays are read-only and complete: they have every player
+    and every stage.
 
     Examples
     --------
@@ -179,7 +179,7 @@ class NPlayerGame:
         return int(self.feature_mean.shape[3])
 
     def __repr__(self) -> str:
-        """Sizes only: the arrays are long."""
+        """Show only sizes; the arrays are too long."""
         return (
             f"NPlayerGame(n_players={self.n_players}, horizon={self.horizon}, "
             f"n_outputs={self.n_outputs}, n_features={self.n_features})"
@@ -188,7 +188,7 @@ class NPlayerGame:
 
 @dataclass(frozen=True, eq=False)
 class CentralizedPolicy:
-    """Every player's control as a function of all predictions.
+    """The control of every player as a function of all predictions.
 
     ``control[i] = gain[t, i] Y + offset[t, i]`` with Y the N predictions one after the other.
 
@@ -207,7 +207,7 @@ class CentralizedPolicy:
     rcond: float
 
     def __repr__(self) -> str:
-        """Sizes and condition."""
+        """Show sizes and condition."""
         stages, n, p = self.offset.shape
         return (
             f"CentralizedPolicy(horizon={stages}, n_players={n}, n_features={p}, "
@@ -216,10 +216,10 @@ class CentralizedPolicy:
 
 
 def solve_centralized_nash(game: NPlayerGame, *, n_threads: int | None = None) -> CentralizedPolicy:
-    """Nash policy of N different players who see everything, by the stacked backward recursion.
+    """Compute the Nash policy of N different players who see everything, in one stacked system.
 
-    The cheaper solvers are checked against it. It solves for N d unknowns at each stage, in
-    O(T N^4 d^3) time and O(N^2 d^2) memory per player.
+    The backward recursion solves for N d unknowns at each stage, in O(T N^4 d^3) time and
+    O(N^2 d^2) memory per player. The tests check the cheaper solvers against it.
 
     Parameters
     ----------
@@ -235,8 +235,8 @@ def solve_centralized_nash(game: NPlayerGame, *, n_threads: int | None = None) -
     Raises
     ------
     NumericalError
-        Where a stage's linear system is singular (there is no unique equilibrium) or overflows;
-        the message names the stage.
+        If a stage's linear system is singular (there is no unique equilibrium) or overflows; the
+        message names the stage.
 
     Notes
     -----
@@ -244,7 +244,7 @@ def solve_centralized_nash(game: NPlayerGame, *, n_threads: int | None = None) -
 
     Examples
     --------
-    Two identical players: the same as :func:`memoa.solve_nash`.
+    Two identical players give the result of :func:`memoa.solve_nash`.
 
     >>> import memoa
     >>> stages = dict(coupling=0.5, effort=0.5)
@@ -264,13 +264,13 @@ def solve_centralized_nash(game: NPlayerGame, *, n_threads: int | None = None) -
 
 
 def _times_identity(name: str, value: ArrayLike, d: int) -> Float64:
-    """A number means that times the identity."""
+    """Return an array, or a number times the identity."""
     array = as_float64(name, value)
     return array * np.eye(d) if array.ndim == 0 else array
 
 
 def _spread(name: str, array: Float64, shape: tuple[int, ...], least: int | None = None) -> Float64:
-    """`array` repeated over the leading axes that it leaves out, down to `least` axes."""
+    """Repeat `array` over the leading axes that it omits; it has at least `least` axes."""
     least = min(2, len(shape)) if least is None else least
     if least <= array.ndim <= len(shape) and array.shape == shape[len(shape) - array.ndim :]:
         return np.ascontiguousarray(np.broadcast_to(array, shape))
@@ -291,13 +291,13 @@ def _server_target(value: ArrayLike | None, targets: Float64, shape: tuple[int, 
         return _spread("server_target", as_float64("server_target", value), shape)
     if targets.ndim != 2:
         raise ValueError(
-            "server_target is None; expected one where every player has its own target"
+            "server_target is None; expected a target, because every player has its own"
         )
     return targets
 
 
 def _read_only(array: Float64 | None) -> Float64 | None:
-    """A copy that nobody can change."""
+    """Return a read-only copy."""
     if array is None:
         return None
     copied: Float64 = array.copy()

@@ -20,24 +20,24 @@ Progress = Callable[[int, int], object]
 
 
 class Panel(PanelState):
-    """Forecasts N clients, each with its own series, whose models are pulled towards each other.
+    """Forecasts the series of N clients, whose models are pulled towards each other.
 
-    At every step each client receives inputs of its own and forecasts its own next value, which
-    is then revealed to it alone. It keeps an exponentially weighted ridge regression of
-    ``y - base`` on its features, where the base is the last value seen. It shares the regression's
-    coefficients, its readout, and receives the crowd's. The panel is an engine: it holds what was
-    learnt and changes with every step.
+    At every step each client receives its own inputs and forecasts its own next value, which only
+    this client then sees. It has an exponentially weighted ridge regression of ``y - base`` on its
+    features, where the base is the last value seen. It shares the coefficients of the regression,
+    its readout, and receives the crowd's. The panel is an engine: it owns what was learnt and
+    changes with every step.
 
     Parameters
     ----------
     n_clients : int
         Number N of clients. `add_clients` adds more.
     encoder : Linear, RandomFeatures or Precomputed
-        How inputs become features; one encoder for all clients, so that their readouts are
+        Turns inputs into features. All clients have the same encoder, so that their readouts are
         comparable.
     pooling : float
-        Price >= 0 of a readout's distance from the crowd's; with 0 each client has a ridge
-        regression of its own.
+        Price >= 0 of a readout's distance from the crowd's. With 0 each client has a separate ridge
+        regression.
     ridge : float
         Penalty > 0 on the squared size of a readout.
     consensus : "learned" or float
@@ -45,31 +45,31 @@ class Panel(PanelState):
         each client learns its own weight.
     aggregate : {"trimmed", "mean", "clip"}
         How the clients' readouts are averaged. "trimmed": without the lowest and the highest fifth,
-        so that a tenth of liars does not move it. "mean": all of them. "clip": values far from the
-        last result are brought nearer first.
+        so that a tenth of liars cannot move it. "mean": all of them. "clip": values far from the
+        last result are clipped first.
     forgetting : float
         Weight of a step relative to the next later one, in (0, 1].
     dtype : {"float64", "float32"}
-        Type of the clients' state and of their inputs. "float32" takes half the memory and its
-        traffic; targets and forecasts are float64 all the same.
+        Type of the clients' state and of their inputs. "float32" needs half the memory and half of
+        its bandwidth; targets and forecasts stay float64.
     n_threads : int, optional
         Default: all that the process may use. The results are the same bits for any number.
     random_state : int
         Seed of the random features.
     communicator : memoa.mpi.Communicator, optional
-        Of the processes that hold the clients; `n_clients` is their number in all of them, and each
-        process makes the same calls with the rows of its own clients, `clients`, in place of N.
-        The crowd's readout and the under-performer are known to all, with the bits of one process;
-        the methods ``gather_...`` bring the rows of all clients to the process of rank 0. Shares
-        are whole groups of 512 clients. The trimmed mean needs all readouts in one process: choose
-        "clip" or "mean".
+        Communicator of the processes that share the clients. `n_clients` is the number in all
+        processes. Each process makes the same calls, with the rows of its own clients, `clients`,
+        instead of all N. The crowd's readout and the under-performer are the same in all processes
+        and have the bits of one process. The methods ``gather_...`` collect the rows of all clients
+        in the process of rank 0. Each process has a whole number of groups of 512 clients. The
+        trimmed mean needs all readouts in one process, so choose "clip" or "mean".
 
     Notes
     -----
-    Theory section 8, docs/theory.md. Scale and shift of each client's values are free, and an
-    increasing affine change of an input coordinate changes nothing. A NaN in Y is not learnt and
-    not scored, and nothing is forgotten for it. With several outputs a client learns a step of
-    which it has seen all. Numbers beyond 1e150 (1e15 in float32) are refused, and features beyond
+    Theory section 8, docs/theory.md. Scale and shift of each client's values do not matter, and
+    neither does an increasing affine change of an input coordinate. A NaN in Y is not learnt and
+    not scored, and nothing is forgotten for it. With several outputs a client learns a step only if
+    it has seen all of them. Numbers beyond 1e150 (1e15 in float32) are refused, and features beyond
     1e75.
 
     Examples
@@ -114,17 +114,17 @@ class Panel(PanelState):
 
     @serialised
     def predict_one(self, X: ArrayLike) -> Float64:
-        """Forecast every client's next value; leaves no trace until `learn_one`.
+        """Forecast every client's next value, without learning.
 
         Parameters
         ----------
         X : array_like, shape (N, dx), or (N, p) features with Precomputed
-            Inputs of every client. Those of a client without a value yet may be NaN.
+            Inputs of every client. They may be NaN for a client without a value so far.
 
         Returns
         -------
         ndarray, shape (N, d)
-            NaN for a client without a value yet.
+            NaN for a client without a value so far.
         """
         inputs = self._as_inputs(X, "(n_clients, n_inputs)", (self._n(),))
         engine = self._engine_for(inputs.shape[-1], None)
@@ -136,7 +136,7 @@ class Panel(PanelState):
 
     @serialised
     def learn_one(self, X: ArrayLike, Y: ArrayLike, awake: ArrayLike | None = None) -> Panel:
-        """Learn the values `Y` that belong to `X`; predicts first where `X` was not predicted.
+        """Learn the values `Y` that belong to `X`; predict first if `X` was not predicted yet.
 
         Parameters
         ----------
@@ -145,8 +145,8 @@ class Panel(PanelState):
         Y : array_like, shape (N, d), or (N,) where d = 1, float64
             The clients' values; NaN where a client has none.
         awake : array_like of bool, shape (N,), optional
-            Who takes part in the exchange that follows. Others keep the crowd's readout that they
-            were last sent and count in no average.
+            Which clients take part in the next exchange. The others keep the crowd's readout that
+            they received last, and count in no average.
         """
         inputs = self._as_inputs(X, "(n_clients, n_inputs)", (self._n(),))
         targets = self._as_targets("Y", Y, (self._n(),))
@@ -155,7 +155,7 @@ class Panel(PanelState):
 
     @serialised
     def observe(self, Y: ArrayLike) -> Panel:
-        """Take `Y` (N, d) as the last values seen, without learning; NaN where there is none."""
+        """Use `Y` (N, d) as the last values seen, without learning; NaN means no value."""
         values = self._as_targets("Y", Y, (self._n(),))
         if self._engine is not None and values.shape[-1] == self._settings["n_outputs"]:
             self._engine.observe(values)
@@ -183,16 +183,16 @@ class Panel(PanelState):
         Parameters
         ----------
         X : array_like, shape (T, N, dx), or (T, N, p) features with Precomputed
-            ``X[t, i]`` is all that client i knows when ``Y[t, i]`` is to be predicted.
+            ``X[t, i]`` is all that client i knows when it predicts ``Y[t, i]``.
         Y : array_like, shape (T, N, d), or (T, N) where d = 1, float64
             The clients' values; NaN where a client has none.
         initial : array_like, shape (N, d), optional
-            Observed first: the values just before ``Y[0]``, NaN where there are none.
+            Observed first: the values just before ``Y[0]``; NaN means no value.
         awake : array_like of bool, shape (T, N), optional
-            Who takes part in the exchange after each step.
+            Which clients take part in the exchange after each step.
         progress : callable(done, total), optional
-            Called some ten times a second. Ctrl-C is heard as often and leaves a usable panel that
-            has learnt the steps done.
+            Called some ten times a second. Ctrl-C is checked as often; it leaves a usable panel
+            that has learnt the completed steps.
 
         Returns
         -------
@@ -201,7 +201,7 @@ class Panel(PanelState):
         Raises
         ------
         ValueError
-            If a shape does not fit, or a number is infinite or too large. Nothing is learnt then.
+            If a shape does not fit, or a number is infinite or too large. Then nothing is learnt.
         """
         if progress is not None and not callable(progress):
             raise TypeError(f"progress is {progress!r}; expected a function of (done, total)")
@@ -219,7 +219,7 @@ class Panel(PanelState):
         try:
             predictions = engine.run(inputs, targets, flags, start, progress)
         finally:
-            if engine.steps > steps:  # also where Ctrl-C ended it
+            if engine.steps > steps:  # also if Ctrl-C ended it
                 self._keep(engine, inputs.shape[-1], targets.shape[-1])
                 self._pending = None
         return PanelRun(predictions, kept, before)
@@ -228,14 +228,14 @@ class Panel(PanelState):
     def add_clients(self, count: int) -> Panel:
         """Add `count` clients without history, after those that are there.
 
-        They are served by the crowd's readout from their second increment on. A forecast not yet
-        learnt is dropped.
+        They use the crowd's readout from their second increment on. A forecast not yet learnt is
+        dropped.
         """
         count = as_int("count", count, 1)
         if self.communicator is not None:
             raise ValueError(
-                "clients cannot be added where several processes hold them; expected all clients "
-                "from the start, those to come without values"
+                "clients cannot be added when several processes share them; expected all clients "
+                "from the start, without values until they join"
             )
         if self._engine is not None:
             self._engine.add_clients(count)
@@ -265,16 +265,16 @@ class Panel(PanelState):
     @property
     @serialised
     def consensus_weights(self) -> Float64:
-        """How far each client goes to the crowd's forecast, in [0, 1], shape (N, d).
+        """How far each client moves to the crowd's forecast, in [0, 1], shape (N, d).
 
-        A consensus weight l stands for the share l / (1 + l), theory (8.3).
+        A consensus weight l corresponds to l / (1 + l), theory (8.3).
         """
         return self._learnt("consensus_weights").consensus_weights()
 
     @property
     @serialised
     def base(self) -> Float64 | None:
-        """The last values seen, shape (N, d), NaN where none was; None before any."""
+        """The last values seen, shape (N, d), NaN for clients without one; None before any."""
         if self._engine is None:
             return None if self._seen is None else self._seen.copy()
         return self._engine.base()
@@ -282,7 +282,7 @@ class Panel(PanelState):
     @property
     @serialised
     def client_rmse(self) -> Float64:
-        """Root-mean-square error of every client over all that was scored, shape (N,)."""
+        """Root-mean-square error of every client over all scored steps, shape (N,)."""
         engine = self._learnt("client_rmse")
         scored = engine.scored()
         return np.sqrt(engine.costs() / np.where(scored > 0, scored, np.nan))
@@ -292,8 +292,8 @@ class Panel(PanelState):
     def under_performer(self) -> tuple[int, float]:
         """The client with the largest error in units of its own increments, and that error.
 
-        The unit is the root mean square of the increments that it learnt: about the error of
-        repeating the last value.
+        The unit is the root mean square of the client's learnt increments, which is about the error
+        of repeating the last value.
         """
         engine = self._learnt("under_performer")
         unit = np.sqrt(np.mean(engine.scales() ** 2, axis=1))
@@ -305,10 +305,10 @@ class Panel(PanelState):
 
     @serialised
     def gather_readouts(self) -> Float64 | None:
-        """`readouts` of all processes in that of rank 0, None in the others."""
+        """Return the `readouts` of all processes in the process of rank 0, None in the others."""
         return self._gather(self.readouts)
 
     @serialised
     def gather_client_rmse(self) -> Float64 | None:
-        """`client_rmse` of all processes in that of rank 0, None in the others."""
+        """Return the `client_rmse` of all processes in that of rank 0, None in the others."""
         return self._gather(self.client_rmse)

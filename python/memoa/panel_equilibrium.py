@@ -14,30 +14,33 @@ def solve_panel_equilibrium(
 ) -> tuple[Float64, Float64]:
     """Solve the game of clients with given data; theory (8.2).
 
-    Client i wants ``|theta - that_i|^2`` in the metric of its gram, plus ``ridge |theta|^2``, plus
-    ``pooling |theta - Theta|^2`` to be small, where ``that_i`` solves ``gram_i that_i = cross_i``
-    and Theta is the mean of the readouts.
+    Client i minimises ``|theta - that_i|^2``, in the metric of its gram, plus ``ridge |theta|^2``
+    plus ``pooling |theta - Theta|^2``. Here ``that_i`` solves ``gram_i that_i = cross_i``, and
+    Theta is the mean of the readouts.
 
     Parameters
     ----------
     gram : array_like, shape (N, p, p), float64
-        Symmetric and without a negative eigenvalue: sums of z z'.
+        Sums of z z' of each client; symmetric, without negative eigenvalues.
     cross : array_like, shape (N, p, d) or (N, p), float64
-        Sums of z y', each client in its own units.
+        Sums of z y' of each client, in its own units.
     ridge, pooling : float
-        At least 0. A ridge of 0 needs data that determine the mean readout.
+        Penalty of a readout's size, and of its distance from the mean readout; at least 0. A ridge
+        of 0 needs data that determine the mean readout.
 
     Returns
     -------
     mean_readout : ndarray, shape (p, d) or (p,)
+        The crowd's readout Theta.
     readouts : ndarray, shape (N, p, d) or (N, p)
+        The readout of every client.
 
     Raises
     ------
     ValueError, TypeError
         If shapes do not fit, or a number is not finite or out of range.
     memoa.NumericalError
-        If the data leave the mean readout undetermined.
+        If the data do not determine the mean readout.
 
     Examples
     --------

@@ -18,16 +18,17 @@ from memoa.interval import Intervals
 class PanelRun:
     """Forecasts and errors of the clients of a panel over T steps, an immutable value.
 
-    A step counts for a client where it had seen a value before and its next one is known.
+    A step counts for a client if the client has seen a value before it, and its next value is
+    known.
 
     Attributes
     ----------
     predictions : ndarray, shape (T, N, d)
-        NaN before a client's first value.
+        Forecasts; NaN before a client's first value.
     targets : ndarray, shape (T, N, d)
-        NaN where there is no value.
+        Values; NaN if there is none.
     initial : ndarray, shape (N, d)
-        Last values seen before the run, NaN where there were none.
+        Last values seen before the run; NaN if there were none.
     """
 
     predictions: Float64
@@ -44,12 +45,12 @@ class PanelRun:
 
     @property
     def client_rmse(self) -> Float64:
-        """Root-mean-square error of every client, shape (N,); NaN where nothing was scored."""
+        """Root-mean-square error of every client, shape (N,); NaN if nothing was scored."""
         return _rmse(self.predictions - self.targets)
 
     @property
     def repeat_last_rmse(self) -> Float64:
-        """The same of repeating the last value, the baseline that hurts."""
+        """The same for repeating the last value, a strong baseline."""
         return _rmse(self._changes)
 
     def relative_rmse(self, *, skip: int = 2, least: int = 20, last: int | None = None) -> Float64:
@@ -58,11 +59,11 @@ class PanelRun:
         Parameters
         ----------
         skip : int
-            How many of a client's first scored steps are left out.
+            Number of a client's first scored steps that are left out.
         least : int
-            A client with fewer scored steps than this is NaN.
+            The result is NaN for a client with fewer scored steps than this.
         last : int, optional
-            Only the run's last steps are compared, and `skip` has no meaning.
+            Compare only so many last steps of the run; then `skip` has no effect.
         """
         scored: NDArray[np.bool_] = np.any(~np.isnan(self.predictions - self.targets), axis=2)
         if last is None:
@@ -84,12 +85,12 @@ class PanelRun:
         Parameters
         ----------
         levels : sequence of float
-            Shares of the outcomes to hold, each in (0, 1) and above the one before.
+            Shares of the outcomes that the intervals should contain, in (0, 1) and increasing.
 
         Returns
         -------
         ndarray, shape (T, levels, 2, N, d)
-            Lower and upper bounds; nan before a client's first error.
+            Lower and upper bounds; NaN before a client's first error.
         """
         steps, clients, d = self.targets.shape
         bands = Intervals(levels, clients * d)
@@ -97,9 +98,9 @@ class PanelRun:
         return bounds.reshape(steps, len(bands.levels), 2, clients, d)
 
     def coverage(self, levels: Sequence[float] = (0.8, 0.95)) -> Float64:
-        """Share of every client's y that its `prediction_intervals` hold, shape (levels, N).
+        """Share of every client's y inside its `prediction_intervals`, shape (levels, N).
 
-        nan where a client has no interval and y at the same step.
+        NaN if a client never has an interval and y at the same step.
         """
         bounds, y = self.prediction_intervals(levels), self.targets[:, None]
         known = np.isfinite(bounds[:, :, 0]) & ~np.isnan(y)
@@ -121,11 +122,11 @@ class PanelRun:
 
     @property
     def worst_client(self) -> int:
-        """Number of that client."""
+        """Number of the client with the largest error."""
         return int(np.nanargmax(self.client_rmse))
 
     def summary(self) -> str:
-        """A few lines to print."""
+        """Return a few lines to print."""
         steps, clients, outputs = self.targets.shape
         relative = self.relative_rmse()
         lines = [f"{clients} clients, {steps} steps, {outputs} outputs"]
@@ -140,7 +141,7 @@ class PanelRun:
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        """Sizes and errors."""
+        """Show sizes and errors."""
         steps, clients, outputs = self.targets.shape
         return (
             f"PanelRun(n_clients={clients}, n_steps={steps}, n_outputs={outputs}, "
@@ -150,7 +151,7 @@ class PanelRun:
 
     @cached_property
     def _changes(self) -> Float64:
-        """Targets less the last value seen before each."""
+        """Return the targets minus the last value seen before each."""
         values = np.concatenate([self.initial[None], self.targets])
         rows = np.where(np.isnan(values), -1, np.arange(len(values))[:, None, None])
         latest: NDArray[np.intp] = np.maximum.accumulate(rows, axis=0)[:-1]
@@ -160,7 +161,7 @@ class PanelRun:
 
 
 def _rmse(errors: Float64) -> Float64:
-    """Over steps and outputs, for every client."""
+    """Return the mean over steps and outputs, for every client."""
     known = ~np.isnan(errors)
     count = known.sum(axis=(0, 2))
     squares = np.where(known, errors, 0.0) ** 2

@@ -54,7 +54,9 @@ class Run:
     shares : ndarray, shape (T, 4, d)
         Shares in the server's forecasts, see `OnlineEnsemble.shares`; all 0 where no y was known.
     agent_rmse : ndarray, shape (N,)
-        Of the agents here, where several processes hold them.
+        Of the agents here, where several processes hold them. Where some were away, of each over
+        the steps at which it was awake: nan where there was none. Such an agent counts in no mean,
+        and is neither the best nor the worst.
     worst_cost : ndarray, shape (T,)
         Largest sum of squared errors of an agent up to and including each step; its last entry is
         the under-performer regret.
@@ -195,27 +197,35 @@ class Run:
     @property
     def mean_agent_rmse(self) -> float:
         """Mean over agents of their errors."""
-        return float(self.agent_rmse.mean()) if self.errors is None else self.errors.mean
+        return _mean(self.agent_rmse) if self.errors is None else self.errors.mean
 
     @property
     def worst_agent_rmse(self) -> float:
         """Error of the worst agent, the under-performer."""
-        return float(self.agent_rmse.max()) if self.errors is None else self.errors.worst
+        if self.errors is not None:
+            return self.errors.worst
+        return float(self.agent_rmse[self.worst_agent])
 
     @property
     def best_agent_rmse(self) -> float:
         """Error of the best agent."""
-        return float(self.agent_rmse.min()) if self.errors is None else self.errors.best
+        if self.errors is not None:
+            return self.errors.best
+        return float(self.agent_rmse[self.best_agent])
 
     @property
     def worst_agent(self) -> int:
         """Number of the worst agent."""
-        return int(self.agent_rmse.argmax()) if self.errors is None else self.errors.worst_agent
+        if self.errors is not None:
+            return self.errors.worst_agent
+        return int(np.where(np.isnan(self.agent_rmse), -np.inf, self.agent_rmse).argmax())
 
     @property
     def best_agent(self) -> int:
         """Number of the best agent."""
-        return int(self.agent_rmse.argmin()) if self.errors is None else self.errors.best_agent
+        if self.errors is not None:
+            return self.errors.best_agent
+        return int(np.where(np.isnan(self.agent_rmse), np.inf, self.agent_rmse).argmin())
 
     @property
     def n_agents(self) -> int:

@@ -1,4 +1,4 @@
-"""Roll a policy out over many agents."""
+"""Simulate a policy with many agents."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memoa import _core
+from memoa._deprecated import renamed_argument
 from memoa._shards import check, shard, share, threads
 from memoa._validate import Float64, as_choice, as_float64, as_int, require_shape
 from memoa.equilibrium import Policy, as_shares
@@ -23,8 +24,8 @@ class Simulation:
     Attributes
     ----------
     cost : ndarray, shape (N,)
-        Cost of every agent here in this simulation; its expectation is the game's cost. With K
-        types, agents of one type are neighbours, in the types' order.
+        Cost of every agent of this process; its expectation is the game's cost. With K types,
+        agents of one type are adjacent, in the order of the types.
     mean_path : ndarray, shape (T+1, K d)
         Mean prediction of every type's agents.
     type_sizes : tuple of K int
@@ -32,10 +33,10 @@ class Simulation:
     mean_cost, worst_cost : float
         Mean and largest of the agents' costs.
     worst_agent : int
-        The agent with the largest cost, the first of them where several are equal.
+        The agent with the largest cost; if several are equal, the first of them.
     agents : range
-        Numbers of the agents whose costs these are: all, or the share of this process. All else
-        is of all agents.
+        Numbers of the agents in `cost`: all, or the share of this process. All other attributes
+        describe all agents.
     """
 
     cost: Float64 = field(repr=False)
@@ -47,7 +48,7 @@ class Simulation:
     agents: range
 
     def __repr__(self) -> str:
-        """Sizes and costs: the arrays are long."""
+        """Show sizes and costs; the arrays are too long."""
         return (
             f"Simulation(n_agents={sum(self.type_sizes)}, horizon={len(self.mean_path) - 1}, "
             f"mean_cost={self.mean_cost:.6g}, worst_cost={self.worst_cost:.6g}, "
@@ -55,6 +56,7 @@ class Simulation:
         )
 
 
+@renamed_argument("seed", "random_state")
 def simulate(
     game: Game | Sequence[Game],
     policy: Policy | Sequence[Policy],
@@ -63,7 +65,7 @@ def simulate(
     mean: ArrayLike,
     cov: ArrayLike,
     shares: ArrayLike | None = None,
-    seed: int = 0,
+    random_state: int = 0,
     mean_field: str = "empirical",
     n_threads: int | None = None,
     communicator: Any = None,
@@ -73,29 +75,30 @@ def simulate(
     Parameters
     ----------
     game : Game, or a sequence of K Games
-        What the agents of each type are, and what they pay for.
+        The game of the agents of each type.
     policy : Policy, or a sequence of K Policies
         One policy for each type of agents.
     n_agents : int
         Number N of agents, up to some 10^7: the memory is N (d + 1) numbers.
     mean : array_like, shape (d,) or (K, d), float64
-        Mean of the initial predictions, of all types or of each.
+        Mean of the initial predictions, for all types or for each.
     cov : array_like, shape (d, d) or (K, d, d), float64
         Their covariance, symmetric and positive semi-definite.
     shares : array_like, shape (K,), optional
         Positive fractions of the population that sum to one, rounded to whole agents by largest
         remainder. Default: equal shares.
-    seed : int
-        Seed of all random numbers, from 0 to 2^64 - 1. They depend on (seed, agent, stage) alone.
+    random_state : int
+        Seed of all random numbers, from 0 to 2^64 - 1. They depend only on this, the agent and the
+        stage.
     mean_field : {"empirical", "limit"}
         What agents use as the mean field. "empirical": the means of the types' predictions.
-        "limit": the path that the policy itself predicts from `mean`, so that nobody
+        "limit": the path that the policy itself predicts from `mean`, so no agent
         communicates. Dynamics and costs always use the empirical mean.
     n_threads : int, optional
         Default: all that the process may use. The result has the same bits for any number.
     communicator : memoa.mpi.Communicator, optional
-        Of the processes that hold the agents: all of them call this with the same arguments, and
-        the result has the bits of one process.
+        Communicator of the processes that share the agents. All of them call this with the same
+        arguments, and the result has the bits of one process.
 
     Returns
     -------
@@ -104,13 +107,13 @@ def simulate(
     Raises
     ------
     NumericalError
-        Where predictions or costs overflow.
+        If predictions or costs overflow.
 
     Notes
     -----
     Dynamics (1.1) and cost (1.2), docs/theory.md. A control is chosen before its features Z are
-    seen, so that given the past Z b is Gaussian with mean M b and covariance sum_k b_k^2 C[k].
-    Drawing it by d normals instead of the p d of Z gives everything reported the same distribution.
+    seen. So, given the past, Z b is Gaussian with mean M b and covariance sum_k b_k^2 C[k]. Drawing
+    it directly needs d normals instead of the p d of Z, and all results have the same distribution.
 
     Examples
     --------
@@ -136,9 +139,9 @@ def simulate(
     if len(policies) != len(games):
         raise ValueError(f"policy holds {len(policies)} policies; expected {len(games)}")
     n_types, d = len(games), games[0].n_outputs
-    number = as_int("seed", seed, 0)
-    if number >= 2**64:
-        raise ValueError(f"seed is {number}; expected an integer below 2^64")
+    seed = as_int("random_state", random_state, 0)
+    if seed >= 2**64:
+        raise ValueError(f"random_state is {seed}; expected an integer below 2^64")
     check(communicator)
     total = as_int("n_agents", n_agents, 1)
     agents = share("n_agents", total, communicator)
@@ -150,7 +153,7 @@ def simulate(
         len(agents),
         mean=_per_type("mean", mean, n_types, (d,)),
         cov=_per_type("cov", cov, n_types, (d, d)),
-        seed=number,
+        seed=seed,
         limit=as_choice("mean_field", mean_field, ("empirical", "limit")) == "limit",
         n_threads=0 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31),
         shard=shard(agents, total, communicator),
@@ -167,7 +170,7 @@ def simulate(
 
 
 def _per_type(name: str, value: ArrayLike, n_types: int, shape: tuple[int, ...]) -> Float64:
-    """One array for all types, or one for each, as (K, *shape)."""
+    """Return shape (K, *shape), from one array for all types or one for each."""
     array = as_float64(name, value)
     labels = ", ".join(["n_outputs"] * len(shape))
     if array.ndim == len(shape):

@@ -10,17 +10,19 @@ namespace memoa::tests {
 
 using problems::Stream;
 
-inline const Encoder kEncoders[] = {Linear{},
-                                    RandomFeatures{7, Activation::relu},
-                                    RandomFeatures{6, Activation::tanh},
-                                    RandomFeatures{5, Activation::cos, 2.0},
-                                    RandomFeatures{4, Activation::wave, 0.7},
-                                    RandomFeatures{9, Activation::wave, 1.5, 2, 2},
-                                    RandomFeatures{6, Activation::relu, 1.0, 0, 1},
-                                    EchoState{6}};
+inline const Encoders kEncoders[] = {Linear{},
+                                     RandomFeatures{7, Activation::relu},
+                                     RandomFeatures{6, Activation::tanh},
+                                     RandomFeatures{5, Activation::cos, 2.0},
+                                     RandomFeatures{4, Activation::wave, 0.7},
+                                     RandomFeatures{9, Activation::wave, 1.5, 2, 2},
+                                     RandomFeatures{6, Activation::relu, 1.0, 0, 1},
+                                     EchoState{6},
+                                     {RandomFeatures{9, Activation::wave, 1.0, 2, 2}, EchoState{4},
+                                      Linear{}, RandomFeatures{5, Activation::relu}}};
 
 inline PopulationSettings settings_of(Index n_agents, const Stream& stream,
-                                      const Encoder& encoder = {},
+                                      const Encoders& encoder = RandomFeatures{},
                                       PolicyKind policy = PolicyKind::memoa) {
   PopulationSettings s;
   s.n_agents = n_agents;
@@ -34,7 +36,7 @@ inline PopulationSettings settings_of(Index n_agents, const Stream& stream,
   s.ridge = {0.1};
   s.past = {};
   s.bounded = false;
-  const auto* random = std::get_if<RandomFeatures>(&encoder);
+  const auto* random = std::get_if<RandomFeatures>(&encoder.front());
   if (random != nullptr && random->n_raw > 0) {  // one of kEncoders: all that there is
     s.past = {2, kAutoSeason};
     s.bounded = true;

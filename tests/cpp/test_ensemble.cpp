@@ -39,7 +39,7 @@ Stream with_gaps(std::uint64_t seed, Index steps) {
 }
 
 template <class Real>
-BasicOnlineEnsemble<Real> fresh(const Stream& stream, const Encoder& encoder = RandomFeatures{7}) {
+BasicOnlineEnsemble<Real> fresh(const Stream& stream, const Encoders& encoder = RandomFeatures{7}) {
   const PopulationSettings settings = settings_of(21, stream, encoder);
   return BasicOnlineEnsemble<Real>(settings, mixture_of(settings), kLevels);
 }
@@ -91,7 +91,7 @@ std::vector<double> run(BasicOnlineEnsemble<Real>& e, const Stream& s, Index fir
 
 TEST_CASE_TEMPLATE("an ensemble is its population and its server", Real, double, float) {
   const Stream stream = with_gaps(1, 40);
-  for (const Encoder& encoder : kEncoders) {
+  for (const Encoders& encoder : kEncoders) {
     auto stepped = fresh<Real>(stream, encoder), whole = fresh<Real>(stream, encoder);
     BasicPopulation<Real> population(stepped.settings());
     BasicServerMixture<Real> server(21, 2, stepped.mixture());
@@ -135,7 +135,7 @@ TEST_CASE("learning what was not predicted predicts it first") {
 
 TEST_CASE_TEMPLATE("what is loaded goes on with the same bits", Real, double, float) {
   const Stream stream = with_gaps(3, 40);
-  for (const Encoder& encoder : kEncoders)
+  for (const Encoders& encoder : kEncoders)
     for (const Index steps : {0, 1, 11, 24}) {
       const bool waits = steps % 2 == 1;  // does a forecast wait for its y?
       const TemporaryFile file;

@@ -21,7 +21,7 @@ struct Pair {
   ServerMixture mixture;
 };
 
-Pair fresh(const Stream& stream, const Encoder& encoder) {
+Pair fresh(const Stream& stream, const Encoders& encoder) {
   PopulationSettings settings = settings_of(21, stream, encoder);
   settings.n_threads = 1;  // OpenMP ends the process where it finds no memory
   return {Population(settings),
@@ -79,7 +79,7 @@ TEST_CASE("memory that runs out anywhere changes nothing") {
   RunOutput output;
   output.predictions = forecasts.data();
   int failures = 0;
-  for (const Encoder& encoder : tests::kEncoders) {
+  for (const Encoders& encoder : tests::kEncoders) {
     Pair pair = fresh(stream, encoder);
     failures += fail_every_allocation(pair, [&] {
       run(pair.population, pair.mixture, stream.x(0), stream.y(0), 40, output, stream.y(59));
@@ -100,6 +100,24 @@ TEST_CASE("memory that runs out anywhere changes nothing") {
     const auto mixture = pair.mixture.memory();
     failures += fail_every_allocation(stepped, [&] { stepped.population.restore(population); });
     failures += fail_every_allocation(stepped, [&] { stepped.mixture.restore(mixture); });
+    CHECK(all_of(stepped) == all_of(pair));
+    std::vector<unsigned char> awake(15 * 21, 1);
+    for (std::size_t k = 0; k < awake.size(); k += 4) awake[k] = 0;
+    failures += fail_every_allocation(pair, [&] {
+      run(pair.population, pair.mixture, stream.x(40), stream.y(40), 15, output, nullptr, {}, 1,
+          Labels::own, awake.data());
+    });
+    for (Index t = 40; t < 55; ++t) {
+      failures += fail_every_allocation(stepped, [&] {
+        predict(stepped.population, stepped.mixture, stream.x(t), forecast.data(),
+                awake.data() + (t - 40) * 21);
+      });
+      learn(stepped.population, stepped.mixture, stream.y(t));
+    }
+    CHECK(all_of(stepped) == all_of(pair));
+    const auto asleep = pair.population.memory();
+    stepped.population.restore(population);
+    failures += fail_every_allocation(stepped, [&] { stepped.population.restore(asleep); });
     CHECK(all_of(stepped) == all_of(pair));
   }
   MESSAGE("allocations that failed: " << failures);

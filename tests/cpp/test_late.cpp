@@ -54,7 +54,7 @@ std::vector<double> step(Engines<Real>& e, const Stream& s, Index first, Index l
 TEST_CASE_TEMPLATE("where y comes late a run is its steps, bit for bit", Real, double, float) {
   const Stream stream = random_stream(3, 40, 3, 2);
   const double initial[] = {0.5, -1.0};
-  for (const Encoder& encoder : kEncoders) {
+  for (const Encoders& encoder : kEncoders) {
     const PopulationSettings settings = settings_of(300, stream, encoder);
     Engines<Real> whole(settings, 3), stepped(settings, 1);
     std::vector<double> shown(static_cast<std::size_t>(stream.n_steps * 2)), costs(300);
@@ -98,7 +98,7 @@ TEST_CASE("the y of another forecast is refused, and nothing changes") {
 
 TEST_CASE("a memory takes what waits along") {
   const Stream stream = random_stream(5, 30, 3, 2);
-  for (const Encoder& encoder : kEncoders) {
+  for (const Encoders& encoder : kEncoders) {
     const PopulationSettings settings = settings_of(20, stream, encoder);
     Engines<double> e(settings, 1), other(settings, 1);
     const double initial[] = {0.5, 1.0};
@@ -112,7 +112,7 @@ TEST_CASE("a memory takes what waits along") {
 
 TEST_CASE_TEMPLATE("a warm step allocates nothing where y comes late", Real, double, float) {
   const Stream stream = random_stream(6, 60, 3, 2);
-  for (const Encoder& encoder : kEncoders) {
+  for (const Encoders& encoder : kEncoders) {
     Engines<Real> e(settings_of(300, stream, encoder), 1);
     const double initial[] = {0.5, 1.0};
     observe(e.population, e.mixture, initial);

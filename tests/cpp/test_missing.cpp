@@ -36,7 +36,7 @@ TEST_CASE_TEMPLATE("a run with gaps is its steps, bit for bit, on every level", 
   const Index N = 37;
   for (const Index d : {Index(1), Index(3)}) {
     const Stream stream = with_gaps(random_stream(7, 60, 2, d));
-    for (const Encoder& encoder : kEncoders)
+    for (const Encoders& encoder : kEncoders)
       for (const Aggregate aggregate : {Aggregate::mean, Aggregate::trimmed}) {
         PopulationSettings settings = settings_of(N, stream, encoder);
         settings.aggregate = aggregate;

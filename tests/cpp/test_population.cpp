@@ -72,7 +72,9 @@ std::vector<double> encode(const Encoder& encoder, const Stream& stream, Index n
 TEST_CASE("the encoders encode what their documentation says") {
   const Index N = 11;
   const Stream stream = random_stream(1, 25, 3, 2);
-  for (const Encoder& encoder : kEncoders) {
+  for (const Encoders& encoders : kEncoders) {
+    if (encoders.size() > 1) continue;
+    const Encoder& encoder = encoders.front();
     PopulationSettings settings = settings_of(N, stream, encoder);
     settings.past = {};
     settings.bounded = false;
@@ -148,6 +150,50 @@ TEST_CASE("an agent of a type forecasts as in a population of that type alone") 
   }
 }
 
+TEST_CASE_TEMPLATE("an agent of a mix forecasts as in a population of its encoder alone", Real,
+                   double, float) {
+  const Index N = 2000;  // several chunks of each encoder
+  const Stream stream = random_stream(4, 20, 3, 2);
+  const Encoders mix{RandomFeatures{7, Activation::wave, 1.0, 2, 2}, EchoState{4}, Linear{}};
+  PopulationSettings settings = settings_of(N, stream, mix, PolicyKind::greedy);
+  settings.forgetting = {0.9, 0.98, 1.0, 0.95, 0.99};  // counted apart from the encoders
+  settings.ridge = {5.0, 0.1, 1.0, 2.0, 0.5};
+  BasicPopulation<Real> mixed = started<Real>(settings);
+  follow(mixed, stream, 0, stream.n_steps);
+  const Seen seen = see(mixed);
+  bool same = true;
+  for (Index k = 0; k < 3; ++k) {
+    settings.encoder = mix[static_cast<std::size_t>(k)];
+    BasicPopulation<Real> pure = started<Real>(settings);
+    follow(pure, stream, 0, stream.n_steps);
+    const Seen alone = see(pure);
+    for (Index i = k; i < N; i += 3) {
+      same = same && seen.costs[i] == alone.costs[i];
+      for (Index o = 0; o < 2; ++o)
+        same = same && seen.predictions[i * 2 + o] == alone.predictions[i * 2 + o];
+    }
+  }
+  CHECK(same);
+  std::vector<double> energies(N);
+  mixed.energies(energies.data());
+  CHECK(*std::min_element(energies.begin(), energies.end()) > 0.0);
+}
+
+TEST_CASE_TEMPLATE("a mix of equal encoders is one encoder", Real, double, float) {
+  const Index N = 700;
+  const Stream stream = random_stream(5, 20, 3, 2);
+  const Encoder one = RandomFeatures{5, Activation::wave};
+  for (const PolicyKind policy : {PolicyKind::memoa, PolicyKind::greedy}) {
+    auto alone = started<Real>(settings_of(N, stream, one, policy));
+    auto mixed = started<Real>(settings_of(N, stream, {one, one, one}, policy));
+    follow(alone, stream, 0, stream.n_steps);
+    follow(mixed, stream, 0, stream.n_steps);
+    CHECK(see(mixed) == see(alone));
+    CHECK(mixed.memory().gram == alone.memory().gram);
+    CHECK(mixed.memory().cross == alone.memory().cross);
+  }
+}
+
 TEST_CASE("over one stage an agent's prediction is stationary for its cost") {
   // d/du of (u - c)^2 + l (u - m)^2 + g |b|^2, where u = z'b costs |b|^2 = u^2 / |z|^2
   const Index N = 9, p = 3;
@@ -179,7 +225,7 @@ TEST_CASE("over one stage an agent's prediction is stationary for its cost") {
 TEST_CASE("the mean field is the mean of the predictions") {
   const Stream stream = random_stream(4, 20, 2, 2);
   for (const PolicyKind policy : {PolicyKind::memoa, PolicyKind::greedy})
-    for (const Encoder& encoder : kEncoders) {
+    for (const Encoders& encoder : kEncoders) {
       PopulationSettings settings = settings_of(21, stream, encoder, policy);
       settings.aggregate = Aggregate::mean;
       Population population(settings);
@@ -233,7 +279,7 @@ TEST_CASE("costs are sums of squared errors, and the worst one counts from the m
 
 TEST_CASE("a population begins with the agents of a smaller one") {
   const Stream stream = random_stream(7, 15, 2, 2);
-  for (const Encoder& encoder : kEncoders) {
+  for (const Encoders& encoder : kEncoders) {
     Population few(settings_of(11, stream, encoder, PolicyKind::greedy));
     Population many(settings_of(700, stream, encoder, PolicyKind::greedy));
     follow(few, stream, 0, 15);
@@ -245,7 +291,7 @@ TEST_CASE("a population begins with the agents of a smaller one") {
 
 TEST_CASE("a prediction leaves no trace until it is learnt") {
   const Stream stream = random_stream(8, 10, 2, 1);
-  for (const Encoder& encoder : kEncoders) {
+  for (const Encoders& encoder : kEncoders) {
     Population a(settings_of(10, stream, encoder)), b(settings_of(10, stream, encoder));
     for (Index t = 0; t + 1 < stream.n_steps; ++t) {
       b.predict(stream.x(t + 1));
@@ -309,7 +355,7 @@ TEST_CASE("float32 refuses what it cannot square, features of any size are taken
 
 TEST_CASE("the first y ever seen is observed, not learnt") {
   const Stream stream = random_stream(11, 8, 2, 2);
-  for (const Encoder& encoder : kEncoders) {
+  for (const Encoders& encoder : kEncoders) {
     Population learning(settings_of(10, stream, encoder)),
         observing(settings_of(10, stream, encoder));
     CHECK_FALSE(learning.has_seen());
@@ -359,6 +405,16 @@ TEST_CASE("a setting out of range is named") {
   CHECK(names(with([](S& s) { s.n_inputs = 0; }), "n_inputs"));
   CHECK(names(with([](S& s) { s.n_outputs = 0; }), "n_outputs"));
   CHECK(names(with([](S& s) { s.encoder = EchoState{0}; }), "n_features"));
+  CHECK(names(with([](S& s) { s.encoder = {Linear{}, EchoState{0}}; }), "n_features"));
+  CHECK(names(with([](S& s) { s.encoder.clear(); }), "encoder is empty"));
+  CHECK(names(with([](S& s) {
+                s.encoder = {Linear{}, Precomputed{2}};
+              }),
+              "encoder[1] is Precomputed; expected it for all agents or for none"));
+  CHECK(names(with([](S& s) {
+                s.n_agents = 1, s.encoder = {Linear{}, EchoState{2}};
+              }),
+              "n_agents is 1; expected at least 2, one for each encoder"));
   CHECK(names(with([](S& s) { s.consensus = -1.0; }), "consensus"));
   CHECK(names(with([](S& s) { s.effort = 0.0; }), "effort"));
   CHECK(names(with([](S& s) { s.horizon = 0; }), "horizon"));

@@ -52,7 +52,7 @@ TEST_CASE_TEMPLATE("a run is its steps, bit for bit", Real, double, float) {
   const Stream stream = random_stream(20, 40, 3, d);
   const double initial[] = {0.5, -1.0};
   for (const PolicyKind policy : kPolicies)
-    for (const Encoder& encoder : kEncoders) {
+    for (const Encoders& encoder : kEncoders) {
       const double* start = policy == PolicyKind::memoa ? initial : nullptr;
       const PopulationSettings settings = settings_of(N, stream, encoder, policy);
       BasicPopulation<Real> whole(settings), stepped(settings);
@@ -87,7 +87,7 @@ TEST_CASE_TEMPLATE("without an initial value a run begins with its second step",
   rest.n_steps = 39;
   rest.inputs.erase(rest.inputs.begin(), rest.inputs.begin() + 3);
   rest.targets.erase(rest.targets.begin(), rest.targets.begin() + d);
-  for (const Encoder& encoder : kEncoders) {
+  for (const Encoders& encoder : kEncoders) {
     const PopulationSettings settings = settings_of(N, stream, encoder);
     BasicPopulation<Real> all(settings), later(settings);
     const Mixture mixture = mixture_of(settings);
@@ -132,10 +132,10 @@ TEST_CASE_TEMPLATE("predicting rows leaves no trace, whatever is pending", Real,
   const Index N = 300, d = 2;
   const Stream stream = random_stream(32, 24, 3, d);
   const Stream given = random_stream(33, 24, N * 4, d);
-  std::vector<Encoder> encoders(std::begin(kEncoders), std::end(kEncoders));
+  std::vector<Encoders> encoders(std::begin(kEncoders), std::end(kEncoders));
   encoders.emplace_back(Precomputed{4});
-  for (const Encoder& encoder : encoders) {
-    const Stream& s = std::holds_alternative<Precomputed>(encoder) ? given : stream;
+  for (const Encoders& encoder : encoders) {
+    const Stream& s = std::holds_alternative<Precomputed>(encoder.front()) ? given : stream;
     const PopulationSettings settings = settings_of(N, s, encoder);
     BasicPopulation<Real> looked(settings), alone(settings);
     BasicServerMixture<Real> of_looked(N, d, {4}), of_alone(N, d, {4});
@@ -173,9 +173,9 @@ TEST_CASE_TEMPLATE("one thread or several, on any processor: the same bits", Rea
   const std::vector<std::string> sets = tests::instruction_sets();
   CHECK(sets.front() == "baseline");
   for (const PolicyKind policy : kPolicies)
-    for (const Encoder& encoder :
-         {Encoder(RandomFeatures{6}), Encoder(RandomFeatures{8, Activation::wave, 1.0, 2, 2}),
-          Encoder(EchoState{4})}) {
+    for (const Encoders& encoder :
+         {Encoders(RandomFeatures{6}), Encoders(RandomFeatures{8, Activation::wave, 1.0, 2, 2}),
+          Encoders(EchoState{4}), Encoders{Linear{}, RandomFeatures{6}, EchoState{4}}}) {
       PopulationSettings settings = settings_of(N + 3, stream, encoder, policy);
       const auto with = [&](int threads) {
         settings.n_threads = threads;
@@ -209,7 +209,7 @@ TEST_CASE("an instruction set that is not there is named") {
 TEST_CASE_TEMPLATE("looking at what was learnt changes nothing", Real, double, float) {
   // the engine takes a learnt step in when it next encodes, or when somebody looks
   const Stream stream = random_stream(26, 12, 2, 2);
-  for (const Encoder& encoder : kEncoders) {
+  for (const Encoders& encoder : kEncoders) {
     const PopulationSettings settings = settings_of(37, stream, encoder);
     BasicPopulation<Real> watched(settings), left_alone(settings);
     for (Index t = 0; t < stream.n_steps; ++t) {
@@ -230,7 +230,7 @@ TEST_CASE_TEMPLATE("looking at what was learnt changes nothing", Real, double, f
 TEST_CASE("float32 follows float64") {
   const Stream stream = random_stream(27, 60, 3, 2);
   for (const PolicyKind policy : kPolicies)
-    for (const Encoder& encoder : kEncoders) {
+    for (const Encoders& encoder : kEncoders) {
       const PopulationSettings settings = settings_of(40, stream, encoder, policy);
       Population wide(settings);
       PopulationF32 narrow(settings);
@@ -261,7 +261,7 @@ TEST_CASE_TEMPLATE("an agent that overflows is named and spoils no other", Real,
 TEST_CASE_TEMPLATE("a restored population goes on with the same bits", Real, double, float) {
   const Stream stream = random_stream(22, 30, 2, 2);
   for (const PolicyKind policy : kPolicies)
-    for (const Encoder& encoder : kEncoders)
+    for (const Encoders& encoder : kEncoders)
       for (const Index learnt : {0, 1, 15}) {  // also before, and just after, the first y
         const PopulationSettings settings = settings_of(19, stream, encoder, policy);
         BasicPopulation<Real> population(settings), restored(settings);
@@ -372,7 +372,7 @@ TEST_CASE("a run refuses bad input before it learns anything") {
 TEST_CASE_TEMPLATE("a warm step allocates nothing", Real, double, float) {
   const Stream stream = random_stream(25, 60, 3, 2);
   for (const PolicyKind policy : kPolicies)
-    for (const Encoder& encoder : kEncoders) {
+    for (const Encoders& encoder : kEncoders) {
       PopulationSettings settings = settings_of(50, stream, encoder, policy);
       settings.n_threads = 1;
       BasicPopulation<Real> population(settings);

@@ -43,7 +43,7 @@ std::vector<double> go_on(SavedEngines<Real>& e, const Stream& stream, Index fir
 }
 
 template <class Real>
-SavedEngines<Real> learnt(const Stream& stream, const Encoder& encoder, Index steps) {
+SavedEngines<Real> learnt(const Stream& stream, const Encoders& encoder, Index steps) {
   const PopulationSettings settings = settings_of(21, stream, encoder);
   Mixture mixture = tests::mixture_of(settings);
   mixture.window = 10;
@@ -57,7 +57,7 @@ SavedEngines<Real> learnt(const Stream& stream, const Encoder& encoder, Index st
 
 TEST_CASE_TEMPLATE("what is loaded goes on with the same bits", Real, double, float) {
   const Stream stream = random_stream(3, 40, 3, 2);
-  for (const Encoder& encoder : kEncoders)
+  for (const Encoders& encoder : kEncoders)
     for (const Index steps : {1, 7, 25}) {
       const TemporaryFile file;
       SavedEngines<Real> engines = learnt<Real>(stream, encoder, steps);

@@ -15,6 +15,10 @@ using tests::settings_of;
 
 namespace {
 
+// 512 is no multiple of their number
+const Encoders kMix = {RandomFeatures{5, Activation::wave, 1.0, 2, 2}, EchoState{3}, Linear{},
+                       RandomFeatures{2}, RandomFeatures{3}};
+
 constexpr Index kN = 4 * kShardUnit + 37, kBefore = 5, kT = 40;
 
 /// All that can be seen of both engines; what is of agents, from agent `first` on.
@@ -28,7 +32,7 @@ struct Seen {
 template <class Real>
 Seen follow(PopulationSettings s, const Stream& stream, const Mixture& mixing,
             const std::vector<double>& features = {}) {
-  const Index d = s.n_outputs, p = n_features(s.encoder, s.n_inputs);
+  const Index d = s.n_outputs, p = n_features(s);
   BasicPopulation<Real> population(s);
   BasicServerMixture<Real> server(s.n_agents, d, mixing, 1, s.shard);
   const std::vector<double> zero(static_cast<std::size_t>(d), 0.0);
@@ -108,7 +112,7 @@ void check_ranks(int n_ranks, PopulationSettings s, const Stream& stream, const 
 }
 
 PopulationSettings types(const Stream& stream, Aggregate aggregate, PolicyKind policy,
-                         const Encoder& encoder = RandomFeatures{4}) {
+                         const Encoders& encoder = RandomFeatures{4}) {
   PopulationSettings s = settings_of(kN, stream, encoder, policy);
   s.forgetting = {0.9, 0.97, 0.99};  // 512 is no multiple of three
   s.aggregate = aggregate;
@@ -133,6 +137,9 @@ TEST_CASE("with several outputs, other encoders and other mixtures too") {
   const Stream stream = random_stream(4, kT, 3, 2);
   check_ranks<double>(3, types(stream, Aggregate::clip, PolicyKind::memoa, EchoState{3}), stream,
                       {5, 0.8});
+  check_ranks<double>(4, types(stream, Aggregate::trimmed, PolicyKind::memoa, kMix), stream,
+                      {5, 0.8});
+  check_ranks<float>(2, types(stream, Aggregate::mean, PolicyKind::greedy, kMix), stream, {5, 0.8});
   Mixture none;
   none.window = 0;
   check_ranks<double>(2, types(stream, Aggregate::mean, PolicyKind::memoa, Linear{}), stream, none);
@@ -265,6 +272,18 @@ TEST_CASE("an exchange that fails breaks the engines, and they say so") {
         CHECK(contains(later, "broken since an exchange"));
     });
   }
+}
+
+TEST_CASE("all agents are awake where processes share them") {
+  Ranks(2).run(1024, [&](int, Index n_agents, const Shard& shard) {
+    PopulationSettings s;
+    s.n_agents = n_agents, s.shard = shard;
+    Population population(s);
+    const std::vector<unsigned char> awake(static_cast<std::size_t>(n_agents), 1);
+    const double x = 1.0;
+    CHECK(contains(refusal([&] { population.predict(&x, awake.data()); }),
+                   "several processes share the agents"));
+  });
 }
 
 TEST_CASE("a shard that cannot be is refused") {

@@ -19,6 +19,7 @@ from experiments import ablations, benchmarks, forecasting, pieces, variants
 from experiments.ablations import Ablations
 from experiments.command import make_app
 from experiments.defaults import Defaults
+from experiments.encoders import KINDS, POPULATIONS, Encoders
 from experiments.forecasting import Forecasting
 from experiments.heterogeneity import Heterogeneity
 from experiments.knobs import COMMUNICATION, KNOBS, NOISE, with_setting
@@ -34,8 +35,12 @@ ROOT = Path(__file__).resolve().parents[2]
 SYNTHETIC = ("periodic", "logistic", "drift", "drift-1d")
 
 # Few series, values, rows and agents.
-_QUICK = {"sizes": (2, 100, 1_000), "simulate_up_to": 100, "centralized_seconds": 0.0,
-          "monte_carlo_runs": 20}  # fmt: skip
+_QUICK = {
+    "sizes": (2, 100, 1_000),
+    "simulate_up_to": 100,
+    "centralized_seconds": 0.0,
+    "monte_carlo_runs": 20,
+}
 _KNOBS = tuple(
     replace(knob, values=knob.values[:2])
     for knob in KNOBS
@@ -45,23 +50,30 @@ SMALL = (
     Forecasting(("periodic", "logistic", "boc"), river=None),
     Defaults(),
     Ablations(
-        ("logistic", "ett"), _KNOBS, replace(COMMUNICATION, values=COMMUNICATION.values[:2]),
+        ("logistic", "ett"),
+        _KNOBS,
+        replace(COMMUNICATION, values=COMMUNICATION.values[:2]),
         replace(NOISE, values=NOISE.values[:2]),
     ),
     Theory((2, 10), _QUICK),
     Heterogeneity(
-        ("logistic",), (replace(FAMILIES[0], factors=(1, 2)), replace(FAMILIES[2], factors=(1,))),
+        ("logistic",),
+        (replace(FAMILIES[0], factors=(1, 2)), replace(FAMILIES[2], factors=(1,))),
         n_agents=300,
     ),
-)  # fmt: skip
+    Encoders(("logistic",)),
+)
 
 
 def repetitions(count: int) -> list[Piece]:
     """Pieces that are quick, and different."""
     return [
-        Piece(forecasting.SCORE, {"series": "periodic", "forecaster": "seasonal repetition",
-                                  "seed": seed}) for seed in range(count)
-    ]  # fmt: skip
+        Piece(
+            forecasting.SCORE,
+            {"series": "periodic", "forecaster": "seasonal repetition", "seed": seed},
+        )
+        for seed in range(count)
+    ]
 
 
 class Counted:
@@ -268,10 +280,10 @@ class TestReport:
     def test_every_section_has_its_files_and_keeps_its_place(self, tmp_path: Path) -> None:
         made = {
             "heterogeneity": {"heterogeneity.csv", "heterogeneity.png"},
+            "encoders": {"encoders.csv"},
             "theory": {"theory.csv", "theory.png", "theory-worst.csv", "theory-worst.png"},
-            "ablations": {"ablations.csv", *(
-                f"{knob.name}.png" for knob in SMALL[2].all_knobs)},
-        }  # fmt: skip
+            "ablations": {"ablations.csv", *(f"{knob.name}.png" for knob in SMALL[2].all_knobs)},
+        }
         for name, files in made.items():
             run_experiments(tmp_path, only=[name], seeds=1, experiments=SMALL)
             folder = tmp_path / "experiments"
@@ -291,6 +303,23 @@ class TestReport:
         run_experiments(tmp_path, only=["theory"], seeds=1, experiments=SMALL)
         assert (tmp_path / "experiments.md").read_text(encoding="utf-8") == page
         assert (tmp_path / "experiments/results.jsonl").read_text() == results
+
+    def test_a_mix_of_encoders_is_an_ensemble_of_them(self, tmp_path: Path) -> None:
+        run_experiments(tmp_path, only=["encoders"], seeds=1, experiments=SMALL)
+        with (tmp_path / "experiments/encoders.csv").open() as file:
+            lines = list(csv.DictReader(file))
+        assert len(lines) == len(POPULATIONS) * 2
+        (found,) = (
+            line for line in lines if (line["population"], line["policy"]) == ("mix", "greedy")
+        )
+        data = benchmarks.load("logistic", None)
+        model = memoa.OnlineEnsemble(encoder=list(KINDS.values()), policy="greedy")
+        run = model.run(data.X, data.Y, initial=data.initial)
+        assert float(found["worst"]) == run.worst_agent_rmse
+        assert float(found["server"]) == run.server_rmse
+        assert found["kind"] == list(KINDS)[run.worst_agent % 4]
+        page = (tmp_path / "experiments.md").read_text(encoding="utf-8")
+        assert f"| greedy | {found['kind']} (1 of 1) |" in page
 
     def test_ablations_are_runs_of_the_ensemble(self, tmp_path: Path) -> None:
         run_experiments(tmp_path, only=["ablations"], seeds=1, experiments=SMALL)
@@ -313,9 +342,10 @@ class TestReport:
             policy = arguments.get("policy", MEMOA)
             wanted = (setting, value, policy)
             (line,) = (
-                one for one in found
+                one
+                for one in found
                 if (one["setting"], float(one["value"]), one["policy"]) == wanted
-            )  # fmt: skip
+            )
             run = memoa.OnlineEnsemble(**arguments).run(series.X, series.Y, initial=series.initial)
             for measure in ablations.MEASURES:
                 assert float(line[measure]) == pytest.approx(getattr(run, measure), rel=1e-10)
@@ -326,16 +356,24 @@ def test_the_study_of_the_defaults_is_quoted(tmp_path: Path) -> None:
 
     def study(seeds: list[int]) -> dict:
         asked.append(list(seeds))
-        rows = [{"setting": name} | dict.fromkeys(COLUMNS, value)
-                for name, value in (("default", 1.0), ("other", 1.25))]  # fmt: skip
-        return {"rows": rows, "how": "Chosen\nby care."}
+        rows = [
+            {"setting": name} | dict.fromkeys(COLUMNS, value)
+            for name, value in (("default", 1.0), ("other", 1.25))
+        ]
+        return {"rows": rows, "how": "Chosen\nby care.\n\nTwice."}
 
     made_up = Defaults(method=Method("made up", 1, study))
     run_experiments(tmp_path, seeds=20, experiments=[made_up])
-    page = (tmp_path / "experiments.md").read_text(encoding="utf-8")
+    page, tables = (
+        (tmp_path / name).read_text(encoding="utf-8")
+        for name in ("experiments.md", "experiments-tables.md")
+    )
     assert asked == [[0, 1, 2]]
-    for words in ("Chosen by care.", "3 seeds.", "- *server*: ", "| other | 1.250 | 1.250 |"):
-        assert words in page
+    assert "Chosen by care.\n\nTwice." in page
+    assert "(experiments-tables.md#one-default-for-all)" in page
+    for words in ("3 seeds.", "- *server*: ", "| other | 1.250 | 1.250 |"):
+        assert words in tables and words not in page
+    assert "\n## One default for all\n" in tables
     assert lines(tmp_path / "experiments/defaults.csv")[1]["server"] == "1.25"
 
 
@@ -442,6 +480,16 @@ def test_a_knob_changes_one_setting(knob: ablations.Knob) -> None:
         params = changed.get_params(deep=False)
         different = {name for name in plain if params[name] != plain[name]}
         assert different == (set() if value == knob.default else {knob.setting.split(".")[0]})
+
+
+def test_a_page_keeps_what_stands_before_its_sections(tmp_path: Path) -> None:
+    page = tmp_path / "experiments.md"
+    made_up = Defaults(method=Method("made up", 1, lambda seeds: {"rows": [], "how": "Anew."}))
+    page.write_text("# Title\n\nBy hand.\n\n<!-- section: defaults -->\nOld.\n")
+    run_experiments(tmp_path, seeds=1, experiments=[made_up])
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("# Title\n\nBy hand.\n\n<!-- section: defaults -->\n## One default")
+    assert "Anew." in text and "Old." not in text
 
 
 def test_medians_and_quartiles() -> None:

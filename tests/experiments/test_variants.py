@@ -168,7 +168,12 @@ class TestPlayedTypes:
         laws = [mixed._law(*one) for one in family.sorts(2)]
         games, shares = [mixed._game(law) for law in laws], np.full(3, 1.0 / 3.0)
         policies = memoa.solve_mean_field(games)
-        start = {"mean": [0.0], "cov": [[0.25]], "seed": 1, "shares": [0.333, 0.333, 0.333, 0.001]}
+        start = {
+            "mean": [0.0],
+            "cov": [[0.25]],
+            "random_state": 1,
+            "shares": [0.333, 0.333, 0.333, 0.001],
+        }
         for kind, game in enumerate(games):
             rest = (
                 policies[kind],

@@ -16,8 +16,7 @@ std::vector<double> filled(Index size, double value) {
 template <class Real>
 void go_on(memoa::SavedEngines<Real>& engines) {
   const auto& s = engines.population.settings();
-  const bool given = std::holds_alternative<memoa::Precomputed>(s.encoder);
-  const Index width = given ? s.n_agents * memoa::n_features(s.encoder, 0) : s.n_inputs;
+  const Index width = memoa::takes_features(s) ? s.n_agents * memoa::n_features(s) : s.n_inputs;
   const auto x = filled(width, 0.5), y = filled(s.n_outputs, 1.0);
   auto forecast = filled(s.n_outputs, 0.0);
   for (int step = 0; step < 2; ++step) {

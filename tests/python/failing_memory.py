@@ -142,6 +142,49 @@ CASES |= {
     "restore, late": (waiting, lambda model, path: pickle.loads(pickle.dumps(model))),
 }
 
+AWAKE = np.random.default_rng(1).uniform(size=(60, 21)) < 0.7
+
+
+def some_away(path: Path | None = None, **settings: Any) -> memoa.OnlineEnsemble:
+    """The forecast that waits is that of some agents."""
+    model = seen(**settings)
+    model.run(X[:10], Y[:10], awake=AWAKE[:10])
+    model.predict_one(X[10], AWAKE[10])
+    return model
+
+
+def saved_away(path: Path) -> memoa.OnlineEnsemble:
+    model = some_away()
+    model.save(path)
+    return model
+
+
+def a_run_of_some(model: Model, path: Path) -> None:
+    model.run(X[20:], Y[20:-1], awake=AWAKE[20:])
+
+
+CASES |= {
+    "predict_one, the first with some away": (
+        lambda path: learnt(),
+        lambda model, path: model.predict_one(X[20], AWAKE[20]),
+    ),
+    "predict_one, some away": (
+        some_away,
+        lambda model, path: model.predict_one(X[20], AWAKE[20]),
+    ),
+    "learn_one, some away": (some_away, lambda model, path: model.learn_one(X[10], Y[10])),
+    "step_one, some away": (
+        some_away,
+        lambda model, path: model.step_one(X[20], Y[20], AWAKE[20]),
+    ),
+    "run, the first with some away": (lambda path: learnt(), a_run_of_some),
+    "run, some away": (some_away, a_run_of_some),
+    "run, some away, no crowd": (lambda path: some_away(path, aggregate="mean"), a_run_of_some),
+    "save, some away": (saved_away, lambda model, path: model.save(path)),
+    "load, some away": (saved_away, lambda model, path: memoa.OnlineEnsemble.load(path)),
+    "restore, some away": (some_away, lambda model, path: pickle.loads(pickle.dumps(model))),
+}
+
 CLIENTS = X.reshape(20, 3, 3), Y[:, :1].reshape(20, 3)  # inputs and values of a panel
 
 
@@ -184,6 +227,13 @@ CASES |= {
 }
 
 
+def predict_again(model: Model) -> None:
+    if isinstance(model, memoa.Panel):
+        model.predict_one(CLIENTS[0][10])
+    else:
+        model.predict_one(X[10], None if model._awake is None else model._awake.view(bool))
+
+
 def fail_every_allocation(case: Case, path: Path, *, once: bool) -> int:
     """How many allocations of the call failed, one alone (`once`) or with all that followed."""
     make, call = case
@@ -206,7 +256,7 @@ def fail_every_allocation(case: Case, path: Path, *, once: bool) -> int:
         if not raised:  # done without that memory
             model = make(path)
         if before["_pending"] is not None and model._pending is None:  # to be predicted anew
-            model.predict_one(CLIENTS[0][10] if isinstance(model, memoa.Panel) else X[10])
+            predict_again(model)
         now = everything(model)
         changed = [name for name in before | now if now.get(name) != before.get(name)]
         assert not changed, f"{changed} changed by failure {failures}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,13 @@ def steps(model: memoa.OnlineEnsemble, x: np.ndarray, y: np.ndarray) -> np.ndarr
         shown.append(model.predict_one(one_x))
         model.learn_one(one_x, one_y)
     return np.array(shown)
+
+
+def mixture_weight(model: memoa.OnlineEnsemble | memoa.ServerMixture) -> np.ndarray:
+    """The weight of theory (6.7), shape (d,): to all bits, which 1 - shares[3] has not."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return model.mixture_weight
 
 
 def everything(model: memoa.OnlineEnsemble | memoa.Panel) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from helpers import series
 
 N, T, STEPS = 4 * 512 + 37, 40, 4
 X, Y, INITIAL = series(T, 3, 1)
+MIX = [memoa.RandomFeatures(6), memoa.EchoState(3)]
 
 
 def digest(*arrays: Any) -> str:
@@ -110,6 +111,7 @@ def everything(communicator: Any) -> dict[str, Any]:
         "memoa": follow(ensemble(communicator)),
         "float32": follow(ensemble(communicator, dtype="float32", aggregate="trimmed")),
         "greedy": follow(ensemble(communicator, policy="greedy", aggregate="mean")),
+        "mix": follow(ensemble(communicator, encoder=MIX)),
         "panel": follow_panel(clients(communicator)),
         "simulation": roll_out(communicator),
     }

@@ -18,6 +18,7 @@ import memoa
 from helpers import everything, series
 
 X, Y, INITIAL = series(12, 3, 1)
+AWAKE = np.arange(48).reshape(12, 4) % 3 > 0
 CLEAR = (ValueError, TypeError, MemoryError, memoa.NumericalError)
 NUMBERS = (
     0,
@@ -128,8 +129,11 @@ def call_ensemble(rng: random.Random, model: memoa.OnlineEnsemble) -> Any:
     return rng.choice(
         [
             lambda: model.predict_one(odd_array(rng, X[6])),
+            lambda: model.predict_one(X[6], awake=odd_array(rng, AWAKE[6])),
             lambda: model.learn_one(odd_array(rng, X[6]), odd_array(rng, Y[6])),
             lambda: model.step_one(odd_array(rng, X[6]), odd_array(rng, Y[6])),
+            lambda: model.step_one(X[6], Y[6], awake=odd_array(rng, AWAKE[6])),
+            lambda: model.run(X, Y, awake=odd_array(rng, AWAKE)),
             lambda: model.observe(odd_array(rng, Y[6])),
             lambda: model.run(
                 odd_array(rng, X),

@@ -324,6 +324,11 @@ def relative_game(nu, *, consensus, effort, horizon, discount):
     return k, m
 
 
+def average(values):
+    """Their mean; 0, the increment of the base, where there are none."""
+    return values.mean() if len(values) else 0.0
+
+
 class Ensemble:
     """The online ensemble of section 6, a loop over agents at every step."""
 
@@ -353,9 +358,11 @@ class Ensemble:
         start=0,
         seed=0,
     ):
-        self.n, self.encoder, self.policy = n_agents, encoder, policy
+        self.n, self.policy = n_agents, policy
         self.game = dict(consensus=consensus, effort=effort, horizon=horizon, discount=discount)
         # agent i is of type i mod K
+        kinds = encoder if isinstance(encoder, list) else [encoder]
+        self.encoders = [kinds[i % len(kinds)] for i in range(n_agents)]
         self.forgetting, self.ridge = np.resize(forgetting, n_agents), np.resize(ridge, n_agents)
         self.window, self.seed = window, seed
         self.lags, self.season, self.bounded = lags, season, bounded
@@ -367,7 +374,6 @@ class Ensemble:
 
     def start(self, n_inputs, d, base=None):
         """The base is the value seen before the first step; None where none was."""
-        p = self.encoder.p
         self.past = Past(d, self.lags, self.season)
         self.rivals = Rivals(self.n, d, self.season)
         if base is not None and not np.isnan(base).any():
@@ -375,36 +381,40 @@ class Ensemble:
             self.rivals.past.observe(base)
         n_own = n_inputs if self.lags or self.season else 0
         inputs = n_inputs + (len(self.past.inputs()) if n_inputs else 0)
-        self.weights = [self.encoder.start(self.seed, i, inputs, n_own) for i in range(self.n)]
-        self.gram, self.cross = np.zeros((self.n, p, p)), np.zeros((self.n, p, d))
+        self.weights = [
+            encoder.start(self.seed, i, inputs, n_own) for i, encoder in enumerate(self.encoders)
+        ]
+        self.gram = [np.zeros((encoder.p, encoder.p)) for encoder in self.encoders]
+        self.cross = [np.zeros((encoder.p, d)) for encoder in self.encoders]
         self.base, self.cost = base, np.zeros(self.n)
         self.fallback, self.crowd = Fallback(d), Crowd(self.n, self.aggregate)
         self.steps, self.standardiser = 0, Standardiser(n_inputs)
+        self.scored = np.zeros(self.n, int)  # values of y that costs count
 
-    def predict(self, x):
-        p = self.encoder.p
+    def predict(self, x, awake=None):
+        self.awake = np.ones(self.n, bool) if awake is None else awake  # (10.10)
         if self.base is None or np.isnan(self.base).any():  # nothing is known, nothing is counted
-            self.forecast = np.zeros((self.n, self.cross.shape[2]))
+            self.forecast = np.zeros((self.n, self.cross[0].shape[1]))
             self.mean_field = self.forecast.mean(axis=0)
             return self.mean_field
-        if not isinstance(self.encoder, Precomputed):
+        if not isinstance(self.encoders[0], Precomputed):
             x = np.concatenate([self.standardiser.step(x), self.past.inputs()])
-        self.z = np.array([self.encoder.encode(w, x) for w in self.weights])
+        self.z = [encoder.encode(w, x) for encoder, w in zip(self.encoders, self.weights)]
         c = np.array(
             [  # step 2
-                np.linalg.solve(h + ridge * np.eye(p), q).T @ z
+                np.linalg.solve(h + ridge * np.eye(len(z)), q).T @ z
                 for h, ridge, q, z in zip(self.gram, self.ridge, self.cross, self.z)
             ]
         )
         if self.bounded:
             c = np.clip(c, -self.past.largest, self.past.largest)  # (6.13)
-        self.c, energies = c, (self.z**2).sum(axis=1)
-        heeded, counted = self.crowd.heeded(c, energies)
+        self.c, energies = c, np.array([z @ z for z in self.z])
+        heeded, counted = self.crowd.heeded(c, energies, self.awake)
         increments, mean = self.act(c, energies, counted)
         self.forecast, self.mean_field = self.base + increments, self.base + mean
         said = np.where(heeded, increments, mean)
         if self.has_rivals:  # which mix what agents forecast by themselves
-            said = np.where(heeded, c, [v[on].mean() for v, on in zip(c.T, counted.T)])
+            said = np.where(heeded, c, [average(v[on]) for v, on in zip(c.T, counted.T)])
         self.heard = self.base + said
         self.mixed = self.agent_weights() @ self.heard
         if self.has_rivals:
@@ -419,15 +429,15 @@ class Ensemble:
     def act(self, c, energies, counted):
         """Steps 3 and 4, theory (6.2), one output after the other; increments and their mean."""
         if self.policy == "greedy":
-            return c, np.array([column[on].mean() for column, on in zip(c.T, counted.T)])
-        k, m = relative_game(self.crowd.energy(energies), **self.game)
+            return c, np.array([average(column[on]) for column, on in zip(c.T, counted.T)])
+        k, m = relative_game(self.crowd.energy(energies, self.awake), **self.game)
         price, share, own = self.game["effort"] / k, m / k, 1.0 / (1.0 + self.game["consensus"])
         strength = energies / (energies + price)
         rest = (share * energies + price) / (energies + price)
         increments, means = np.zeros_like(c), np.zeros(c.shape[1])
         for o, on in enumerate(counted.T):
-            pull = own * c[:, o] + (share - own) * c[on, o].mean()
-            means[o] = (strength * pull)[on].mean() / rest[on].mean()
+            pull = own * c[:, o] + (share - own) * average(c[on, o])
+            means[o] = average((strength * pull)[on]) / average(rest[on]) if on.any() else 0.0
             increments[:, o] = strength * ((1.0 - share) * means[o] + pull)
         return increments, means
 
@@ -453,14 +463,15 @@ class Ensemble:
         change = y - self.base
         learnt = self.past.bounded(change) if self.bounded else change
         for i in range(self.n):
-            self.encoder.commit(self.weights[i], self.z[i])
+            self.encoders[i].commit(self.weights[i], self.z[i])
             keep = self.forgetting[i]
             self.gram[i] = keep * self.gram[i] + np.outer(self.z[i], self.z[i])
             taken = np.where(seen, learnt, self.c[i])  # (10.6)
             self.cross[i] = keep * self.cross[i] + np.outer(self.z[i], taken)
-        self.cost += np.nansum((y - self.forecast) ** 2, axis=1)  # step 6
+        self.cost += self.awake * np.nansum((y - self.forecast) ** 2, axis=1)  # step 6
+        self.scored += self.awake * np.count_nonzero(seen)
         self.fallback.compare(y - self.base, y - self.mixed)
-        self.crowd.learn(self.c, y - self.base)
+        self.crowd.learn(self.c, y - self.base, self.awake)
         row = np.where(seen, self.heard - y, 0.0), np.where(seen, y, 0.0)
         self.history = [*self.history, row][-max(self.window, 1) :]
         latest = np.where(seen, y, self.base)  # (10.5)
@@ -470,21 +481,19 @@ class Ensemble:
         self.base = latest
         self.steps += 1
 
-    def run(self, xs, ys, initial=None):
+    def run(self, xs, ys, initial=None, awake=None):
         """Predict, learn, repeat; returns server forecasts, agents' RMSE, mean field, agents."""
-        n_inputs = 0 if isinstance(self.encoder, Precomputed) else xs.shape[1]
+        n_inputs = 0 if isinstance(self.encoders[0], Precomputed) else xs.shape[1]
         self.start(n_inputs, ys.shape[1], initial)
         server, means, agents = [], [], []
-        scored = 0
-        for x, y in zip(xs, ys):
+        for t, (x, y) in enumerate(zip(xs, ys)):
             leaves_no_trace = np.isnan(y).all()
             one = copy.deepcopy(self) if leaves_no_trace else self
-            server.append(one.predict(x))
+            server.append(one.predict(x, None if awake is None else awake[t]))
             means.append(one.mean_field)
             agents.append(one.forecast)
-            knows = self.base is not None and not np.isnan(self.base).any()
-            scored += np.count_nonzero(~np.isnan(y)) if knows else 0
             if not leaves_no_trace:
                 self.learn(y)
-        rmse = np.sqrt(self.cost / scored) if scored else np.full(self.n, np.nan)
+        divisor = np.where(self.scored > 0, self.scored, np.nan)
+        rmse = np.sqrt(self.cost / divisor)
         return np.array(server), rmse, np.array(means), np.array(agents)

@@ -33,9 +33,10 @@ class Server(Ensemble):
         forecasts, usual = np.zeros((self.n, self.d)), np.zeros(self.d)
         self.c = c[self.on]
         self.crowd = Crowd(len(self.on), self.aggregate)
+        self.awake = all_on = np.ones(len(self.on), bool)  # of those that are heard
         if len(self.on):
             self.crowd.record, self.crowd.weight = self.record[self.on], self.weight
-            heeded[self.on], counted = self.crowd.heeded(self.c, energies[self.on])
+            heeded[self.on], counted = self.crowd.heeded(self.c, energies[self.on], all_on)
             forecasts[self.on] = self.c
             usual = np.array([v[on].mean() for v, on in zip(self.c.T, counted.T)])
             increments[self.on], mean = self.act(self.c, energies[self.on], counted)
@@ -62,7 +63,7 @@ class Server(Ensemble):
         self.cost[self.on] += ((y - self.forecast[self.on]) ** 2).sum(axis=1)
         self.fallback.compare(y - self.base, y - self.mixed)
         if self.crowd.aggregate != "mean":  # those present were a crowd
-            self.crowd.learn(self.c, y - self.base)
+            self.crowd.learn(self.c, y - self.base, self.awake)
             self.record[self.on] = self.crowd.record
         self.weight = Crowd.FORGETTING * self.weight + 1.0
         if self.has_rivals:

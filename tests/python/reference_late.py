@@ -53,8 +53,8 @@ class LateEnsemble(Ensemble):
             step["mixed"] = self.base + self.agent_weights() @ (self.heard - self.base)
             step["rivals"] = getattr(self.rivals, "shown", None)
             self.limit = self.crowd_limit()
-            for weights, z in zip(self.weights, self.z):
-                self.encoder.commit(weights, z)
+            for encoder, weights, z in zip(self.encoders, self.weights, self.z):
+                encoder.commit(weights, z)
         self.waiting.append(step)
         return shown
 

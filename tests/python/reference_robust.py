@@ -157,19 +157,30 @@ class Crowd:
         self.aggregate = aggregate if n_agents >= self.LEAST else "mean"
         self.record, self.weight = np.zeros(n_agents), 0.0
 
-    def energy(self, energies):
-        """Mean of |z|^2, which few cannot raise without limit."""
+    def energy(self, energies, awake):
+        """Mean of |z|^2 of those awake, which few cannot raise without limit."""
+        energies = energies[awake]
+        if len(energies) == 0:
+            return 0.0
         typical = np.median(energies[energies > 0]) if (energies > 0).any() else 0.0
         mean = energies.mean()
-        return min(mean, 16.0 * typical) if self.aggregate != "mean" and typical > 0 else mean
+        return min(mean, 16.0 * typical) if self.judges(awake) and typical > 0 else mean
 
-    def heeded(self, c, energies):
+    def judges(self, awake):
+        """Fewer than 16 that are awake are no crowd."""
+        return self.aggregate != "mean" and np.count_nonzero(awake) >= self.LEAST
+
+    def usual(self, awake):
+        """The median of the recent losses of those awake; of all where nobody is."""
+        return np.median(self.record[awake] if awake.any() else self.record)
+
+    def heeded(self, c, energies, awake):
         """Those that the mixture heeds and those that the averages count, (N, d) each."""
-        everybody = np.ones(c.shape, bool)
-        if self.aggregate == "mean":
+        everybody = np.ones(c.shape, bool) & awake[:, None]
+        if not self.judges(awake):
             return everybody, everybody
-        usual = np.median(self.record)
-        trusted = (self.record <= self.WORSE * usual) | (usual == 0.0)
+        usual = self.usual(awake)
+        trusted = ((self.record <= self.WORSE * usual) | (usual == 0.0)) & awake
         jury = trusted & (energies > 0)
         heeded, counted = everybody & trusted[:, None], everybody & trusted[:, None]
         for o in range(c.shape[1]):
@@ -187,11 +198,11 @@ class Crowd:
                 counted[:, o] &= (c[:, o] >= low) & (c[:, o] <= high)
         return heeded, counted
 
-    def learn(self, c, change):
+    def learn(self, c, change, awake):
         """Count the squared error of every local forecast, c (N, d), change = y - base (d,)."""
         errors = np.nansum((change - c) ** 2, axis=1)
-        usual = np.median(self.record)
+        usual = self.usual(awake)
         if usual > 0.0:
             errors = np.minimum(errors, self.LARGEST * usual / self.weight)
-        self.record = self.FORGETTING * self.record + errors
+        self.record = np.where(awake, self.FORGETTING * self.record + errors, self.record)
         self.weight = self.FORGETTING * self.weight + 1.0

@@ -47,6 +47,14 @@ def small_late() -> memoa.OnlineEnsemble:
     return model
 
 
+def small_asleep() -> memoa.OnlineEnsemble:
+    """Some agents were away, and one is in the forecast that waits."""
+    model = memoa.OnlineEnsemble(3, memoa.Linear(), mixture=memoa.Mixture(window=2), lags=1)
+    model.run(X[:5, :1], Y[:5, 0], awake=np.arange(15).reshape(5, 3) % 4 > 0)
+    model.predict_one(X[5, :1], np.array([True, False, True]))
+    return model
+
+
 def small_panel() -> memoa.Panel:
     panel = memoa.Panel(3)
     panel.run(X[:30].reshape(10, 3, 3), Y[:30, :1].reshape(10, 3))
@@ -315,6 +323,7 @@ def refuses_state(model: Any, rng: np.random.Generator) -> bool:
 SAVED: dict[str, Callable[[], Any]] = {
     "ensemble": small_ensemble,
     "late ensemble": small_late,
+    "sleeping ensemble": small_asleep,
     "panel": small_panel,
 }
 

@@ -172,8 +172,13 @@ def test_reports_of_every_section() -> None:
     assert len(made[0].rows) == len(population_goals.GOALS)
     assert {row[-1] for row in made[0].rows} <= {"met", "NOT MET", "not measured"}
     text = population_report.markdown(results, origin)
-    assert text.splitlines()[0] in (BENCH.parent / "docs" / "performance.md").read_text("utf-8")
+    pages = [
+        (BENCH.parent / "docs" / name).read_text("utf-8")
+        for name in ("performance.md", "performance-tables.md")
+    ]
+    assert all(text.splitlines()[0] in page for page in pages)
     for sheet in made:
+        assert sum(f"\n## {sheet.title}\n" in page for page in pages) == 1, sheet.title
         assert sheet.rows, sheet.title
         assert all(len(row) == len(sheet.columns) for row in sheet.rows)
-        assert f"### {sheet.title}" in text
+        assert f"## {sheet.title}" in text

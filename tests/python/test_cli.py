@@ -195,9 +195,38 @@ def test_csv_and_parquet_give_the_same_forecasts_with_dates() -> None:
     assert source["target"] == source["targets"] == ["price", "heat"]
     one = call("run", "prices.csv", "--target", "price", "--lags", "4", *SMALL)
     assert one.stdout.startswith("prices: 36 steps, 10 inputs, 1 output, 6 agents\n")
-    assert "season of 7 steps\n" in one.stdout
+    assert "inputs: 4 lags and a season of 7 steps (by the dates); change with --season\n" in (
+        one.stdout
+    )
     none = call("run", "prices.csv", "--target", "price", "--season", "none", *SMALL, "--out", "n")
     assert none.stdout.startswith("prices: 38 steps, 4 inputs, 1 output, 6 agents\n")
+    assert "inputs: 2 lags and no season; change with --lags\n" in none.stdout
+
+
+@pytest.mark.parametrize(
+    ("frequency", "season"),
+    [("h", 24), ("D", 7), ("MS", 12), ("QS", 4), ("YS", None), (None, None)],
+)
+def test_the_dates_choose_the_season_and_options_override(
+    frequency: str | None, season: int | None
+) -> None:
+    frame = pd.DataFrame({"y": np.random.default_rng(0).normal(size=80).cumsum()})
+    if frequency is not None:
+        frame.insert(0, "day", pd.date_range("2020-01-01", periods=80, freq=frequency))
+    frame.to_csv("a.csv", index=False)
+    shown = "no season" if season is None else f"a season of {season} steps"
+    why = "by the dates" if frequency else "there are no dates"
+    chosen = call("run", "a.csv", "--target", "y", *SMALL)
+    assert f"inputs: 2 lags and {shown} ({why}); change with --lags and --season\n" in (
+        chosen.stdout
+    )
+    source = settings("memoa-out/a")["series"]
+    assert (source["lags"], source["season"]) == (2, season)
+    assert source["chosen"] == ["lags", "season"]
+    given = call("run", "a.csv", "--target", "y", "--lags", "1", "--season", "5", *SMALL, "--force")
+    assert "inputs: 1 lag and a season of 5 steps\n" in given.stdout
+    source = settings("memoa-out/a")["series"]
+    assert (source["lags"], source["season"], source["chosen"]) == (1, 5, [])
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"the real series are not at {DATA}")

@@ -52,8 +52,8 @@ def test_a_random_game_passes_and_five_files_are_written() -> None:
     assert {path.name for path in folder.iterdir()} == FILES
     assert result.stdout.count("pass") == 10
     assert "FAIL" not in result.stdout
-    assert "price of anarchy of this very game" in " ".join(result.stdout.split())
-    found = verify(random_game(3), seed=3, **QUICK)
+    assert "price of anarchy of the game (1.2)" in " ".join(result.stdout.split())
+    found = verify(random_game(3), random_state=3, **QUICK)
     written = rows(folder / "verify.csv")
     assert list(written[0]) == list(found.table)
     assert [row["n_agents"] for row in written] == ["2", "10", "100", "1000", "10000"]
@@ -101,7 +101,7 @@ def test_a_failed_check_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (("--game", "nowhere.json"), "nowhere.json: No such file"),
         (("--game", "bad.json"), "bad.json: unknown key 'couplign'"),
-        (("--game", "bad.json", "--random", "1"), "exclude each other"),
+        (("--game", "bad.json", "--random", "1"), "cannot be combined"),
         (("--random", "-1"), "--random"),
         (("--threads", "0"), "--threads"),
     ],

@@ -39,7 +39,7 @@ def test_what_one_knows() -> None:
     X[3] = np.nan
     gaps = np.where(np.arange(50) == 5, np.nan, y)
     np.testing.assert_allclose(best_convex_combination(X, gaps), [0.75, 0.25])
-    with pytest.raises(ValueError, match="no step at which all is there"):
+    with pytest.raises(ValueError, match="no step without missing values"):
         best_convex_combination(np.full((3, 2), np.nan), np.zeros(3))
     with pytest.raises(ValueError, match="Y has shape"):
         best_convex_combination(X, y[:3])

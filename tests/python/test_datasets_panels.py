@@ -192,7 +192,7 @@ def test_generated_panels(name):
     make = datasets.PANELS[name]
     series, again = make(), make()
     np.testing.assert_array_equal(series.Y, again.Y)
-    assert not np.array_equal(make(seed=1).Y, series.Y)
+    assert not np.array_equal(make(random_state=1).Y, series.Y)
     small = make(7, 60)
     assert small.Y.shape == (60, 7, 1)
     late = np.isnan(series.initial).mean()

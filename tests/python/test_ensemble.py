@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 import memoa
 import reference
-from helpers import assert_close, assert_same_bits, ensemble, seeds, series, steps
+from helpers import (
+    assert_close,
+    assert_same_bits,
+    ensemble,
+    mixture_weight,
+    seeds,
+    series,
+    steps,
+)
 
 ENCODERS = {
     "relu": (memoa.RandomFeatures(5), reference.RandomFeatures(5)),
@@ -25,6 +33,14 @@ ENCODERS = {
     "echo": (memoa.EchoState(5, 0.4, 0.8), reference.EchoState(5, 0.4, 0.8)),
     "linear": (memoa.Linear(), reference.Linear(3)),
     "precomputed": (memoa.Precomputed(3), reference.Precomputed(3)),
+    "mix": (
+        [memoa.RandomFeatures(7, "wave", n_raw=2, n_columns=2), memoa.EchoState(4), memoa.Linear()],
+        [
+            reference.RandomFeatures(7, "wave", 1.0, 2, 2),
+            reference.EchoState(4),
+            reference.Linear(3),
+        ],
+    ),
 }
 MIXTURES: list[dict[str, Any]] = [
     {},
@@ -112,7 +128,7 @@ def test_every_mix_of_types_agrees_with_the_reference(
 # ---------------------------------------------------------------- the same bits
 
 
-@pytest.mark.parametrize("encoder", ["relu", "cos", "echo"])
+@pytest.mark.parametrize("encoder", ["relu", "cos", "echo", "mix"])
 @pytest.mark.parametrize("d", [1, 2])
 def test_a_run_is_its_steps(encoder: str, d: int, policy: str) -> None:
     x, y, initial = series(30, 2, d)
@@ -136,7 +152,9 @@ def test_two_halves_are_the_whole() -> None:
     assert_same_bits(halves.weights, whole.weights)
 
 
-@pytest.mark.parametrize("encoder", [memoa.RandomFeatures(12), memoa.EchoState(6)], ids=str)
+@pytest.mark.parametrize(
+    "encoder", [memoa.RandomFeatures(12), memoa.EchoState(6), ENCODERS["mix"][0]], ids=str
+)
 def test_the_number_of_threads_does_not_show(encoder: Any, policy: str) -> None:
     n_agents = 5003  # ten chunks of 512 agents, the last of them ragged
     x, y, initial = series(8, 3, 2)
@@ -198,7 +216,7 @@ def test_the_first_y_ever_seen_is_observed(encoder: str, dtype: str, policy: str
     for other in (later, stepped):
         assert_same_bits(other.agent_rmse, whole.agent_rmse)
         assert_same_bits(other.weights, whole.weights)
-        assert_same_bits(other.mixture_weight, whole.mixture_weight)
+        assert_same_bits(mixture_weight(other), mixture_weight(whole))
         assert_same_bits(other.predict(x[:3]), whole.predict(x[:3]))
 
 

@@ -99,8 +99,9 @@ def test_a_sleeper_keeps_its_regret_and_the_others_share(rule: str) -> None:
 def test_a_good_expert_that_sleeps_half_the_time_is_heard(rule: str) -> None:
     rng = np.random.default_rng(6)
     y = rng.normal(size=600).cumsum()
-    X = np.column_stack([y + 0.1 * rng.normal(size=600), y + rng.normal(size=600),
-                         y + 3.0 + rng.normal(size=600)])  # fmt: skip
+    X = np.column_stack(
+        [y + 0.1 * rng.normal(size=600), y + rng.normal(size=600), y + 3.0 + rng.normal(size=600)]
+    )
     awake = rng.uniform(size=600) < 0.5
     X[~awake, 0] = np.nan
     forecasts = memoa.Experts(3, rule=rule).run(X, y)[:, 0]  # type: ignore[arg-type]

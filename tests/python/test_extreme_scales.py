@@ -168,7 +168,7 @@ def test_a_mixture_is_finite(
         for at, target in zip(shown, y):
             found.append(server.predict(at))
             server.update(at, target)
-        return [*found, server.weights, server.mixture_weight]
+        return [*found, server.weights, server.shares]
 
     assert_finite_or_refused(mixed)
 
@@ -228,6 +228,18 @@ def test_an_ensemble_is_finite(
     dtype=st.sampled_from(["float64", "float32"]),
 )
 @settings(deadline=None, max_examples=200)
+@example(
+    seed=0,
+    x=1.0,
+    y=1.0,
+    late=1.0,
+    pooling=1e-39,
+    ridge=1e-39,
+    consensus="learned",
+    forgetting=1e-3,
+    aggregate="trimmed",
+    dtype="float32",
+)
 def test_a_panel_is_finite(seed: int, x: float, y: float, late: float, **options: Any) -> None:
     rng = np.random.default_rng(seed)
     grows = np.where(np.arange(8) < 5, 1.0, late)[:, None, None]

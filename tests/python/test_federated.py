@@ -83,7 +83,7 @@ def test_it_gives_the_numbers_of_one_process(aggregate: Any, d: int, batch: int)
     assert_close(shown, run.predictions, 1e-12)
     assert_close(server.agent_rmse, run.agent_rmse, 1e-12)
     assert_close(server.weights, whole.weights, 1e-11)
-    assert_close(server.mixture_weight, whole.mixture_weight, 1e-12)
+    assert_close(server.shares, whole.shares, 1e-12)
     worst, regret = whole.under_performer
     client, agent, cost = server.under_performer
     assert sum(SIZES[:client]) + agent == worst
@@ -488,7 +488,7 @@ def test_what_is_not_known_yet_is_an_error() -> None:
     for ask in (lambda: Client(2).to_bytes(), lambda: Server([2]).to_bytes()):
         with pytest.raises(ValueError, match="before the first"):
             ask()
-    for name in ("weights", "costs", "agent_rmse", "under_performer", "mixture_weight"):
+    for name in ("weights", "costs", "agent_rmse", "under_performer", "shares"):
         with pytest.raises(ValueError, match="before the first exchange"):
             getattr(Server([2]), name)
 

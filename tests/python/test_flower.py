@@ -185,7 +185,7 @@ def test_a_server_goes_on_from_its_checkpoint(new: bool, tmp_path: Any) -> None:
 
 
 def panel_of(seed: int = 0) -> memoa.datasets.PanelSeries:
-    return memoa.datasets.similar_households(n_clients=9, n=96, seed=seed)
+    return memoa.datasets.similar_households(n_clients=9, n=96, random_state=seed)
 
 
 def test_a_panel_goes_by_its_own_series() -> None:
@@ -226,7 +226,7 @@ def test_a_panel_goes_by_its_own_series() -> None:
 
 
 def test_other_records_are_no_message() -> None:
-    with pytest.raises(ValueError, match="this is no message of a federation"):
+    with pytest.raises(ValueError, match="this is not a message of a federation"):
         flower.unpack(RecordDict())
 
 

@@ -175,8 +175,11 @@ def test_parameters_and_what_is_refused() -> None:
         model.fit(X, Y[:3])
     assert model.ensembles_ is before
     shown = model.predict(X[:2])
-    for bad in (lambda: model.run(X, Y + np.inf), lambda: model.learn_one(X[0], [np.inf]),
-                lambda: model.learn_one(X[0, :1], [0.0])):  # fmt: skip
+    for bad in (
+        lambda: model.run(X, Y + np.inf),
+        lambda: model.learn_one(X[0], [np.inf]),
+        lambda: model.learn_one(X[0, :1], [0.0]),
+    ):
         with pytest.raises(ValueError, match="."):
             bad()
         assert_same_bits(model.predict(X[:2]), shown)

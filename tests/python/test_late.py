@@ -26,6 +26,10 @@ TWINS = {
     "random": (memoa.RandomFeatures(4), lambda: RandomFeatures(4)),
     "echo": (memoa.EchoState(4), lambda: EchoState(4)),
     "linear": (memoa.Linear(), lambda: Linear(3)),
+    "mix": (
+        [memoa.RandomFeatures(6), memoa.EchoState(4), memoa.Linear()],
+        lambda: [RandomFeatures(6), EchoState(4), Linear(3)],
+    ),
 }
 
 
@@ -58,10 +62,16 @@ def test_the_twin(delay: int, encoder: str, n_agents: int) -> None:
 
 
 @pytest.mark.parametrize("policy", ["memoa", "greedy"])
-@pytest.mark.parametrize("settings", [
-    {"lags": 2}, {"season": 7}, {"season": "auto", "lags": 3, "bounded": True},
-    {"season": "auto", "rivals": True}, {"rivals": True},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"lags": 2},
+        {"season": 7},
+        {"season": "auto", "lags": 3, "bounded": True},
+        {"season": "auto", "rivals": True},
+        {"rivals": True},
+    ],
+)
 @pytest.mark.parametrize("d", [1, 2])
 def test_the_twin_sees_of_the_past_what_is_known(
     policy: str, settings: dict[str, Any], d: int
@@ -85,15 +95,27 @@ def test_the_twin_of_the_default(gaps: bool) -> None:
         Y[np.random.default_rng(1).uniform(size=Y.shape) < 0.2] = np.nan
     model = memoa.OnlineEnsemble(20, delay=5)
     twin = LateEnsemble(
-        20, RandomFeatures(16, "wave", n_raw=4, n_columns=2), delay=5, consensus=10.0,
-        forgetting=(0.95, 0.99, 0.998), ridge=(0.001, 0.01, 0.1), lags=6, season="auto",
-        bounded=True, rivals=True, start=2, window=48,
-    )  # fmt: skip
+        20,
+        RandomFeatures(16, "wave", n_raw=4, n_columns=2),
+        delay=5,
+        consensus=10.0,
+        forgetting=(0.95, 0.99, 0.998),
+        ridge=(0.001, 0.01, 0.1),
+        lags=6,
+        season="auto",
+        bounded=True,
+        rivals=True,
+        start=2,
+        window=48,
+    )
     run = model.run(X, Y, initial=initial, record=range(20))
     server, _, means, agents = twin.run(X, Y, initial)
     scale = np.nanmax(np.abs(Y))
-    for actual, expected in ((run.predictions, server), (run.mean_field, means),
-                             (run.recorded, agents)):  # fmt: skip
+    for actual, expected in (
+        (run.predictions, server),
+        (run.mean_field, means),
+        (run.recorded, agents),
+    ):
         np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-9 * scale)
     assert run.shares.shape == (90, 4, 2)
     np.testing.assert_allclose(run.shares.sum(axis=1), 1.0)
@@ -133,7 +155,14 @@ def late_steps(model: memoa.OnlineEnsemble, X: np.ndarray, Y: np.ndarray) -> np.
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(
-    "encoder", [memoa.RandomFeatures(4), memoa.EchoState(4), memoa.Linear()], ids=str
+    "encoder",
+    [
+        memoa.RandomFeatures(4),
+        memoa.EchoState(4),
+        memoa.Linear(),
+        (memoa.RandomFeatures(6), memoa.EchoState(4)),
+    ],
+    ids=str,
 )
 @pytest.mark.parametrize("rivals", [False, True])
 def test_runs_steps_threads_and_files_agree(
@@ -142,9 +171,13 @@ def test_runs_steps_threads_and_files_agree(
     X, Y = gappy(1 if rivals else 2, 60, share=0.2)
     initial = np.ones(Y.shape[1])
     settings: dict[str, Any] = {
-        "encoder": encoder, "delay": 5, "dtype": dtype, "intervals": (0.5, 0.9), "lags": 1,
+        "encoder": encoder,
+        "delay": 5,
+        "dtype": dtype,
+        "intervals": (0.5, 0.9),
+        "lags": 1,
         "mixture": replace(PLAIN, rivals=rivals),
-    }  # fmt: skip
+    }
     whole = ensemble(300, n_threads=1, **settings)
     run = whole.run(X, Y, initial=initial)
     threads = ensemble(300, n_threads=3, **settings)

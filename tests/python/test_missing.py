@@ -283,8 +283,8 @@ def test_files_and_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     series = datasets.load_csv("sales.csv", target="y")
     assert series.initial[0] == frame["y"][0]  # the second value is missing
     assert series.notes == (
-        "4 of 90 cells of 'y' are empty: taken as missing",
-        "2 of 90 cells of 'wind' are empty: taken as missing",
+        "4 of 90 cells of 'y' are empty: treated as missing",
+        "2 of 90 cells of 'wind' are empty: treated as missing",
     )
     np.testing.assert_array_equal(series.Y[:, 0], frame["y"][2:])
     np.testing.assert_array_equal(series.X[:, 1], frame["y"].ffill()[1:-1])

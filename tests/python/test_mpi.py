@@ -203,6 +203,22 @@ def test_what_cannot_be_shared_is_refused() -> None:
         panel.add_clients(1)
 
 
+def test_all_agents_are_awake_where_ranks_share_them() -> None:
+    def body(rank: Any) -> None:
+        model = memoa.OnlineEnsemble(1024, memoa.Linear(), communicator=rank).observe([0.0])
+        awake = np.ones((3, 512), bool)
+        calls: list[Any] = [
+            lambda: model.predict_one([1.0], awake[0]),
+            lambda: model.run(np.ones((3, 1)), np.ones((3, 1)), awake=awake),
+        ]
+        for call in calls:
+            with pytest.raises(ValueError, match="awake was given, but processes share"):
+                call()
+        assert model.step_one([1.0], [1.0]) == 0.0  # nothing was exchanged in vain
+
+    Ranks(2).run(body)
+
+
 def test_a_copy_speaks_to_the_same_ranks() -> None:
     def body(communicator: Any) -> None:
         model = ensemble(communicator)

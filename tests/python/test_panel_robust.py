@@ -59,7 +59,7 @@ def test_half_asleep_costs_less_than_a_hundredth():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_late_joiners_gain_in_their_first_steps(seed):
-    series = datasets.late_joiners(40, 400, seed=seed)
+    series = datasets.late_joiners(40, 400, random_state=seed)
     late = np.isnan(series.initial[:, 0])
     assert late.sum() == 12
     together, _ = errors(series)

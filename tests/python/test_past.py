@@ -29,6 +29,10 @@ ENCODERS = {
     ),
     "echo": (memoa.EchoState(4), reference.EchoState(4)),
     "precomputed": (memoa.Precomputed(3), reference.Precomputed(3)),
+    "mix": (
+        [memoa.RandomFeatures(9, "wave", n_raw=3, n_columns=2), memoa.EchoState(4)],
+        [reference.RandomFeatures(9, "wave", n_raw=3, n_columns=2), reference.EchoState(4)],
+    ),
 }
 
 

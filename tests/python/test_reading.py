@@ -76,7 +76,7 @@ def test_numbers(options: dict[str, object], cell: str, expected: float) -> None
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sep": ""}, "sep is ''; expected a single sign"),
+        ({"sep": ""}, "sep is ''; expected one character"),
         ({"sep": ";;"}, "sep is ';;'"),
         ({"decimal": "5"}, "decimal is '5'"),
         ({"thousands": "."}, "thousands and decimal are both '.'"),
@@ -111,9 +111,14 @@ def test_a_european_file(tmp_path: Path, ending: str) -> None:
 
 def test_columns_that_are_left_out_are_named(table: Callable[[str], Path]) -> None:
     text = rows(
-        list(range(6)), [2.0 * k for k in range(6)], ['"1,200"'] * 6, ["12%"] * 6, ["yes"] * 6,
-        [""] * 6, head=",y,price,share,open,none",
-    )  # fmt: skip
+        list(range(6)),
+        [2.0 * k for k in range(6)],
+        ['"1,200"'] * 6,
+        ["12%"] * 6,
+        ["yes"] * 6,
+        [""] * 6,
+        head=",y,price,share,open,none",
+    )
     series = load_csv(table(text), target="y")
     assert series.columns == ("y", "y lag 1")
     assert dict(series.left_out) == {
@@ -150,8 +155,8 @@ def test_inputs_and_drop(table: Callable[[str], Path]) -> None:
     for options, message in (
         ({"inputs": ["d"]}, "no column 'd'"),
         ({"drop": ["d"]}, "no column 'd'"),
-        ({"inputs": ["y"]}, "inputs names 'y', which is something else already"),
-        ({"inputs": ["a"], "drop": ["a"]}, "drop names 'a', which is something else already"),
+        ({"inputs": ["y"]}, "inputs names 'y', which is already used otherwise"),
+        ({"inputs": ["a"], "drop": ["a"]}, "drop names 'a', which is already used otherwise"),
     ):
         with pytest.raises(ValueError, match=message):
             load_csv(path, target="y", **options)  # type: ignore[arg-type]
@@ -303,9 +308,13 @@ def test_a_warm_up_is_learnt_and_not_scored(warmup: int) -> None:
     one, two, three = (memoa.OnlineEnsemble(8) for _ in range(3))
     whole = one.run(series.X, series.Y, initial=series.initial, record=range(8))
     run = two.run(
-        series.X, series.Y, initial=series.initial, record=[0, 5], warmup=warmup,
+        series.X,
+        series.Y,
+        initial=series.initial,
+        record=[0, 5],
+        warmup=warmup,
         progress=lambda done, total: told.append((done, total)),
-    )  # fmt: skip
+    )
     np.testing.assert_array_equal(run.predictions, whole.predictions)
     np.testing.assert_array_equal(run.mean_field, whole.mean_field)
     np.testing.assert_array_equal(run.recorded, whole.recorded[:, [0, 5]])

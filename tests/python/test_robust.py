@@ -10,7 +10,7 @@ import pytest
 
 import memoa
 import reference
-from helpers import assert_close, assert_same_bits, ensemble, series, steps
+from helpers import assert_close, assert_same_bits, ensemble, mixture_weight, series, steps
 from memoa import datasets
 from reference_robust import Crowd
 
@@ -162,7 +162,7 @@ def test_the_fallback_with_bad_targets_is_that_of_the_twin() -> None:
         np.zeros(2),
     )
     for shown, y in zip(predictions, targets):
-        np.testing.assert_allclose(server.mixture_weight, rival.weight(), rtol=0.0, atol=1e-8)
+        np.testing.assert_allclose(mixture_weight(server), rival.weight(), rtol=0.0, atol=1e-8)
         mixed = server.weights @ shown
         server.update(shown, y)
         rival.compare(y - last, y - mixed)
@@ -326,12 +326,12 @@ def test_an_unknown_aggregate_is_refused(aggregate: Any) -> None:
 
 
 def test_the_twin_sets_an_agent_of_large_losses_aside() -> None:
-    crowd = Crowd(20, "clip")
+    crowd, everybody = Crowd(20, "clip"), np.ones(20, bool)
     c, change = np.zeros((20, 1)), np.array([1.0])
     c[3] = -2.0
     for _ in range(3):
-        crowd.learn(c, change)
-    heeded, _ = crowd.heeded(np.zeros((20, 1)), np.ones(20))
+        crowd.learn(c, change, everybody)
+    heeded, _ = crowd.heeded(np.zeros((20, 1)), np.ones(20), everybody)
     assert np.flatnonzero(~heeded[:, 0]).tolist() == [3]
 
 

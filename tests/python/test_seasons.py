@@ -46,7 +46,7 @@ def write(path: Path, n: int = 60, freq: str = "MS") -> np.ndarray:
 def test_a_season_adds_what_is_known(tmp_path: Path) -> None:
     y = write(tmp_path / "a.csv")
     series = load_csv(tmp_path / "a.csv", target="y", season="auto")
-    assert series.notes == ("season of 12 steps",)
+    assert (series.lags, series.season, series.notes) == (2, 12, ())
     assert series.columns[:4] == (
         "y: Holt-Winters increment",
         "y: seasonal index change",
@@ -72,7 +72,8 @@ def test_a_season_adds_what_is_known(tmp_path: Path) -> None:
 
 def test_too_short_a_series_has_no_season_of_its_dates(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", 35)
-    assert load_csv(tmp_path / "a.csv", target="y", season="auto").columns == ("y", "y lag 1")
+    series = load_csv(tmp_path / "a.csv", target="y", season="auto")
+    assert series.columns == ("y", "y lag 1") and series.season is None
     with pytest.raises(ValueError, match="season is 1"):
         load_csv(tmp_path / "a.csv", target="y", season=1)
 
@@ -101,7 +102,7 @@ def test_the_calendar(tmp_path: Path) -> None:
     in_paris, _ = calendar_inputs(utc, "Europe/Paris")
     np.testing.assert_allclose(in_paris[0, 0], np.sin(2 * np.pi * 2 / 24), atol=1e-12)
     pd.DataFrame({"y": range(9)}).to_csv(tmp_path / "b.csv", index=False)
-    with pytest.raises(ValueError, match="calendar is wanted, and there is no column of dates"):
+    with pytest.raises(ValueError, match="calendar needs a column of dates, and there is none"):
         load_csv(tmp_path / "b.csv", target="y", calendar=True)
     with pytest.raises(TypeError, match="times has dtype int64"):
         datasets.calendar_inputs(np.arange(3))

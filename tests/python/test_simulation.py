@@ -47,7 +47,7 @@ def test_agrees_with_the_slow_twin_draw_for_draw(d, sizes):
     policies = memoa.solve_mean_field(games, shares=shares)
     mean, cov, seed = rng.normal(size=d), random_psd(rng, d, d), 2**62 + 5
     found = memoa.simulate(
-        games, policies, sum(sizes), shares=shares, mean=mean, cov=cov, seed=seed
+        games, policies, sum(sizes), shares=shares, mean=mean, cov=cov, random_state=seed
     )
     cost, path = simulate_reference(data, policies, found.type_sizes, mean, cov, seed)
     assert found.type_sizes == sizes
@@ -74,7 +74,7 @@ def test_without_noise_types_follow_their_flow():
     shares, mean = [0.5, 0.25, 0.25], rng.normal(size=(3, 2))
     policies = memoa.solve_mean_field(games, shares=shares)
     found = memoa.simulate(
-        games, policies, 400, shares=shares, mean=mean, cov=np.zeros((2, 2)), seed=1
+        games, policies, 400, shares=shares, mean=mean, cov=np.zeros((2, 2)), random_state=1
     )
     assert found.type_sizes == (200, 100, 100)
     np.testing.assert_allclose(found.mean_path, policies[0].mean_path(mean.ravel()), atol=1e-11)
@@ -93,7 +93,7 @@ def test_mean_costs_agree_with_the_certificate(seed, n_agents, mode):
     policy = memoa.solve_nash(game, n_agents)
     runs = 4000 if n_agents < 10 else 400
     costs = [
-        memoa.simulate(game, policy, n_agents, seed=s, mean_field=mode, **start).mean_cost
+        memoa.simulate(game, policy, n_agents, random_state=s, mean_field=mode, **start).mean_cost
         for s in range(runs)
     ]
     expected = memoa.certify(game, policy, n_agents, mean_field=mode, **start).cost
@@ -119,7 +119,7 @@ def test_initial_and_feature_noise_have_the_moments_asked_for():
         tracked = memoa.Game(
             np.zeros((3, 2)), feature_cov, np.zeros(3), tracking=direction, effort=1e-9, horizon=1
         )
-        found = memoa.simulate(tracked, policy, 400_000, mean=np.zeros(3), cov=cov, seed=5)
+        found = memoa.simulate(tracked, policy, 400_000, mean=np.zeros(3), cov=cov, random_state=5)
         error = np.std(found.cost) / math.sqrt(len(found.cost))
         assert abs(found.mean_cost - np.trace(direction @ total)) < 4.0 * error
     assert game.horizon == 1
@@ -130,7 +130,7 @@ def test_draws_are_standard_normal_into_the_tails():
     game = memoa.Game([[0.0]], [0.0], [0.0], effort=1e-12, horizon=1)
     policy = memoa.solve_myopic(game)
     n = 2_000_000
-    square = memoa.simulate(game, policy, n, mean=[0.0], cov=[[1.0]], seed=3).cost
+    square = memoa.simulate(game, policy, n, mean=[0.0], cov=[[1.0]], random_state=3).cost
     for power, moment in ((1, 1.0), (2, 3.0), (3, 15.0)):
         sample = square**power
         assert abs(sample.mean() - moment) < 4.5 * sample.std() / math.sqrt(n)
@@ -147,7 +147,12 @@ def test_same_bits_for_any_number_of_threads(d, n_agents):
     games = [to_game(random_game(rng, d, 4, 5)) for _ in range(2 if n_agents > 1 else 1)]
     shares = [0.3, 0.7][-len(games) :] if len(games) == 2 else [1.0]
     policies = memoa.solve_mean_field(games, shares=shares)
-    start = {"mean": rng.normal(size=d), "cov": random_psd(rng, d, d), "shares": shares, "seed": 9}
+    start = {
+        "mean": rng.normal(size=d),
+        "cov": random_psd(rng, d, d),
+        "shares": shares,
+        "random_state": 9,
+    }
     one = memoa.simulate(games, policies, n_agents, n_threads=1, **start)
     for threads in (2, 3, 7):
         many = memoa.simulate(games, policies, n_agents, n_threads=threads, **start)
@@ -161,10 +166,10 @@ def test_an_agent_draws_the_same_in_any_population():
     data.coupling[:] = data.mean_transition[:] = 0.0
     game = to_game(data)
     policy = memoa.solve_mean_field(game)
-    few = memoa.simulate(game, policy, 11, **start, seed=4)
-    many = memoa.simulate(game, policy, 3000, **start, seed=4)
+    few = memoa.simulate(game, policy, 11, **start, random_state=4)
+    many = memoa.simulate(game, policy, 3000, **start, random_state=4)
     np.testing.assert_allclose(few.cost, many.cost[:11], rtol=1e-13)
-    other = memoa.simulate(game, policy, 11, **start, seed=5)
+    other = memoa.simulate(game, policy, 11, **start, random_state=5)
     assert not np.any(few.cost == other.cost)
 
 
@@ -210,10 +215,10 @@ def test_bad_input():
         memoa.simulate(game, pair[0], 10, **start)
     with pytest.raises(ValueError, match="cov is not symmetric"):
         memoa.simulate(game, policy, 10, mean=start["mean"], cov=[[1.0, 0.2], [0.0, 1.0]])
-    with pytest.raises(ValueError, match="seed is -1"):
-        memoa.simulate(game, policy, 10, seed=-1, **start)
-    with pytest.raises(ValueError, match="seed"):
-        memoa.simulate(game, policy, 10, seed=2**64, **start)
+    with pytest.raises(ValueError, match="random_state is -1"):
+        memoa.simulate(game, policy, 10, random_state=-1, **start)
+    with pytest.raises(ValueError, match="random_state"):
+        memoa.simulate(game, policy, 10, random_state=2**64, **start)
     with pytest.raises(TypeError, match="policy holds a Game"):
         memoa.simulate(game, [game], 10, **start)
     with pytest.raises(ValueError, match=r"games\[1\] has \(horizon, n_outputs\)"):

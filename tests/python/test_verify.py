@@ -39,7 +39,7 @@ def small_game(**changes: Any) -> memoa.Game:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_random_games_pass(seed: int) -> None:
-    found = verify(random_game(seed), seed=seed, **QUICK)
+    found = verify(random_game(seed), random_state=seed, **QUICK)
     assert failed(found) == []
     assert len(found.checks) == 10
     assert found.slopes["gain_gap"] == pytest.approx(-1.0, abs=0.02)
@@ -61,7 +61,7 @@ def test_table_holds_what_the_library_returns() -> None:
     assert table["cost_nash"][row] == memoa.certify(game, nash, n_agents, **start).cost
     social = memoa.certify(game, memoa.solve_social_optimum(game, n_agents), n_agents, **start)
     assert table["price_of_anarchy"][row] == table["cost_nash"][row] / social.cost
-    worst = memoa.simulate(game, nash, n_agents, seed=0, **start).worst_cost
+    worst = memoa.simulate(game, nash, n_agents, random_state=0, **start).worst_cost
     assert table["worst_nash"][row] == worst
     assert np.isnan(table["worst_nash"][3:]).all()
     size = max(np.abs(mean_field.gain).max(), np.abs(mean_field.mean_gain).max())
@@ -106,11 +106,11 @@ def test_without_coupling_there_is_nothing_to_fit() -> None:
 
 
 def test_the_same_seed_gives_the_same_numbers() -> None:
-    first, second = (verify(random_game(1), seed=5, **QUICK) for _ in range(2))
+    first, second = (verify(random_game(1), random_state=5, **QUICK) for _ in range(2))
     for name, column in first.table.items():
         if not name.startswith("seconds"):
             assert_same_bits(second.table[name], column)
-    other = verify(random_game(1), seed=6, **QUICK)
+    other = verify(random_game(1), random_state=6, **QUICK)
     assert other.table["worst_nash"][0] != first.table["worst_nash"][0]
 
 
@@ -201,7 +201,7 @@ def test_progress_is_told() -> None:
         ({"mean": [1.0]}, "mean has shape"),
         ({"cov": np.eye(3)}, "cov has shape"),
         ({"cov": -np.eye(2)}, "cov"),
-        ({"seed": -1}, "seed is -1"),
+        ({"random_state": -1}, "random_state is -1"),
         ({"simulate_up_to": -1}, "simulate_up_to is -1"),
     ],
 )

@@ -1,6 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
+#include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -40,6 +43,15 @@ struct Precomputed {
 struct Linear {};
 
 using Encoder = std::variant<RandomFeatures, EchoState, Precomputed, Linear>;
+
+/// One encoder for all agents, or one per type: of K encoders, agent i has number i mod K.
+class Encoders : public std::vector<Encoder> {
+ public:
+  Encoders(std::initializer_list<Encoder> encoders) : vector(encoders) {}
+  explicit Encoders(std::vector<Encoder> encoders) : vector(std::move(encoders)) {}
+  template <class One, class = std::enable_if_t<std::is_convertible_v<One, Encoder>>>
+  Encoders(One&& encoder) : vector{Encoder(std::forward<One>(encoder))} {}
+};
 
 /// Throws std::invalid_argument that names the option at fault.
 MEMOA_API void validate(const Encoder& encoder);

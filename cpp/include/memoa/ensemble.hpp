@@ -50,7 +50,10 @@ class MEMOA_API BasicOnlineEnsemble {
   /// The server's forecast (d) of the y that belongs to the inputs x (dx), or to the features
   /// (N, p) with Precomputed. It is there until the next call, and leaves no trace until `learn`;
   /// with a delay it waits for its y, and x counts from now on.
-  const std::vector<double>& predict(const VectorView& x);
+  /// Agents that are not `awake` (N) are away, theory (10.10): they count in no average and are
+  /// not charged, and learn all the same. Empty: all are there, as always with a delay.
+  const std::vector<double>& predict(const VectorView& x,
+                                     const std::vector<unsigned char>& awake = {});
   /// Learns the y (d) that belongs to x. Where x is not the one last predicted it is predicted
   /// first: agents learn from what they forecast. The first y ever seen is observed, not learnt.
   /// With a delay x is that of the oldest forecast that waits, and any other is refused; NaN is a
@@ -59,10 +62,12 @@ class MEMOA_API BasicOnlineEnsemble {
   /// Takes y (d) as the last value seen, without learning.
   void observe(const VectorView& y);
   /// Forecasts (T, d) of the inputs X (T, dx), or (T, N p), and learns Y (T, d) on the way: the
-  /// bits of T times predict and learn. All of it is checked before any of it is learnt. With a
-  /// delay Y[t] is learnt after the forecast of X[t + k], and the last ones with the forecasts that
-  /// come after the run; one that waits for its y from `predict` is refused.
-  std::vector<double> run(const MatrixView& X, const MatrixView& Y);
+  /// bits of T times predict and learn. All of it is checked before any of it is learnt. `awake`
+  /// has T rows of N. With a delay Y[t] is learnt after the forecast of X[t + k], and the last ones
+  /// with the forecasts that come after the run; one that waits for its y from `predict` is
+  /// refused.
+  std::vector<double> run(const MatrixView& X, const MatrixView& Y,
+                          const std::vector<unsigned char>& awake = {});
 
   const PopulationSettings& settings() const;
   const Mixture& mixture() const;

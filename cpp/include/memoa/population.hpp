@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <type_traits>
 
 #include "memoa/past.hpp"
 #include "memoa/shard.hpp"
@@ -22,13 +23,15 @@ struct PopulationSettings {
   Index n_agents = 64;  ///< here, of those that `shard` tells of
   Index n_inputs = 1;   ///< dx; not used by Precomputed
   Index n_outputs = 1;  ///< d
-  Encoder encoder = RandomFeatures{16, Activation::wave, 1.0, 4, 2};
+  /// One for all agents or one per type, as `forgetting` and `ridge` below. Precomputed is for all.
+  Encoders encoder = RandomFeatures{16, Activation::wave, 1.0, 4, 2};
   PolicyKind policy = PolicyKind::memoa;
   double consensus = 10.0;  ///< l >= 0
   double effort = 0.01;     ///< g > 0
   Index horizon = 8;        ///< T >= 1
   double discount = 0.0;    ///< rate a >= 0
-  /// One value for all agents or one per type, of as many types; agent i is of type i mod K.
+  /// One value for all agents or one per type, of as many types in both; agent i is of type i mod
+  /// K. Encoders are counted by themselves, so that of two encoders each has agents of three types.
   std::vector<double> forgetting = {0.95, 0.99, 0.998};  ///< lambda in (0, 1]
   std::vector<double> ridge = {0.001, 0.01, 0.1};        ///< > 0
   Aggregate aggregate = Aggregate::trimmed;
@@ -51,6 +54,12 @@ MEMOA_API bool judges(const PopulationSettings& settings);
 
 /// Inputs that the encoders see: x, and the past of y.
 MEMOA_API Index n_encoded(const PopulationSettings& settings);
+/// Does the caller hand in the agents' features?
+MEMOA_API bool takes_features(const PopulationSettings& settings);
+/// Features of an agent; of a mix of encoders, of the widest.
+MEMOA_API Index n_features(const PopulationSettings& settings);
+/// Has any agent an echo state?
+MEMOA_API bool has_reservoirs(const PopulationSettings& settings);
 /// Does the population keep the past of y? Numbers of it, 0 where not.
 MEMOA_API bool remembers(const PopulationSettings& settings);
 MEMOA_API Index past_size(const PopulationSettings& settings);
@@ -60,7 +69,8 @@ MEMOA_API Index past_size(const PopulationSettings& settings);
 MEMOA_API Index waiting_size(const PopulationSettings& settings);
 
 /// All that was learnt, independent of the layout in memory. The encoders' weights are not part
-/// of it: they follow from the seed.
+/// of it: they follow from the seed. In a mix of encoders p is the largest of theirs: entries that
+/// agents with fewer features, or without a reservoir, do not have are 0, and are not read.
 struct PopulationMemory {
   Index steps = 0;                   ///< learnt
   Index has_seen = 0;                ///< 1 where any y was seen
@@ -75,6 +85,9 @@ struct PopulationMemory {
   std::vector<double> increments;    ///< (N, d), the last predictions
   std::vector<double> standardiser;  ///< (dx, 11), the numbers of every Coordinate
   std::vector<double> past;          ///< the numbers of the Past, where the population keeps it
+  std::vector<double> sleep;         ///< (N, 2), where any agent was away: values of y that its
+                                     ///< costs do not count, and 1 if it is away in a step that
+                                     ///< waits for its y
   // where y comes late: what waits for it
   Index waiting = 0, waiting_first = 0;  ///< how many steps, and where the ring of them begins
   Index scored = 0;                      ///< values of y that costs count
@@ -106,7 +119,8 @@ struct MEMOA_API Overflow {
 /// and in the inputs x, features must be finite, and the rest of a size whose squares are.
 ///
 /// Several threads may call const members at once, while none calls another member; those count as
-/// others that first finish what the agents put off: costs, costs_since_mark, worst_cost, memory.
+/// others that first finish what the agents put off: costs, costs_since_mark, missed,
+/// missed_since_mark, worst_cost, memory.
 template <class Real>
 class MEMOA_API BasicPopulation {
  public:
@@ -121,8 +135,10 @@ class MEMOA_API BasicPopulation {
   void observe(const double* y);
   /// Was any y seen? Before, the base and all predictions are 0, and the first `learn` observes.
   bool has_seen() const;
-  /// Predicts from the inputs x (dx), or from the agents' features (N, p) with Precomputed.
-  void predict(const double* x);
+  /// Predicts from the inputs x (dx), or from the agents' features (N, p) with Precomputed. Agents
+  /// that are not `awake` (N) count in no average and are not charged for this step; they learn it
+  /// all the same, theory (10.10). Null: all are. Not where several processes share the agents.
+  void predict(const double* x, const unsigned char* awake = nullptr);
   /// Learns the y (d) that belongs to the x last predicted. The agents do so when they next encode,
   /// while their state passes through the processor anyway.
   void learn(const double* y);
@@ -140,6 +156,11 @@ class MEMOA_API BasicPopulation {
   void mark_costs();                         ///< worst_cost counts from here on
   double worst_cost() const;                 ///< the largest cost of all since the last mark
   void costs_since_mark(double* out) const;  ///< (N,)
+  /// Who is awake (N) in the step that waits for its y; false, and nothing written, where all are.
+  bool awake(unsigned char* out) const;
+  void missed(double* out) const;             ///< (N,), values of y that costs do not count
+  void missed_since_mark(double* out) const;  ///< because the agent was away
+  bool keeps_sleep() const;                   ///< does the memory hold `sleep`?
 
   Overflow overflow() const;
 
@@ -162,10 +183,8 @@ class MEMOA_API BasicPopulation {
 template <class Memory, class Real, class Visit>
 void visit_fields(Memory& memory, const BasicPopulation<Real>& population, const Visit& visit) {
   const PopulationSettings& s = population.settings();
-  const bool given = std::holds_alternative<Precomputed>(s.encoder);
-  const bool echo = std::holds_alternative<EchoState>(s.encoder);
-  const Index N = s.n_agents, d = s.n_outputs, p = n_features(s.encoder, n_encoded(s)),
-              dx = given ? 0 : s.n_inputs;
+  const bool given = takes_features(s), echo = has_reservoirs(s);
+  const Index N = s.n_agents, d = s.n_outputs, p = n_features(s), dx = given ? 0 : s.n_inputs;
   visit("steps", memory.steps, Shape{});
   visit("has_seen", memory.has_seen, Shape{});
   visit("base", memory.base, Shape{d});
@@ -179,6 +198,8 @@ void visit_fields(Memory& memory, const BasicPopulation<Real>& population, const
   visit("increments", memory.increments, Shape{N, d});
   visit("standardiser", memory.standardiser, Shape{dx, Coordinate::kNumbers});
   if (remembers(s)) visit("past", memory.past, Shape{past_size(s)});
+  if (!memory.sleep.empty() || (!std::is_const_v<Memory> && population.keeps_sleep()))
+    visit("sleep", memory.sleep, Shape{N, 2});
   if (s.past.delay == 0) return;
   const Index slots = s.past.delay + 1;
   visit("waiting", memory.waiting, Shape{});

@@ -14,9 +14,10 @@
 namespace memoa {
 
 /// Predicts from the inputs x as `BasicPopulation::predict` does; writes the server's forecast (d).
+/// The server takes agents that are not `awake` (N) to have said the mean field.
 template <class Real>
 MEMOA_API void predict(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
-                       const double* x, double* forecast);
+                       const double* x, double* forecast, const unsigned char* awake = nullptr);
 
 /// Learns the y (d) that belongs to the x last predicted.
 template <class Real>
@@ -25,11 +26,11 @@ MEMOA_API void learn(BasicPopulation<Real>& population, BasicServerMixture<Real>
 
 /// The server's forecasts (T, d) of every row of `inputs` as if it were the next input. Leaves no
 /// trace: what was predicted before is still shown, and can still be learnt. It works on the
-/// engines' scratch memory all the same: no other call at the same time.
+/// engines' scratch memory all the same: no other call at the same time. `awake` is (n_rows, N).
 template <class Real>
 MEMOA_API void predict_rows(const BasicPopulation<Real>& population,
                             const BasicServerMixture<Real>& mixture, const double* inputs,
-                            Index n_rows, double* forecasts);
+                            Index n_rows, double* forecasts, const unsigned char* awake = nullptr);
 
 /// Where `run` writes; every pointer but `predictions` may be null.
 struct RunOutput {
@@ -67,11 +68,14 @@ enum class Labels { own, arriving };
 /// before targets[0] then (`n_initial`), which become known one after the other. Where labels are
 /// `arriving`, targets[t] is instead what becomes known after the forecast of step t: the y of the
 /// oldest one where delay + 1 wait, and else of no forecast; it is observed then.
+///
+/// `awake` (rows of `inputs`, N) tells who is awake at each step, as in `predict`; null: all are.
 template <class Real>
 MEMOA_API void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
                    const double* inputs, const double* targets, Index n_steps,
                    const RunOutput& output, const double* initial = nullptr, const Pace& pace = {},
-                   Index n_initial = 1, Labels labels = Labels::own);
+                   Index n_initial = 1, Labels labels = Labels::own,
+                   const unsigned char* awake = nullptr);
 
 // ------------------------------------------------------------------ where y comes late
 //

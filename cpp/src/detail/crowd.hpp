@@ -7,6 +7,8 @@
 
 namespace memoa::detail {
 
+constexpr Index kLeastCrowd = 16;  // agents; averages over fewer are means
+
 /// Whom the averages over agents count and the mixture heeds, theory (6.9) and (6.10): limits that
 /// a jury of agents sets in every step, and every agent's recent loss.
 ///
@@ -27,8 +29,10 @@ class Crowd {
   void hear(SharedSums& sums);
   /// Finds the limits of the window's next step, after `learnt` steps were learnt in all, and
   /// brings the jury's recent losses forward where what is to be learnt from it, `change` (d), is
-  /// known.
-  void look(Index step, Index learnt, const Real* change);
+  /// known. `awake` (padded) tells who is there, `n_awake` of them all; null: all. Too few are no
+  /// crowd.
+  void look(Index step, Index learnt, const Real* change, const unsigned char* awake,
+            double n_awake);
 
   Index size() const { return static_cast<Index>(jury_.size()); }
 
@@ -44,6 +48,9 @@ class Crowd {
   }
   double energy(Index step, Index j) const {
     return said_[((step * (layout_.d + 1)) + layout_.d) * size() + j];
+  }
+  bool is_away(Index j, const unsigned char* awake) const {
+    return awake != nullptr && awake[jury_[j] - layout_.first] == 0;
   }
   double median(Index n);  // of the first n of values_, which it reorders
 

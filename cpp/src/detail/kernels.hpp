@@ -81,9 +81,10 @@ struct Advance {
 template <class Real>
 struct Response {
   Size n_agents = 0, d = 0, padded = 0;
-  Real price = 0, share = 0;   // s = e / (e + price)
-  Real own = 0;                // on the agent's own forecast
-  const Real* pull = nullptr;  // (d), (1 - share) m+ + (share - own) cbar
+  Real price = 0, share = 0;             // s = e / (e + price)
+  Real own = 0;                          // on the agent's own forecast
+  const Real* pull = nullptr;            // (d), (1 - share) m+ + (share - own) cbar
+  const unsigned char* awake = nullptr;  // (padded), 1 for those that count; null: all
 };
 
 /// Whom the averages of one step count and the mixture heeds, theory (6.9) and (6.10).
@@ -103,23 +104,25 @@ struct Kernels {
   Size (*work_size)(const Record&);
   /// Agents [first, last) of one chunk, in whole pairs of blocks; padding is encoded as nothing.
   void (*advance)(const Advance<Real>&, Size first, Size last);
-  /// sums (d + 2): of s c, of s and of 1 - (1 - share) s over agents [first, last).
+  /// sums (d + 2): of s c, of s and of 1 - (1 - share) s over the agents awake in [first, last).
   void (*respond)(const Response<Real>&, const Real* forecast, const Real* energy, Size first,
                   Size last, double* sums);
   /// increment = s (pull + own c) over agents [first, last); increment may be the forecast itself.
   void (*act)(const Response<Real>&, const Real* forecast, const Real* energy, Real* increment,
               Size first, Size last);
-  /// cost += |change - increment|^2 over agents [first, last).
+  /// cost += |change - increment|^2 over agents [first, last). Of those that are not awake, where
+  /// it is not null, `missed` counts the values instead.
   void (*charge)(const Real* increment, Size padded, const Real* change, Size d, double* cost,
-                 Size first, Size last);
+                 Size first, Size last, const unsigned char* awake, double* missed);
   /// sums (d, kCensusSums) over agents [first, last); heeded (d, padded) is 1 or 0.
   void (*census)(const Census<Real>&, const Response<Real>&, const Real* forecast,
                  const Real* energy, const double* recent_loss, unsigned char* heeded, Size first,
                  Size last, double* sums);
   /// recent_loss = forgetting recent_loss + min(|change - forecast|^2, largest) over agents [first,
-  /// last).
+  /// last). Those that are not awake, where it is not null, keep theirs.
   void (*remember)(const Real* forecast, Size padded, const Real* change, Size d, double forgetting,
-                   double largest, double* recent_loss, Size first, Size last);
+                   double largest, double* recent_loss, Size first, Size last,
+                   const unsigned char* awake);
   /// Sum of a b, and of a, over n numbers in one row.
   double (*dot)(const Real* a, const Real* b, Size n);
   double (*sum)(const Real* a, Size n);

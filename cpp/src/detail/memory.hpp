@@ -61,6 +61,12 @@ inline void require_steps(const char* name, Index steps) {
   require(steps >= 0 && steps <= kMostSteps, name, steps, "a number of steps from 0 to 2^53");
 }
 
+/// What a memory tells of an agent that was away: values of y missed, or whether it is away.
+inline void require_sleep(double value, bool is_flag) {
+  require(is_flag ? value == 0.0 || value == 1.0 : value >= 0.0 && std::isfinite(value),
+          "memory.sleep", value, is_flag ? "0 or 1" : "a number of values >= 0");
+}
+
 /// The numbers beside the arrays are ones that an engine may have counted.
 inline void check_numbers(const PopulationMemory& m) {
   require_steps("memory.steps", m.steps);
@@ -72,6 +78,7 @@ inline void check_numbers(const PopulationMemory& m) {
       coordinate.number(k) = m.standardiser[first + static_cast<std::size_t>(k)];
     coordinate.validate();
   }
+  for (std::size_t k = 0; k < m.sleep.size(); ++k) require_sleep(m.sleep[k], k % 2 == 1);
 }
 inline void check_numbers(const MixtureMemory& m, Index window) {
   require_steps("memory.steps", m.steps);

@@ -12,11 +12,15 @@ namespace memoa::detail {
 /// The step last learnt, and whether the next pass still has to take it in.
 template <class Real>
 struct Lesson {
-  std::vector<Real> x;        // (dx), its standardised input
-  std::vector<Real> change;   // (d), y less the base
-  std::vector<Real> bounded;  // (d), what is learnt of it
-  double largest_loss = 0.0;  // what counts in a recent loss at most
+  std::vector<Real> x;          // (dx), its standardised input
+  std::vector<Real> change;     // (d), y less the base
+  std::vector<Real> bounded;    // (d), what is learnt of it
+  double largest_loss = 0.0;    // what counts in a recent loss at most
+  Buffer<unsigned char> awake;  // (padded), 1 for those that were; empty until anybody was away
+  bool has_sleepers = false;
   bool to_records = false, to_costs = false;
+
+  const unsigned char* awake_or_all() const { return has_sleepers ? awake.data() : nullptr; }
 };
 
 /// Steps in a row that pass through the agents together.
@@ -31,8 +35,9 @@ struct Window {
   Real* shown = nullptr;            // (steps, d, padded): forecasts
   Real* increment = nullptr;        // (steps, d, padded): what they become; may be the same place
   Real* energy = nullptr;           // (steps, padded)
-  unsigned char* heeded = nullptr;  // (steps, d, padded), where the crowd judges
-  Index learnt = 0;                 // steps learnt before the first one
+  unsigned char* heeded = nullptr;  // (steps, d, padded), where the crowd judges or some are away
+  const unsigned char* awake = nullptr;  // (steps, padded), 1 for those that are; null: all are
+  Index learnt = 0;                      // steps learnt before the first one
   // what all processes must have in common: inputs (steps, dx), the first base (d), and the y
   // (steps, d), null where not known yet
   const double *raw = nullptr, *base = nullptr, *targets = nullptr;
@@ -61,16 +66,30 @@ class Pass {
   double largest_loss(Index step) const { return judges_ ? crowd_.census(step).largest : 0.0; }
   Index overflowed(Index step) const;  ///< the first agent that did in this step, or -1
 
+  /// Room for windows in which some agents are away.
+  void reserve_awake();
+
   std::size_t bytes() const;
   const Kernels<Real>& kernels() const { return kernels_; }
 
  private:
+  void forecast_all(const Window<Real>& w, const Lesson<Real>& lesson, const Worker& worker);
+  Advance<Real> advance_of(const Group& group, const Window<Real>& w,
+                           const Lesson<Real>& lesson) const;
   void forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk, int thread);
+  void forecast_apart(const Window<Real>& w, const Lesson<Real>& lesson, const Group& group,
+                      Index chunk, Size* bad, int thread);
+  void take_last(const Window<Real>& w, Index first, Index last);
+  void gather(const Window<Real>& w, Index chunk);
   void add_told(const Window<Real>& w, Index chunk);
+  void count_awake(const Window<Real>& w, Index chunk);
+  void add_forecasts(const Window<Real>& w, Index chunk);
   void charge(const Lesson<Real>& lesson, Index first, Index last);
   void agree_on(const Window<Real>& w);
   void add_partials(Index width);
   double agents_of(Index chunk) const;
+  double awake_in(Index chunk, Index step) const;
+  double awake_at(Index step) const;
   void ask_largest_energies();
   void bound_energies();
   void find_responses(const Window<Real>& w);
@@ -88,11 +107,20 @@ class Pass {
   const Kernels<Real>& kernels_;
   const bool judges_;
   Crowd<Real> crowd_;
-  Index steps_ = 0;  // of the last window
+  Index steps_ = 0;            // of the last window
+  bool has_sleepers_ = false;  // in it
 
   std::vector<Buffer<std::byte>> work_;  // per thread
+  struct Apart {                    // per thread, of a chunk of a group where there are several
+    Buffer<Real> forecast, energy;  // (steps, d, kChunkAgents), (steps, kChunkAgents)
+    Buffer<Real> before;            // (d, kChunkAgents)
+    std::vector<double> sums;       // (steps, d + 1)
+  };
+  std::vector<Apart> apart_;
   std::vector<double> partial_, worst_;  // (chunks, steps, d + 1), (chunks, steps)
-  std::vector<Size> overflowed_;         // (chunks, steps)
+  std::vector<Size> overflowed_;         // (chunks of all groups, steps)
+  Index watched_ = 0;                    // chunks that the last window wrote there
+  std::vector<double> awake_;            // (chunks, steps), how many; empty for all
   Exchange& exchange_;
   SharedSums sums_;
   std::vector<double> energies_;      // (chunks, steps)

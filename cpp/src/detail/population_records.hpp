@@ -12,19 +12,31 @@
 
 namespace memoa::detail {
 
-/// The sizes of a population, how it is shared among threads, and where a block of agents keeps
-/// what.
+/// The agents with one encoder, of those here: their numbers are first, first + step and so on, and
+/// their records lie together.
+struct Group {
+  Encoder encoder;
+  Index first, step, n;
+  Index padded, chunks;  // agents in whole pairs of blocks; chunks of agents
+  Index place;           // where its records begin among those of all groups
+  Record record;         // where a block keeps what
+};
+
+/// The sizes of a population, and how it is shared among threads.
 template <class Real>
 struct Layout {
   static constexpr Index kLanes = detail::kLanes<Real>;
 
   explicit Layout(const PopulationSettings& settings);
 
-  Index N, d, p, dx;     // dx is 0 where the caller hands in the features
+  Index N, d, p, dx;     // p of the widest encoder; dx is 0 where the caller hands in the features
+  Index encoded;         // inputs of the encoders
   Index first, total;    // the number of the first agent here; agents of all processes
-  Index padded, chunks;  // agents in whole pairs of blocks; chunks of agents
+  Index padded, chunks;  // as those of a group
   int n_threads;
-  Record record;
+  std::vector<Group> groups;  // one for each encoder; in a group of all, agents keep their numbers
+
+  bool is_mixed() const { return groups.size() > 1; }
 
   /// body(first agent, last agent) of a chunk; the last chunk ends with the padding.
   template <class Body>
@@ -46,39 +58,62 @@ struct Layout {
   }
 };
 
-/// All agents' numbers in blocks of lanes. A block's numbers lie together in one record, so that a
-/// pass streams the records once.
+/// All agents' numbers in blocks of lanes of one group. A block's numbers lie together in one
+/// record, so that a pass streams the records once.
 template <class Real>
 class Records {
  public:
   Records(const PopulationSettings& settings, const Layout<Real>& layout);
 
-  /// Clears the agents [first, last) and draws their encoders' weights.
-  void draw(const PopulationSettings& settings, Index first, Index last);
-  /// Rows [first, first + size) of all records.
-  auto rows(Index first, Index size) const {
-    return agent_view(layout_.N, size, [this, first](Index k, Index agent) -> Real& {
-      return at(first + k, agent);
-    });
+  /// Clears the agents [first, last) of a group and draws their encoders' weights.
+  void draw(const PopulationSettings& settings, const Group& group, Index first, Index last);
+  /// `count` times `width` numbers of every agent, from the row `begin` of its record on. Of each
+  /// `width` it has the first `width_of(record)`; the others are 0, whatever is written there.
+  template <class WidthOf>
+  auto rows(Size Record::*begin, Index count, Index width, const WidthOf& width_of) const {
+    return agent_view(layout_.N, count * width,
+                      [this, begin, width, width_of](Index k, Index agent) -> Real& {
+                        if (!layout_.is_mixed()) {
+                          const Group& all = layout_.groups.front();
+                          return at(all, all.record.*begin + k, agent);
+                        }
+                        const Group& group = group_of(agent);
+                        const Index own = width_of(group.record), column = k % width;
+                        if (column >= own) return nothing_ = 0;
+                        return at(group, group.record.*begin + k / width * own + column,
+                                  (agent - group.first) / group.step);
+                      });
+  }
+  /// Number `row` of the record of a group's agent.
+  Real& at(const Group& group, Index row, Index agent) const {
+    return numbers_
+        .data()[group.place + (agent / kLanes * group.record.rows + row) * kLanes + agent % kLanes];
   }
 
-  Real* data() const { return numbers_.data(); }
-  Types<Real> types() const;
+  /// Records and types of a group's agents from a chunk on.
+  Real* data(const Group& group, Index chunk = 0) const {
+    return &at(group, 0, chunk * kChunkAgents);
+  }
+  Types<Real> types(const Group& group, Index chunk = 0) const;
   std::size_t bytes() const { return static_cast<std::size_t>(numbers_.size()) * sizeof(Real); }
 
  private:
   static constexpr Index kLanes = Layout<Real>::kLanes;
-  /// Number `row` of an agent's record.
-  Real& at(Index row, Index agent) const {
-    return numbers_.data()[(agent / kLanes * layout_.record.rows + row) * kLanes + agent % kLanes];
+  const Group& group_of(Index agent) const {
+    const auto n = static_cast<Index>(layout_.groups.size());
+    return layout_.groups[static_cast<std::size_t>((layout_.first + agent) % n)];
   }
   template <class Number>
-  void scatter(const std::vector<Number>& values, const WeightScale& scale, Index row, Index agent);
+  void scatter(const std::vector<Number>& values, const WeightScale& scale, const Group& group,
+               Index row, Index agent);
 
   const Layout<Real>& layout_;
   Buffer<Real> numbers_;
-  Buffer<Real> forgetting_,
-      ridge_;  // a row of lanes for each phase of the blocks against the types
+  // a row of lanes for each phase of a group's blocks against the types: (groups, 2, types, lanes),
+  // all of them twice, so that the phases may be counted from any one
+  Index n_types_;
+  Buffer<Real> forgetting_, ridge_;
+  mutable Real nothing_ = 0;
 };
 
 /// What is kept of every agent outside of its record.
@@ -103,6 +138,9 @@ struct Kept {
 
   Buffer<Real> increment, energy;  // (d, padded), (padded), of the step last shown
   Buffer<double> cost, at_mark;    // (padded); the latter empty for zeros
+  // (padded), of agents that were away; empty while none was: values of y that costs do not count,
+  // these at the mark, and 1 for those that are away in the step last shown
+  Buffer<double> missed, missed_at_mark, away;
   // of the step last shown but for the recent losses; empty where nobody is judged, and the first
   // where no output can be missing alone either
   Buffer<Real> forecast;         // (d, padded), local ones

@@ -28,6 +28,8 @@ struct BasicPopulation<Real>::State {
   Overflow overflow;
   bool pending = false;
   const unsigned char* heeded = nullptr;  // whom the mixture heeds of what was shown; null: all
+  const unsigned char* awake = nullptr;   // (steps, padded), who was there; null: all
+  bool awaits_sleep = false;              // is a memory loaded that tells who was away?
   bool keeps_forecasts = false;     // for a server that mixes them: set before something is shown
   const Real* forecasts = nullptr;  // (steps, d, padded) of what was shown
 
@@ -45,7 +47,9 @@ struct BasicPopulation<Real>::State {
   void show_nothing();
   /// Predicts n steps, at most a tile; each begins at the target of the step before. Increments of
   /// step t are t d strides after the result. Where the targets are not known yet, n is 1.
-  const Real* show(const double* inputs, Index n, const double* targets, bool want_worst);
+  /// `present` (n, N) tells who is awake, for which there must be room; null: all.
+  const Real* show(const double* inputs, Index n, const double* targets, bool want_worst,
+                   const unsigned char* present = nullptr);
   /// Learns the n steps that were shown.
   void learn(const double* targets, Index n);
   // Where y comes late (late.cpp): what was shown joins those that wait, and takes its input into
@@ -54,11 +58,19 @@ struct BasicPopulation<Real>::State {
   void learn_oldest(const double* y);
   bool is_late() const { return settings.past.delay > 0; }
   /// What the server mixes, for an x that is not to be learnt; what was shown stays.
-  const Real* glance(const double* x);
+  const Real* glance(const double* x, const unsigned char* present = nullptr);
   const Real* glanced_increments() const { return tile_increment.data(); }
-  const unsigned char* glanced_heeded() const {
-    return judges(settings) ? tile_heeded.data() : nullptr;
-  }
+  const unsigned char* glanced_heeded() const { return heeded_at_glance; }
+
+  // Theory (10.10). `reserve_sleep` makes room for n steps in which some agents are away.
+  void reserve_sleep(Index n);
+  bool keeps_sleep() const;  // after settle: is there anything to tell of it?
+  void require_sleep() const;
+  /// What was shown can no longer be learnt; and: it can, and so it is remembered who is away.
+  void forget_shown();
+  void keep_shown();
+  /// Who was there in the step that waits for its y (N); empty for all.
+  std::vector<unsigned char> present() const;
 
   void settle() { pass.settle(lesson); }
   void settle_costs() { pass.settle_costs(lesson); }
@@ -70,7 +82,12 @@ struct BasicPopulation<Real>::State {
     for (const Coordinate& coordinate : inputs.learnt.coordinates) coordinate.validate();
     inputs.past.validate();
     waiting.validate();
-    pending = lesson.to_records = lesson.to_costs = false;
+    for (Index i = 0; i < layout.N && kept.missed.size() > 0; ++i) {
+      detail::require_sleep(kept.missed.data()[i], false);
+      detail::require_sleep(kept.away.data()[i], true);
+    }
+    pending = lesson.to_records = lesson.to_costs = awaits_sleep = false;
+    awake = nullptr;
     mark_costs();
   }
   void reserve_mark();
@@ -80,7 +97,7 @@ struct BasicPopulation<Real>::State {
   template <class Memory, class Move>
   void exchange(Memory& memory, const Move& move) {
     const Index d = layout.d, p = layout.p;
-    const detail::Record& r = layout.record;
+    using detail::Record;
     move(memory.steps, steps);
     move(memory.has_seen, has_seen);
     move(memory.base, base.data(), d);
@@ -88,9 +105,11 @@ struct BasicPopulation<Real>::State {
     move(memory.mean_field, mean_field.data(), d);
     move(memory.costs, kept.cost.data(), layout.N);
     move(memory.recent_loss, kept.recent_loss.data(), judges(settings) ? layout.N : 0);
-    move(memory.gram, records.rows(r.gram, detail::packed_size(p)));
-    move(memory.cross, records.rows(r.cross, d * p));
-    move(memory.reservoir, records.rows(r.reservoir, r.features == detail::Features::echo ? p : 0));
+    move(memory.gram,  // a triangle is packed like the beginning of a larger one
+         records.rows(&Record::gram, 1, detail::packed_size(p),
+                      [](const Record& r) { return detail::packed_size(r.p); }));
+    move(memory.cross, records.rows(&Record::cross, d, p, [](const Record& r) { return r.p; }));
+    move(memory.reservoir, reservoirs());
     move(memory.increments, kept.increments(layout));
     auto& coordinates = inputs.learnt.coordinates;
     move(memory.standardiser,
@@ -100,6 +119,10 @@ struct BasicPopulation<Real>::State {
     if (remembers(settings))
       move(memory.past, detail::agent_view(1, inputs.past.size(), [&](Index k, Index) -> double& {
              return inputs.past.number(k);
+           }));
+    if (keeps_sleep())
+      move(memory.sleep, detail::agent_view(layout.N, 2, [&](Index k, Index agent) -> double& {
+             return (k == 0 ? kept.missed : kept.away).data()[agent];
            }));
     if (!is_late()) return;
     move(memory.waiting, waiting.count);
@@ -112,6 +135,14 @@ struct BasicPopulation<Real>::State {
   }
 
  private:
+  auto reservoirs() {
+    return records.rows(
+        &detail::Record::reservoir, 1, has_reservoirs(settings) ? layout.p : 0,
+        [](const detail::Record& r) { return r.features == detail::Features::echo ? r.p : 0; });
+  }
+  /// body(feature last shown, its place in `kept` (p, N)) for those that nothing makes again.
+  template <class Body>
+  void each_pending(Real* kept, const Body& body) const;
   /// What the encoders see of the steps shown.
   struct Inputs {
     explicit Inputs(const PopulationSettings& s) : past(s.past, s.n_outputs), with_shown(past) {}
@@ -127,13 +158,19 @@ struct BasicPopulation<Real>::State {
   detail::Buffer<Real> tile_increment, tile_energy;  // as in Kept, of several steps
   detail::Buffer<Real> tile_forecast, one_forecast;  // where forecasts are kept
   detail::Buffer<unsigned char> tile_heeded;
+  // where some are away: (steps, padded), and (steps, d, padded) where nobody judges
+  detail::Buffer<unsigned char> one_awake, tile_awake, one_heeded, awake_heeded;
+  const unsigned char* heeded_at_glance = nullptr;
   double largest_loss = 0.0;  // of the step shown
 
+  void draw(const detail::Group& group);
   void move_reservoir(const Real* features);
   void absorb_features();
   /// What is learnt of a y (d) that followed `before`; NaN where it is missing.
   void bound_change(const Past& past, const double* y, const double* before, Real* out) const;
   void encode(const double* x, Index n, const double* targets, Inputs& into);
+  /// The same of n steps as bytes of all lanes; null where all are there.
+  const unsigned char* take(const unsigned char* present, Index n, unsigned char* into) const;
 };
 
 }  // namespace memoa

@@ -7,6 +7,8 @@
 
 #include <math.h>
 
+#include <limits>
+
 #include "detail/simd.hpp"
 
 namespace memoa::detail::MEMOA_LEVEL {
@@ -151,8 +153,8 @@ class Ridge {
     for (; c < columns; ++c) sweep<R, 1>(c, start, finish);
   }
 
-  /// Rows [row, row + R) of H + ridge I = L D L'. A direction that rounding has made singular is
-  /// left out (its inverse is 0) rather than divided by.
+  /// Rows [row, row + R) of H + ridge I = L D L'. A direction that rounding has made singular, or
+  /// so small that its inverse is infinite, is left out (its inverse is 0).
   template <int R, bool Learn, bool Ahead>
   MEMOA_INLINE void factorise(Size row) const {
     Size entries[R];  // first entries of the rows in H
@@ -184,6 +186,8 @@ class Ridge {
       }
     }
     const Two tiny = splat(static_cast<Real>(p_) * Simd<Real>::kEpsilon);
+    constexpr Real kLeast = std::numeric_limits<Real>::min();
+    const Two least = splat(kLeast);
     Two l[R][R];
     for (int j = 0; j < R; ++j) {
       for (int i = 0; i < j; ++i) {
@@ -192,7 +196,7 @@ class Ridge {
         factors[j][row + i] = l[j][i];
         pivot[j] = pivot[j] - b[j][i] * l[j][i];
       }
-      inverse_[row + j] = select(pivot[j] <= tiny * b[j][j], Two{}, splat(Real(1)) / pivot[j]);
+      inverse_[row + j] = select(pivot[j] <= tiny * b[j][j] + least, Two{}, splat(Real(1)) / pivot[j]);
     }
   }
 

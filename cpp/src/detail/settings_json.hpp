@@ -123,6 +123,22 @@ inline Encoder read_encoder(const Json& json) {
   return random;
 }
 
+/// An object where all agents have one encoder, else a list.
+inline std::string encoders_text(const Encoders& encoders) {
+  if (encoders.size() == 1) return encoder_text(encoders.front());
+  std::string text;
+  for (const Encoder& encoder : encoders)
+    text += (text.empty() ? "" : ", ") + encoder_text(encoder);
+  return "[" + text + "]";
+}
+
+inline Encoders read_encoders(const Json& json) {
+  if (json.is_object()) return read_encoder(json);
+  std::vector<Encoder> encoders;
+  for (const Json& one : json.as_array("encoder")) encoders.push_back(read_encoder(one));
+  return Encoders(std::move(encoders));
+}
+
 /// The x of a forecast that waits for its y.
 inline std::vector<double> read_pending(StateReader& reader, const std::string& name,
                                         std::int64_t width) {

@@ -28,7 +28,7 @@ class Waiting {
         N_(layout.N),
         p_(keeps_features(layout) ? layout.p : 0),
         width_(layout.dx > 0 ? layout.dx : layout.N * layout.p),
-        numbers_(width_ + layout.record.dx + kOfOutput * d_ + kFlags),
+        numbers_(width_ + layout.encoded + kOfOutput * d_ + kFlags),
         steps_(static_cast<std::size_t>(slots_ * numbers_)),
         agents_(slots_ * kRows * d_ * padded_),
         features_(slots_ * p_ * N_),
@@ -40,8 +40,12 @@ class Waiting {
   }
 
   /// Features that nothing makes again: those of a reservoir that has moved on, and a caller's.
+  static bool keeps_features(const Record& record) {
+    return record.features == Features::echo || record.features == Features::given;
+  }
   static bool keeps_features(const Layout<Real>& layout) {
-    return layout.record.features == Features::echo || layout.record.features == Features::given;
+    return std::any_of(layout.groups.begin(), layout.groups.end(),
+                       [](const Group& group) { return keeps_features(group.record); });
   }
   static double bytes_for(const PopulationSettings& s, double N, double p, double d, double encoded,
                           bool keeps, bool given) {

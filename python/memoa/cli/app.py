@@ -1,7 +1,7 @@
-"""The command line ``memoa``: options in; a table, files and one-line errors out.
+"""The command line ``memoa``: its commands print tables, write files and report one-line errors.
 
-pandas and matplotlib are imported where they are used: they take a second, which
-``memoa --version`` should not.
+pandas and matplotlib are imported when they are used. They take a second, and ``memoa --version``
+should be fast.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _memoa(
         ),
     ] = False,
 ) -> None:
-    """Online forecasting by many small agents that agree with each other."""
+    """Online forecasting by many small agents that share a mean field."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

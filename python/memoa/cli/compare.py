@@ -1,4 +1,4 @@
-"""The command ``memoa compare``: the forecasting table for a series of one's own."""
+"""The command ``memoa compare``: the forecasting table for any series."""
 
 from __future__ import annotations
 
@@ -33,9 +33,14 @@ from memoa.forecasters.standard import standard_forecasters
 FILES = ("comparison.csv", "comparison.png", "settings.json")
 MOST_SEEDS = 10_000
 COLUMNS = {
-    "server_rmse": "server", "mean_agent_rmse": "mean agent", "worst_agent_rmse": "worst agent",
-    "regret": "regret", "server_mae": "MAE", "server_mase": "MASE", "seconds": "seconds",
-}  # fmt: skip
+    "server_rmse": "server",
+    "mean_agent_rmse": "mean agent",
+    "worst_agent_rmse": "worst agent",
+    "regret": "regret",
+    "server_mae": "MAE",
+    "server_mase": "MASE",
+    "seconds": "seconds",
+}
 
 
 @takes(READING)
@@ -50,14 +55,16 @@ def compare_command(
         list[str] | None,
         typer.Option(
             metavar="MODULE:FACTORY",
-            help="One more row: what FACTORY() or FACTORY(seed=...) returns has predict_one(x) "
-            "and learn_one(x, y). May be repeated.",
+            help="One more row: FACTORY() or FACTORY(seed=...) returns an object with "
+            "predict_one(x) and learn_one(x, y). May be repeated.",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=MOST_SEEDS, help="Seeds 0, 1, 2, ...")] = 3,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where files go.", show_default="memoa-out/NAME-compare"),
+        typer.Option(
+            metavar="DIR", help="Folder for the files.", show_default="memoa-out/NAME-compare"
+        ),
     ] = None,
     delay: Delay = 0,
     warmup: Warmup = 0,
@@ -72,15 +79,20 @@ def compare_command(
     )
     forecasters = rows(forecaster or [])
     shown = out if out is not None else Path("memoa-out", f"{series.name}-compare")
-    folder = shown.absolute()  # a forecaster may go elsewhere
+    folder = shown.absolute()  # a forecaster may change the folder
     prepare(shown, FILES, force=force)
     typer.echo(f"{series!r}; medians over {seeds} seed{'s' * (seeds != 1)}")
-    tell(series)
+    tell(series, source)
     with progress_bar("comparing") as progress:
         found = compare(
-            series, forecasters, seeds=range(seeds), progress=progress, keep_going=True,
-            warmup=warmup, delay=delay,
-        )  # fmt: skip
+            series,
+            forecasters,
+            seeds=range(seeds),
+            progress=progress,
+            keep_going=True,
+            warmup=warmup,
+            delay=delay,
+        )
     settings = {"series": source, "seeds": seeds, "forecasters": forecaster or [], "warmup": warmup}
     settings |= {"delay": delay} if delay else {}
     write_files(folder, found, settings)
@@ -93,7 +105,7 @@ def compare_command(
 
 
 def rows(forecasters: list[str]) -> dict[str, Factory]:
-    """The standard forecasters, and those the user names, found from the present folder too."""
+    """Return the standard forecasters and the user's, also found in the current folder."""
     out = standard_forecasters()
     if "" not in sys.path:
         sys.path.insert(0, "")
@@ -122,7 +134,7 @@ def write_files(folder: Path, found: Comparison, settings: Mapping[str, Any]) ->
 
 
 def print_table(found: Comparison) -> None:
-    """Medians over the seeds, the best of each column in bold green; what was left out and why."""
+    """Print medians over the seeds, the best of each column in bold green, and what is missing."""
     medians = {
         name: [found.quantile(name, measure) for measure in COLUMNS] for name in found.scores
     }

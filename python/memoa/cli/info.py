@@ -9,7 +9,7 @@ from memoa import build_info
 
 
 def info_command() -> None:
-    """Print the version, how it was built and the threads in use."""
+    """Print the version, the build and the threads in use."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for key, value in build_info().items():
         table.add_row(key, value)

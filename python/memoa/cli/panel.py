@@ -1,4 +1,4 @@
-"""The command ``memoa panel``: many clients, each with its own series."""
+"""The command ``memoa panel``: forecasts many clients, each with its own series."""
 
 from __future__ import annotations
 
@@ -44,47 +44,59 @@ def panel_command(
             help=f"{', '.join(PANELS)}; or a CSV or Parquet file, one row per client and time.",
         ),
     ],
-    id: Annotated[str | None, typer.Option("--id", metavar="COL", help="Column of the client.",
-                                           show_default="unique_id")] = None,
-    time: Annotated[str | None, typer.Option(metavar="COL", help="Column of the time.",
-                                             show_default="ds")] = None,
-    target: Annotated[str | None, typer.Option(metavar="COL", help="Column to forecast.",
-                                               show_default="y")] = None,
+    id: Annotated[
+        str | None,
+        typer.Option("--id", metavar="COL", help="Column of the client.", show_default="unique_id"),
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="COL", help="Column of the time.", show_default="ds")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="COL", help="Column to forecast.", show_default="y")
+    ] = None,
     reading: Any = None,
     season: Annotated[
         int | None, typer.Option(min=2, help="Steps in a season.", show_default="none")
     ] = None,
     lags: Annotated[
-        int | None, typer.Option(min=1, help="Increments that are inputs.", show_default="4")
+        int | None,
+        typer.Option(min=1, help="Number of past increments as inputs.", show_default="4"),
     ] = None,
     log: Annotated[bool, typer.Option("--log", help="Forecast the logarithm.")] = False,
     pooling: Annotated[
         float, typer.Option(min=0, help="Price of a readout's distance from the crowd's.")
     ] = 10.0,
-    ridge: Annotated[float, typer.Option(help="Penalty of a readout, above 0.")] = 1.0,
+    ridge: Annotated[float, typer.Option(help="Penalty on the size of a readout, above 0.")] = 1.0,
     aggregate: Annotated[
-        Aggregate, typer.Option(help="How the crowd's readouts become one.")
+        Aggregate, typer.Option(help="How to average the clients' readouts.")
     ] = Aggregate.trimmed,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads.", show_default="all that may be used")
+        int | None, typer.Option(min=1, help="Number of threads.", show_default="all available")
     ] = None,
     format: Annotated[
-        Format, typer.Option("--format", help="Of the forecasts' file.")
+        Format, typer.Option("--format", help="Format of the forecasts' file.")
     ] = Format.csv,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where files go.", show_default="memoa-out/NAME-panel"),
+        typer.Option(
+            metavar="DIR", help="Folder for the files.", show_default="memoa-out/NAME-panel"
+        ),
     ] = None,
     force: Force = False,
-) -> None:  # fmt: skip
+) -> None:
     """Forecast every client's next value, and compare with clients on their own.
 
     Writes forecasts.csv (or .parquet) in long form, clients.csv, panel.png and settings.json.
     """
     options = {
-        "--id": id, "--time": time, "--target": target, "--season": season, "--lags": lags,
-        "--log": log or None, **{f"--{name}": value for name, value in reading.items()},
-    }  # fmt: skip
+        "--id": id,
+        "--time": time,
+        "--target": target,
+        "--season": season,
+        "--lags": lags,
+        "--log": log or None,
+        **{f"--{name}": value for name, value in reading.items()},
+    }
     series, source = load_panel(data, options)
     folder = out if out is not None else Path("memoa-out", f"{series.name}-panel")
     prepare(folder, [f"forecasts.{format.value}", *FILES], force=force)
@@ -98,7 +110,7 @@ def panel_command(
 
 
 def load_panel(data: str, options: dict[str, Any]) -> tuple[PanelSeries, dict[str, Any]]:
-    """The panel that `data` names, and where it came from; refuses options without effect."""
+    """Return the panel that `data` names, and its source; refuse options without effect."""
     given = {name: value for name, value in options.items() if value is not None}
     if data in PANELS:
         for name in given:
@@ -117,7 +129,7 @@ def load_panel(data: str, options: dict[str, Any]) -> tuple[PanelSeries, dict[st
 def write_files(
     folder: Path, found: PanelComparison, settings: dict[str, Any], format: Format
 ) -> str:
-    """Write the four files into an existing folder; returns the name of the forecasts' file."""
+    """Write the four files into an existing folder; return the name of the forecasts' file."""
     import pandas as pd
 
     from memoa.plots.panel import plot_panel
@@ -140,7 +152,7 @@ def write_files(
 
 
 def print_table(found: PanelComparison) -> None:
-    """One row per forecaster: the mean client, the worst one, and how many gain."""
+    """Print one row per forecaster: mean client, worst client, and how many gain."""
     console = wide_console(80)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
     table.add_column("error / repeat last", no_wrap=True)
@@ -149,17 +161,19 @@ def print_table(found: PanelComparison) -> None:
     for name in found.runs:
         share = found.better_than_alone(name)
         table.add_row(
-            name, _number(found.mean(name)), _number(found.worst(name)),
+            name,
+            _number(found.mean(name)),
+            _number(found.worst(name)),
             "-" if math.isnan(share) else f"{share:.0%}",
             style="bold" if name == PANEL else "",
-        )  # fmt: skip
+        )
     console.print(table)
     shares = found.runs[PANEL].coverage(LEVELS)
     for level, share in zip(LEVELS, shares):
         if not np.isnan(share).all():
             console.print(
                 f"the interval of {level:.0%} holds {np.nanmean(share):.1%} of the outcomes, "
-                f"of the worst client {np.nanmin(share):.1%}"
+                f"for the worst client {np.nanmin(share):.1%}"
             )
 
 

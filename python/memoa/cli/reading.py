@@ -1,4 +1,4 @@
-"""The options that say how a file is read, the same for every command that reads one."""
+"""The options for reading a file, which all commands share."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import typer
 
 Date = Annotated[
     str | None,
-    typer.Option(metavar="COL", help="Column of the dates.", show_default="the first of dates"),
+    typer.Option(metavar="COL", help="Column of the dates.", show_default="the first with dates"),
 ]
 Inputs = Annotated[
     str | None,
     typer.Option(metavar="COL[,COL]", help="Columns that are inputs.", show_default="all numeric"),
 ]
-Drop = Annotated[str | None, typer.Option(metavar="COL[,COL]", help="Columns that are no inputs.")]
+Drop = Annotated[str | None, typer.Option(metavar="COL[,COL]", help="Columns that are not inputs.")]
 Sep = Annotated[
-    str | None, typer.Option(metavar="SIGN", help="Between cells (CSV).", show_default=",")
+    str | None, typer.Option(metavar="CHAR", help="Separator of cells (CSV).", show_default=",")
 ]
 Decimal = Annotated[
-    str | None, typer.Option(metavar="SIGN", help="Before decimals (CSV).", show_default=".")
+    str | None, typer.Option(metavar="CHAR", help="Decimal point (CSV).", show_default=".")
 ]
 Thousands = Annotated[
-    str | None, typer.Option(metavar="SIGN", help="Between groups of three digits (CSV).")
+    str | None, typer.Option(metavar="CHAR", help="Separator of thousands (CSV).")
 ]
 Percent = Annotated[
     bool | None, typer.Option("--percent", help="Read 12% as 12 (CSV).", show_default=False)
@@ -33,35 +33,42 @@ Percent = Annotated[
 DayFirst = Annotated[
     bool | None,
     typer.Option(
-        "--dayfirst/--monthfirst", help="How 01/02/2020 is read.", show_default="what fits best"
+        "--dayfirst/--monthfirst", help="How to read 01/02/2020.", show_default="what fits best"
     ),
 ]
 Season = Annotated[
     str | None,
     typer.Option(
-        metavar="STEPS", help="Steps in a season; auto: by the dates; none.", show_default="auto"
+        metavar="STEPS", help="Steps in a season; auto: from the dates; none.", show_default="auto"
     ),
 ]
 Calendar = Annotated[
     bool | None,
-    typer.Option("--calendar", help="Hour, week and year are inputs.", show_default=False),
+    typer.Option("--calendar", help="Use hour, week and year as inputs.", show_default=False),
 ]
 
-# How the cells of a file are written, and what of them a single series is made of.
+# The format of a file's cells, and the options for a single series.
 WRITING: Mapping[str, Any] = {
-    "dayfirst": DayFirst, "sep": Sep, "decimal": Decimal, "thousands": Thousands,
+    "dayfirst": DayFirst,
+    "sep": Sep,
+    "decimal": Decimal,
+    "thousands": Thousands,
     "percent": Percent,
-}  # fmt: skip
+}
 READING: Mapping[str, Any] = {
-    "date": Date, "inputs": Inputs, "drop": Drop, **WRITING, "season": Season,
+    "date": Date,
+    "inputs": Inputs,
+    "drop": Drop,
+    **WRITING,
+    "season": Season,
     "calendar": Calendar,
-}  # fmt: skip
+}
 
 
 def takes(options: Mapping[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command these options, in the place of its argument `reading`.
+    """Give a command these options instead of its argument `reading`.
 
-    They reach it as one dict of those that were given; in the help each stands on its own.
+    The command gets one dict of the given options; the help shows each of them.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:

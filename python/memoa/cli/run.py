@@ -1,4 +1,4 @@
-"""The command ``memoa run``: one series, memoa and greedy agents, a table and three files."""
+"""The command ``memoa run``: forecasts one series with memoa and with greedy agents."""
 
 from __future__ import annotations
 
@@ -59,27 +59,28 @@ def run_command(
     features: Annotated[int, typer.Option(min=1, help="Features per agent.")] = 16,
     encoder: Annotated[
         Encoder,
-        typer.Option(help="What makes the features; wave: with raw inputs and sparse rows."),
+        typer.Option(help="Kind of features; wave: with raw inputs and sparse rows."),
     ] = "wave",
     policy: Annotated[
-        Policy, typer.Option(help="Whose forecasts are written and drawn; both are run.")
+        Policy, typer.Option(help="Policy whose forecasts are written and plotted; both are run.")
     ] = "memoa",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the encoders.")] = 0,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads.", show_default="all that may be used")
+        int | None, typer.Option(min=1, help="Number of threads.", show_default="all available")
     ] = None,
     intervals: Annotated[
-        str, typer.Option(metavar="LEVEL[,LEVEL]", help="Shares that the intervals are to hold.")
+        str, typer.Option(metavar="LEVEL[,LEVEL]", help="Shares of outcomes inside the intervals.")
     ] = "0.8,0.95",
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where files go.", show_default="memoa-out/NAME"),
+        typer.Option(metavar="DIR", help="Folder for the files.", show_default="memoa-out/NAME"),
     ] = None,
     save: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep what the agents learnt in this file.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Save the state of the ensemble to this file."),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Go on with what --save kept.")
+        Path | None, typer.Option(metavar="FILE", help="Continue with a state written by --save.")
     ] = None,
     delay: Delay = 0,
     warmup: Warmup = 0,
@@ -87,8 +88,8 @@ def run_command(
 ) -> None:
     """Forecast a series online, and compare with greedy agents and with repeating the last value.
 
-    Writes predictions.csv, plot.png and settings.json. Where mpiexec has started several processes,
-    they share the agents, and the first of them tells and writes.
+    Writes predictions.csv, plot.png and settings.json. If mpiexec has started several processes,
+    they share the agents, and the first one prints and writes.
     """
     communicator = communicator_of_job()
     tells = communicator is None or communicator.rank == 0
@@ -110,16 +111,25 @@ def run_command(
             f"{series.name}: {_count(n_steps, 'step')}, {_count(n_inputs, 'input')}, "
             f"{_count(series.Y.shape[1], 'output')}, {_count(agents, 'agent')}"
         )
-        tell(series)
+        tell(series, source)
     with progress_bar("forecasting") as progress:
         if model is not None:
             found = go_on(series, model, progress, warmup)
         else:
             found = run_and_compare(
-                series, agents=agents, features=features, encoder=encoder, policy=policy,
-                seed=seed, threads=threads, communicator=communicator, progress=progress,
-                warmup=warmup, intervals=_levels(intervals), delay=delay,
-            )  # fmt: skip
+                series,
+                agents=agents,
+                features=features,
+                encoder=encoder,
+                policy=policy,
+                seed=seed,
+                threads=threads,
+                communicator=communicator,
+                progress=progress,
+                warmup=warmup,
+                intervals=_levels(intervals),
+                delay=delay,
+            )
     if save is not None:
         found.model.save(save)
     if not tells:
@@ -141,11 +151,11 @@ def run_command(
         typer.echo(f"next: {_next(series, run.next)}")
     typer.echo(f"predictions.csv, plot.png and settings.json are in {folder}")
     if save is not None:
-        typer.echo(f"what the agents learnt is in {save}; --resume {save} goes on with it")
+        typer.echo(f"the state is in {save}; continue with --resume {save}")
 
 
 def _levels(text: str) -> tuple[float, ...]:
-    """Levels between commas, in their order; none where the text is empty."""
+    """Return the levels between commas, sorted; none if the text is empty."""
     try:
         return tuple(sorted(float(level) for level in text.split(",") if level.strip()))
     except ValueError:
@@ -155,11 +165,11 @@ def _levels(text: str) -> tuple[float, ...]:
 def _resumed(
     context: typer.Context, path: Path, threads: int | None, communicator: Any
 ) -> OnlineEnsemble:
-    """The ensemble of the file, with which the options for a new one make no sense."""
+    """Load the ensemble, and refuse the options of a new one."""
     for name in ("agents", "features", "encoder", "policy", "seed", "intervals", "delay"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
-            raise ValueError(f"--{name} has no meaning with --resume: {path} says it")
+            raise ValueError(f"--{name} has no meaning with --resume: {path} contains it")
     return OnlineEnsemble.load(path, n_threads=threads, communicator=communicator)
 
 
@@ -171,14 +181,19 @@ def write_files(folder: Path, series: Series, found: PolicyRuns, source: Mapping
 
     run = found.runs[found.policy]
     best, worst = best_and_worst(run)
-    parts = {"": run.targets, "_server": run.predictions, "_mean_field": run.mean_field,
-             "_best_agent": best, "_worst_agent": worst}  # fmt: skip
+    parts = {
+        "": run.targets,
+        "_server": run.predictions,
+        "_mean_field": run.mean_field,
+        "_best_agent": best,
+        "_worst_agent": worst,
+    }
     bounds = run.prediction_intervals
     for k, level in enumerate(run.levels):
         for side, name in enumerate(("low", "high")):
             assert bounds is not None
             parts[f"_{name}_{100 * level:g}"] = bounds[:, k, side]
-    # Not from a dict: a column of the user's may well be called like one of ours.
+    # Not from a dict, because a column of the user may have the same name as one of ours.
     frame = pd.DataFrame(
         np.stack(list(parts.values()), axis=2).reshape(len(series.Y), -1),
         columns=[name + part for name in series.targets for part in parts],
@@ -189,9 +204,12 @@ def write_files(folder: Path, series: Series, found: PolicyRuns, source: Mapping
     with whole(folder / "predictions.csv") as temporary:
         frame.to_csv(temporary, index_label="step" if series.index is None else "date")
     plot_run(
-        series, found.runs.get("memoa"), found.runs.get("greedy"),
-        path=folder / "plot.png", policy=found.policy,
-    )  # fmt: skip
+        series,
+        found.runs.get("memoa"),
+        found.runs.get("greedy"),
+        path=folder / "plot.png",
+        policy=found.policy,
+    )
     settings = {
         "memoa": build_info()["version"],
         "series": {
@@ -219,14 +237,14 @@ def write_files(folder: Path, series: Series, found: PolicyRuns, source: Mapping
 
 
 def _plain(value: Any) -> Any:
-    """Encoder and mixture settings as JSON objects, paths as text."""
+    """Return encoder and mixture settings as JSON objects, paths as text."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {"type": type(value).__name__, **dataclasses.asdict(value)}
     return str(value)
 
 
 def _table(found: PolicyRuns) -> Table:
-    """The RMSEs, and beside them MAE and MASE of the server."""
+    """Return a table of RMSE, and of the server's MAE and MASE."""
     of_rmse = _four_digits(found.rmse)
     of_mae = _four_digits({name: {"mae": row["mae"]} for name, row in found.absolute.items()})
     rows = {
@@ -239,7 +257,7 @@ def _table(found: PolicyRuns) -> Table:
 
 
 def _target_table(per_target: Mapping[str, Mapping[str, float]]) -> Table:
-    """The server's RMSE of every target."""
+    """Return a table of the server's RMSE of every target."""
     targets = list(next(iter(per_target.values())))
     rows = {name: list(row.values()) for name, row in per_target.items()}
     writers = [
@@ -250,14 +268,14 @@ def _target_table(per_target: Mapping[str, Mapping[str, float]]) -> Table:
 
 
 def _four_digits(rows: Mapping[str, Mapping[str, float]]) -> Callable[[float], str]:
-    """Writes numbers with four digits of the smallest."""
+    """Return a format with four digits of the smallest number."""
     smallest = min((v for row in rows.values() for v in row.values() if v > 0.0), default=1.0)
     digits = min(max(3 - math.floor(math.log10(smallest)), 0), 9)
     return lambda x: f"{x:.{digits}f}"
 
 
 def _next_row(run: Run) -> list[float]:
-    """The row of predictions.csv for the step that nobody has seen yet, as the others are."""
+    """Return the row of predictions.csv for the step after the last one."""
     assert run.next is not None
     row: list[float] = []
     for output, forecast in enumerate(run.next):
@@ -268,27 +286,27 @@ def _next_row(run: Run) -> list[float]:
 
 
 def _next_label(series: Series) -> Any:
-    """The date after the last one, in its time zone."""
+    """Return the date after the last one, in its time zone."""
     assert series.index is not None
     following = next_date(series.index, series.zone)
     return in_zone(np.array([following]), series.zone)[0]
 
 
 def _next(series: Series, forecast: NDArray[np.float64]) -> str:
-    """The forecast of the step that nobody has seen yet, in words."""
+    """Return the forecast of the step after the last one, in words."""
     values = ", ".join(f"{name} {value:.6g}" for name, value in zip(series.targets, forecast))
     return values if series.index is None else f"{_next_label(series)}, {values}"
 
 
 def _verdict(rmse: Mapping[str, Mapping[str, float]]) -> str:
-    """What the colours of the table say, for those who do not see them."""
+    """Say in words what the colours of the table show."""
     best = {key: min(rmse, key=lambda name: rmse[name][key]) for key in COLUMNS}
     text = "lowest: " + ", ".join(f"{COLUMNS[key]} {name}" for key, name in best.items())
     ours, greedy = (rmse.get(name) for name in ("memoa", "greedy"))
     if ours is None or greedy is None:
         return text
     if ours["server"] > greedy["server"] and ours["worst_agent"] < greedy["worst_agent"]:
-        text += " (the policy is for the weak agents, the mixture for the mean)"
+        text += " (the policy helps the weak agents, the mixture the server)"
     return text
 
 

@@ -1,9 +1,9 @@
-"""The series that a command is given: a built-in one, a benchmark's file, or any table."""
+"""The series of a command: a built-in one, a benchmark's file, or any table."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,26 +26,24 @@ Data = Annotated[
 Target = Annotated[
     str | None, typer.Option(metavar="COL[,COL]", help="Column(s) of the file to forecast.")
 ]
-File = Annotated[
-    Path | None, typer.Option(metavar="PATH", help="The file that ett or boc is read from.")
-]
+File = Annotated[Path | None, typer.Option(metavar="PATH", help="The file of ett or boc.")]
 Start = Annotated[
     int | None,
     typer.Option(min=0, help="First row of ett or boc (2000 steps).", show_default="0"),
 ]
 Lags = Annotated[
     int | None,
-    typer.Option(min=1, help="Past target values that are inputs (files).", show_default="2"),
+    typer.Option(min=1, help="Number of past target values as inputs (files).", show_default="2"),
 ]
 
 Warmup = Annotated[
-    int, typer.Option(min=0, metavar="STEPS", help="Steps at the start that no error counts.")
+    int, typer.Option(min=0, metavar="STEPS", help="Steps at the start that are not scored.")
 ]
 Delay = Annotated[
     int,
-    typer.Option(min=0, metavar="STEPS", help="Steps by which every value is known late."),
+    typer.Option(min=0, metavar="STEPS", help="Number of steps by which values arrive late."),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 
 
 def load_series(
@@ -57,9 +55,9 @@ def load_series(
     lags: int | None,
     reading: Mapping[str, Any] | None = None,
 ) -> tuple[Series, dict[str, Any]]:
-    """Find the series that `data` names, and say where from; refuse options without effect.
+    """Return the series that `data` names, and its source; refuse options without effect.
 
-    `reading` holds options of `load_csv` as they came, None where they did not.
+    `reading` has options of `load_csv`; None means not given.
     """
     given = {name: value for name, value in (reading or {}).items() if value is not None}
     options = {"--target": target, "--file": file, "--start": start, "--lags": lags}
@@ -70,7 +68,7 @@ def load_series(
     if data in BENCHMARKS:
         _refuse_others(data, options, ("--file", "--start"))
         if file is None:
-            raise ValueError(f"{data} needs --file PATH: the CSV file that holds it")
+            raise ValueError(f"{data} needs --file PATH: the CSV file with this series")
         start = start or 0
         return BENCHMARKS[data](file, start=start), {"data": data, "file": file, "start": start}
     path = Path(data)
@@ -85,24 +83,39 @@ def load_series(
     for name in ("inputs", "drop"):
         if name in given:
             given[name] = _split(given[name])
+    chosen = [name for name, value in (("lags", lags), ("season", given.get("season")))
+              if value in (None, "auto")]  # fmt: skip
     given["season"] = _season(given.get("season", "auto"))
     words = {"target": _split(target), "lags": 2 if lags is None else lags, **given}
     series = load_csv(path, **words)
-    kept = {"left_out": dict(series.left_out), "notes": series.notes}
+    kept = {"season": series.season, "chosen": chosen}
+    kept |= {"left_out": dict(series.left_out), "notes": series.notes}
     return series, {"data": data, **words, **kept}
 
 
 def sign_of(options: Mapping[str, Any]) -> dict[str, str]:
-    """The sign that a shell can hardly write."""
+    """Return the tab character, which is hard to write in a shell."""
     return {"sep": "\t"} if options.get("sep") in ("\\t", "tab") else {}
 
 
-def tell(series: Series) -> None:
-    """Say what reading the file left out, and what is odd."""
+def tell(series: Series, source: Mapping[str, Any]) -> None:
+    """Print the choice of lags and season, which columns were left out, and notes on the file."""
+    if series.lags is not None:
+        typer.echo(f"inputs: {_choice(series, source['chosen'])}")
     for name, why in series.left_out.items():
         typer.echo(f"left out: {name!r}, {why}")
     for note in series.notes:
         typer.echo(note)
+
+
+def _choice(series: Series, chosen: Sequence[str]) -> str:
+    """Describe the number of lags, the season and why, and the options that change them."""
+    text = f"{series.lags} lag{'' if series.lags == 1 else 's'} and "
+    text += "no season" if series.season is None else f"a season of {series.season} steps"
+    if "season" in chosen:
+        text += " (by the dates)" if series.index is not None else " (there are no dates)"
+    others = " and ".join(f"--{name}" for name in chosen)
+    return f"{text}; change with {others}" if others else text
 
 
 def _season(text: str) -> int | str | None:
@@ -114,7 +127,7 @@ def _season(text: str) -> int | str | None:
 
 
 def _split(names: str) -> list[str]:
-    """Names between commas; one that holds a comma stands in quotes."""
+    """Split names at commas; a name with a comma must be quoted."""
     return [name.strip() for name in next(csv.reader([names], skipinitialspace=True), [])]
 
 

@@ -1,4 +1,4 @@
-"""What all commands do at the terminal: errors of one line, a progress bar, tables.
+"""The terminal output of all commands: one-line errors, a progress bar, tables.
 
 Needs the extra ``memoa[cli]``.
 """
@@ -21,7 +21,7 @@ from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
 QUICK_SECONDS = 0.5
-#: Of every `typer.Typer` here.
+#: Settings of every `typer.Typer` here.
 APP: dict[str, Any] = {
     "add_completion": False,
     "pretty_exceptions_enable": False,
@@ -35,7 +35,7 @@ else:
 
 
 class OneLineErrors(_Base):
-    """Commands whose errors are one line on stderr and exit code 2; Ctrl-C is 130."""
+    """Commands that report errors in one line on stderr, exit code 2; Ctrl-C gives 130."""
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run the command line and end the process with its exit code."""
@@ -45,9 +45,9 @@ class OneLineErrors(_Base):
         except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:
             _fail(name, _describe(error), 2)
         except Exception as error:
-            # A usage error. Typer does not export its class, and has moved it between versions.
+            # A usage error. Typer does not export its class, and moved it between versions.
             if not hasattr(error, "format_message"):
-                raise  # a bug: strangers' files and forecasters are answered for where they are met
+                raise  # a bug: errors in users' files and forecasters are handled elsewhere
             _fail(name, error.format_message(), 2)
         if code == 130:
             _fail(name, "interrupted", code)
@@ -59,21 +59,21 @@ class OneLineGroup(OneLineErrors, TyperGroup):
 
 
 class OneLineCommand(OneLineErrors, TyperCommand):
-    """A program of one command."""
+    """A program with one command."""
 
 
 class Tell(Protocol):
-    """What a progress bar is told by."""
+    """The function that updates a progress bar."""
 
     def __call__(self, done: int, total: int, what: str = "") -> None:
-        """So much of it is done, and this is being done now."""
+        """Report the work done, the total, and what is being done now."""
 
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Tell]:
-    """A bar on stderr, where somebody watches, that goes at the end.
+    """Show a bar on stderr if it is a terminal; remove it at the end.
 
-    It appears once the work has taken half a second.
+    It appears when the work has taken half a second.
     """
     console = Console(stderr=True)
     bar = Progress(
@@ -101,7 +101,7 @@ def progress_bar(title: str) -> Iterator[Tell]:
 
 
 def wide_console(width: int) -> Console:
-    """Wide enough for a table wherever the output goes; a narrower terminal breaks lines itself."""
+    """Return a console wide enough for a table; a narrower terminal breaks lines itself."""
     console = Console(highlight=False)
     console.width = max(console.width, width)
     return console
@@ -113,9 +113,9 @@ def lowest_in_bold(
     rows: Mapping[str, Sequence[float]],
     text: Callable[[float], str] | Sequence[Callable[[float], str]],
 ) -> Table:
-    """A table of numbers, the lowest of each column in bold green, a dash where there is none.
+    """Make a table of numbers: the lowest of each column in bold green, NaN as a dash.
 
-    `text` writes a number, or there is one such function for each column.
+    `text` formats a number, or is a list with one such function per column.
     """
     writers = [text] * len(columns) if callable(text) else list(text)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)

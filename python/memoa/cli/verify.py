@@ -1,4 +1,4 @@
-"""The command ``memoa verify``: every theorem a number, on a game of the user's or a random one."""
+"""The command ``memoa verify``: numerical checks of the theorems, on a given or random game."""
 
 from __future__ import annotations
 
@@ -32,50 +32,50 @@ RATE_COLUMNS = {
     "exploitability_times_n2": "N^2 x expl.",
     "limit_exploitability": "of limit policy",
     "nash_exploitability": "of Nash",
-    "greedy_exploitability": "of greedy",
+    "myopic_exploitability": "of myopic",
 }
-POLICY_NAMES = {"mean_field": "mean field", "nash": "Nash", "social": "social", "greedy": "greedy"}
+POLICY_NAMES = {"mean_field": "mean field", "nash": "Nash", "social": "social", "myopic": "myopic"}
 ANARCHY_NOTE = (
-    "Nash / social is the price of anarchy of this very game, theory (1.2). If its coupling stands "
-    "for a consensus weight by (1.3), the consensus cost has another one: theory (7.7)."
+    "Nash / social is the price of anarchy of the game (1.2). If its coupling stands for a "
+    "consensus weight by (1.3), the price of anarchy of the consensus cost differs: theory (7.7)."
 )
 
 
 def verify_command(
     game: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="A game, as Game.save writes it.")
+        Path | None, typer.Option(metavar="FILE.json", help="A game, as written by Game.save.")
     ] = None,
     random: Annotated[
         int | None, typer.Option(metavar="SEED", min=0, help="A random game.", show_default="0")
     ] = None,
     panel: Annotated[
-        bool, typer.Option("--panel", help="The panel's theorems, on random clients.")
+        bool, typer.Option("--panel", help="Check the panel's theorems, on random clients.")
     ] = False,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads.", show_default="all that may be used")
+        int | None, typer.Option(min=1, help="Number of threads.", show_default="all available")
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where files go.")] = Path(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the files.")] = Path(
         "memoa-out/verify"
     ),
     force: Force = False,
 ) -> None:
     """Check the theorems on a game: gap and exploitability against N, costs and solve times.
 
-    Writes verify.csv, centralized.csv, checks.json, game.json and verify.png. Exit code 1:
-    a check failed. With --panel only the checks are printed.
+    Writes verify.csv, centralized.csv, checks.json, game.json and verify.png. The exit code is 1 if
+    a check failed. With --panel the checks are only printed.
     """
     if panel:
         if game is not None or threads is not None:
-            raise ValueError("--panel takes no --game and no --threads")
+            raise ValueError("--panel cannot be combined with --game or --threads")
         return _verify_panel(random or 0)
     if game is not None and random is not None:
-        raise ValueError("--game and --random exclude each other")
+        raise ValueError("--game and --random cannot be combined")
     played = random_game(random or 0) if game is None else Game.load(game)
     prepare(out, FILES, force=force)
     source = f"random game {random or 0}" if game is None else str(game)
     typer.echo(f"{source}: {describe(played)}; agents start from N(0, I)")
     with progress_bar("verifying") as progress:
-        found = verify(played, seed=random or 0, n_threads=threads, progress=progress)
+        found = verify(played, random_state=random or 0, n_threads=threads, progress=progress)
     write_files(out, found, source)
     _print_report(found)
     typer.echo(f"verify.csv, centralized.csv, checks.json, game.json and verify.png are in {out}")
@@ -92,7 +92,7 @@ def _verify_panel(seed: int) -> None:
 
 
 def describe(game: Game) -> str:
-    """Its sizes in words."""
+    """The sizes of a game in words."""
     counts = ((game.n_outputs, "output"), (game.n_features, "feature"))
     words = (f"{number} {word}" + "s" * (number != 1) for number, word in counts)
     return ", ".join((f"horizon {game.horizon}", *words))
@@ -127,7 +127,7 @@ def _or_null(number: float) -> float | None:
 
 
 def _write_csv(path: Path, columns: Columns) -> None:
-    """Numbers as `repr` has them; empty where there is none."""
+    """Write numbers as `repr` does; empty if there is none."""
     with whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
@@ -139,7 +139,7 @@ def _write_csv(path: Path, columns: Columns) -> None:
 
 
 def _print_report(found: Verification) -> None:
-    """Three tables and the checks; wide enough wherever the output goes."""
+    """Print three tables and the checks, at a fixed width for any output."""
     console = wide_console(100)
     table = found.table
     costs = {f"cost_{key}": name for key, name in POLICY_NAMES.items()}
@@ -148,7 +148,7 @@ def _print_report(found: Verification) -> None:
     solves = {"seconds_mean_field": "mean field", "seconds_nash": "Nash"}
     stacked = {"seconds": "seconds", "difference": "difference"}
     for title, names, columns in (
-        ("gap of the gains, and what one agent could gain by leaving", RATE_COLUMNS, table),
+        ("gap of the gains, and exploitability", RATE_COLUMNS, table),
         ("expected cost of an agent", costs, table),
         ("cost of the worst agent, one simulation", worst, table),
         ("seconds to solve", solves, table),

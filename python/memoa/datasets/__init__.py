@@ -1,7 +1,7 @@
 """Series to forecast: four synthetic ones, two real ones read from their files, and any table.
 
-They are a `Series`, ready for ``OnlineEnsemble.run(s.X, s.Y, initial=s.initial)``, or, of many
-clients, a `PanelSeries`, ready for ``Panel.run(s.X, s.Y, initial=s.initial)``.
+The result is a `Series`, ready for ``OnlineEnsemble.run(s.X, s.Y, initial=s.initial)``, or, for
+many clients, a `PanelSeries`, ready for ``Panel.run(s.X, s.Y, initial=s.initial)``.
 
 >>> from memoa import datasets
 >>> datasets.periodic()

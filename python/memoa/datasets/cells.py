@@ -1,4 +1,4 @@
-"""Cells of a table: text as people write numbers, made numbers."""
+"""Converts the text of a table's cells to numbers."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Writing:
             if not isinstance(sign, str):
                 raise TypeError(f"{name} is of type {type(sign).__name__}; expected str")
             if len(sign) != 1 or sign.isalnum() or sign in '"\r\n+':
-                raise ValueError(f"{name} is {sign!r}; expected a single sign, no letter or digit")
+                raise ValueError(f"{name} is {sign!r}; expected one character, no letter or digit")
         if self.thousands == self.decimal:
             raise ValueError(f"thousands and decimal are both {self.decimal!r}")
 
     def number(self, cell: str) -> float:
-        """The number in a cell, NaN where it is none."""
+        """Return the number in a cell, NaN if it is not a number."""
         text = cell.strip()
         if self.percent and text.endswith("%"):
             text = text[:-1].rstrip()
@@ -50,7 +50,7 @@ class Writing:
             return {"true": 1.0, "false": 0.0}.get(text.lower(), np.nan)
 
     def _plain(self, text: str) -> str:
-        """The cell as Python writes numbers; groups of other than three digits are no number."""
+        """Rewrite the cell as Python writes numbers; groups must have three digits."""
         point, group = re.escape(self.decimal), re.escape(self.thousands or "")
         whole = rf"[0-9]{{1,3}}(?:{group}[0-9]{{3}})+|[0-9]*" if self.thousands else "[0-9]*"
         found = re.fullmatch(rf"([+-]?)({whole})(?:{point}([0-9]*))?((?:[eE][+-]?[0-9]+)?)", text)
@@ -60,7 +60,7 @@ class Writing:
         return f"{sign}{digits.replace(self.thousands or ' ', '')}.{decimals}{power}"
 
     def hint(self, cell: str) -> str:
-        """Which option would read a cell that is no number; empty where none would."""
+        """Return the option that would read a cell as a number; empty if none would."""
         for options in (
             {"percent": True},
             {"thousands": ","},
@@ -83,7 +83,7 @@ class Writing:
 
 
 def to_floats(cells: NDArray[Any], writing: Writing | None = None) -> FloatArray:
-    """Return the cells as float64, NaN where a cell is no number."""
+    """Return the cells as float64, NaN if a cell is not a number."""
     writing = writing or Writing()
     if cells.dtype.kind == "M":
         return np.full(len(cells), np.nan)
@@ -93,5 +93,5 @@ def to_floats(cells: NDArray[Any], writing: Writing | None = None) -> FloatArray
 
 
 def is_empty(cell: object) -> bool:
-    """Whether a cell holds no value."""
+    """Return whether a cell has no value."""
     return str(cell).strip().lower() in _EMPTY

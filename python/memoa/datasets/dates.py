@@ -1,4 +1,4 @@
-"""Dates as people write them: which way to read them, their time zone, their spacing."""
+"""Reads dates in common formats; finds their time zone and spacing."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Dates(NamedTuple):
     Attributes
     ----------
     values : ndarray of datetime64
-        In UTC where there is a time zone; NaT where a cell is no date.
+        The dates, in UTC if there is a time zone; NaT if a cell is not a date.
     zone : str or None
-        The time zone in which they were written; "UTC" where there were several.
+        The time zone in which they were written; "UTC" if there were several.
     order : str or None
-        "day first" or "month first" where the cells alone do not tell.
+        "day first" or "month first" if the cells do not determine the order.
     """
 
     values: DateArray
@@ -35,9 +35,9 @@ class Dates(NamedTuple):
 
 
 def read_dates(cells: NDArray[Any], dayfirst: bool | None = None) -> Dates:
-    """The cells as dates of the one way of writing that fits best.
+    """Read the cells as dates, in the format that fits best.
 
-    Of several readings that fit, the one in which dates increase is taken, of these the one with
+    Of several readings that fit, those with increasing dates are preferred, of these the one with
     the most even spacing, of these month first.
     """
     import pandas as pd
@@ -56,7 +56,7 @@ def read_dates(cells: NDArray[Any], dayfirst: bool | None = None) -> Dates:
         return Dates(iso, _zone(text))
     sample = next((cell for cell in text if not is_empty(cell)), "")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns where only one order of day and month fits
+        warnings.simplefilter("ignore")  # it warns if only one order of day and month fits
         orders = (False, True) if dayfirst is None else (dayfirst,)
         styles = {first: guess_datetime_format(sample, dayfirst=first) for first in orders}
     readings = [(iso, None)] + [(read(s), first) for first, s in styles.items() if s]
@@ -68,12 +68,12 @@ def read_dates(cells: NDArray[Any], dayfirst: bool | None = None) -> Dates:
 
 
 def parse_dates(cells: NDArray[Any], dayfirst: bool | None = None) -> DateArray:
-    """`read_dates`, the values alone."""
+    """Return only the values of `read_dates`."""
     return read_dates(cells, dayfirst).values
 
 
 def _misfit(dates: DateArray) -> tuple[int, bool, float]:
-    """How badly a reading fits, the smallest is the best."""
+    """Return how badly a reading fits; the smallest is the best."""
     missing = int(np.isnat(dates).sum())
     if missing or len(dates) < 2:
         return missing, False, 0.0
@@ -84,9 +84,9 @@ def _misfit(dates: DateArray) -> tuple[int, bool, float]:
 
 
 def _zone(text: list[str]) -> str | None:
-    """The one offset from UTC of all cells; UTC where there are several, None where there is none.
+    """Return the offset from UTC of all cells; UTC if there are several, None if there is none.
 
-    Cells without a time of day have none.
+    Cells without a time of day have no offset.
     """
     found = {match[1].upper() for cell in text if (match := _OFFSET.search(cell))}
     if not found:
@@ -99,7 +99,7 @@ def _zone(text: list[str]) -> str | None:
 
 
 def in_zone(index: DateArray, zone: str | None) -> Any:
-    """The dates as a pandas index, with their time zone."""
+    """Return the dates as a pandas index, with their time zone."""
     import pandas as pd
 
     found = pd.DatetimeIndex(index)
@@ -107,10 +107,10 @@ def in_zone(index: DateArray, zone: str | None) -> Any:
 
 
 def next_date(index: DateArray, zone: str | None = None) -> np.datetime64 | None:
-    """The date after the last one: one more step of the calendar or, failing that, of the usual.
+    """Return the date after the last one: one more calendar step, or else one more usual step.
 
-    Months, quarters and years follow the calendar; of working days the next one is taken. None
-    where there are fewer than two dates.
+    Months, quarters and years follow the calendar, and so do working days. None if there are fewer
+    than two dates.
     """
     import pandas as pd
 
@@ -139,24 +139,23 @@ def next_date(index: DateArray, zone: str | None = None) -> np.datetime64 | None
 
 
 def usual_step(index: DateArray) -> np.timedelta64:
-    """The most frequent step; of equally frequent ones the shortest."""
+    """Return the most frequent step; of equally frequent ones the shortest."""
     steps, counts = np.unique(np.diff(index), return_counts=True)
     found: np.timedelta64 = steps[np.argmax(counts)]
     return found
 
 
 def is_calendar(index: DateArray) -> bool:
-    """Are steps months, or a number of them, whatever the months' lengths?"""
+    """Return whether steps are one or several months, of any length."""
     days = np.diff(index) / np.timedelta64(1, "D")
     months = np.round(days / 30.44)
     return bool((months >= 1).all() and (abs(days - months * 30.44) <= 2.5).all())
 
 
 def spacing(index: DateArray, zone: str | None = None) -> str | None:
-    """What is irregular in the steps between dates, in one sentence; None where nothing is.
+    """Describe irregular steps between dates in one sentence; None if there are none.
 
-    Months are as regular as the calendar has them, and so are working days; a clock that is put
-    forward and back is regular too.
+    Months and working days of the calendar are regular, and so are changes to and from summer time.
     """
     if zone is not None and _odd(in_zone(index, zone).tz_localize(None).to_numpy()) is None:
         return None
@@ -185,7 +184,7 @@ def _odd(index: DateArray) -> str | None:
 
 
 def length(step: np.timedelta64) -> str:
-    """A time span in words."""
+    """Describe a time span in words."""
     seconds = float(step / np.timedelta64(1, "s"))
     for unit, size in (("day", 86400.0), ("hour", 3600.0), ("minute", 60.0), ("second", 1.0)):
         if seconds >= size:

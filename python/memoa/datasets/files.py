@@ -1,4 +1,4 @@
-"""Series from files: the two real ones of the literature, and any table."""
+"""Series from files: two real series of the literature, and any table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from memoa._validate import as_int
 from memoa.datasets.cells import FloatArray, Writing
 from memoa.datasets.dates import Dates, next_date, spacing
 from memoa.datasets.panel_inputs import fill_forward
-from memoa.datasets.seasons import NAMES, calendar_inputs, season_columns
+from memoa.datasets.seasons import NAMES, calendar_inputs, chosen_season, season_columns
 from memoa.datasets.series import Series, as_names
 from memoa.datasets.table import FilePath, Table
 
@@ -22,8 +22,8 @@ def load_ett(path: FilePath, *, start: int = 0, n: int = 2000) -> Series:
 
     Inputs are HUFL, HULL, MUFL, MULL, LUFL, LULL of row k, then of row k - 1, then of row k - 2,
     then OT of rows k and k - 1 (zeros before the file begins); the target is OT of row k + 1. The
-    n + 1 rows of inputs are divided by their one largest value, and those of OT by theirs: both
-    look ahead within the window, and are kept so that errors compare with published ones.
+    n + 1 rows of inputs are divided by their largest value, and those of OT by theirs. Both look
+    ahead within the window; this is kept so that errors can be compared with published ones.
 
     Parameters
     ----------
@@ -84,20 +84,20 @@ def load_csv(
     season: int | Literal["auto"] | None = None,
     calendar: bool = False,
 ) -> Series:
-    """Read a table and predict the next row's target.
+    """Read a table as a series that predicts the next row's target.
 
     The inputs of a step are the other numeric columns of row k and the target's values at rows
     k, k - 1, ..., k - lags + 1; the target is its value at row k + 1. Rows without all their lags
-    are dropped. An empty cell is a missing value, NaN; where the target has one, its lags carry the
-    value before it on. A column without a single number is text and
-    is left out, and so is a first column without a name that counts the rows; `Series.left_out`
-    says which and why.
+    are dropped. An empty cell is a missing value, NaN. If the target has one, its lags repeat the
+    value before it. A column without any number is text and is left out, and so is a first column
+    without a name that counts the rows. `Series.left_out` says which and why.
 
     The first column of dates (typed as such, or text of which at least half is dates) becomes
-    `Series.index` and is no input. Dates are ISO 8601 or all of one format with a four-digit year;
-    where both readings of 01/02/2020 are possible, the one in which the dates increase is taken, of
-    these the one with the most even spacing, month first if they are alike. Where dates have time
-    zones, `Series.index` is in UTC and `Series.zone` is the zone. `Series.notes` says what is odd.
+    `Series.index` and is not an input. Dates are in ISO 8601, or all in one format with a
+    four-digit year. If both readings of 01/02/2020 are possible, readings with increasing dates are
+    preferred, of these the one with the most even spacing, and month first if they are equal. If
+    dates have time zones, `Series.index` is in UTC and `Series.zone` is the zone. `Series.notes`
+    lists what is unusual.
 
     Parameters
     ----------
@@ -107,30 +107,31 @@ def load_csv(
     target : str or sequence of str
         The column or columns to predict.
     lags : int
-        How many past values of the target are inputs, at least 1.
+        Number of past values of the target that are inputs, at least 1.
     date : str, optional
-        The column that holds the dates, instead of looking for one.
+        The column of dates, instead of the first one found.
     inputs : sequence of str, optional
-        The columns that are inputs beside the lags; none where it is empty. Default: all that hold
-        numbers.
+        The columns that are inputs in addition to the lags; none if it is empty. Default: all
+        numeric columns.
     drop : sequence of str
-        Columns that are no inputs.
+        Columns that are not inputs.
     dayfirst : bool, optional
-        Whether 01/02/2020 is the first of February. Default: whatever fits the dates best.
+        Whether 01/02/2020 is the first of February. Default: the reading that fits the dates best.
     sep : str
-        The sign between two cells of a line.
+        The character between two cells of a line.
     decimal : str
-        The sign before the decimals of a number.
+        The character before the decimals of a number.
     thousands : str, optional
-        The sign between groups of three digits.
+        The character between groups of three digits.
     percent : bool
         Whether numbers may end in a percent sign: 12% is 12.
     season : int, "auto" or None
-        Steps in a season, which adds four inputs for every target: those of `seasonal_inputs`, and
-        what repeating the value of one season ago would add. "auto": what the spacing of the dates
-        suggests, such as 24 for hours and 12 for months, where there are three seasons of it.
+        Steps in a season. It adds four inputs for every target: those of `seasonal_inputs`, and the
+        change that repeating the value of one season ago would give. "auto": the season that the
+        spacing of the dates suggests, such as 24 for hours and 12 for months, if there are at least
+        three seasons.
     calendar : bool
-        Whether the dates of the targets are inputs, as `calendar_inputs` has them.
+        Whether the dates of the targets are inputs, see `calendar_inputs`.
 
     Returns
     -------
@@ -143,8 +144,8 @@ def load_csv(
         If there is no such file.
     ValueError
         If the file cannot be read, names are unknown or double, there are fewer than lags + 2
-        rows, a column of numbers has an infinite or textual cell, a column of dates has one that
-        is no date, or dates do not increase.
+        rows, a column of numbers has an infinite or textual cell, a column of dates has a cell that
+        is not a date, or dates do not increase.
     TypeError
         If an option is of the wrong type.
     ImportError
@@ -167,23 +168,22 @@ def load_csv(
     others = [table.numbers(name, gaps=True) for name in columns]
     gaps = dict(zip((*targets, *columns), (*past.T, *others), strict=True))
     index, zone = (None, None) if dates is None else (dates[1].values, dates[1].zone)
-    found: int | None = None
+    found = chosen_season(season, index, len(past))
     n_others = len(columns)
     seasonal = 0
     for name, y in zip(targets, past.T):
-        found, more = season_columns(y, season, index)
+        more = season_columns(y, found)
         others += list(more.T)
         columns += [f"{name}: {part}" for part in NAMES[: more.shape[1]]]
         seasonal += more.shape[1]
     if calendar:
         if index is None or len(index) < 2:
-            raise ValueError(f"{table.file}: calendar is wanted, and there is no column of dates")
+            raise ValueError(f"{table.file}: calendar needs a column of dates, and there is none")
         following = np.append(index[1:], np.array([next_date(index, zone)], index.dtype))
         more, names = calendar_inputs(following, zone)
         others += list(more.T)
         columns += names
     now = np.column_stack([*others, _lagged(fill_forward(past), lags)])
-    seasons = [] if found is None else [f"season of {found} steps"]
     return Series(
         _stem(path),
         now[lags - 1 : -1],
@@ -195,19 +195,21 @@ def load_csv(
         zone,
         now[-1],
         left_out,
-        (*_notes(dates), *_gaps(gaps), *seasons),
+        (*_notes(dates), *_gaps(gaps)),
         (*range(n_others, n_others + seasonal), *range(len(columns), now.shape[1])),
+        lags=lags,
+        season=found,
     )
 
 
 def _other_columns(
     name: str, value: Sequence[str], taken: tuple[str | None, ...]
 ) -> tuple[str, ...]:
-    """Names of columns, none of which is something else already."""
+    """Return names of columns, and check that none is used for something else."""
     names = as_names(name, value) if len(value) else ()
     for one in names:
         if one in taken:
-            raise ValueError(f"{name} names {one!r}, which is something else already")
+            raise ValueError(f"{name} names {one!r}, which is already used otherwise")
     return names
 
 
@@ -217,7 +219,7 @@ def _inputs(
     wanted: tuple[str, ...] | None,
     dropped: tuple[str, ...],
 ) -> tuple[list[str], dict[str, str]]:
-    """The columns that are inputs, and why the others are not."""
+    """Return the columns that are inputs, and why the others are not."""
     for name in (*(wanted or ()), *dropped):
         table.require(name)
     columns, left_out = [], {}
@@ -233,7 +235,7 @@ def _inputs(
 
 
 def _notes(dates: tuple[str, Dates] | None) -> tuple[str, ...]:
-    """What is odd about the dates."""
+    """Return notes on unusual dates."""
     if dates is None:
         return ()
     name, found = dates
@@ -246,17 +248,17 @@ def _notes(dates: tuple[str, Dates] | None) -> tuple[str, ...]:
 
 
 def _gaps(columns: dict[str, FloatArray]) -> list[str]:
-    """Which columns have empty cells, and how many."""
+    """Return notes on columns with empty cells, and their numbers."""
     counts = {name: int(np.isnan(values).sum()) for name, values in columns.items()}
     return [
-        f"{count} of {len(columns[name])} cells of {name!r} are empty: taken as missing"
+        f"{count} of {len(columns[name])} cells of {name!r} are empty: treated as missing"
         for name, count in counts.items()
         if count
     ]
 
 
 def _stem(path: FilePath) -> str:
-    """The file's name without its endings."""
+    """Return the file's name without its endings."""
     path = Path(path)
     return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
 
@@ -285,9 +287,16 @@ def _benchmark(
     index = table.dates("date").values[rows][1:]
     width = X.shape[1]
     return Series(
-        name, X[:-1], Y[1:], Y[0], columns, (target,), index, next_x=X[-1],
+        name,
+        X[:-1],
+        Y[1:],
+        Y[0],
+        columns,
+        (target,),
+        index,
+        next_x=X[-1],
         past=(width - 2, width - 1),
-    )  # fmt: skip
+    )
 
 
 def _lagged(values: FloatArray, lags: int) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Generated panels: clients that move together, are alike, are not, join late, or share a shock."""
+"""Generated panels: clients that move together, are alike, differ, join late, or share a shock."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from memoa._deprecated import renamed_argument
 from memoa._validate import as_int
 from memoa.datasets.panel_inputs import panel_inputs
 from memoa.datasets.panels import PanelSeries
@@ -15,8 +16,9 @@ LAGS = 4
 DAY = 24  # steps of a household's day
 
 
-def common_factor(n_clients: int = 50, n: int = 400, *, seed: int = 0) -> PanelSeries:
-    """Return clients that load differently on one stationary factor, and noise of their own.
+@renamed_argument("seed", "random_state")
+def common_factor(n_clients: int = 50, n: int = 400, *, random_state: int = 0) -> PanelSeries:
+    """Return clients that load differently on one stationary factor, plus their own noise.
 
     The factor is autoregressive, f <- 0.8 f + noise; client i sees loading_i f plus a random walk.
 
@@ -26,25 +28,26 @@ def common_factor(n_clients: int = 50, n: int = 400, *, seed: int = 0) -> PanelS
         Number of clients, at least 1.
     n : int
         Number of steps, at least 2.
-    seed : int
-        Of the random numbers.
+    random_state : int
+        Seed of the random numbers, at least 0.
     """
-    rng, n_clients, n = _begin(n_clients, n, seed)
+    rng, n_clients, n = _begin(n_clients, n, random_state)
     factor = _autoregression(rng.normal(size=(n + 1, 1)), 0.8)
     loading = rng.uniform(0.5, 1.5, size=n_clients)
     own = np.cumsum(0.3 * rng.normal(size=(n + 1, n_clients)), axis=0)
     return _panel("common factor", loading * factor + own)
 
 
-def similar_households(n_clients: int = 50, n: int = 480, *, seed: int = 0) -> PanelSeries:
-    """Return hourly loads with a daily shape that households share up to size and habits.
+@renamed_argument("seed", "random_state")
+def similar_households(n_clients: int = 50, n: int = 480, *, random_state: int = 0) -> PanelSeries:
+    """Return hourly loads with a daily shape that households share, except for size and habits.
 
     Parameters
     ----------
-    n_clients, n, seed : int
-        Number of clients, of steps, and the seed, as in `common_factor`.
+    n_clients, n, random_state : int
+        Number of clients, number of steps, and the seed, as in `common_factor`.
     """
-    rng, n_clients, n = _begin(n_clients, n, seed)
+    rng, n_clients, n = _begin(n_clients, n, random_state)
     hour = np.arange(n + 1)[:, None] + rng.integers(-1, 2, size=n_clients)
     phase = 2.0 * np.pi * hour / DAY
     size = rng.lognormal(sigma=0.7, size=n_clients)
@@ -54,48 +57,51 @@ def similar_households(n_clients: int = 50, n: int = 480, *, seed: int = 0) -> P
     return _panel("households", size * (shape + noise), DAY)
 
 
-def unrelated_clients(n_clients: int = 50, n: int = 400, *, seed: int = 0) -> PanelSeries:
-    """Return autoregressions with coefficients from -0.9 to 0.9: nothing to learn from others.
+@renamed_argument("seed", "random_state")
+def unrelated_clients(n_clients: int = 50, n: int = 400, *, random_state: int = 0) -> PanelSeries:
+    """Return autoregressions with coefficients from -0.9 to 0.9: clients cannot learn from others.
 
     Parameters
     ----------
-    n_clients, n, seed : int
-        Number of clients, of steps, and the seed, as in `common_factor`.
+    n_clients, n, random_state : int
+        Number of clients, number of steps, and the seed, as in `common_factor`.
     """
-    rng, n_clients, n = _begin(n_clients, n, seed)
+    rng, n_clients, n = _begin(n_clients, n, random_state)
     coefficient = rng.uniform(-0.9, 0.9, size=n_clients)
     return _panel("unrelated", _autoregression(rng.normal(size=(n + 1, n_clients)), coefficient))
 
 
-def random_walks(n_clients: int = 50, n: int = 400, *, seed: int = 0) -> PanelSeries:
+@renamed_argument("seed", "random_state")
+def random_walks(n_clients: int = 50, n: int = 400, *, random_state: int = 0) -> PanelSeries:
     """Return independent random walks of different sizes: nothing beats repeating the last value.
 
     Parameters
     ----------
-    n_clients, n, seed : int
-        Number of clients, of steps, and the seed, as in `common_factor`.
+    n_clients, n, random_state : int
+        Number of clients, number of steps, and the seed, as in `common_factor`.
     """
-    rng, n_clients, n = _begin(n_clients, n, seed)
+    rng, n_clients, n = _begin(n_clients, n, random_state)
     size = rng.lognormal(size=n_clients)
     return _panel("walks", np.cumsum(size * rng.normal(size=(n + 1, n_clients)), axis=0))
 
 
+@renamed_argument("seed", "random_state")
 def late_joiners(
-    n_clients: int = 50, n: int = 480, *, share: float = 0.3, seed: int = 0
+    n_clients: int = 50, n: int = 480, *, share: float = 0.3, random_state: int = 0
 ) -> PanelSeries:
-    """Return `similar_households` of which a share begins in the second half.
+    """Return `similar_households`, of which a share begins in the second half.
 
     Parameters
     ----------
-    n_clients, n, seed : int
-        Number of clients, of steps, and the seed, as in `common_factor`.
+    n_clients, n, random_state : int
+        Number of clients, number of steps, and the seed, as in `common_factor`.
     share : float
-        Of the clients, from 0 to 1; the last ones are late.
+        Fraction of the clients that are late, from 0 to 1; these are the last ones.
     """
     if not 0.0 <= share <= 1.0:
         raise ValueError(f"share is {share}; expected a number from 0 to 1")
-    rng, n_clients, n = _begin(n_clients, n, seed)
-    early = similar_households(n_clients, n, seed=seed)
+    rng, n_clients, n = _begin(n_clients, n, random_state)
+    early = similar_households(n_clients, n, random_state=random_state)
     y = np.concatenate([early.initial[None, :, 0], early.Y[:, :, 0]])
     first = rng.integers(n // 2, max(n - 40, n // 2 + 1), size=n_clients)
     first[: n_clients - round(share * n_clients)] = 0
@@ -103,15 +109,16 @@ def late_joiners(
     return _panel("late joiners", y, DAY)
 
 
-def common_shock(n_clients: int = 50, n: int = 400, *, seed: int = 0) -> PanelSeries:
-    """Return autoregressions whose common coefficient falls from 0.8 to -0.5 half way.
+@renamed_argument("seed", "random_state")
+def common_shock(n_clients: int = 50, n: int = 400, *, random_state: int = 0) -> PanelSeries:
+    """Return autoregressions whose common coefficient falls from 0.8 to -0.5 in the middle.
 
     Parameters
     ----------
-    n_clients, n, seed : int
-        Number of clients, of steps, and the seed, as in `common_factor`.
+    n_clients, n, random_state : int
+        Number of clients, number of steps, and the seed, as in `common_factor`.
     """
-    rng, n_clients, n = _begin(n_clients, n, seed)
+    rng, n_clients, n = _begin(n_clients, n, random_state)
     coefficient = np.where(np.arange(n + 1) < n // 2, 0.8, -0.5)[:, None]
     own = 0.1 * rng.normal(size=n_clients)
     noise = rng.normal(size=(n + 1, n_clients))
@@ -126,12 +133,12 @@ PANELS: dict[str, Callable[[], PanelSeries]] = {
     "late-joiners": late_joiners,
     "common-shock": common_shock,
 }
-"""Panels that need no file, by the name that the command line knows them by."""
+"""Panels that need no file, by their names on the command line."""
 
 
-def _begin(n_clients: int, n: int, seed: int) -> tuple[np.random.Generator, int, int]:
+def _begin(n_clients: int, n: int, random_state: int) -> tuple[np.random.Generator, int, int]:
     n_clients, n = as_int("n_clients", n_clients, 1), as_int("n", n, 2)
-    return np.random.default_rng(as_int("seed", seed, 0)), n_clients, n
+    return np.random.default_rng(as_int("random_state", random_state, 0)), n_clients, n
 
 
 def _autoregression(noise: FloatArray, coefficient: FloatArray | float) -> FloatArray:

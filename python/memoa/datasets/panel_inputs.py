@@ -1,4 +1,4 @@
-"""Inputs that a client of a panel makes from its own past: increments, level, season."""
+"""Inputs of a panel's clients, from their own past: increments, level, season."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from numpy.typing import ArrayLike
 from memoa._validate import as_float64, as_int
 from memoa.datasets.table import FloatArray
 
-LEVEL_WEIGHT = 0.1  # of the newest value in the average that a value is compared with
+LEVEL_WEIGHT = 0.1  # of the newest value, in the average that values are compared with
 SMOOTH_LEVEL, SMOOTH_INDEX = 0.2, 0.3  # of the newest value, additive Holt-Winters
 
 
 def seasonal_inputs(y: ArrayLike, season: int | Literal["auto"]) -> FloatArray:
-    """Increments that the season proposes, from additive Holt-Winters smoothing; theory (8.8).
+    """Compute seasonal inputs from additive Holt-Winters smoothing; theory (8.8).
 
     With a level and one seasonal index per phase, the three inputs at t, for the target y[t + 1]:
 
-    1. what the smoothing forecasts, ``level + index[next phase] - y[t]``;
-    2. how the index moves, ``index[next phase] - index[phase]``;
+    1. the increment that the smoothing forecasts, ``level + index[next phase] - y[t]``;
+    2. the change of the index, ``index[next phase] - index[phase]``;
     3. the mean of the increments into the next phase so far.
 
     Nothing looks ahead. A missing value changes nothing, and inputs before a client's first value
@@ -29,11 +29,11 @@ def seasonal_inputs(y: ArrayLike, season: int | Literal["auto"]) -> FloatArray:
     Parameters
     ----------
     y : array_like, shape (T,) or (T, N), float64
-        One series, or one per client; NaN where there is no value.
+        One series, or one per client; NaN means no value.
     season : int or "auto"
-        Steps in a season, at least 2. "auto": of one series, the one whose repetition makes the
-        smallest error over the first third of it; all inputs are 0 where repeating the last value
-        does better than any.
+        Steps in a season, at least 2. "auto", for one series: the season whose repetition has the
+        smallest error over the first third of the series. All inputs are 0 if repeating the last
+        value is better than any season.
 
     Returns
     -------
@@ -42,7 +42,8 @@ def seasonal_inputs(y: ArrayLike, season: int | Literal["auto"]) -> FloatArray:
     Raises
     ------
     ValueError, TypeError
-        If `y` has another number of dimensions or infinite values, or `season` is no such integer.
+        If `y` has another number of dimensions or infinite values, or `season` is not such an
+        integer.
 
     Examples
     --------
@@ -59,7 +60,7 @@ def seasonal_inputs(y: ArrayLike, season: int | Literal["auto"]) -> FloatArray:
     if values.ndim not in (1, 2) or values.size == 0:
         raise ValueError(f"y has shape {values.shape}; expected (T,) or (T, N), none of them 0")
     if np.isinf(values).any():
-        raise ValueError("y holds infinite values; expected numbers, or NaN where there is none")
+        raise ValueError("y holds infinite values; expected numbers, or NaN for none")
     columns = values[:, None] if values.ndim == 1 else values
     if season == "auto":
         if columns.shape[1] > 1:
@@ -73,7 +74,7 @@ def seasonal_inputs(y: ArrayLike, season: int | Literal["auto"]) -> FloatArray:
 
 
 def _find_season(y: FloatArray) -> int | None:
-    """The lag with the smallest repetition error over the first third of a series."""
+    """Return the lag with the smallest repetition error over the first third of a series."""
     known = fill_forward(y[:, None])[:, 0]
     known = known[~np.isnan(known)]
     known = known[: max(len(known) // 3, 8)]
@@ -112,7 +113,7 @@ def _seasonal(y: FloatArray, season: int) -> FloatArray:
 def panel_inputs(
     y: FloatArray, lags: int, season: int | None, holt_winters: bool
 ) -> tuple[FloatArray, tuple[str, ...]]:
-    """Inputs (T, N, dx) of all clients, known at t for the target at t + 1, and their names."""
+    """Return inputs (T, N, dx), known at t for the target at t + 1, and their names."""
     filled = fill_forward(y)
     columns = [_change(filled, lag, lag + 1) for lag in range(lags)]
     names = [f"increment lag {lag}" if lag else "increment" for lag in range(lags)]
@@ -128,14 +129,14 @@ def panel_inputs(
 
 
 def fill_forward(y: FloatArray) -> FloatArray:
-    """Gaps carry the last value; NaN stays before the first one."""
+    """Fill gaps with the last value; NaN stays before the first one."""
     rows = np.where(np.isnan(y), -1, np.arange(len(y))[:, None])
     latest = np.maximum.accumulate(rows, axis=0)
     return np.where(latest >= 0, np.take_along_axis(y, np.maximum(latest, 0), axis=0), np.nan)
 
 
 def _change(filled: FloatArray, newer: int, older: int) -> FloatArray:
-    """y[t - newer] - y[t - older], and 0 where one of them is not known."""
+    """Return y[t - newer] - y[t - older], and 0 if one of them is not known."""
     change = _lag(filled, newer) - _lag(filled, older)
     return np.where(np.isnan(change), 0.0, change)
 
@@ -146,7 +147,7 @@ def _lag(values: FloatArray, lag: int) -> FloatArray:
 
 
 def _level_deviation(filled: FloatArray) -> FloatArray:
-    """The value less its exponential average."""
+    """Return the value minus its exponential average."""
     out = np.zeros_like(filled)
     average = np.full(filled.shape[1], np.nan)
     for t, now in enumerate(filled):

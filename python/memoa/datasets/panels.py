@@ -1,4 +1,4 @@
-"""Panels: many clients, each with a series of its own, and how they come from long tables."""
+"""Panels of many clients, each with its own series, and how to read them from long tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from memoa.datasets.table import FilePath, FloatArray, Table, is_empty, parse_da
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PanelSeries:
-    """Inputs and targets of N clients in the order in which they meet them.
+    """Inputs and targets of N clients, in the order of time.
 
     The arrays are copied on construction and read-only. Two panels are equal only if they are the
     same object.
@@ -26,11 +26,11 @@ class PanelSeries:
     Parameters
     ----------
     X : array_like, shape (T, N, dx)
-        Inputs. ``X[t, i]`` is all that client i knows when ``Y[t, i]`` is to be predicted.
+        Inputs. ``X[t, i]`` is all that client i knows when it predicts ``Y[t, i]``.
     Y : array_like, shape (T, N, d)
-        Targets; NaN where there is no value.
+        Targets; NaN means no value.
     initial : array_like, shape (N, d)
-        Values just before ``Y[0]``, NaN where a client has none yet; observed first.
+        Values just before ``Y[0]``, which are observed first; NaN if a client has none yet.
     ids : array_like, shape (N,)
         Names of the clients.
     times : array_like, shape (T,)
@@ -42,7 +42,7 @@ class PanelSeries:
     names : tuple of str, length 3
         Names of the long table's columns: client, time and target.
     next_X : array_like, shape (N, dx), optional
-        Inputs of the step after the last one, whose targets nobody has seen yet.
+        Inputs of the step after the last one, whose targets are not known yet.
 
     Raises
     ------
@@ -98,14 +98,14 @@ class PanelSeries:
 
     @property
     def awake(self) -> NDArray[np.bool_]:
-        """Whether a client's series goes on, shape (T, N): from its first value to its last."""
+        """Whether a client is active, shape (T, N): from its first value to its last."""
         seen = ~np.isnan(self.Y).all(axis=2)
         began = np.maximum.accumulate(seen, axis=0) | ~np.isnan(self.initial).all(axis=1)
         goes_on = np.flip(np.maximum.accumulate(np.flip(seen, axis=0), axis=0), axis=0)
         return np.logical_and(began, goes_on)
 
     def to_frame(self, **columns: FloatArray) -> Any:
-        """The panel as a long pandas frame, with results beside the target.
+        """Return the panel as a long pandas frame, with results beside the target.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class PanelSeries:
         return pd.DataFrame(data)
 
     def next_frame(self, **columns: FloatArray) -> Any:
-        """The step after the last one as a long pandas frame, its target nan.
+        """Return the step after the last one as a long pandas frame; its target is NaN.
 
         Parameters
         ----------
@@ -153,7 +153,7 @@ class PanelSeries:
         Returns
         -------
         pandas.DataFrame
-            One row per client whose series goes on to the end.
+            One row per client whose series continues to the end.
         """
         import pandas as pd
 
@@ -168,7 +168,7 @@ class PanelSeries:
 
     @property
     def next_time(self) -> Any:
-        """The time after the last one: the calendar's, or of numbers one more step."""
+        """Return the time after the last one: the next of the calendar, or one more step."""
         if len(self.times) < 2:
             return None
         if self.times.dtype.kind == "M":
@@ -201,13 +201,13 @@ def load_long(
     thousands: str | None = None,
     percent: bool = False,
 ) -> PanelSeries:
-    """Read a long table, one row per client and time, and make every client's inputs.
+    """Read a long table, one row per client and time, and compute every client's inputs.
 
-    The steps are the times that occur, in order. Where a client has no row, or an empty cell, its
-    target is NaN: not learnt, not scored, and its inputs carry the last value on. Clients may begin
-    late and end early. Rows may come in any order.
+    The steps are the times that occur, in order. If a client has no row for a time, or an empty
+    cell, its target is NaN: it is not learnt and not scored, and its inputs repeat the last value.
+    Clients may begin late and end early. Rows may be in any order.
 
-    The inputs for the target y[t + 1], theory section 8: the last `lags` increments; y[t] less its
+    The inputs for the target y[t + 1], theory section 8: the last `lags` increments; y[t] minus its
     exponential average (weight 0.1); with a season s, ``y[t+1-s] - y[t]`` and
     ``y[t+1-s] - y[t-s]``, and the three of `seasonal_inputs`.
 
@@ -218,29 +218,29 @@ def load_long(
     id, time, target : str
         Columns of the client, of the time (dates, or numbers), and of the value to predict.
     lags : int
-        How many increments are inputs, at least 1.
+        Number of increments that are inputs, at least 1.
     season : int, optional
         Steps in a season, at least 2.
     holt_winters : bool
         Whether a season adds the inputs of `seasonal_inputs`.
     log : bool
-        Whether the target is replaced by its logarithm.
+        Whether to replace the target by its logarithm.
     dayfirst, sep, decimal, thousands, percent
         How a file writes dates and numbers, as in `load_csv`.
 
     Returns
     -------
     PanelSeries
-        With clients sorted by name, and one step less than there are times.
+        Clients are sorted by name; there is one step less than there are times.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If a column is unknown; a client or a time is empty; a value is no number, infinite, or not
-        positive where its logarithm is wanted; a client has no value, or a time twice; or there are
-        too few times.
+        If a column is unknown; a client or a time is empty; a value is not a number, is
+        infinite, or is not positive with `log`; a client has no value, or a time twice; or there
+        are too few times.
     TypeError
         If `data` is neither a path nor a frame.
     ImportError
@@ -277,14 +277,21 @@ def load_long(
         raise ValueError(f"{table.name}: client {ids[np.argmax(empty)]!s} has no value")
     inputs, columns = panel_inputs(y, lags, season, bool(holt_winters))
     return PanelSeries(
-        inputs[:-1], y[1:, :, None], y[0][:, None], ids, times[1:], columns, table.name,
-        (id, time, target), inputs[-1],
-    )  # fmt: skip
+        inputs[:-1],
+        y[1:, :, None],
+        y[0][:, None],
+        ids,
+        times[1:],
+        columns,
+        table.name,
+        (id, time, target),
+        inputs[-1],
+    )
 
 
 @dataclass(frozen=True)
 class _Columns:
-    """Columns of a file or a frame as they came."""
+    """Return the columns of a file or a frame, unchanged."""
 
     name: str
     cells: dict[str, Any]
@@ -345,7 +352,7 @@ def _as_times(
 
 
 def _parse_repeated(cells: NDArray[Any], dayfirst: bool | None) -> NDArray[np.datetime64]:
-    """Each date once, in the order in which they occur, which tells days from months."""
+    """Return each date once, in order of occurrence, which helps to tell days from months."""
     places = {cell: k for k, cell in enumerate(dict.fromkeys(cells.tolist()))}
     dates = parse_dates(np.array(list(places), dtype=object), dayfirst)
     return dates[[places[cell] for cell in cells.tolist()]]

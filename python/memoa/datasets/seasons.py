@@ -18,14 +18,14 @@ NAMES = (
     "mean seasonal increment",
     "seasonal gap",
 )
-LEAST_SEASONS = 3  # in a series, for the season of its dates to be taken
+LEAST_SEASONS = 3  # in a series, to use the season of its dates
 SECONDS = {60: 60, 300: 288, 600: 144, 900: 96, 1800: 48, 3600: 24, 86400: 7, 604800: 52}
 MONTHS = {1: 12, 2: 6, 3: 4, 6: 2}
 _DAY, _SECOND = np.timedelta64(1, "D"), np.timedelta64(1, "s")
 
 
 def season_of(index: DateArray) -> int | None:
-    """Steps in the season that dates of this spacing usually have; None where there is none.
+    """Return the steps in the usual season of dates with this spacing; None if there is none.
 
     A minute: the hour; minutes and hours: the day; days: the week; weeks and months: the year.
     """
@@ -37,47 +37,55 @@ def season_of(index: DateArray) -> int | None:
     return SECONDS.get(int(np.round(usual / _SECOND)))
 
 
-def season_columns(
-    y: FloatArray, season: int | Literal["auto"] | None, index: DateArray | None
-) -> tuple[int | None, FloatArray]:
-    """The season in steps, and the inputs that it gives to one target, shape (T, 4) or (T, 0).
+def chosen_season(
+    season: int | Literal["auto"] | None, index: DateArray | None, n_steps: int
+) -> int | None:
+    """Return the season in steps: the one given or, for "auto", that of the dates, or None.
 
-    Those of `seasonal_inputs`, and what repeating the value of one season ago would add.
+    The dates choose one only if the series has three seasons of it.
     """
-    if season == "auto":
-        season = None if index is None else season_of(index)
-        if season is not None and len(y) < LEAST_SEASONS * season:
-            season = None
+    if season != "auto":
+        return None if season is None else as_int("season", season, 2)
+    found = None if index is None else season_of(index)
+    return None if found is None or n_steps < LEAST_SEASONS * found else found
+
+
+def season_columns(y: FloatArray, season: int | None) -> FloatArray:
+    """Return the inputs of a season for one target, shape (T, 4), or (T, 0) without a season.
+
+    These are the `seasonal_inputs`, and the change that repeating the last season would give.
+    """
     if season is None:
-        return None, np.empty((len(y), 0))
-    season = as_int("season", season, 2)
+        return np.empty((len(y), 0))
     filled = fill_forward(y[:, None])[:, 0]
     gap = np.zeros(len(y))
     gap[season - 1 :] = filled[: max(len(y) - season + 1, 0)] - filled[season - 1 :]
-    return season, np.column_stack([seasonal_inputs(y, season), np.nan_to_num(gap)])
+    return np.column_stack([seasonal_inputs(y, season), np.nan_to_num(gap)])
 
 
 def calendar_inputs(times: ArrayLike, zone: str | None = None) -> tuple[FloatArray, list[str]]:
-    """Sine and cosine of the hour, the day of the week and the day of the year, and their names.
+    """Return sine and cosine of hour, day of the week and day of the year, and their names.
 
-    The hour where steps are shorter than a day, the day of the week where they are not longer.
+    The hour is used if steps are shorter than a day, the day of the week if they are not longer.
 
     Parameters
     ----------
     times : array_like of datetime64, shape (T,)
-        Of the values to forecast: a date is known before its value is.
+        Dates of the values to forecast, which are known before the values.
     zone : str, optional
-        Time zone whose clock counts; `times` are in UTC then.
+        Time zone to use; then `times` are in UTC.
 
     Returns
     -------
-    ndarray, shape (T, k)
-    list of str, length k
+    inputs : ndarray, shape (T, k)
+        Sines and cosines.
+    names : list of str, length k
+        Names of the columns.
 
     Raises
     ------
     TypeError, ValueError
-        If `times` are no dates, or fewer than two.
+        If `times` are not dates, or fewer than two.
 
     Examples
     --------

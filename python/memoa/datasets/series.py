@@ -16,7 +16,7 @@ from memoa.datasets.table import DateArray, FloatArray
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Series:
-    """Inputs and targets in the order in which a forecaster meets them.
+    """Inputs and targets of a series, in the order of time.
 
     The arrays are copied on construction and read-only. Two series are equal only if they are
     the same object.
@@ -26,8 +26,8 @@ class Series:
     name : str
         Short name, used in tables and titles.
     X : array_like, shape (T, dx)
-        Inputs. Row t is all that is known when ``Y[t]`` is to be predicted. Here, and in all other
-        numbers, a NaN is a value that is missing.
+        Inputs. Row t is all that is known when ``Y[t]`` is predicted. Here, and in all other
+        arrays, NaN means a missing value.
     Y : array_like, shape (T, d)
         Targets: the values to forecast. ``Y[t]`` belongs to ``X[t]``.
     initial : array_like, shape (d,)
@@ -37,19 +37,22 @@ class Series:
     targets : sequence of str, length d
         Names of the columns of Y.
     index : array_like of datetime64, shape (T,), optional
-        Dates of the rows of Y; None where there are none.
+        Dates of the rows of Y; None if there are none.
     zone : str, optional
-        Time zone in which they were written; `index` itself is in UTC then.
+        Time zone in which they were written; then `index` itself is in UTC.
     next_x : array_like, shape (dx,), optional
-        Inputs of the step after the last one, whose target nobody has seen yet.
+        Inputs of the step after the last one, whose target is not known yet.
     left_out : dict of str to str, optional
-        Columns of the file that are no inputs, and why.
+        Columns of the file that are not inputs, and why.
     notes : sequence of str, optional
-        What else the reader of a file should know.
+        What else a user of the file should know.
     past : sequence of int, optional
-        Columns of X that are made of past values of Y: see `late`.
+        Columns of X that contain past values of Y: see `late`.
     earlier : array_like, shape (k, d), optional
-        Values just before `initial`, which become known one after the other where y comes late.
+        Values just before `initial`, which become known one after the other if y arrives late.
+    lags, season : int, optional
+        If the series was read from a table: the number of past target values among the inputs, and
+        the steps of the season that inputs were made for; None if there are none.
 
     Raises
     ------
@@ -81,6 +84,8 @@ class Series:
     notes: tuple[str, ...] = ()
     past: tuple[int, ...] = ()
     earlier: FloatArray | None = None
+    lags: int | None = None
+    season: int | None = None
 
     def __post_init__(self) -> None:
         as_names("name", (self.name,))
@@ -116,14 +121,14 @@ class Series:
 
     @property
     def before(self) -> FloatArray:
-        """What `OnlineEnsemble.run` takes for ``initial``: shape (d,), or (k + 1, d) where late."""
+        """The argument ``initial`` of `OnlineEnsemble.run`: shape (d,), or (k + 1, d) if late."""
         return self.initial if self.earlier is None else np.vstack([self.earlier, self.initial])
 
     def late(self, delay: int) -> Series:
-        """The same where every y is known only after `delay` further steps.
+        """Return the same series with every y known only after `delay` further steps.
 
-        The columns of X that are made of past values are those of `delay` steps before; the others
-        stay. The first `delay` steps become `earlier` ones.
+        The columns of X that contain past values are shifted by `delay` steps; the others stay. The
+        first `delay` steps become `earlier` values.
 
         Raises
         ------
@@ -165,7 +170,7 @@ class Series:
 
 
 def as_names(name: str, value: Sequence[str]) -> tuple[str, ...]:
-    """The entries of `value`, checked to be str and at least one."""
+    """Return the entries of `value`, checked to be one or more str."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise TypeError(f"{name} is of type {type(value).__name__}; expected a sequence of str")
     for entry in value:

@@ -1,4 +1,4 @@
-"""Series that are computed: the periodic, the logistic and the drifting ones."""
+"""Computed series: periodic, logistic and drifting."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def concept_drift(n: int = 200, *, output: Literal[1] | None = None) -> Series:
     | y1 = a (g^2 + sin g + g r + 0.5 cos 10 g) + (1 - a) (2 g - sin r)
     | y2 = a (g cos g + r - exp(-g)) + (1 - a) (cos g sin g + r^2 + 0.25 cos 10 g)
 
-    The input (g, g, r) is taken at the point of the target: it holds what generates it.
+    The input (g, g, r) is taken at the point of the target: it determines the target.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ BUILTIN: dict[str, Callable[[], Series]] = {
     "drift": concept_drift,
     "drift-1d": partial(concept_drift, output=1),
 }
-"""Series that need no file, by the name that the command line knows them by."""
+"""Series that need no file, by their names on the command line."""
 
 
 def _autonomous(name: str, y: FloatArray) -> Series:

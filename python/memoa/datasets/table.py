@@ -1,4 +1,4 @@
-"""Tables from files: CSV and Parquet, every cell checked, errors that say the line."""
+"""Tables from CSV and Parquet files. Every cell is checked; errors name the line."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ UNNAMED = "Unnamed: "
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """The columns of one file as they came, the same as numbers, and the CSV text they stood in.
+    """The columns of one file unchanged, the same as numbers, and the CSV text.
 
     `cells` holds float64, integer, bool or datetime64 columns, or text as objects; `values` is
-    float64 with NaN where a cell is no number; `text` is None for Parquet; `zones` are the time
+    float64 with NaN if a cell is not a number; `text` is None for Parquet; `zones` are the time
     zones of Parquet's columns of dates.
     """
 
@@ -79,7 +79,7 @@ class Table:
         return cls(path.name, cells, values, text, writing, zones)
 
     def error(self, column: str, row: int, problem: str) -> ValueError:
-        """Say what is wrong with a cell and where it stands."""
+        """Return an error with the problem and the position of a cell."""
         if self.text is None:
             return ValueError(f"{self.file}: column {column!r}, row {row + 1}: {problem}")
         # A quoted cell may span lines, so the records before this one are read again to count.
@@ -109,7 +109,7 @@ class Table:
         return [name for name, values in self.values.items() if not np.isnan(values).all()]
 
     def why_no_input(self, column: str) -> str | None:
-        """Why a column that nobody asked for is no input; None where it may be one."""
+        """Return why an unrequested column is not an input; None if it may be one."""
         if not np.isnan(self.values[column]).all():
             counts = column.startswith(UNNAMED) and _counts(self.values[column])
             return "it has no name and counts the rows" if counts else None
@@ -122,7 +122,7 @@ class Table:
         return f"{shown.strip()[:60]!r} is not a number{self._hint(shown)}"
 
     def numbers(self, column: str, *, gaps: bool = False) -> FloatArray:
-        """Return a column of which every cell is a finite number, or with `gaps` also empty."""
+        """Return a column of finite numbers; with `gaps`, cells may also be empty."""
         self.require(column)
         values = self.values[column]
         good = np.isfinite(values)
@@ -155,7 +155,7 @@ class Table:
         return None
 
     def dates(self, column: str, dayfirst: bool | None = None) -> Dates:
-        """Return a column of which every cell is a date, each later than the one before."""
+        """Return a column of increasing dates."""
         self.require(column)
         return self._increasing(column, self._dates(column, dayfirst))
 
@@ -181,7 +181,7 @@ class Table:
 
 
 def separator_hint(names: list[str]) -> str:
-    """Which sign seems to divide cells that another sign was expected to divide."""
+    """Return a hint on the separator that the file seems to have."""
     if len(names) != 1:
         return ""
     for sign, shown in ((";", "';'"), ("\t", "'\\t'"), ("|", "'|'"), (",", "','")):
@@ -191,7 +191,7 @@ def separator_hint(names: list[str]) -> str:
 
 
 def _counts(values: FloatArray) -> bool:
-    """Is it 0, 1, 2, ... or 1, 2, 3, ...?"""
+    """Return whether it is 0, 1, 2, ... or 1, 2, 3, ...."""
     return values[0] in (0.0, 1.0) and bool((np.diff(values) == 1.0).all())
 
 
@@ -215,8 +215,8 @@ def _decode(file: str, data: bytes) -> str:
 def _parse_csv(file: str, text: str, sep: str) -> tuple[list[str], list[NDArray[Any]]]:
     """Split CSV text into names and columns of text.
 
-    The names are read as a row like the others and blank lines are kept: otherwise pandas renames
-    double columns, takes the first of too many cells for an index and skips gaps in silence.
+    The names are read like any other row, and blank lines are kept. Otherwise pandas renames double
+    columns, uses the first of too many cells as an index, and skips gaps silently.
     """
     import pandas as pd
 

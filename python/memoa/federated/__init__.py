@@ -1,9 +1,9 @@
 """Federations: an ensemble or a panel whose members live in other processes.
 
-A `Client` runs agents that nobody else sees, a `Server` forms their mean field, their policy and
-the mixture from what they tell; `PanelClient` and `PanelServer` do the same for a panel. Messages
-are plain dicts of numbers and arrays: whoever carries them is no matter of this package
-(`memoa.flower` does so with Flower).
+A `Client` runs agents that nobody else sees. A `Server` computes their mean field, their policy and
+the mixture from the clients' reports. `PanelClient` and `PanelServer` do the same for a panel.
+Messages are plain dicts of numbers and arrays. This package does not transport them; `memoa.flower`
+does so with Flower.
 """
 
 from memoa.federated.client import Client

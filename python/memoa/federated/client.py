@@ -13,7 +13,7 @@ from memoa._engines import Engines, check, draw_seed
 from memoa._estimator import not_fitted
 from memoa._saved import engine_params
 from memoa._validate import Float64
-from memoa.encoder import Encoder, Precomputed, RandomFeatures
+from memoa.encoder import Encoders, RandomFeatures, precomputed
 from memoa.federated.messages import (
     Message,
     array,
@@ -42,8 +42,8 @@ class Client:
     ----------
     n_agents : int
         How many agents this client runs.
-    encoder : RandomFeatures, EchoState or Linear
-        Its own: other clients may have others.
+    encoder : RandomFeatures, EchoState or Linear, or sequence of them
+        Its own: other clients may have others. One for all of its agents, or one per type.
     forgetting, ridge : float or sequence of float
         As in `memoa.OnlineEnsemble`: one for all of its agents, or one per type.
     lags, season, bounded
@@ -75,7 +75,7 @@ class Client:
     def __init__(
         self,
         n_agents: int = 8,
-        encoder: Encoder = RandomFeatures(16, "wave", n_raw=4, n_columns=2),  # noqa: B008 - immutable
+        encoder: Encoders = RandomFeatures(16, "wave", n_raw=4, n_columns=2),  # noqa: B008 - immutable
         *,
         forgetting: float | Sequence[float] = (0.95, 0.99, 0.998),
         ridge: float | Sequence[float] = (0.001, 0.01, 0.1),
@@ -85,7 +85,7 @@ class Client:
         n_threads: int | None = None,
         random_state: Any = None,
     ) -> None:
-        if isinstance(encoder, Precomputed):
+        if precomputed(encoder):
             raise ValueError(f"encoder is {encoder!r}; expected one that encodes the server's x")
         self._params: dict[str, Any] = {
             "n_agents": n_agents,

@@ -1,4 +1,4 @@
-"""What crosses the wire: dicts of whole numbers and arrays, checked field by field."""
+"""The messages: dicts of integers and arrays, checked field by field."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Message = dict[str, Any]
 
 
 def number(message: Mapping[str, Any], name: str, sender: str, least: int = 0) -> int:
-    """A whole number of a message."""
+    """Return an integer of a message."""
     return as_int(f"{name} of {sender}", _field(message, name, sender), least)
 
 
@@ -28,7 +28,7 @@ def array(
     labels: str,
     shape: tuple[int | None, ...],
 ) -> Float64:
-    """A float64 array of a message; None stands for any length, of 0 too."""
+    """Return a float64 array of a message; None means any length, including 0."""
     value = as_float64(f"{name} of {sender}", _field(message, name, sender))
     if value.ndim == len(shape):
         shape = tuple(n if want is None else want for n, want in zip(value.shape, shape))
@@ -46,7 +46,7 @@ def _field(message: Mapping[str, Any], name: str, sender: str) -> Any:
 
 
 def digest(X: Float64, Y: Float64, before: int = 0) -> int:
-    """CRC-32 of the steps (X, Y) that follow those of the digest `before`."""
+    """Return the CRC-32 of the steps (X, Y) that follow those of the digest `before`."""
     rows = np.concatenate([X[: len(Y)], Y], axis=1)
     return zlib.crc32(np.ascontiguousarray(rows).data, before) if rows.size else before
 
@@ -55,13 +55,13 @@ def digest(X: Float64, Y: Float64, before: int = 0) -> int:
 
 
 def to_text(values: Float64) -> dict[str, Any]:
-    """An array as JSON that keeps every bit."""
+    """Convert an array to JSON that keeps every bit."""
     data = np.ascontiguousarray(values, dtype="<f8")
     return {"shape": list(data.shape), "base64": base64.b64encode(data.tobytes()).decode()}
 
 
 def from_text(value: Mapping[str, Any]) -> Float64:
-    """The array of `to_text`."""
+    """Return the array of `to_text`."""
     flat = np.frombuffer(base64.b64decode(value["base64"], validate=True), "<f8")
     return flat.astype(np.float64).reshape([int(n) for n in value["shape"]])
 
@@ -70,7 +70,7 @@ def from_text(value: Mapping[str, Any]) -> Float64:
 
 
 def written(save: Callable[[str], None]) -> bytes:
-    """The bytes of the file that `save` writes."""
+    """Return the bytes of the file that `save` writes."""
     with tempfile.TemporaryDirectory(prefix="memoa-") as folder:
         path = Path(folder) / "state.npz"
         save(str(path))
@@ -78,12 +78,12 @@ def written(save: Callable[[str], None]) -> bytes:
 
 
 def read(data: bytes, load: Callable[[str], Any]) -> Any:
-    """What `load` makes of a file with these bytes.
+    """Return the result of `load` for a file with these bytes.
 
     Raises
     ------
     ValueError
-        If they are not those of a state file. The file's name, which says nothing, is left out.
+        If they are not those of a state file. The message omits the temporary file's name.
     """
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise TypeError(f"the state is a {type(data).__name__}; expected bytes")
@@ -97,7 +97,7 @@ def read(data: bytes, load: Callable[[str], Any]) -> Any:
 
 
 def note_of(header: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    """The note of a state file of this kind."""
+    """Return the note of a state file of this kind."""
     note = header["note"]
     if not isinstance(note, Mapping) or note.get("federated") != kind:
         raise ValueError(f"the state is not one of a {kind}")

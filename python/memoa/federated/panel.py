@@ -1,4 +1,4 @@
-"""A federated panel: readouts up, the crowd's readout down."""
+"""A federated panel: clients send readouts, the server sends back the crowd's."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ SERVER = "the server"
 class PanelClient:
     """Some members of a federated panel, whose series and forecasts never leave it.
 
-    A member is what a client is to `memoa.Panel`: it has a series of its own. Between exchanges
-    members forecast and learn on their own, by the crowd's readout that they were last sent; at an
-    exchange their readouts go up, and the crowd's comes down. An engine: it owns what was learnt.
+    A member corresponds to a client of `memoa.Panel`: it has its own series. Between exchanges
+    members forecast and learn on their own, with the crowd's readout that they received last. At an
+    exchange they send their readouts and receive the crowd's. An engine: it owns what was learnt.
 
     Parameters
     ----------
     n_members : int
-        Number of members (series) that this process holds.
+        Number of members (series) of this process.
     encoder : Linear, RandomFeatures or Precomputed
-        The same for the whole federation, like `random_state`: readouts must mean the same.
+        Must be the same in the whole federation, like `random_state`, so that readouts are
+        comparable.
     pooling, ridge, forgetting, n_threads, random_state
         As in `memoa.Panel`.
 
     Notes
     -----
     Theory section 8, docs/theory.md, without the consensus of (8.3): the crowd's forecast is a sum
-    over all clients in every step, and would cost an exchange each. So this is ``memoa.Panel(...,
-    consensus=0.0)`` whose clients are awake at exchanges alone.
+    over all clients in every step, so every step would need an exchange. This is ``memoa.Panel(...,
+    consensus=0.0)`` whose clients are awake only at exchanges.
 
     Examples
     --------
@@ -81,7 +82,7 @@ class PanelClient:
             n_threads=n_threads,
             random_state=random_state,
         )
-        self._readout: Float64 | None = None  # the crowd's, until there is an engine to take it
+        self._readout: Float64 | None = None  # the crowd's, until there is an engine
 
     @property
     def steps(self) -> int:
@@ -90,12 +91,12 @@ class PanelClient:
         return 0 if engine is None else engine.steps
 
     def receive(self, message: Mapping[str, Any]) -> PanelClient:
-        """Go by the crowd's readout of a message of `PanelServer.ask` from the next step on.
+        """Use the crowd's readout of a message of `PanelServer.ask` from the next step on.
 
         Raises
         ------
         ValueError, TypeError
-            If the message is not of that kind. Nothing changes then.
+            If the message is not of that kind. Then nothing changes.
         """
         readout = array(message, "mean_readout", SERVER, "(n_features, n_outputs)", (None, None))
         _core.require_moderate(f"mean_readout of {SERVER}", readout)
@@ -106,21 +107,21 @@ class PanelClient:
         return self
 
     def run(self, X: ArrayLike, Y: ArrayLike, *, initial: ArrayLike | None = None) -> PanelRun:
-        """Forecast and learn the members' next steps; nothing of it leaves the client.
+        """Forecast and learn the members' next steps; the results stay with the client.
 
         Parameters
         ----------
         X : array_like, shape (T, n_members, dx), or (T, n_members, p) with Precomputed
             Inputs of every member at every step.
         Y : array_like, shape (T, n_members, d), or (T, n_members) where d = 1, float64
-            The members' values; NaN where a member has none.
+            The members' values; NaN if a member has none.
         initial : array_like, shape (n_members, d), optional
             The values just before the first step, which are observed first.
 
         Raises
         ------
         ValueError, TypeError
-            As `memoa.Panel.run`. Nothing is learnt then.
+            As in `memoa.Panel.run`. Then nothing is learnt.
         """
         panel = self.panel
         targets = panel._as_targets("Y", Y, (None, panel._n()))
@@ -138,17 +139,17 @@ class PanelClient:
         return panel.run(X, targets, initial=initial, awake=alone)
 
     def reply(self) -> Message:
-        """The members' readouts, for `PanelServer.hear`."""
+        """Return the members' readouts, for `PanelServer.hear`."""
         engine = self.panel._learnt("reply")
         return {"readouts": engine.readouts(), "present": _core.have_moved(engine)}
 
     def to_bytes(self) -> bytes:
-        """All that was learnt, as the bytes of a state file: nothing executable is in it."""
+        """Return the state as the bytes of a state file, without anything executable."""
         return written(lambda path: self.panel.save(path))
 
     @classmethod
     def from_bytes(cls, state: bytes, *, n_threads: int | None = None) -> PanelClient:
-        """The client that `to_bytes` saved; it goes on with the same bits, on any machine.
+        """Restore a client saved by `to_bytes`; the next results have the same bits.
 
         Raises
         ------
@@ -167,9 +168,9 @@ class PanelServer:
     Parameters
     ----------
     members : sequence of int
-        How many members each client has.
+        Number of members of each client.
     n_features : int
-        p of the encoder that all clients share: ``dx + 1`` with Linear.
+        Number p of features of the encoder that all clients share: ``dx + 1`` with Linear.
     n_outputs : int
         Number d of values that a member forecasts at a step.
     aggregate : {"trimmed", "mean", "clip"}
@@ -177,7 +178,8 @@ class PanelServer:
 
     Notes
     -----
-    Theory section 8, docs/theory.md, step 1. It knows no series, no forecast and no error.
+    Theory section 8, docs/theory.md, step 1. The server never sees a series, a forecast or an
+    error.
 
     Examples
     --------
@@ -216,7 +218,7 @@ class PanelServer:
             n_clients=sum(sizes),
             n_inputs=1,
             n_outputs=n_outputs,
-            encoder=Precomputed(n_features)._to_core(),  # it is sent readouts, and never encodes
+            encoder=Precomputed(n_features)._to_core(),  # it receives readouts, and never encodes
             pooling=0.0,
             ridge=1.0,
             consensus=0.0,
@@ -230,7 +232,7 @@ class PanelServer:
 
     @property
     def exchanges(self) -> int:
-        """How many exchanges there were."""
+        """Number of exchanges so far."""
         return self._engine.steps
 
     @property
@@ -239,22 +241,22 @@ class PanelServer:
         return self._engine.mean_readout()
 
     def ask(self) -> dict[int, Message]:
-        """A message for each client: the crowd's readout as it is now."""
+        """Return a message for each client, with the crowd's present readout."""
         return {k: {"mean_readout": self.mean_readout} for k in range(len(self.members))}
 
     def hear(self, replies: Mapping[int, Mapping[str, Any]]) -> Float64:
-        """The crowd's readout, shape (p, d), from the replies that came in time.
+        """Compute the crowd's readout, shape (p, d), from the replies that arrived in time.
 
         Parameters
         ----------
         replies : dict of int to dict
-            Of some or all clients, in any order: what `PanelClient.reply` made. Where there is
-            none the readout stays.
+            Replies of some or all clients, in any order, made by `PanelClient.reply`. Without any
+            reply the readout does not change.
 
         Raises
         ------
         ValueError, TypeError
-            If a reply is not of that kind; the message names the client. Nothing changes then, and
+            If a reply is not of that kind; the message names the client. Then nothing changes, and
             `hear` may be called again without that client.
         """
         p, d = self._shape
@@ -269,11 +271,11 @@ class PanelServer:
         return self.mean_readout
 
     def check(self, client: int, reply: Mapping[str, Any]) -> None:
-        """Raise what `hear` would raise for the reply of this client, and change nothing."""
+        """Raise the error of `hear` for the reply of this client, and change nothing."""
         self._check(reply, client)
 
     def _check(self, reply: Mapping[str, Any], k: int) -> tuple[Float64, Float64]:
-        """A reply's readouts, and whose of them count."""
+        """Return a reply's readouts, and which of them count."""
         if k not in range(len(self.members)):
             raise ValueError(f"a reply is of client {k!r}; expected 0 to {len(self.members) - 1}")
         (p, d), size, sender = self._shape, self.members[k], f"client {k}"
@@ -286,14 +288,14 @@ class PanelServer:
         return readouts, present
 
     def to_bytes(self) -> bytes:
-        """A checkpoint, as the bytes of a state file: nothing executable is in it."""
+        """Return a checkpoint as the bytes of a state file, without anything executable."""
         note = json.dumps({"federated": "PanelServer", "members": self.members})
         engine = self._engine
         return written(lambda path: engine.save(path, pending=np.zeros(0), note=note))
 
     @classmethod
     def from_bytes(cls, state: bytes) -> PanelServer:
-        """The server that `to_bytes` saved.
+        """Restore a server saved by `to_bytes`.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The server of a federated ensemble: mean field, policy, mixture, and who was there."""
+"""The server of a federated ensemble: mean field, policy, mixture, and present clients."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from memoa import _core
+from memoa._deprecated import warn_renamed
 from memoa._engines import Engines, check
 from memoa._estimator import not_fitted
 from memoa._saved import engine_params
@@ -30,12 +31,12 @@ from memoa.federated.messages import (
 from memoa.mixture import Mixture
 
 Replies = Mapping[int, Mapping[str, Any]]
-Told = tuple[Float64, Float64, NDArray[np.uint8]]  # forecasts, energies and who was present
+Told = tuple[Float64, Float64, NDArray[np.uint8]]  # forecasts, energies, and who was present
 
 
 @dataclass(frozen=True, eq=False)
 class Exchange:
-    """What an exchange found, an immutable value.
+    """The result of an exchange, an immutable value.
 
     Attributes
     ----------
@@ -46,7 +47,7 @@ class Exchange:
     mean_field : ndarray, shape (T, d)
         Mean of the agents' predictions.
     learnt : int
-        How many of the steps were learnt: T, or T - 1 where the last y is still to come.
+        Number of steps learnt: T, or T - 1 if the last y is not known yet.
     present : tuple of int
         The clients that replied in time.
     """
@@ -63,33 +64,33 @@ class Exchange:
 
 
 class Server:
-    """The server of a federated ensemble: an engine that owns all that is known of the agents.
+    """The server of a federated ensemble: an engine that owns what is known about the agents.
 
-    Time: `ask` takes the next inputs and the values revealed meanwhile, and makes a message for
-    every client; `hear` takes the replies that came, and forecasts. One exchange serves a batch of
+    `ask` takes the next inputs and the values that became known, and makes a message for every
+    client. `hear` takes the replies that arrived, and forecasts. One exchange covers a batch of
     steps. The forecasts are those of one `memoa.OnlineEnsemble` of all agents.
 
     Parameters
     ----------
     agents : sequence of int
-        How many agents each client runs; client k is ``agents[k]`` of them.
+        Number of agents of each client; client k has ``agents[k]``.
     consensus, effort, horizon, discount : float, float, int, float
         The agents' game, as in `memoa.OnlineEnsemble`.
     aggregate : {"trimmed", "clip", "mean"}
-        As in `memoa.OnlineEnsemble`; but for "mean", few clients that lie harm neither the others
-        nor the server.
+        As in `memoa.OnlineEnsemble`. Except with "mean", a few clients that lie harm neither the
+        others nor the server.
     season : {"auto"}, int or None
-        Period of the server's rival that repeats the season, as in `memoa.OnlineEnsemble`.
+        Period of the server's seasonal repetition, as in `memoa.OnlineEnsemble`.
     mixture : Mixture
-        How the server weighs the agents.
+        How the server weights the agents.
     n_threads : int, optional
         Default: all that the process may use.
 
     Notes
     -----
-    Theory section 6, docs/theory.md, steps 3 to 7. The agents of a client that is absent count in
-    no average, are not charged, and the mixture takes them to have said the mean field. What the
-    server sends is kept for clients that come back: all inputs and values since the first.
+    Theory section 6, docs/theory.md, steps 3 to 7. The agents of an absent client count in no
+    average and are not charged, and the mixture uses the mean field as their forecast. The server
+    keeps what it sends, for clients that come back: all inputs and values since the first.
 
     Examples
     --------
@@ -363,24 +364,30 @@ class Server:
         return self._learnt("weights").server.weights()
 
     @property
+    def shares(self) -> Float64:
+        """Shares in the server's forecast, shape (4, d): see `memoa.OnlineEnsemble.shares`."""
+        return self._learnt("shares").server.shares()
+
+    @property
     def mixture_weight(self) -> Float64:
-        """Weight of the mixture against the last value, shape (d,): see `memoa.Mixture`."""
+        """Deprecated, use `shares`: this is ``1 - shares[3]``, shape (d,)."""
+        warn_renamed("mixture_weight", "shares: this is 1 - shares[3]")
         return self._learnt("mixture_weight").server.mixture_weight()
 
     @property
     def costs(self) -> Float64:
-        """Every agent's sum of squared errors over the steps that it was there, shape (N,)."""
+        """Every agent's sum of squared errors over the steps when it was present, shape (N,)."""
         return self._learnt("costs").population.costs()
 
     @property
     def agent_rmse(self) -> Float64:
-        """Root-mean-square error of every agent over the same steps, shape (N,); nan for none."""
+        """Root-mean-square error of every agent over the same steps, shape (N,); NaN for none."""
         count = self._scored * self._learnt("agent_rmse").n_outputs
         return np.sqrt(self.costs / np.where(count > 0, count, np.nan))
 
     @property
     def under_performer(self) -> tuple[int, int, float]:
-        """Who has the largest sum of squared errors: client, which of its agents, and the sum."""
+        """The agent with the largest sum of squared errors: client, number within it, and sum."""
         costs = self.costs
         worst = int(np.argmax(costs))
         ends = np.cumsum(self.agents)
@@ -395,11 +402,11 @@ class Server:
     # ------------------------------------------------------------------ state
 
     def to_bytes(self) -> bytes:
-        """A checkpoint: all that is known, as the bytes of a state file, nothing executable in it.
+        """Return a checkpoint of the state as bytes, without anything executable.
 
-        From the first one on, clients keep what they told since the last: a server that comes back
-        from it asks again, and the results are those of a server that was never away. A question
-        that no `hear` has followed is forgotten.
+        After the first checkpoint, clients keep their reports since the last one. A server restored
+        from it asks again, and its results are those of a server without interruption. A call of
+        `ask` without its `hear` is forgotten.
 
         Raises
         ------
@@ -423,19 +430,19 @@ class Server:
 
     @classmethod
     def from_bytes(cls, state: bytes, *, n_threads: int | None = None) -> Server:
-        """The server that `to_bytes` saved; it goes on with the same bits, on any machine.
+        """Restore a server saved by `to_bytes`; the next results have the same bits.
 
         Parameters
         ----------
         state : bytes
-            They may come from anybody: everything in them is checked.
+            They need not be trusted: everything in them is checked.
         n_threads : int, optional
             Default: as saved.
 
         Raises
         ------
         ValueError
-            If they are not what `to_bytes` made.
+            If `to_bytes` did not make them.
         """
         engines, _, header = read(state, lambda path: Engines.load(path, n_threads, None))
         try:
@@ -445,8 +452,16 @@ class Server:
 
     @classmethod
     def _restored(cls, engines: Engines, note: Mapping[str, Any], params: dict[str, Any]) -> Server:
-        names = ("consensus", "effort", "horizon", "discount", "aggregate", "season", "mixture",
-                 "n_threads")  # fmt: skip
+        names = (
+            "consensus",
+            "effort",
+            "horizon",
+            "discount",
+            "aggregate",
+            "season",
+            "mixture",
+            "n_threads",
+        )
         made = cls(note["agents"], **{name: params[name] for name in names})
         n, d = engines.n_agents, engines.n_outputs
         sender = "the state"

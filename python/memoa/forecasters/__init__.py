@@ -1,4 +1,4 @@
-"""Online forecasters to compare with memoa, and the comparison of any of them on one series.
+"""Online forecasters to compare with memoa, and their comparison on one series.
 
 A forecaster is an object with ``predict_one(x)`` and ``learn_one(x, y)``; see `Forecaster`.
 """

@@ -1,7 +1,7 @@
 """Online aggregation of experts: exponential weights, and Bernstein online aggregation.
 
-The server's rivals. A rule learns how many experts there are at its first prediction, and adapts
-its rates to the size of their errors: nothing has to be tuned to a series.
+Alternatives to the server's mixture. A rule takes the number of experts from its first prediction,
+and adapts its rates to the size of their errors, so nothing has to be tuned to a series.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 
 from memoa._validate import Float64, as_number
 
-# Rates of the grid, in units of 1 over the largest squared error so far. 1/2 is where the squared
-# error is exp-concave on the range seen; the larger ones bet on the best expert sooner.
+# Rates of the grid, in units of 1 over the largest squared error so far. Up to 1/2 the squared
+# error is exp-concave on the range seen; larger rates prefer the best expert sooner.
 GRID = 2.0 ** np.arange(-3, 13)
 
 
@@ -28,22 +28,22 @@ class Rule(Protocol):
 
 
 class ExponentialWeights:
-    """The exponentially weighted average: weights in proportion to exp(-rate * sum of losses).
+    """The exponentially weighted average: weights proportional to exp(-rate * sum of losses).
 
     The loss is the squared error, summed over outputs.
 
     Parameters
     ----------
     rate : float, optional
-        Rate > 0, in units of 1 over squared errors. Default: at every step, the one of a
-        geometric grid whose own weighted average has had the smallest loss so far.
+        Rate > 0, in units of 1 over squared errors. Default: at every step, the rate of a
+        geometric grid whose weighted average has had the smallest loss so far.
 
     Notes
     -----
     Vovk (1990), "Aggregating strategies"; Cesa-Bianchi and Lugosi (2006), "Prediction, Learning,
     and Games", section 3.3: with rate 1 / (2 B^2), where B bounds the distance of predictions from
     y, the sum of losses is at most that of the best expert plus 2 B^2 log K. The grid is searched
-    as Devaine, Gaillard, Goude and Stoltz (2013), "Forecasting electricity consumption by
+    as in Devaine, Gaillard, Goude and Stoltz (2013), "Forecasting electricity consumption by
     aggregating specialized experts", Machine Learning 90.
 
     Examples
@@ -104,8 +104,8 @@ class BernsteinAggregation:
     """Bernstein online aggregation (BOA): exponential weights with a second-order correction.
 
     Every expert has its own learning rate, adapted to the range and to the sum of squares of its
-    regrets. Losses are linearised at the forecast, r_k = 2 (mixed - y)'(mixed - expert_k), so that
-    the sum of squared errors comes close to that of the best fixed convex combination of experts.
+    regrets. Losses are linearised at the forecast, r_k = 2 (mixed - y)'(mixed - expert_k), so
+    the sum of squared errors is close to that of the best fixed convex combination of experts.
 
     Notes
     -----
@@ -139,8 +139,8 @@ class BernsteinAggregation:
         """Present weights, shape (K,)."""
         if self._regrets is None:
             raise ValueError("weights were asked for before the first prediction")
-        # An expert that never differed from the forecast has no rate of its own; it takes the
-        # largest, or all are equal.
+        # An expert that never differed from the forecast has no rate. It gets the largest rate, or
+        # all are equal.
         known = self._rates > 0.0
         if not known.any():
             return np.full(len(self._rates), 1.0 / len(self._rates))
@@ -175,18 +175,18 @@ class BernsteinAggregation:
 
 
 class PolynomialPotential:
-    """ML-Poly: weights in proportion to the experts' positive regrets, each at its own rate.
+    """ML-Poly: weights proportional to the experts' positive regrets, each with its own rate.
 
     Losses are linearised at the forecast, r_k = 2 (mixed - y)'(mixed - expert_k), as in
-    `BernsteinAggregation`. It has no parameters. Where nobody has a positive regret all weights are
-    equal.
+    `BernsteinAggregation`. It has no parameters. If no expert has a positive regret, all weights
+    are equal.
 
     Notes
     -----
     Gaillard, Stoltz and van Erven (2014), "A second-order bound with excess losses", COLT, their
-    ML-Poly. With the largest r^2 of any expert so far B, every expert's regret R and rate are
+    ML-Poly. With B the largest r^2 of any expert so far, every expert's regret R and rate are
 
-    | R <- R + r,  1 / rate <- 1 / rate + r^2 + (what B has grown by)
+    | R <- R + r,  1 / rate <- 1 / rate + r^2 + (growth of B)
     | weight proportional to rate max(R, 0)
 
     Examples
@@ -236,15 +236,16 @@ class PolynomialPotential:
 
 
 class FixedShare:
-    """Exponential weights of which a share is handed out anew each step: it follows who is best.
+    """Exponential weights with a share redistributed at each step, to follow the best expert.
 
     Parameters
     ----------
     share : float
-        Of the weights, in [0, 1]: how often the best expert is expected to change.
+        Share of the weights in [0, 1] that is redistributed: how often the best expert is expected
+        to change.
     rate : float
-        Rate > 0, in units of 1 over the largest squared error so far; 1/2 is where the squared
-        error is exp-concave on the range seen.
+        Rate > 0, in units of 1 over the largest squared error so far. Up to 1/2 the squared error
+        is exp-concave on the range seen.
 
     Notes
     -----

@@ -18,7 +18,7 @@ from memoa.ensemble import OnlineEnsemble
 from memoa.forecasters.aggregation import Rule
 from memoa.forecasters.last_value import LastValue
 
-CLIP = 4.0  # standardised inputs beyond it are outliers, as in step 1 of theory section 6
+CLIP = 4.0  # standardised inputs beyond it are clipped, as in step 1 of theory section 6
 
 
 class RepeatLast(LastValue):
@@ -47,17 +47,17 @@ class RepeatLast(LastValue):
 class Seasonal(LastValue):
     """Repeat the value of one period ago; the period is known, or found online.
 
-    It is found by trying every lag from 1 to `longest` at every step: the lag is used whose
-    repetitions had the smallest discounted mean of squared errors so far. Lag 1 is to repeat the
-    last value, which therefore is what a series without a season gets.
+    An unknown period is found by trying every lag from 1 to `longest` at every step. The lag whose
+    repetitions had the smallest discounted mean of squared errors so far is used. Lag 1 repeats the
+    last value, so a series without a season gets that.
 
     Parameters
     ----------
     period : int, optional
-        Steps, at least 1. Default: found online. Until a whole period was seen the last value is
-        repeated.
+        Number of steps, at least 1. Default: found online. Until a whole period was seen, the last
+        value is repeated.
     longest : int
-        Longest period that is tried, in steps.
+        Longest period to try, in steps.
     decay : float
         Weight of a step relative to the next later one in these means, in (0, 1].
 
@@ -111,7 +111,7 @@ class Seasonal(LastValue):
         return np.array(self._past[period - 1 if period <= len(self._past) else 0])
 
     def learn_one(self, x: ArrayLike, y: ArrayLike) -> None:
-        """See how well every lag would have done, then take y, shape (d,), as the last value."""
+        """Update the error of every lag, then use y, shape (d,), as the last value."""
         target = self._check_y(y)
         if self._past is not None:
             seen = len(self._past)
@@ -126,10 +126,10 @@ class Seasonal(LastValue):
 class OnlineRidge(LastValue):
     """Exponentially weighted ridge regression of ``y - (the last y)`` on the inputs themselves.
 
-    The inputs are standardised and clipped as the ensemble's are, with an intercept beside them.
+    The inputs are standardised and clipped like the ensemble's, and there is an intercept.
     Recursive: H <- forgetting H + z z', q <- forgetting q + z (y - last)', and H + ridge I is
-    solved at every step. Forgetting its inverse instead (plain recursive least squares) winds up
-    where the data are quiet.
+    solved at every step. Applying the forgetting to its inverse instead (plain recursive least
+    squares) is unstable if the data do not vary.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ class OnlineRidge(LastValue):
         self._gram: Float64 | None = None
 
     def predict_one(self, x: ArrayLike) -> Float64:
-        """Forecast the y, shape (d,), that belongs to x, shape (dx,); leaves no trace."""
+        """Forecast the y, shape (d,), that belongs to x, shape (dx,), without learning."""
         inputs = self._check_x(x)
         if self._gram is None:
             return np.array(self._last)
@@ -183,7 +183,7 @@ class OnlineRidge(LastValue):
         return self._gram + self.ridge * np.eye(len(self._gram))
 
     def _count(self, x: Float64) -> tuple[int, Float64, Float64]:
-        """Welford's running mean and sum of squares, with x counted."""
+        """Update and return Welford's running mean and sum of squares, including x."""
         steps = self._steps + 1
         distance = x - self._mean
         mean = self._mean + distance / steps
@@ -197,16 +197,16 @@ class OnlineRidge(LastValue):
 
 
 class Aggregated(LastValue):
-    """The agents of an ensemble as experts, and a rule of online learning in the server's place.
+    """The agents of an ensemble as experts, with a rule of online learning as the server.
 
     Parameters
     ----------
     ensemble : OnlineEnsemble
-        A new one, whose agents are the experts; its own mixture is not used.
+        A new ensemble, whose agents are the experts; its own mixture is not used.
     rule : Rule
-        A new one: `ExponentialWeights` or `BernsteinAggregation`.
+        A new rule: `ExponentialWeights` or `BernsteinAggregation`.
     with_last : bool
-        Whether "repeat the last value" is one more expert.
+        Whether repeating the last value is one more expert.
 
     Examples
     --------

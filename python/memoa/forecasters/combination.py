@@ -1,4 +1,4 @@
-"""The best fixed convex combination of experts, which no rule knows before the end."""
+"""The best fixed convex combination of experts, which is known only at the end."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from memoa._validate import Float64, as_float64, require_shape
 
 
 def best_convex_combination(X: ArrayLike, Y: ArrayLike) -> Float64:
-    """Weights >= 0 of sum 1 that would have served best over a whole series, a rule's yardstick.
+    """Return the weights >= 0 of sum 1 that are best over a whole series, as a reference.
 
     Parameters
     ----------
     X : array_like, shape (T, K) or (T, K, d), float64
-        Predictions of K experts. Steps at which one of them is nan are left out.
+        Predictions of K experts. Steps with a NaN are left out.
     Y : array_like, shape (T,) or (T, d), float64
-        Outcomes; those that are nan are left out.
+        Outcomes; NaN are left out.
 
     Returns
     -------
@@ -26,7 +26,7 @@ def best_convex_combination(X: ArrayLike, Y: ArrayLike) -> Float64:
     Raises
     ------
     ValueError
-        Where no step has all predictions and an outcome.
+        If no step has all predictions and an outcome.
 
     Notes
     -----
@@ -49,13 +49,13 @@ def best_convex_combination(X: ArrayLike, Y: ArrayLike) -> Float64:
     errors = np.moveaxis(shown - wanted[:, None], 1, 2).reshape(-1, shown.shape[1])  # (T d, K)
     errors = errors[~np.isnan(errors).any(axis=1)]
     if not len(errors):
-        raise ValueError("X and Y have no step at which all is there")
+        raise ValueError("X and Y have no step without missing values")
     scale = np.abs(errors).max()
     return _nearest(errors / scale if scale > 0.0 else errors)
 
 
 def _nearest(errors: Float64) -> Float64:
-    """Weights of the point of least norm in the hull of the columns."""
+    """Return the weights of the point of least norm in the hull of the columns."""
     gram = errors.T @ errors / len(errors)
     weights = np.zeros(len(gram))
     weights[np.argmin(np.diag(gram))] = 1.0
@@ -78,14 +78,14 @@ def _nearest(errors: Float64) -> Float64:
             moved[falls & (moved <= 1e-15)] = 0.0
             weights[support] = moved / moved.sum()
             kept = support[weights[support] > 0.0]
-            if len(kept) == len(support):  # by rounding alone
+            if len(kept) == len(support):  # only by rounding errors
                 return weights
             support = kept
     return weights
 
 
 def _affine(gram: Float64) -> Float64:
-    """Weights of sum 1, of any sign, with the least w' gram w."""
+    """Return the weights of sum 1, of any sign, with the least w' gram w."""
     n = len(gram)
     system, right = np.zeros((n + 1, n + 1)), np.zeros(n + 1)
     system[:n, :n], system[:n, n], system[n, :n], right[n] = gram, 1.0, 1.0, 1.0

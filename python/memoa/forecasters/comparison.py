@@ -1,4 +1,4 @@
-"""Forecasters side by side on one series: ``memoa.compare``."""
+"""Compares forecasters on one series: ``memoa.compare``."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ ProgressCallback = Callable[[int, int, str], object]
 
 @dataclass(frozen=True)
 class Score:
-    """Errors of one forecaster on one series, and what it took.
+    """Errors of one forecaster on one series, and its time.
 
-    Root-mean-square errors over steps and outputs, in units of the target; NaN for the agents'
-    columns of a forecaster without agents.
+    Errors are root-mean-square errors over steps and outputs, in units of the target. Those of the
+    agents are NaN for a forecaster without agents.
 
     Attributes
     ----------
     server_rmse : float
         Error of the forecasts themselves.
     mean_agent_rmse, worst_agent_rmse : float
-        Mean and largest over the agents behind them.
+        Mean and largest error of the agents.
     regret : float
         Under-performer regret: the worst agent's sum of squared errors (theory (6.6)).
     seconds : float
@@ -51,7 +51,7 @@ class Score:
     server_mae : float
         Mean absolute error of the forecasts, the mean over outputs.
     server_mase : float
-        The same, each output's relative to that of repeating the last value.
+        The same, for each output relative to repeating the last value.
     """
 
     server_rmse: float
@@ -75,16 +75,16 @@ class Comparison:
     series : Series
         The series that was forecast.
     scores : dict of str to tuple of Score
-        One per seed, in the seeds' order; a single one where the forecaster takes no seed.
+        One score per seed, in the order of the seeds; a single one if the forecaster takes no seed.
     predictions : dict of str to ndarray, shape (T, d)
         Forecasts with the first seed.
     shares : dict of str to ndarray, shape (T, 4, d)
-        Of ensembles, with the first seed: what is in their servers' forecasts, see
+        The shares in the servers' forecasts, of ensembles with the first seed, see
         `memoa.OnlineEnsemble.shares`.
     skipped : dict of str to str
         Forecasters that could not be made because a package is missing, and why.
     failed : dict of str to str
-        With ``keep_going``: forecasters that raised or forecast nonsense, and what.
+        With ``keep_going``: forecasters that raised or returned no forecast, and the error.
     warmup : int
         Steps at the start that no error counts.
     """
@@ -98,16 +98,16 @@ class Comparison:
     warmup: int = 0
 
     def per_target(self, name: str) -> Float64:
-        """Root-mean-square error of a forecaster's first run in every output, shape (d,)."""
+        """Return the root-mean-square error of a forecaster's first run, per output, shape (d,)."""
         errors = self.predictions[name] - self.series.Y
         return np.asarray(np.sqrt(np.nanmean(np.square(errors[self.warmup :]), axis=0)))
 
     def quantile(self, name: str, measure: str, level: float = 0.5) -> float:
-        """Quantile over the seeds of one of the fields of `Score`."""
+        """Return a quantile, over the seeds, of one of the fields of `Score`."""
         return float(np.quantile([getattr(one, measure) for one in self.scores[name]], level))
 
     def summary(self) -> str:
-        """Medians over the seeds, one forecaster a line."""
+        """Return medians over the seeds, one forecaster per line."""
         width = max(map(len, self.scores), default=0)
         columns = ("server", "mean agent", "worst agent", "regret", "seconds")
         lines = [" ".join([f"{self.series.name:<{width}}", *(f"{c:>11}" for c in columns)])]
@@ -120,7 +120,7 @@ class Comparison:
         return "\n".join(lines)
 
     def to_csv(self, path: str | Path) -> None:
-        """Write one line per forecaster and seed; empty where there is no number."""
+        """Write one line per forecaster and seed; a cell is empty if there is no number."""
         with whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(("forecaster", "run", *(one.name for one in fields(Score))))
@@ -130,7 +130,7 @@ class Comparison:
                     writer.writerow((name, run, *("" if np.isnan(x) else x for x in values)))
 
     def __repr__(self) -> str:
-        """The series and how many were compared."""
+        """Show the series and the number of forecasters."""
         return f"Comparison({self.series.name!r}: {len(self.scores)} forecasters)"
 
 
@@ -144,30 +144,30 @@ def compare(
     warmup: int = 0,
     delay: int = 0,
 ) -> Comparison:
-    """Run forecasters over a series, one step at a time, none of them seeing ahead.
+    """Run forecasters over a series, one step at a time, without looking ahead.
 
     Parameters
     ----------
     series : Series
-        Of `memoa.datasets`, or one's own.
+        The series to forecast, from `memoa.datasets` or your own.
     forecasters : dict of str to callable, optional
-        Factories by name: called without arguments, or with ``seed=`` where they have such an
-        argument, each returns a new object with ``predict_one(x)`` and ``learn_one(x, y)``
+        Factories by name. Called without arguments, or with ``seed=`` if it has such an argument,
+        each returns a new object with ``predict_one(x)`` and ``learn_one(x, y)``
         (see `memoa.forecasters.Forecaster`; x has shape (dx,) and y has shape (d,)). A class is
         such a factory. Default: `memoa.forecasters.standard_forecasters`, memoa and its
         baselines.
     seeds : sequence of int
-        Forecasters that take a seed run once with each, the others once.
+        Seeds. Forecasters that take a seed run once with each; the others run once.
     progress : callable, optional
         Called as ``progress(done, total, name)`` before every run.
     keep_going : bool
-        Whether the other forecasters go on where one fails; `Comparison.failed` says why.
+        Whether to continue with the others if one fails; `Comparison.failed` has the error.
     warmup : int
-        Steps at the start that no error counts; they are learnt all the same.
+        Number of steps at the start that are learnt but not scored.
     delay : int
-        A y is known only after so many further forecasts, and the series is taken by
-        ``series.late(delay)``. An `OnlineEnsemble` has this delay then; of every other forecaster
-        ``delay + 1`` take turns, so that each knows the y of its last step before the next one.
+        Each y is known only after so many further forecasts; the series becomes
+        ``series.late(delay)``. An `OnlineEnsemble` then has this delay. Of every other forecaster,
+        ``delay + 1`` copies take turns, so that each knows the y of its last step before the next.
 
     Returns
     -------
@@ -176,9 +176,9 @@ def compare(
     Raises
     ------
     TypeError
-        If a factory is none, or what it made is no forecaster.
+        If a factory cannot be called, or its result is not a forecaster.
     ImportError
-        If packages are missing for all of them.
+        If packages are missing for all forecasters.
     ValueError
         If there are no forecasters or seeds, or a forecaster raises, or its forecast has another
         shape than (d,), or is not finite: the message names forecaster and step.
@@ -257,7 +257,7 @@ def compare(
 def evaluate(
     name: str, forecaster: Forecaster, series: Series, warmup: int = 0
 ) -> tuple[Score, Float64, Float64 | None]:
-    """Score of a new forecaster on a series, its forecasts (T, d), and an ensemble's shares."""
+    """Return the score and forecasts (T, d) of a forecaster, and an ensemble's shares."""
     began, shares = perf_counter(), None
     Y = series.Y
     if isinstance(forecaster, OnlineEnsemble):  # a loop inside the core, with the same bits
@@ -284,7 +284,7 @@ def evaluate(
 
 
 def _last_known(series: Series) -> Float64:
-    """The value known last at each step, shape (T, d)."""
+    """Return the last known value at each step, shape (T, d)."""
     if series.earlier is None:
         return last_seen(series.Y, series.initial)
     values = np.vstack([series.before, series.Y])
@@ -292,7 +292,7 @@ def _last_known(series: Series) -> Float64:
 
 
 def _agent_errors(name: str, forecaster: Forecaster) -> Float64:
-    """The (N,) errors of the agents behind a forecaster; a single NaN where there are none."""
+    """Return the (N,) errors of a forecaster's agents; a single NaN if it has none."""
     try:
         agents = np.asarray(getattr(forecaster, "agent_rmse", [np.nan]), dtype=np.float64)
     except KeyboardInterrupt:
@@ -307,19 +307,18 @@ def _agent_errors(name: str, forecaster: Forecaster) -> Float64:
 def _steps(
     name: str, forecaster: Forecaster, series: Series, warmup: int
 ) -> tuple[Float64, Float64]:
-    """Forecasts (T, d) step by step, and the agents' errors after the warm-up.
+    """Return forecasts (T, d) step by step, and the agents' errors after the warm-up.
 
-    Whatever the forecaster does: it is a stranger's code. It is not shown what is missing, unless
-    it says ``takes_missing``: an input carries its last value on, and is 0 before its first; a y
-    without a value is not learnt; where only a part of it is there, the rest is taken to be as
-    forecast.
+    The forecaster is user code and may do anything. Missing values are hidden from it, unless it
+    has ``takes_missing``: an input repeats its last value, and is 0 before its first; a y without a
+    value is not learnt; if only a part of y is known, the forecast replaces the rest.
     """
     before = np.zeros(1)
     forecasts = np.empty(series.Y.shape)
     takes = getattr(forecaster, "takes_missing", False) is True
     inputs = series.X.view() if takes else np.nan_to_num(fill_forward(series.X))
     targets = series.Y.view()
-    for array in (inputs, targets):  # others are to see the same series
+    for array in (inputs, targets):  # the other forecasters must see the same series
         array.setflags(write=False)
     learnt: Any = ~np.isnan(series.Y).all(axis=1)
     delay = forecaster.delay if isinstance(forecaster, TakingTurns) else 0
@@ -358,7 +357,7 @@ def _steps(
 
 def _checked(returned: Any, y: Float64, step: int) -> Float64:
     forecast = np.asarray(returned, dtype=np.float64)
-    # A number will do where there is one output, and before the first y, whose width is new.
+    # A number is enough for one output, and before the first y, when the width is unknown.
     is_number = forecast.size == 1 and (y.size == 1 or step == 0)
     if forecast.shape != y.shape and not is_number:
         raise ForecasterError(

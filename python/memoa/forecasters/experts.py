@@ -1,4 +1,4 @@
-"""Other people's forecasts as experts, of whom some may be silent: ``memoa.Experts``."""
+"""Combines other people's forecasts, some of which may be missing: ``memoa.Experts``."""
 
 from __future__ import annotations
 
@@ -28,19 +28,20 @@ Name = Literal["ml-poly", "boa", "exponential", "fixed-share", "window"]
 
 
 class Experts:
-    """A mixture of any forecasts, whoever makes them: rows of predictions in, a forecast out.
+    """Combines any forecasts: it takes rows of predictions and returns one forecast.
 
-    An engine, O(K) operations a step. An expert whose prediction is nan is asleep: the others share
-    its weight, and it is taken to have said what they say together, so that its regret stays.
+    An engine, with O(K) operations per step. An expert whose prediction is NaN sleeps in this step:
+    the others share its weight, and their combined forecast replaces its own, so its regret does
+    not change.
 
     Parameters
     ----------
     n_experts : int
-        Number K of experts, that is, of forecasts in a row.
+        Number K of experts, that is, of forecasts per row.
     rule : {"ml-poly", "boa", "exponential", "fixed-share", "window"}
-        How experts are weighed: by the second-order rules of `forecasters.PolynomialPotential` and
+        How experts are weighted: by the second-order rules of `forecasters.PolynomialPotential` and
         `forecasters.BernsteinAggregation`, by `forecasters.ExponentialWeights`, by
-        `forecasters.FixedShare`, or as the server weighs agents, theory (6.3), with weights of any
+        `forecasters.FixedShare`, or as the server weights agents, theory (6.3), with weights of any
         sign.
     n_outputs : int
         Number d of values that an expert forecasts at a step.
@@ -48,7 +49,7 @@ class Experts:
     Notes
     -----
     Sleeping experts: Freund, Schapire, Singer and Warmuth (1997), *STOC*; Chernov and Vovk (2009),
-    *ALT*. R's opera is the model of this class.
+    *ALT*. R's package opera has the same purpose.
 
     Examples
     --------
@@ -63,7 +64,7 @@ class Experts:
     True
     """
 
-    takes_missing = True  # what `memoa.compare` asks
+    takes_missing = True  # read by `memoa.compare`
 
     def __init__(self, n_experts: int, *, rule: Name = "ml-poly", n_outputs: int = 1) -> None:
         self.n_experts = as_int("n_experts", n_experts, 1)
@@ -73,20 +74,20 @@ class Experts:
         self._rule: Rule = made
         self._began = False
         self._last: Float64 = np.zeros(self.n_outputs)
-        self._pending: tuple[Float64, Float64] | None = None  # x as it came, and filled in
+        self._pending: tuple[Float64, Float64] | None = None  # x as given, and with gaps filled
 
     @property
     def weights(self) -> Float64:
-        """Present weights, shape (K,), were everybody awake."""
+        """Present weights, shape (K,), if no expert sleeps."""
         if not self._began:
             return np.full(self.n_experts, 1.0 / self.n_experts)
         weights: Float64 = self._rule.weights  # type: ignore[attr-defined]
         return weights
 
     def predict_one(self, x: ArrayLike) -> Float64:
-        """The mixture of predictions `x`, shape (K,) or (K, d), nan where one is silent: (d,).
+        """Return the combination, shape (d,), of predictions `x`, shape (K,) or (K, d).
 
-        Where all are silent it is the last y.
+        NaN means that an expert is silent. If all are silent, the result is the last y.
         """
         experts = self._one(x)
         asleep: Any = np.isnan(experts).any(axis=1)
@@ -100,22 +101,22 @@ class Experts:
             weights = np.where(asleep, 0.0, self.weights)
             if weights.sum() > 0.0:
                 mixed = weights @ filled / weights.sum()
-            else:  # all weight is on those who sleep
+            else:  # all weight is on sleeping experts
                 mixed = filled[~asleep].mean(axis=0)
             filled = np.where(asleep[:, None], mixed, experts)
         self._pending = experts, filled
         return np.asarray(mixed)
 
     def learn_one(self, x: ArrayLike, y: ArrayLike) -> Experts:
-        """Learn the y, shape (d,) or a number, that the predictions `x` were made for.
+        """Learn the y, shape (d,) or a number, that belongs to the predictions `x`.
 
-        A y that is nan, in any output, is not learnt.
+        A y with NaN in any output is not learnt.
         """
         target = as_float64("y", y).reshape(-1)
         require_shape("y", target, "(n_outputs,)", (self.n_outputs,))
         experts = self._one(x)
         if np.isinf(target).any():
-            raise ValueError("y is infinite; expected numbers, or nan where one is missing")
+            raise ValueError("y is infinite; expected numbers, or nan for a missing one")
         same = self._pending is not None and np.array_equal(
             self._pending[0], experts, equal_nan=True
         )
@@ -129,14 +130,14 @@ class Experts:
         return self
 
     def run(self, X: ArrayLike, Y: ArrayLike) -> Float64:
-        """Forecasts (T, d) of predictions (T, K) or (T, K, d), each made before its y is learnt.
+        """Return forecasts (T, d), each made before its y is learnt.
 
         Parameters
         ----------
         X : array_like, shape (T, K), or (T, K, d), float64
-            nan where an expert is silent.
+            Predictions of the experts; NaN if one is silent.
         Y : array_like, shape (T, d), or (T,) where d = 1, float64
-            nan where there is no value.
+            Values; NaN if there is none.
         """
         rows, targets = as_float64("X", X), as_float64("Y", Y)
         targets = targets[:, None] if targets.ndim == 1 else targets
@@ -144,7 +145,7 @@ class Experts:
         if rows.ndim not in (2, 3) or len(rows) != len(targets):
             raise ValueError(
                 f"X has shape {rows.shape}; expected (n_steps, n_experts) = "
-                f"({len(targets)}, {self.n_experts}), or with n_outputs = {self.n_outputs} behind"
+                f"({len(targets)}, {self.n_experts}), or with n_outputs = {self.n_outputs} added"
             )
         out = np.empty(targets.shape)
         for t, (x, y) in enumerate(zip(rows, targets)):
@@ -158,12 +159,12 @@ class Experts:
         shape = (self.n_experts, self.n_outputs)
         require_shape("x", experts, "(n_experts, n_outputs)", shape)
         if np.isinf(experts).any():
-            raise ValueError("x holds infinite values; expected numbers, or nan where one sleeps")
+            raise ValueError("x holds infinite values; expected numbers, or nan if one sleeps")
         return np.array(experts)
 
 
 class _Window:
-    """The server's own rule, against the last value."""
+    """The server's own rule, combined with the last value."""
 
     def __init__(self, n_experts: int, n_outputs: int) -> None:
         self.server = ServerMixture(n_experts, n_outputs, window=64, rivals=False, start=0)

@@ -1,4 +1,4 @@
-"""The ground that the baselines share: the last value seen, and checks of what they are given."""
+"""The common base of the baselines: the last value seen, and checks of their inputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from memoa._validate import Float64, as_float64, require_shape
 
 
 class LastValue:
-    """Holds the last y; what is refused leaves it as it was."""
+    """Holds the last y. A refused call changes nothing."""
 
     def __init__(self) -> None:
         self._last = np.zeros(1)
@@ -18,7 +18,7 @@ class LastValue:
         self._n_outputs: int | None = None
 
     def observe(self, y: ArrayLike) -> None:
-        """Take y, shape (d,), as the last value."""
+        """Use y, shape (d,), as the last value."""
         self._last = self._check_y(y)
         self._n_outputs = self._last.size
 
@@ -26,11 +26,11 @@ class LastValue:
         return _checked("x", x, "(n_inputs,)", self._n_inputs)
 
     def _check_y(self, y: ArrayLike) -> Float64:
-        """A copy, shape (d,)."""
+        """Return a copy of the last value, shape (d,)."""
         return np.array(_checked("y", y, "(n_outputs,)", self._n_outputs))
 
     def _check(self, x: ArrayLike, y: ArrayLike) -> tuple[Float64, Float64]:
-        """Both, of widths that are kept from now on."""
+        """Return x and y, checked; their widths must not change from now on."""
         inputs, target = self._check_x(x), self._check_y(y)
         self._n_inputs, self._n_outputs = inputs.size, target.size
         return inputs, target

@@ -1,4 +1,4 @@
-"""A panel beside clients on their own, one readout for all, and smoothing."""
+"""Compares a panel with clients on their own, with one readout for all, and with smoothing."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ ProgressCallback = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, eq=False)
 class PanelComparison:
-    """Forecasts of a panel and of its rivals, and the clients' errors.
+    """Forecasts of a panel and of other methods, and the clients' errors.
 
     Attributes
     ----------
     series : PanelSeries
     runs : dict of str to PanelRun
-        By name; ``panel`` is the first.
+        The runs by name; ``panel`` is the first.
     errors : dict of str to ndarray, shape (N,)
-        Every client's error over that of repeating its last value, NaN where too little was scored.
+        Every client's error over that of repeating its last value; NaN if too few steps were
+        scored.
     next : ndarray, shape (N, 1), optional
-        The panel's forecast of the step after the last one, where its inputs are known.
+        The panel's forecast of the step after the last one, if its inputs are known.
     """
 
     series: PanelSeries
@@ -54,10 +55,10 @@ class PanelComparison:
         return float((mine < alone)[compared].mean()) if compared.any() else float("nan")
 
     def to_frame(self) -> Any:
-        """The forecasts as a long pandas frame, one column per forecaster.
+        """Return the forecasts as a long pandas frame, one column per forecaster.
 
-        Beside them the bounds of the panel's intervals, `LEVELS`; and behind the last step the
-        panel's forecast of the next one, whose target is nan.
+        It also has the bounds of the panel's intervals, for `LEVELS`, and after the last step the
+        panel's forecast of the next one, whose target is NaN.
         """
         columns = {name.replace(" ", "_"): run.predictions for name, run in self.runs.items()}
         bounds = self.runs[PANEL].prediction_intervals(LEVELS)
@@ -81,12 +82,12 @@ def compare_panel(
     n_threads: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> PanelComparison:
-    """Run a panel and its rivals over one series.
+    """Run a panel and other methods on one series.
 
     Parameters
     ----------
     series : PanelSeries
-        With one output.
+        A panel with one output.
     pooling, ridge, aggregate, n_threads
         As for `memoa.Panel`.
     progress : callable, optional

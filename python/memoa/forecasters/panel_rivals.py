@@ -1,4 +1,4 @@
-"""What a panel is measured against: clients on their own, one readout for all, smoothing."""
+"""What a panel is compared with: clients on their own, one readout for all, smoothing."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Rival = Callable[[PanelSeries, int | None], Float64]
 
 
 def alone(series: PanelSeries, n_threads: int | None, *, ridge: float = PRIVATE_RIDGE) -> Float64:
-    """Forecasts (T, N, 1) of clients that exchange nothing."""
+    """Return forecasts (T, N, 1) of clients that exchange nothing."""
     panel = Panel(len(series.ids), ridge=ridge, pooling=0.0, consensus=0.0, n_threads=n_threads)
     return panel.run(series.X, series.Y, initial=series.initial).predictions
 
 
 def greedy(series: PanelSeries, n_threads: int | None) -> Float64:
-    """The same with the small ridge of an ensemble's greedy agent."""
+    """Return the same with the small ridge of a greedy agent of an ensemble."""
     return alone(series, n_threads, ridge=GREEDY_RIDGE)
 
 
 def mix_of_ridges(series: PanelSeries, n_threads: int | None) -> Float64:
-    """Private ridges of four sizes, weighed per client by exponential weights of their errors."""
+    """Combine four private ridges per client, by exponential weights of their errors."""
     rivals = np.stack([alone(series, n_threads, ridge=ridge) for ridge in RIDGES])
     losses = np.nan_to_num((rivals - series.Y) ** 2)
     before, counts = np.zeros_like(losses), np.zeros_like(losses[0])
@@ -43,7 +43,7 @@ def mix_of_ridges(series: PanelSeries, n_threads: int | None) -> Float64:
 
 
 def pooled_readout(series: PanelSeries, n_threads: int | None) -> Float64:
-    """One ridge regression of everybody's data, each client in its own units; ridge 1."""
+    """Fit one ridge regression to the data of all clients, each in its own units; ridge 1."""
     n_steps, n_clients, n_inputs = series.X.shape
     p, known = n_inputs + 1, 0.998
     gram, cross = np.zeros((p, p)), np.zeros((n_clients, p))
@@ -77,7 +77,7 @@ def pooled_readout(series: PanelSeries, n_threads: int | None) -> Float64:
 
 
 def smoothing(series: PanelSeries, n_threads: int | None) -> Float64:
-    """Simple exponential smoothing, with the weight that did best for the client so far."""
+    """Smooth exponentially, with the weight that was best for the client so far."""
     values = np.concatenate([series.initial[None], series.Y])[:, :, 0]
     n_steps, n_clients = series.Y.shape[:2]
     levels = np.full((len(SMOOTHING), n_clients), np.nan)
@@ -108,4 +108,4 @@ RIVALS: dict[str, Rival] = {
     "exponential smoothing": smoothing,
     "repeat last value": repeat_last,
 }
-"""What a panel is measured against, by the names of the tables."""
+"""What a panel is compared with, by the names in the tables."""

@@ -1,4 +1,4 @@
-"""What a forecaster is, and how one is made: ``predict_one`` and ``learn_one``."""
+"""The interface of a forecaster, ``predict_one`` and ``learn_one``, and how to make one."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from memoa._validate import Float64
 class Forecaster(Protocol):
     """What `memoa.compare` accepts.
 
-    ``observe(y)``, where there is one, is called once with the value before the first step; and
-    ``agent_rmse``, shape (N,), where there is one, fills the columns of the agents.
+    Two members are optional. ``observe(y)`` is called once with the value before the first step.
+    ``agent_rmse``, shape (N,), fills the columns of the agents.
     """
 
     def predict_one(self, x: Float64) -> Any:
@@ -30,14 +30,14 @@ METHODS = ("predict_one", "learn_one")
 
 
 class ForecasterError(ValueError):
-    """A forecaster raised, or returned what is no forecast."""
+    """A forecaster raised, or returned something that is not a forecast."""
 
 
 def one_line(error: object) -> str:
-    """An error's kind and words, or a value, in one line that is not long."""
+    """Describe an error (type and message), or a value, in one short line."""
     try:
         text = " ".join(str(error).split())
-    except Exception:  # its __str__ is a stranger's code too
+    except Exception:  # its __str__ is user code too
         text = ""
     if isinstance(error, BaseException) and not isinstance(error, ForecasterError | ImportError):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -45,7 +45,7 @@ def one_line(error: object) -> str:
 
 
 def load_factory(name: str) -> tuple[str, Factory]:
-    """Import ``package.module:factory``; returns the row's name, which is the factory's, and it.
+    """Import ``package.module:factory``; return the factory's name and the factory.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def load_factory(name: str) -> tuple[str, Factory]:
         found = getattr(importlib.import_module(module), attribute)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # importing runs a stranger's code, which may even exit
+    except BaseException as error:  # importing runs user code, which may even exit
         raise ValueError(f"forecaster {name!r} cannot be imported: {one_line(error)}") from error
     if not callable(found):
         raise ValueError(
@@ -70,7 +70,7 @@ def load_factory(name: str) -> tuple[str, Factory]:
 
 
 def takes_seed(factory: Factory) -> bool:
-    """Whether it has an argument `seed` that is still free."""
+    """Return whether the factory has an argument `seed` without a value so far."""
     try:
         parameters: Mapping[str, Any] = inspect.signature(factory).parameters
     except Exception:  # some builtins have no signature
@@ -79,16 +79,16 @@ def takes_seed(factory: Factory) -> bool:
 
 
 def make(name: str, factory: Factory, seed: int) -> Forecaster:
-    """A new forecaster, checked to be one.
+    """Make a new forecaster, and check it.
 
     Raises
     ------
     ImportError
-        Where a package is missing.
+        If a package is missing.
     ForecasterError
-        Where the factory raises anything else.
+        If the factory raises anything else.
     TypeError
-        Where what it returns has no `predict_one` or no `learn_one`.
+        If the result has no `predict_one` or no `learn_one`.
     """
     try:
         made = factory(seed=seed) if takes_seed(factory) else factory()

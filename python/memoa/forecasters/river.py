@@ -1,7 +1,7 @@
 """river's streaming regressors (https://riverml.xyz) as forecasters. Needs the extra `experiments`.
 
-river's models predict one number; an adapter holds one model per output. As the ensemble's agents
-do, they learn ``y - (the last y)`` from the inputs: the last value is theirs for nothing.
+A river model predicts one number, so an adapter has one model per output. Like the ensemble's
+agents, they learn ``y - (the last y)`` from the inputs, so they know the last value from the start.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class RiverForecaster(LastValue):
         """Forecast the y, shape (d,), that belongs to x, shape (dx,)."""
         inputs = _named(self._check_x(x))
         changes = [model.predict_one(inputs) for model in self._per_output(self._last.size)]
-        # Some of them start from NaN, and gradient descent may diverge: no forecast of a change.
+        # Some start from NaN, and gradient descent may diverge: then no change is forecast.
         return self._last + np.nan_to_num(np.array(changes, dtype=np.float64), posinf=0, neginf=0)
 
     def learn_one(self, x: ArrayLike, y: ArrayLike) -> None:
@@ -64,7 +64,7 @@ def linear() -> RiverForecaster:
 
 
 def bayesian() -> RiverForecaster:
-    """Bayesian linear regression, smoothed: it forgets."""
+    """Bayesian linear regression with forgetting."""
 
     def model() -> Any:
         forgetful = linear_model.BayesianLinearRegression(smoothing=0.99)

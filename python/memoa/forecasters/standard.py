@@ -1,4 +1,4 @@
-"""The forecasters that are compared by default: the rows of the forecasting table, by name."""
+"""The forecasters that are compared by default, by their names in the tables."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ RIVER = {
 
 
 def standard_forecasters(**settings: Any) -> dict[str, Factory]:
-    """Forecasters by name, memoa first; what differs by seed has an argument `seed`.
+    """Return forecasters by name, memoa first; those that are random have an argument `seed`.
 
     Parameters
     ----------
     **settings
-        Of every `memoa.OnlineEnsemble` among them, such as ``n_agents=20``. Where a row is about a
-        setting (policy, mixture), it is the row's.
+        Settings of every `memoa.OnlineEnsemble` among them, such as ``n_agents=20``. A row about a
+        setting (policy, mixture) keeps its own value.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def standard_forecasters(**settings: Any) -> dict[str, Factory]:
 
 
 def _river(function: str) -> Factory:
-    """Imports river where it is used; only those that are seeded there have a seed here."""
+    """Import river when it is used; only models that river seeds have a seed here."""
 
     def plain() -> Forecaster:
         made: Forecaster = getattr(importlib.import_module("memoa.forecasters.river"), function)()

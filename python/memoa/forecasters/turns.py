@@ -1,4 +1,4 @@
-"""Forecasters that learn from the y of their last step alone, where y comes late."""
+"""Adapts forecasters that need the y of their last step to late values."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from memoa.forecasters.protocol import Forecaster
 
 
 class TakingTurns:
-    """As many copies of a forecaster as steps may wait for their y: each has its own steps.
+    """Uses one copy of a forecaster for each step that may wait for its y.
 
-    When the turn of a copy comes, the y of its last step has just become known: whatever it takes
-    for granted about that, such as a last value, it may. Each learns from one step in ``delay + 1``
-    (Weinberger and Ordentlich 2002; Joulani, György and Szepesvári 2013).
+    The copies take turns. When it is a copy's turn, the y of its last step is already known. So the
+    forecaster may rely on knowing it, for example as the last value. Each copy learns from one step
+    in ``delay + 1`` (Weinberger and Ordentlich 2002; Joulani, György and Szepesvári 2013).
 
     Parameters
     ----------
     copies : sequence of Forecaster
-        Of one kind; ``delay + 1`` of them.
+        ``delay + 1`` forecasters of one kind.
     before : ndarray, shape (delay + 1, d)
-        The value known last when the first step of each comes.
+        The last known value at the first step of each copy.
     """
 
     def __init__(self, copies: Sequence[Forecaster], before: Float64) -> None:
@@ -37,21 +37,21 @@ class TakingTurns:
                 observe(np.nan_to_num(y))
 
     def predict_one(self, x: Float64) -> Any:
-        """The forecast of the copy whose turn it is."""
+        """Return the forecast of the copy whose turn it is."""
         self._predicted += 1
         return self.copies[(self._predicted - 1) % len(self.copies)].predict_one(x)
 
     def learn_one(self, x: Float64, y: Float64) -> None:
-        """The y of the oldest step that waits for one."""
+        """Learn the y of the oldest waiting step."""
         self.copies[self._learnt % len(self.copies)].learn_one(x, y)
         self._learnt += 1
 
     def skip(self) -> None:
-        """The oldest step has no y."""
+        """Skip the oldest waiting step, which has no y."""
         self._learnt += 1
 
     @property
     def agent_rmse(self) -> Any:
-        """Of the agents behind all copies, which are alike."""
+        """Errors of the agents, over all copies."""
         errors = [getattr(one, "agent_rmse", [np.nan]) for one in self.copies]
         return np.sqrt(np.mean(np.square(errors), axis=0))

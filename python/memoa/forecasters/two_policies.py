@@ -1,4 +1,4 @@
-"""memoa against greedy on one series: both runs, and their table; or an ensemble that goes on."""
+"""Runs memoa and greedy on one series, or continues an ensemble, and makes their table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Encoder = Literal["wave", "relu", "tanh", "cos", "echo"]
 ProgressCallback = Callable[[int, int], None]
 
 COLUMNS = {"server": "server", "mean_agent": "mean agent", "worst_agent": "worst agent"}
-# Up to this many numbers (160 MB) every agent is recorded, which spares a second run.
+# Up to this many numbers (160 MB) every agent is recorded, which avoids a second run.
 MAX_RECORDED = 20_000_000
 
 
@@ -28,9 +28,9 @@ MAX_RECORDED = 20_000_000
 class PolicyRuns:
     """Runs on one series, by policy; the one of the chosen `policy` recorded its extreme agents.
 
-    `rmse` holds, per row of the table, the RMSE of the server, the mean and the worst agent,
-    `absolute` MAE and MASE of the server, `per_target` its RMSE of every target; `model` is the
-    ensemble of the chosen policy, which has learnt the series.
+    For each row of the table, `rmse` has the RMSE of the server, of the mean and of the worst
+    agent, `absolute` the server's MAE and MASE, and `per_target` its RMSE for every target. `model`
+    is the ensemble of the chosen policy after the series.
     """
 
     policy: Policy
@@ -56,11 +56,11 @@ def run_and_compare(
     intervals: Sequence[float] = (),
     delay: int = 0,
 ) -> PolicyRuns:
-    """Run both policies with everything else equal."""
+    """Run both policies with the same settings otherwise."""
     kind: EchoState | RandomFeatures
     if encoder == "echo":
         kind = EchoState(features)
-    elif encoder == "wave":  # those of the default, of another width
+    elif encoder == "wave":  # the default's, with another width
         kind = RandomFeatures(features, "wave", n_raw=min(4, features - 1), n_columns=2)
     else:
         kind = RandomFeatures(features, encoder)
@@ -86,13 +86,13 @@ def go_on(
     progress: ProgressCallback | None = None,
     warmup: int = 0,
 ) -> PolicyRuns:
-    """Run an ensemble that has learnt before; agents of the other policy have not, and are left
-    out."""
+    """Continue an ensemble that has already learnt. The other policy has no such ensemble, so it is
+    left out."""
     return _run_all(series, {}, model, progress, warmup)
 
 
 def _initial(series: Series, model: OnlineEnsemble) -> Any:
-    """The values before a series; none for those whose forecasts wait for the next ones."""
+    """Return the value before a series; None if forecasts still wait for values."""
     return None if model.delay > 0 and model.__sklearn_is_fitted__() else series.before
 
 
@@ -123,7 +123,7 @@ def _run_all(
 
     runs: dict[str, Run] = {name: run(model, None) for name, model in others.items()}
     record: Sequence[int] = range(chosen.n_agents)
-    if not record_all:  # a first run tells whom to record
+    if not record_all:  # a first run finds the agents to record
         first = run(copy.deepcopy(chosen), None)
         record = [first.best_agent, first.worst_agent]
     shown = runs[chosen.policy] = run(chosen, record)
@@ -136,7 +136,7 @@ def _run_all(
         for name in ("memoa", "greedy")
         if name in runs
     }
-    # Agents that repeat the last value all make the same error, and so does any server over them.
+    # All agents that repeat the last value have the same error, and so has any server.
     rmse[REPEAT] = dict.fromkeys(COLUMNS, shown.repeat_last_rmse)
     absolute = {
         name: {"mae": runs[name].server_mae, "mase": runs[name].server_mase}

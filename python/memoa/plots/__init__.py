@@ -1,4 +1,4 @@
-"""Pictures, each written to a PNG file. Needs matplotlib, from the extra ``memoa[cli]``."""
+"""Plots, each written to a PNG file. Needs matplotlib, from the extra ``memoa[cli]``."""
 
 from memoa.plots.comparison import plot_comparison
 from memoa.plots.run import best_and_worst, plot_run, repeat_cost

@@ -1,4 +1,4 @@
-"""The picture of a comparison."""
+"""The plot of a comparison."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ MARKERS = {
 }
 OTHERS = ("#009e73", "#cc79a7", "#e69f00")
 MOST_STEPS = 500
-MOST_DRAWN = 3  # of the other forecasters, the best
+MOST_DRAWN = 3  # number of the best other forecasters
 PARTS = {"mixture": "#0072b2", "agents": "#56b4e9", "season": "#e69f00", "last value": "#999999"}
-FAR = 1.0  # a difference as large as the sum itself is off the scale
+FAR = 1.0  # differences as large as the sum itself are cut off
 
 
 def plot_comparison(found: Comparison, *, path: str | Path) -> Figure:
-    """Draw the errors of all forecasters, and how they built up, into a PNG file.
+    """Draw the errors of all forecasters, and their growth over time, into a PNG file.
 
-    Left: error of server, mean and worst agent, best server first; those beyond three times the
+    Left: errors of server, mean and worst agent, best server first; those beyond three times the
     median server error are arrows at the edge. Right: sum of squared errors up to each step minus
-    memoa's (the first forecaster's, where there is no memoa), in parts of its final sum, for
-    greedy, repeating the last value and the three best others. Below, where memoa is among them:
-    shares of its server's rivals in the forecasts, means over outputs.
+    memoa's (or the first forecaster's, without memoa), relative to its final sum, for greedy,
+    repeating the last value and the three best others. Below, if memoa is among them: shares of its
+    server's rivals in the forecasts, means over outputs.
 
     Parameters
     ----------
     found : Comparison
-        What `memoa.compare` returned.
+        The result of `memoa.compare`.
     path : str or Path
         The file to write, overwritten if it exists.
 
@@ -101,7 +101,7 @@ def plot_comparison(found: Comparison, *, path: str | Path) -> Figure:
     finish_axes(left)
 
     _draw_differences(right, found, colours)
-    # Above the axes: the lines may run anywhere within them.
+    # Above the axes, because the lines may be anywhere within them.
     right.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, fontsize=8)
     if has_shares:
         _draw_shares(axes["shares"], found)

@@ -1,4 +1,4 @@
-"""The fan of a series' unseen steps."""
+"""The plot of forecasts after the end of a series."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ FEWEST = 48
 
 
 def plot_fan(found: MultiHorizonRun, *, path: str | Path, last: int | None = None) -> Figure:
-    """Draw the last rows of a series, and the forecasts of each lead from there on.
+    """Draw the last rows of a series, and the forecasts of each lead after them.
 
-    A lead's line are its forecasts of the steps that nobody has seen; its last point, marked, was
-    made last. Bands are the intervals of the highest level, bars those around the marked points.
+    The line of a lead has its forecasts after the end of the series; its last point, which is
+    marked, is the newest forecast. Bands are the intervals of the highest level, bars those around
+    the marked points.
     """
     n_rows, n_outputs = found.Y.shape
     shown = min(n_rows, max(2 * found.leads[-1], FEWEST) if last is None else last)
@@ -48,6 +49,6 @@ def plot_fan(found: MultiHorizonRun, *, path: str | Path, last: int | None = Non
         if output == 0:
             axes.legend(fontsize=8, frameon=False, ncols=min(len(found.leads), 4))
         finish_axes(axes)
-    axes.set_xlabel("steps from the first that nobody has seen", fontsize=9)
+    axes.set_xlabel("steps after the end of the series", fontsize=9)
     save(figure, path)
     return figure

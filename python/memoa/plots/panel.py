@@ -1,4 +1,4 @@
-"""The picture of a panel beside clients on their own."""
+"""The plot of a panel compared with clients on their own."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ if TYPE_CHECKING:
     from memoa.forecasters.panel_comparison import PanelComparison
 
 WORST = 3  # clients whose series are drawn
-SHOWN = 120  # last steps of them
-FEWEST = 30  # scored steps that make a point of the curve by history
+SHOWN = 120  # number of their last steps
+FEWEST = 30  # scored steps for a point of the curve by history
 
 
 def plot_panel(found: PanelComparison, *, path: str | Path) -> Figure:
-    """Draw who gains, how the worst clients fare and when pooling pays, into a PNG file.
+    """Draw which clients gain, the worst clients, and when pooling helps, into a PNG file.
 
     Left: every client's error in the panel against its error alone, both over that of repeating its
     last value; below the diagonal it gains. Middle: the end of the series of the worst clients.
-    Right: error of the panel over that of private ridges, by how many values a client had seen; the
-    clients that joined a crowd with a history are a line of their own.
+    Right: error of the panel over that of private ridges, by the number of values that a client had
+    seen; clients that joined later have a separate line.
 
     Parameters
     ----------
     found : PanelComparison
+        The result of `memoa.forecasters.panel_comparison.compare_panel`.
     path : str or Path
         The file to write, overwritten if it exists.
 
@@ -135,7 +136,7 @@ def _draw_history(axes: Axes, found: PanelComparison) -> None:
 
 
 def joined_late(series: PanelSeries) -> NDArray[np.bool_]:
-    """Clients (N,) whose first value came after a tenth of the steps: there was a crowd by then."""
+    """Return which clients (N,) started after a tenth of the steps, when a crowd existed."""
     values = np.concatenate([series.initial[None], series.Y])[:, :, 0]
     first: NDArray[np.intp] = np.argmax(~np.isnan(values), axis=0)
     return np.asarray(first > len(values) / 10)
@@ -144,10 +145,10 @@ def joined_late(series: PanelSeries) -> NDArray[np.bool_]:
 def by_history(
     found: PanelComparison, clients: NDArray[np.bool_] | None = None
 ) -> tuple[Float64, Float64]:
-    """Counts of values seen, and the panel's error over that of private ridges at about that count.
+    """Return counts of values seen, and the panel's error over that of private ridges there.
 
     Errors are in units of each client's repeat-last error; counts are doubled from bin to bin.
-    `clients` (N,) says who counts; all do by default.
+    `clients` (N,) selects clients; default: all.
     """
     series = found.series
     unit = found.runs[PANEL].repeat_last_rmse[:, None]

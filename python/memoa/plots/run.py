@@ -1,4 +1,4 @@
-"""The picture of a run: the forecasts above, what they cost below."""
+"""The plot of a run: the forecasts above, their errors below."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 MAX_PANELS = 4
 ZOOM_FROM, ZOOM_STEPS = 600, 200
 STRETCHES = 300  # of a long series
-RECENT = 50  # steps, of which the errors are shown together
+RECENT = 50  # steps in the running errors
 
 
 def repeat_cost(run: Run) -> NDArray[np.float64]:
-    """Sum of squared errors of repeating the last value, up to and including each step.
+    """Return the sum of squared errors of repeating the last value, up to each step.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def repeat_cost(run: Run) -> NDArray[np.float64]:
 
 
 def best_and_worst(run: Run) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Recorded predictions of the agents with the smallest and the largest RMSE.
+    """Return the recorded predictions of the agents with the smallest and the largest RMSE.
 
     Parameters
     ----------
@@ -87,23 +87,23 @@ def plot_run(
 ) -> Figure:
     """Draw the forecasts of one policy, and the worst agent's cost under both, into a PNG file.
 
-    One panel per output (the first four) shows the series, the server's forecast and its
-    intervals; of a series longer than 600 steps it shows what lies between the smallest and the
-    largest value of every stretch, and a second panel the last 200 steps. Below, the error of the
-    server, the best and the worst agent over the last steps; and, up to each step, the largest sum
-    of squared errors of one agent, summed over the outputs.
+    One panel per output (the first four) shows the series, the server's forecast and its intervals;
+    of a series longer than 600 steps it shows the range between the smallest and the largest value
+    of every stretch, and a second panel shows the last 200 steps. Below, the error of the server,
+    the best and the worst agent over the last steps; and, up to each step, the largest sum of
+    squared errors of one agent, summed over the outputs.
 
     Parameters
     ----------
     series : Series
-        What was forecast: its name, target names and axis.
+        The series that was forecast: its name, target names and axis are used.
     memoa_run, greedy_run : Run or None
-        The runs over `series`. The one that is drawn must be there and have recorded its best and
-        its worst agent, see `best_and_worst`; without the other its cost is not drawn.
+        The runs over `series`. The one that is drawn is required and must have recorded its best
+        and its worst agent, see `best_and_worst`. Without the other run, its cost is not drawn.
     path : str or Path
         The file to write, overwritten if it exists.
     policy : {"memoa", "greedy"}
-        Whose forecasts are drawn.
+        The policy whose forecasts are drawn.
 
     Returns
     -------
@@ -123,9 +123,11 @@ def plot_run(
     rows, zoomed = min(n_outputs, MAX_PANELS), n_steps > ZOOM_FROM
     figure = new_figure(10.0, 1.0 + 2.4 * rows + 3.8)
     grid = figure.add_gridspec(
-        rows + 2, 2 if zoomed else 1, width_ratios=[1, 1][: 1 + zoomed],
+        rows + 2,
+        2 if zoomed else 1,
+        width_ratios=[1, 1][: 1 + zoomed],
         height_ratios=[2.4] * rows + [1.9, 1.9],
-    )  # fmt: skip
+    )
     axis = np.arange(n_steps) if series.index is None else series.index
     for output in range(rows):
         whole = figure.add_subplot(grid[output, 0])
@@ -158,37 +160,56 @@ def plot_run(
 def _draw_forecasts(axes: Axes, axis: NDArray[Any], run: Run, output: int, steps: slice) -> None:
     target, server = run.targets[steps, output], run.predictions[steps, output]
     axis, colour = axis[steps], COLOURS[run.policy]
-    # A broad pale line under a thin one: where they differ, one sees it all the same.
+    # A broad pale line under a thin one, so that both are visible.
     axes.plot(axis, target, color=COLOURS["series"], lw=2.2, label="series", zorder=2)
     axes.plot(axis, server, color=colour, lw=0.9, label="server forecast", zorder=3)
     bounds = run.prediction_intervals
     for k, level in reversed(list(enumerate(run.levels))):
         assert bounds is not None
         axes.fill_between(
-            axis, bounds[steps, k, 0, output], bounds[steps, k, 1, output], color=colour,
-            alpha=0.12 if level == run.levels[-1] else 0.22, linewidth=0, zorder=1,
+            axis,
+            bounds[steps, k, 0, output],
+            bounds[steps, k, 1, output],
+            color=colour,
+            alpha=0.12 if level == run.levels[-1] else 0.22,
+            linewidth=0,
+            zorder=1,
             label=f"{level:.0%} interval",
-        )  # fmt: skip
+        )
     axes.set_ylim(*_limits(target, server))
     _finish(axes, axis)
 
 
 def _draw_envelope(axes: Axes, axis: NDArray[Any], run: Run, output: int) -> None:
-    """A long series: what lies between the extremes of each stretch, and its means."""
+    """Draw a long series: the range of each stretch, and its means."""
     target, server = run.targets[:, output], run.predictions[:, output]
     starts = (np.arange(STRETCHES) * target.size) // STRETCHES
     counts = np.diff(np.append(starts, target.size))
     low, high = np.fmin.reduceat(target, starts), np.fmax.reduceat(target, starts)
-    axes.fill_between(axis[starts], low, high, color=COLOURS["series"], alpha=0.55, linewidth=0,
-                      label="series, smallest to largest", zorder=1)  # fmt: skip
-    axes.plot(axis[starts], np.add.reduceat(server, starts) / counts, color=COLOURS[run.policy],
-              lw=1.0, label="server forecast, mean", zorder=2)  # fmt: skip
+    axes.fill_between(
+        axis[starts],
+        low,
+        high,
+        color=COLOURS["series"],
+        alpha=0.55,
+        linewidth=0,
+        label="series, smallest to largest",
+        zorder=1,
+    )
+    axes.plot(
+        axis[starts],
+        np.add.reduceat(server, starts) / counts,
+        color=COLOURS[run.policy],
+        lw=1.0,
+        label="server forecast, mean",
+        zorder=2,
+    )
     axes.set_ylim(*_limits(target, server))
     _finish(axes, axis)
 
 
 def _draw_errors(axes: Axes, axis: NDArray[Any], run: Run) -> None:
-    """Root-mean-square errors over the last steps: the server, the best and the worst agent."""
+    """Draw root-mean-square errors over the last steps: server, best and worst agent."""
     window = max(min(RECENT, len(axis) // 4), 1)
     best, worst = best_and_worst(run)
     lines = {
@@ -201,7 +222,7 @@ def _draw_errors(axes: Axes, axis: NDArray[Any], run: Run) -> None:
         sums = np.cumsum(np.insert(squares, 0, 0.0))
         recent = np.sqrt(np.maximum(sums[window:] - sums[:-window], 0.0) / window)
         axes.plot(*outline(axis[window - 1 :], recent), label=name, **style)  # type: ignore[arg-type]
-    axes.plot(axis[[0, -1]], [0.0, 0.0], lw=0.0)  # as wide as the panel below
+    axes.plot(axis[[0, -1]], [0.0, 0.0], lw=0.0)  # makes it as wide as the panel below
     axes.set_ylim(bottom=0.0)
     axes.set_ylabel(f"RMSE of the\nlast {window} steps")
     legend_above(axes)
@@ -217,7 +238,7 @@ def _draw_cost(axes: Axes, axis: NDArray[Any], runs: Mapping[str, Run]) -> None:
     }
     lines["repeat"] = ("repeat the last value", repeat, {"lw": 0.9, "ls": ":"})
     for key, (name, cost, style) in lines.items():
-        # The baseline may be many times dearer; the two policies are what this panel compares.
+        # The baseline may cost many times more; this panel compares the two policies.
         note = " (off the scale)" if cost[-1] > 2.0 * top else ""
         label = f"{name}: {_four_digits(cost[-1])}{note}"
         axes.plot(*outline(axis, cost), color=COLOURS[key], label=label, **style)
@@ -242,7 +263,7 @@ def _four_digits(number: float) -> str:
 
 
 def _limits(target: NDArray[np.float64], forecasts: NDArray[np.float64]) -> tuple[float, float]:
-    """Limits that hold the series, and of the forecasts what is within half its range of it."""
+    """Return limits that include the series, and forecasts within half its range of it."""
     target = target[~np.isnan(target)]
     if target.size == 0:
         target = forecasts

@@ -1,4 +1,4 @@
-"""The look that all pictures share. Needs matplotlib, from the extra ``memoa[cli]``.
+"""The common style of all plots. Needs matplotlib, from the extra ``memoa[cli]``.
 
 Figures are built without pyplot, so nothing global changes and no display is needed.
 """
@@ -21,26 +21,26 @@ try:
 except ImportError as error:
     raise ImportError('memoa.plots needs matplotlib: pip install "memoa[cli]"') from error
 
-# Okabe and Ito's palette: told apart by colour-blind readers, and in grey by their lightness.
+# Okabe and Ito's palette: distinct for colour-blind readers, and by lightness in grey.
 COLOURS = {"series": "#b5b5b5", "memoa": "#0072b2", "greedy": "#d55e00", "repeat": "#333333"}
 MAX_POINTS = 4000
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of that many inches, which belongs to nobody's display."""
+    """Return an empty figure of that size in inches, without a display."""
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def save(figure: Figure, path: str | Path, dpi: float | None = None) -> None:
-    """Write the picture, whole or not at all."""
+    """Write the plot, completely or not at all."""
     with whole(path) as temporary:
         figure.savefig(temporary, format="png", dpi=dpi or figure.dpi)
 
 
 def finish_axes(axes: Axes) -> None:
-    """The look that all panels share."""
+    """Apply the common style to a panel."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e4e4e4", lw=0.6)
     axes.set_axisbelow(True)
@@ -49,7 +49,7 @@ def finish_axes(axes: Axes) -> None:
 
 
 def date_axis(axes: Axes) -> None:
-    """Few and short dates along x."""
+    """Show few and short dates along x."""
     locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
@@ -70,7 +70,7 @@ def legend_above(axes: Axes, ncols: int = 3) -> None:
 
 
 def blocks(n_steps: int) -> NDArray[np.intp]:
-    """First steps of the blocks that a long line is summarised by."""
+    """Return the first steps of the blocks that summarise a long line."""
     n_blocks = min(n_steps, MAX_POINTS // 2)
     return (np.arange(n_blocks) * n_steps) // n_blocks
 
@@ -78,9 +78,9 @@ def blocks(n_steps: int) -> NDArray[np.intp]:
 def outline(
     axis: NDArray[Any], values: NDArray[np.float64]
 ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """The line itself where it is short, else the smallest and the largest value of each block.
+    """Return the line itself if it is short, else the extremes of each block.
 
-    A million points look the same so, peaks included, and are drawn in no time.
+    A million points look the same this way, including peaks, and are drawn fast.
     """
     if values.size <= MAX_POINTS:
         return axis, values

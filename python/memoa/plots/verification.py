@@ -1,4 +1,4 @@
-"""The picture of a verification: rates, costs and solve times against the number of agents."""
+"""The plot of a verification: rates, costs and solve times against the number of agents."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
-# The same palette and meaning as the other pictures: blue is memoa, vermilion is greedy.
+# The palette of the other plots: blue is memoa, vermilion the policy without foresight.
 POLICY_COLOURS = {
     "mean_field": COLOURS["memoa"],
     "nash": COLOURS["repeat"],
     "social": "#009e73",
-    "greedy": COLOURS["greedy"],
+    "myopic": COLOURS["greedy"],
 }
 POLICY_LABELS = {
     "mean_field": "mean field",
     "nash": "exact Nash",
     "social": "social optimum",
-    "greedy": "greedy",
+    "myopic": "myopic",
 }
 RATE_STYLES = {
     "gain_gap": ("gap of the gains", COLOURS["memoa"], "o", -1),
@@ -48,7 +48,7 @@ def plot_verification(found: Verification, *, path: str | Path) -> Figure:
     Parameters
     ----------
     found : Verification
-        What `memoa.verify.verify` returned.
+        The result of `memoa.verify.verify`.
     path : str or Path
         The file to write, overwritten if it exists.
 
@@ -82,7 +82,7 @@ def _draw_rates(axes: Axes, found: Verification) -> None:
             continue
         slope = found.slopes[column]
         label = f"{name}: at rounding" if np.isnan(slope) else f"{name}: slope {slope:.3f}"
-        # Hollow, for the gap and the limit policy's exploitability may well coincide.
+        # Hollow, because the gap and the limit policy's exploitability may coincide.
         axes.plot(
             agents[shown],
             values[shown],
@@ -125,7 +125,7 @@ def _draw_costs(axes: Axes, found: Verification, kind: str, ylabel: str) -> None
     for policy, colour in POLICY_COLOURS.items():
         values = found.table[f"{kind}_{policy}"]
         shown = values > 0.0
-        # Nash lies on top of the mean field for all but the smallest N: dashes let both be seen.
+        # Nash covers the mean field for all but the smallest N; dashes keep both visible.
         style = "--" if policy == "nash" else "-"
         axes.plot(
             agents[shown],
@@ -138,7 +138,7 @@ def _draw_costs(axes: Axes, found: Verification, kind: str, ylabel: str) -> None
             label=POLICY_LABELS[policy],
         )
     _finish(axes, ylabel)
-    # Costs span less than a decade or two: plain numbers instead of powers of ten.
+    # Costs span one or two decades: plain numbers instead of powers of ten.
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(LogLocator(subs=()))
@@ -146,7 +146,7 @@ def _draw_costs(axes: Axes, found: Verification, kind: str, ylabel: str) -> None
 
 def _finish(axes: Axes, ylabel: str) -> None:
     if not any(np.size(line.get_xdata()) for line in axes.lines):
-        # Where every value is 0, a logarithmic axis has no range of its own.
+        # If every value is 0, a logarithmic axis has no range.
         axes.set(xlim=(1.0, 1e9), ylim=(1e-3, 1.0))
     axes.set_xscale("log")
     axes.set_yscale("log")

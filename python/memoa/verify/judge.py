@@ -1,4 +1,4 @@
-"""Verdicts of the theorems: a number, a bound, passed or not."""
+"""Checks of the theorems: a number, a bound, and whether it passed."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from memoa._validate import Float64
 # Rates are fitted where N is large enough for the first term and small enough for the digits.
 FIT_FROM, FIT_TO = 100, 10**7
 RATES = {"gain_gap": -1.0, "exploitability": -2.0, "limit_exploitability": -1.0}
-# Relative values above these have digits. An exploitability is a sum of squares of differences of
-# controls (theory (5.3)), which fall as 1/N where the policies do.
+# Relative values above these have correct digits. An exploitability is a sum of squares of
+# differences of controls (theory (5.3)), which fall as 1/N if those of the policies do.
 DIGITS = {"gain_gap": 1e-12, "exploitability": 1e-18, "limit_exploitability": 1e-12}
 ROUNDING = 1e-12
 SQUARED = ROUNDING**2
-COST_ROUNDING = 1e-13  # of a cost, over as many stages as a game is likely to have
+COST_ROUNDING = 1e-13  # of a cost, for a usual number of stages
 
 
 class Check(NamedTuple):
-    """One theorem: what was measured, what it must be, in words, and whether it is."""
+    """One theorem: the measured number, the expected one in words, and whether it passed."""
 
     name: str
     measured: float
@@ -30,7 +30,7 @@ class Check(NamedTuple):
 
 
 def size_of(game: Game, mean: Float64, cov: Float64) -> float:
-    """What the terms of a cost amount to before they cancel: its rounding is relative to that."""
+    """Return the size of a cost's terms before they cancel, the scale of its rounding."""
     q = game.tracking
     targets = np.einsum("ti,ij,tj->t", game.target, q, game.target)
     start = mean @ q @ mean + np.sum(q * cov)
@@ -38,9 +38,9 @@ def size_of(game: Game, mean: Float64, cov: Float64) -> float:
 
 
 def relative(table: dict[str, Float64], column: str, size: float) -> Float64:
-    """A column free of units: exploitabilities over the cost, or the game's size if that is more.
+    """Return a column without units: exploitabilities over the cost, or the size if larger.
 
-    A start at the target costs nothing but the rounding of terms that cancel.
+    A start at the target has only rounding errors as its cost.
     """
     if "exploitability" not in column:
         return table[column]
@@ -50,14 +50,14 @@ def relative(table: dict[str, Float64], column: str, size: float) -> Float64:
 
 
 def fitted(table: dict[str, Float64], column: str, size: float) -> tuple[Float64, Float64]:
-    """Sizes and relative values in the range of the fit."""
+    """Return sizes and relative values in the range of the fit."""
     agents = table["n_agents"]
     inside = (agents >= FIT_FROM) & (agents <= FIT_TO)
     return agents[inside], relative(table, column, size)[inside]
 
 
 def slopes_of(table: dict[str, Float64], size: float) -> dict[str, float]:
-    """Least-squares slopes in double logarithms, NaN where fewer than two values are digits."""
+    """Return least-squares slopes in double logarithms; NaN with fewer than two exact values."""
     slopes = {}
     for column in RATES:
         agents, values = fitted(table, column, size)
@@ -76,7 +76,7 @@ def judge(
     deviation: float,
     size: float,
 ) -> tuple[Check, ...]:
-    """Every theorem's check, in the order of docs/theory-checked.md."""
+    """Return every theorem's check, in the order of docs/theory-checked.md."""
     agents = [f"{n:.0f}" if n < 1e4 else f"{n:.0e}" for n in table["n_agents"]]
     largest = float(np.max(np.abs(relative(table, "nash_exploitability", size))))
     smallest, apart = float(np.min(table["least_difference"])), float(np.max(table["apart"]))
@@ -165,10 +165,10 @@ def _rate(
     within: float,
     or_faster: bool = False,
 ) -> Check:
-    """The fitted slope, or the largest value where there are no digits to fit a slope to."""
+    """Check the fitted slope, or the largest value if no value is exact enough for a fit."""
     slope, rate = slopes[column], RATES[column]
     if np.isnan(slope):
-        # One value may lie above the rounding, by what the rate loses up to the next size.
+        # One value may be above the rounding, by the change of the rate up to the next size.
         agents, values = fitted(table, column, size)
         bound = DIGITS[column] * float(agents[1] / agents[0]) ** -rate
         largest = float(np.max(values))

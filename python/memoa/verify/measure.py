@@ -1,4 +1,4 @@
-"""What the theorems say, measured on one game: gaps, costs, deviations and seconds."""
+"""Measures the theorems' numbers on one game: gaps, costs, deviations and seconds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from memoa import (
 from memoa._validate import Float64
 from memoa.verify.judge import ROUNDING
 
-POLICIES = ("mean_field", "nash", "social", "greedy")
+POLICIES = ("mean_field", "nash", "social", "myopic")
 MONTE_CARLO_AGENTS = 100
 # The values of N players are N matrices of size N d, before and after a stage.
 MAX_CENTRALIZED_BYTES = 2e9
@@ -33,7 +33,7 @@ MAX_CENTRALIZED_BYTES = 2e9
 
 @dataclass(frozen=True, eq=False)
 class Measure:
-    """One game with its start: every number of the table."""
+    """Computes every number of the table, for one game with its initial predictions."""
 
     game: Game
     mean: Float64
@@ -47,7 +47,7 @@ class Measure:
             "mean_field": solve_mean_field(self.game),
             "nash": solve_nash(self.game, n_agents),
             "social": solve_social_optimum(self.game, n_agents),
-            "greedy": solve_myopic(self.game),
+            "myopic": solve_myopic(self.game),
         }
 
     def row(self, n_agents: int, simulated: bool) -> dict[str, float]:
@@ -74,26 +74,31 @@ class Measure:
         row["apart"] = max(apart for _, apart in differences)
         row |= {f"cost_{name}": found.cost for name, found in certified.items()}
         nash, social = row["cost_nash"], row["cost_social"]
-        # A game that costs nothing has no anarchy either.
+        # The price of anarchy of a game without costs is 1.
         nothing = max(nash, social) <= ROUNDING * self.size
         row["price_of_anarchy"] = 1.0 if nothing else nash / social if social > 0.0 else np.inf
         for name, policy in policies.items():
             worst = np.nan
             if simulated:
                 worst = simulate(
-                    self.game, policy, n_agents, seed=self.seed, n_threads=self.n_threads, **start
+                    self.game,
+                    policy,
+                    n_agents,
+                    random_state=self.seed,
+                    n_threads=self.n_threads,
+                    **start,
                 ).worst_cost
             row[f"worst_{name}"] = worst
         return row
 
     def _difference(self, found: Certificate) -> tuple[float, float]:
-        """(5.2) as the difference of two costs, and how far (5.3) is from it; free of units."""
+        """Return (5.2) as the difference of two costs, and its relative distance from (5.3)."""
         scale = max(abs(found.cost), self.size) or 1.0
         difference = found.cost - found.best_response_cost
         return difference / scale, abs(difference - found.exploitability) / scale
 
     def seconds(self, agents: Sequence[int]) -> dict[str, Float64]:
-        """The fastest of interleaved solves: what disturbs one size disturbs all."""
+        """Return the fastest of several interleaved solves, so that noise affects all sizes."""
         once = _timed(lambda: solve_nash(self.game, agents[0]))
         repeats = int(np.clip(0.5 / (once * (len(agents) + 1)), 3, 50))
         found = np.array(
@@ -111,24 +116,25 @@ class Measure:
         }
 
     def monte_carlo(self, runs: int) -> float:
-        """Largest deviation of simulated mean costs from the certified ones, in standard errors.
+        """Return the largest deviation of simulated mean costs from certified ones.
 
-        Agents of one run share its mean field, so the runs are the independent samples.
+        The unit is the standard error. Agents of one run share its mean field, so only the runs are
+        independent samples.
         """
         n_agents, worst = MONTE_CARLO_AGENTS, 0.0
         start: dict[str, Any] = {"mean": self.mean, "cov": self.cov}
         policies = self.policies(n_agents)
-        laws = [(policy, "empirical") for policy in policies.values()]
-        # A stream of its own, apart from the runs that the table's worst agents come from.
+        informed = [(policy, "empirical") for policy in policies.values()]
+        # A separate stream, independent of the runs of the table's worst agents.
         seeds = np.random.default_rng([self.seed, 1]).integers(2**32, size=runs)
-        for policy, known in [*laws, (policies["mean_field"], "limit")]:
+        for policy, known in [*informed, (policies["mean_field"], "limit")]:
             expected = certify(self.game, policy, n_agents, mean_field=known, **start).cost
             costs = [
                 simulate(
                     self.game,
                     policy,
                     n_agents,
-                    seed=int(one),
+                    random_state=int(one),
                     mean_field=known,
                     n_threads=1,
                     **start,
@@ -136,14 +142,14 @@ class Measure:
                 for one in seeds
             ]
             error = float(np.std(costs, ddof=1)) / np.sqrt(len(costs))
-            # Nothing is random without noise: then rounding is what remains.
+            # Without noise nothing is random, and only rounding errors remain.
             rounding = 1e-13 * max(abs(expected), self.size)
             error = max(error, rounding, np.finfo(float).tiny)
             worst = max(worst, abs(float(np.mean(costs)) - expected) / error)
         return float(worst)
 
     def centralized(self, patience: float) -> dict[str, Float64]:
-        """Stacked N-player solves of identical agents, N = 2, 3, 4, 6, 8, 12, ..."""
+        """Solve the stacked game of N identical agents, N = 2, 3, 4, 6, 8, 12, ..."""
         rows, n_agents, d = [], 2, self.game.n_outputs
         while 16.0 * n_agents * (n_agents * d) ** 2 <= MAX_CENTRALIZED_BYTES:
             players = repeated(self.game, n_agents)
@@ -160,14 +166,14 @@ class Measure:
             rows.append((n_agents, seconds, _largest_difference(pairs)))
             if seconds > patience:
                 break
-            # Steps of a half keep the last solve within some five times the patience.
+            # Steps by a half keep the last solve within some five times the time limit.
             n_agents += n_agents // 2 if n_agents & (n_agents - 1) == 0 else n_agents // 3
         columns = np.array(rows, dtype=float).T
         return dict(zip(("n_agents", "seconds", "difference"), columns))
 
 
 def repeated(game: Game, n_agents: int) -> NPlayerGame:
-    """The N-player game of `n_agents` identical agents."""
+    """Return the N-player game of `n_agents` identical agents."""
     shape = (n_agents, *game.feature_mean.shape)
     return NPlayerGame(
         np.broadcast_to(game.feature_mean, shape),
@@ -184,13 +190,13 @@ def repeated(game: Game, n_agents: int) -> NPlayerGame:
 
 
 def relative_gap(policy: Policy, reference: Policy) -> float:
-    """Largest difference of gain, mean gain and offset, relative to the reference's largest."""
+    """Return the largest relative difference of gain, mean gain and offset."""
     names = ("gain", "mean_gain", "offset")
     return _largest_difference([(getattr(policy, n), getattr(reference, n)) for n in names])
 
 
 def _largest_difference(pairs: Sequence[tuple[Float64, Float64]]) -> float:
-    """Gains share their scale, offsets have their own; rounding alone is no scale."""
+    """Gains have a common scale, offsets another one; rounding errors are not a scale."""
     sizes = [float(np.abs(reference).max()) for _, reference in pairs]
     gains = max(sizes[:2])
     scales = (gains, gains, max(sizes[2], 1e-9 * gains))

@@ -1,4 +1,4 @@
-"""The theorems of the panel as numbers, theory section 8, on random clients."""
+"""Numerical checks of the panel's theorems, theory section 8, on random clients."""
 
 from __future__ import annotations
 
@@ -6,58 +6,67 @@ from itertools import pairwise
 
 import numpy as np
 
+from memoa._deprecated import renamed_argument
 from memoa._validate import Float64, as_int
 from memoa.panel_equilibrium import solve_panel_equilibrium
 from memoa.verify.judge import Check
 
 RIDGE, POOLING = 1.0, 10.0
-COPIES = (1, 4, 16, 64)  # of the clients: crowds of growing size
+COPIES = (1, 4, 16, 64)  # of the clients, for crowds of growing size
 
 
-def verify_panel(seed: int = 0, *, n_clients: int = 12, n_features: int = 4) -> tuple[Check, ...]:
-    """Check the theory of the panel on random clients: each theorem a number against a bound.
+@renamed_argument("seed", "random_state")
+def verify_panel(
+    random_state: int = 0, *, n_clients: int = 12, n_features: int = 4
+) -> tuple[Check, ...]:
+    """Check the theory of the panel on random clients, each theorem as a number with a bound.
 
     Parameters
     ----------
-    seed : int
-        Seed of the random clients.
+    random_state : int
+        Seed of the random clients, at least 0.
     n_clients, n_features : int
-        Their number, at least 2, and the width of a readout.
+        Number of clients, at least 2, and width of a readout.
 
     Returns
     -------
     tuple of Check
         ``(name, measured, expected, passed)`` for each theorem.
     """
-    rng = np.random.default_rng(as_int("seed", seed, 0))
+    rng = np.random.default_rng(as_int("random_state", random_state, 0))
     gram, cross = _clients(
         rng, as_int("n_clients", n_clients, 2), as_int("n_features", n_features, 1)
     )
     mean_readout, readouts = solve_panel_equilibrium(gram, cross, ridge=RIDGE, pooling=POOLING)
     return (
         _at_most(
-            "equilibrium is the joint minimiser: relative distance", 1e-10,
+            "equilibrium is the joint minimiser: relative distance",
+            1e-10,
             _distance(_joint_minimiser(gram, cross), np.vstack([readouts, mean_readout])),
         ),
         _influence(gram, cross),
         _at_most(
-            "without pooling, everybody's own ridge: relative distance", 1e-8,
+            "without pooling, each client's own ridge: relative distance",
+            1e-8,
             _distance(_at(gram, cross, 1e-10)[1], _private(gram, cross)),
         ),
         _at_most(
-            "all pooling, the pooled ridge: relative distance", 1e-6,
+            "with infinite pooling, the pooled ridge: relative distance",
+            1e-6,
             _distance(_at(gram, cross, 1e9)[0], _pooled(gram, cross)),
         ),
         _at_most(
-            "without a ridge, generalised least squares: relative distance", 1e-10,
+            "without a ridge, generalised least squares: relative distance",
+            1e-10,
             _least_squares(rng),
         ),
         *_exchange(gram, cross, mean_readout),
         _at_most(
-            "a price of change, Riccati against its eigen formula: distance", 1e-12,
+            "a price of change, Riccati against its eigen formula: distance",
+            1e-12,
             _price_of_change(gram[0]),
         ),
-    )  # fmt: skip
+    )
 
 
 def _clients(rng: np.random.Generator, n_clients: int, p: int) -> tuple[Float64, Float64]:
@@ -92,7 +101,7 @@ def _pooled(gram: Float64, cross: Float64) -> Float64:
 
 
 def _joint_minimiser(gram: Float64, cross: Float64) -> Float64:
-    """All readouts, and the crowd's as a variable of its own, from one stacked system."""
+    """Return all readouts, and the crowd's as a separate variable, from one stacked system."""
     n_clients, p = cross.shape
     apart = np.hstack([np.eye(n_clients), -np.ones((n_clients, 1))])  # readout i - the crowd's
     system = POOLING * np.kron(apart.T @ apart, np.eye(p))
@@ -104,7 +113,7 @@ def _joint_minimiser(gram: Float64, cross: Float64) -> Float64:
 
 
 def _influence(gram: Float64, cross: Float64) -> Check:
-    """What a client gains by using its one Nth of the crowd's readout: its best deviation."""
+    """Check the gain of a client that uses its influence of 1/N on the crowd's readout."""
     gains = []
     for copies in COPIES:
         crowd = np.tile(gram, (copies, 1, 1)), np.tile(cross, (copies, 1))
@@ -114,10 +123,10 @@ def _influence(gram: Float64, cross: Float64) -> Check:
         system = gram[0] + (RIDGE + POOLING * share**2) * np.eye(cross.shape[1])
         best = np.linalg.solve(system, cross[0] + POOLING * share * others)
         change = best - readouts[0]
-        gains.append(float(change @ system @ change))  # a quadratic's fall to its minimum
+        gains.append(float(change @ system @ change))  # a quadratic less its minimum
     slope = float(np.polyfit(np.log(COPIES), np.log(gains), 1)[0])
     passed = abs(slope + 2.0) <= 0.1
-    return Check("gain of using one's influence falls as 1/N^2: slope", slope, "-2 +- 0.1", passed)
+    return Check("gain from own influence falls as 1/N^2: slope", slope, "-2 +- 0.1", passed)
 
 
 def _least_squares(rng: np.random.Generator) -> float:
@@ -135,7 +144,7 @@ def _least_squares(rng: np.random.Generator) -> float:
 
 
 def _exchange(gram: Float64, cross: Float64, wanted: Float64) -> tuple[Check, Check]:
-    """The crowd's readout formed of the readouts of the step before, from 0."""
+    """Check the exchange: the crowd's readout is that of the previous step's readouts."""
     eye = np.eye(cross.shape[1])
     inverses = np.linalg.inv(gram + (RIDGE + POOLING) * eye)
     mean_readout, gaps = np.zeros_like(wanted), []
@@ -147,15 +156,17 @@ def _exchange(gram: Float64, cross: Float64, wanted: Float64) -> tuple[Check, Ch
     bound = POOLING / (RIDGE + POOLING)
     return (
         Check(
-            "the exchange contracts: largest rate", max(rates), f"at most {bound:.4f}",
+            "the exchange contracts: largest rate",
+            max(rates),
+            f"at most {bound:.4f}",
             max(rates) <= bound,
         ),
-        _at_most("the exchange comes to the equilibrium: distance", 1e-12, gaps[-1]),
-    )  # fmt: skip
+        _at_most("the exchange converges to the equilibrium: distance", 1e-12, gaps[-1]),
+    )
 
 
 def _price_of_change(gram: Float64) -> float:
-    """The share of the way that a readout goes, after a horizon that is long enough."""
+    """Return how far a readout moves, for a long horizon."""
     effort, weight, eye = 2.0, 0.5, np.eye(len(gram))
     system = weight * (gram + (RIDGE + POOLING) * eye)
     value = np.zeros_like(system)

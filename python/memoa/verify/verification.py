@@ -1,4 +1,4 @@
-"""The theorems as numbers, on a game of one's own: ``from memoa.verify import verify``."""
+"""Numerical checks of the theorems on any game: ``from memoa.verify import verify``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memoa import Game
+from memoa._deprecated import RenamedKeys, renamed_argument
 from memoa._validate import Float64, as_int, as_number, with_shape
 from memoa.verify.judge import FIT_FROM, FIT_TO, Check, judge, size_of, slopes_of
 from memoa.verify.measure import Measure
@@ -16,11 +17,15 @@ from memoa.verify.measure import Measure
 ProgressCallback = Callable[[int, int, str], None]
 
 SIZES = (2, *(10**k for k in range(1, 10)))
+RENAMED = {
+    name.format("greedy"): name.format("myopic")
+    for name in ("{}_exploitability", "cost_{}", "worst_{}")
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Verification:
-    """What `verify` measured, and the theorems' verdicts.
+    """What `verify` measured, and the result of each check.
 
     Attributes
     ----------
@@ -31,24 +36,29 @@ class Verification:
     seed : int
         Seed of the simulations.
     table : dict of str to ndarray, shape (sizes,)
-        One row per N. ``n_agents``; ``gain_gap``, the largest relative difference between the
-        exact Nash policy and the mean-field policy, and ``gain_gap_times_n``; ``exploitability``
-        of the mean-field policy on the empirical mean, and ``exploitability_times_n2``;
-        ``limit_exploitability``, where agents follow the precomputed flow;
-        ``P_exploitability`` and ``cost_P``, an agent's exploitability and expected cost where all
-        play policy P (``nash``, ``social``, ``greedy``, and ``cost_mean_field``);
-        ``least_difference``, the smallest over all these policies of the cost of playing the policy
-        minus that of the best response, over the cost, and ``apart``, how far from that difference
-        the exploitability is at most;
-        ``price_of_anarchy``, the cost of Nash over that of the social optimum, in this very game
-        (1.2); ``worst_P``, the largest cost of an agent in one simulation (NaN where N is too large
-        to simulate); ``seconds_mean_field`` and ``seconds_nash``, the fastest of several solves.
+        One row per N.
+
+        - ``n_agents``
+        - ``gain_gap``, the largest relative difference between the exact Nash policy and the
+          mean-field policy, and ``gain_gap_times_n``
+        - ``exploitability`` of the mean-field policy on the empirical mean, and
+          ``exploitability_times_n2``
+        - ``limit_exploitability``, if agents follow the precomputed flow
+        - ``P_exploitability`` and ``cost_P``, an agent's exploitability and expected cost if all
+          play policy P (``nash``, ``social``, ``myopic``, and ``cost_mean_field``)
+        - ``least_difference``, the smallest, over all these policies, of the relative difference
+          between the cost of the policy and that of the best response
+        - ``apart``, the largest distance of the exploitability from that difference
+        - ``price_of_anarchy``, the cost of Nash over that of the social optimum, in the game (1.2)
+        - ``worst_P``, the largest cost of an agent in one simulation (NaN if N is too large to
+          simulate)
+        - ``seconds_mean_field`` and ``seconds_nash``, the fastest of several solves
     centralized : dict of str to ndarray
         ``n_agents``, ``seconds`` and ``difference`` (largest relative difference to `solve_nash`)
         of the stacked N-player solves.
     slopes : dict of str to float
         Fitted slopes in double logarithms of ``gain_gap``, ``exploitability`` and
-        ``limit_exploitability`` against N; NaN where they are at rounding.
+        ``limit_exploitability`` against N; NaN if they are only rounding errors.
     checks : tuple of Check
         ``(name, measured, expected, passed)`` for each theorem.
     """
@@ -68,7 +78,7 @@ class Verification:
         return all(check.passed for check in self.checks)
 
     def summary(self) -> str:
-        """The checks, one a line."""
+        """The checks, one per line."""
         width = max(len(check.name) for check in self.checks)
         lines = [
             f"{'pass' if check.passed else 'FAIL'}  {check.name:<{width}}  "
@@ -79,12 +89,13 @@ class Verification:
         return "\n".join([*lines, f"{done} of {len(self.checks)} checks passed"])
 
 
+@renamed_argument("seed", "random_state")
 def verify(
     game: Game,
     *,
     mean: ArrayLike | None = None,
     cov: ArrayLike | None = None,
-    seed: int = 0,
+    random_state: int = 0,
     sizes: Sequence[int] = SIZES,
     simulate_up_to: int = 10**6,
     centralized_seconds: float = 10.0,
@@ -92,7 +103,7 @@ def verify(
     n_threads: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Verification:
-    """Check every claim of the theory on one game: each becomes a number against a bound.
+    """Check every claim of the theory on one game, each as a number with a bound.
 
     Parameters
     ----------
@@ -102,18 +113,19 @@ def verify(
         Mean of the initial predictions, which are independent over agents. Default: zero.
     cov : array_like, shape (d, d), float64, optional
         Their covariance. Default: the identity.
-    seed : int
+    random_state : int
         Seed of the simulations.
     sizes : sequence of int
-        Numbers of agents; at least two of them from 100 to 10**7, where the rates are fitted.
+        Numbers of agents. At least two of them must be from 100 to 10**7, where the rates are
+        fitted.
     simulate_up_to : int
-        Largest number of agents whose worst one is simulated.
+        Largest number of agents for which the worst agent is simulated.
     centralized_seconds : float
         The centralized game is solved for N = 2, 3, 4, 6, 8, 12, ... until a solve takes longer
         than this, or the next would need more than 2 GB.
     monte_carlo_runs : int
-        Simulations of a hundred agents, at least 2, whose mean costs are held against the
-        certificates.
+        Number of simulations of a hundred agents, at least 2. Their mean costs are compared with
+        the certificates.
     n_threads : int, optional
         Threads of the simulations. Default: all that the process may use.
     progress : callable, optional
@@ -126,14 +138,13 @@ def verify(
     Raises
     ------
     NumericalError
-        Where the mean-field game or that of one of the sizes has no unique equilibrium.
+        If the mean-field game, or the game of one of the sizes, has no unique equilibrium.
 
     Notes
     -----
-    Theory sections 2 to 5 and 7 in docs/theory.md; docs/theory-checked.md walks through the
-    numbers. All costs are those of (1.2). Where its coupling stands for a consensus weight by
-    (1.3), a term in y^i / N was dropped: the price of anarchy is that of (1.2), not of the
-    consensus cost.
+    Theory sections 2 to 5 and 7 in docs/theory.md; docs/theory-checked.md explains the
+    numbers. All costs are those of (1.2). If its coupling stands for a consensus weight by (1.3), a
+    term in y^i / N was dropped: the price of anarchy is that of (1.2), not of the consensus cost.
 
     Examples
     --------
@@ -152,7 +163,8 @@ def verify(
     patience = as_number("centralized_seconds", centralized_seconds)
     runs = as_int("monte_carlo_runs", monte_carlo_runs, 2)
     size = size_of(game, start, spread)
-    measure = Measure(game, start, spread, size, as_int("seed", seed, 0), n_threads)
+    seed = as_int("random_state", random_state, 0)
+    measure = Measure(game, start, spread, size, seed, n_threads)
     total, tell = len(agents) + 3, progress or (lambda done, total, what: None)
 
     rows = []
@@ -169,22 +181,24 @@ def verify(
     tell(total, total, "done")
     slopes = slopes_of(table, size)
     checks = judge(table, slopes, centralized, deviation, size)
-    return Verification(game, start, spread, seed, table, centralized, slopes, checks)
+    columns = RenamedKeys(table, RENAMED)
+    return Verification(game, start, spread, seed, columns, centralized, slopes, checks)
 
 
-def random_game(seed: int = 0) -> Game:
-    """A random game of moderate size with every field in use: d = 2, p = 4, T = 6.
+@renamed_argument("seed", "random_state")
+def random_game(random_state: int = 0) -> Game:
+    """Return a random game of moderate size that uses every field: d = 2, p = 4, T = 6.
 
     Parameters
     ----------
-    seed : int
-        Of `numpy.random.default_rng`.
+    random_state : int
+        Seed of `numpy.random.default_rng`, at least 0.
 
     Returns
     -------
     Game
     """
-    rng = np.random.default_rng(as_int("seed", seed, 0))
+    rng = np.random.default_rng(as_int("random_state", random_state, 0))
     d, p, stages = 2, 4, 6
 
     def covariances(*shape: int) -> Float64:
