@@ -47,7 +47,7 @@ BasicOnlineEnsemble<Real> fresh(const Stream& stream, const Encoders& encoder = 
 constexpr Index kDelay = 3;
 
 template <class Real>
-BasicOnlineEnsemble<Real> late(const Stream& stream, const Encoder& encoder = RandomFeatures{7}) {
+BasicOnlineEnsemble<Real> late(const Stream& stream, const Encoders& encoder = RandomFeatures{7}) {
   PopulationSettings settings = settings_of(21, stream, encoder);
   settings.past.delay = kDelay;
   return BasicOnlineEnsemble<Real>(settings, mixture_of(settings), kLevels);
@@ -161,7 +161,7 @@ TEST_CASE_TEMPLATE("what is loaded goes on with the same bits", Real, double, fl
 TEST_CASE_TEMPLATE("where y comes late an ensemble is its population and its server", Real, double,
                    float) {
   const Stream stream = with_gaps(8, 50);
-  for (const Encoder& encoder : kEncoders) {
+  for (const Encoders& encoder : kEncoders) {
     auto stepped = late<Real>(stream, encoder), whole = late<Real>(stream, encoder),
          halves = late<Real>(stream, encoder);
     BasicPopulation<Real> population(stepped.settings());
@@ -200,7 +200,7 @@ TEST_CASE_TEMPLATE("where y comes late an ensemble is its population and its ser
 
 TEST_CASE_TEMPLATE("a file takes along what waits for its y", Real, double, float) {
   const Stream stream = with_gaps(9, 40);
-  for (const Encoder& encoder : kEncoders)
+  for (const Encoders& encoder : kEncoders)
     for (const Index steps : {0, 2, 11, 24})
       for (const bool told : {false, true}) {
         const TemporaryFile file;
