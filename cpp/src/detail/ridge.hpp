@@ -196,7 +196,8 @@ class Ridge {
         factors[j][row + i] = l[j][i];
         pivot[j] = pivot[j] - b[j][i] * l[j][i];
       }
-      inverse_[row + j] = select(pivot[j] <= tiny * b[j][j] + least, Two{}, splat(Real(1)) / pivot[j]);
+      inverse_[row + j] =
+          select(pivot[j] <= tiny * b[j][j] + least, Two{}, splat(Real(1)) / pivot[j]);
     }
   }
 
