@@ -335,6 +335,10 @@ def test_info_and_version() -> None:
     assert [line.split(maxsplit=1)[0] for line in lines] == list(info)
     for line, value in zip(lines, info.values(), strict=True):
         assert value in line
+    if info["openmp"] == "no":
+        assert info["threads"] == "1"
+    else:
+        assert int(info["openmp"][:4]) >= 2011  # of the standard
 
 
 def test_without_a_command_it_helps() -> None:
