@@ -22,6 +22,7 @@ ENCODERS = {
     "random": memoa.RandomFeatures(4),
     "echo": memoa.EchoState(4),
     "raw": memoa.RandomFeatures(5, "wave", n_raw=2, n_columns=2),
+    "mix": (memoa.RandomFeatures(5, "wave", n_raw=2, n_columns=2), memoa.EchoState(4)),
 }
 
 
@@ -88,12 +89,13 @@ def test_the_twin_with_rivals(d: int, season: Any, gaps: bool) -> None:
     assert_same(run, twin.run(X, Y, initial, awake), 1e-8)
 
 
-def test_the_twin_of_reservoirs() -> None:
+@pytest.mark.parametrize("mixed", [False, True])
+def test_the_twin_of_reservoirs(mixed: bool) -> None:
     X, Y, initial, awake = problem(2, 20)
-    run = plain_ensemble(20, encoder=memoa.EchoState(4)).run(
-        X, Y, initial=initial, record=range(20), awake=awake
-    )
-    assert_same(run, Ensemble(20, EchoState(4)).run(X, Y, initial, awake))
+    ours: Any = [memoa.EchoState(4), memoa.RandomFeatures(5)] if mixed else memoa.EchoState(4)
+    theirs: Any = [EchoState(4), RandomFeatures(5)] if mixed else EchoState(4)
+    run = plain_ensemble(20, encoder=ours).run(X, Y, initial=initial, record=range(20), awake=awake)
+    assert_same(run, Ensemble(20, theirs).run(X, Y, initial, awake))
 
 
 @pytest.mark.parametrize("aggregate", ["mean", "trimmed"])
@@ -110,7 +112,8 @@ def test_a_server_of_other_machines_goes_by_the_same_rule(aggregate: str, rivals
     server = Server(40, 1, base=initial, window=12, rivals=rivals, **shared)
     for x, y, here, shown in zip(X, Y, awake, run.predictions):
         agents.predict(x)
-        told = server.hear(agents.c, (agents.z**2).sum(axis=1), here)
+        energies = np.array([z @ z for z in agents.z])
+        told = server.hear(agents.c, energies, here)
         np.testing.assert_allclose(shown, told, rtol=1e-8, atol=1e-8)
         agents.learn(y)
         server.learn(y)
