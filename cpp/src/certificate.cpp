@@ -11,14 +11,14 @@ using namespace detail;
 
 constexpr double kRounding = 1e-14;  // of a cost, theory section 5
 
-/// Three values run backward side by side: that of playing the law, that of the best response, and
-/// the loss of the one against the other. By completing the square the law loses, at every stage,
+/// Three values are computed backward together: that of the policy, that of the best response, and
+/// the loss of the first against the second. Completing the square, the policy loses at every stage
 ///
-///     (b_law - b_best)' R (b_law - b_best)
+///     (b_policy - b_best)' R (b_policy - b_best)
 ///
-/// more than the best response, so the exploitability is the expected sum of these along the law's
-/// own path (theory (5.3)). No two large costs are subtracted: it keeps its digits for any N. The
-/// costs share nothing with it, so that their difference (5.2) checks it.
+/// more than the best response. So the exploitability is the expected sum of these along the
+/// policy's own path (theory (5.3)). No two large costs are subtracted: it keeps its digits for any
+/// N. The costs are computed separately, so their difference (5.2) checks it.
 template <int D>
 class CertificateRecursion {
  public:
@@ -52,7 +52,7 @@ class CertificateRecursion {
     }
     const double cost = played_.expectation(mean, cov);
     double loss = loss_.expectation(mean, cov);
-    // a sum of squares is below 0 by its rounding alone; what is more than that must be seen
+    // a sum of squares is below 0 only by rounding; anything larger must stay visible
     if (loss < 0.0 && -loss <= kRounding * std::abs(cost)) loss = 0.0;
     const Certificate found{cost, best_.expectation(mean, cov), loss};
     if (!std::isfinite(found.cost) || !std::isfinite(found.best_response_cost) ||
@@ -76,7 +76,7 @@ class CertificateRecursion {
     law_.set(gain, Matrix<kDynamic, D>(stage.p, stage.d), offset + mean_gain * flow, best_.N);
   }
 
-  /// The best response to the others' law: b = -R^-1 M' (K1 x + K2 S+ + k1), theory section 5.
+  /// The best response to the others' policy: b = -R^-1 M' (K1 x + K2 S+ + k1), theory section 5.
   void respond(const Stage<D>& stage) {
     response_.compute(stage, best_.P1(), best_.own_price);
     typename Value::OnState pull = best_.P1() * best_.free_motion(stage) +

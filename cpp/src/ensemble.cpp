@@ -6,6 +6,7 @@
 
 #include "detail/inside.hpp"
 #include "detail/json.hpp"
+#include "detail/late_intervals.hpp"
 #include "detail/missing.hpp"
 #include "detail/population_state.hpp"
 #include "detail/settings_json.hpp"
@@ -49,26 +50,28 @@ struct BasicOnlineEnsemble<Real>::State {
   BasicPopulation<Real> population;
   BasicServerMixture<Real> server;
   std::optional<Intervals> bands;
-  std::vector<double> forecast, bounds;  // the last
-  std::vector<double> shown;             // the x of the last forecast
-  bool is_judged = false;                // will the intervals learn from the last forecast?
-  Index scored = 0;                      // values of y that costs count
-  std::string note = "null";             // of the file that this was loaded from
+  std::optional<detail::LateIntervals> late;  // where y comes late, the same bands
+  std::vector<double> forecast, bounds;       // the last
+  std::vector<double> shown;                  // the x of the last forecast
+  bool is_judged = false;                     // will the intervals learn from the last forecast?
+  Index scored = 0;                           // values of y that costs count
+  std::string note = "null";                  // of the file that this was loaded from
 
   State(BasicPopulation<Real> agents, BasicServerMixture<Real> mixing,
         const std::vector<double>& levels)
       : population(std::move(agents)), server(std::move(mixing)), forecast(size(d())) {
-    detail::require(population.settings().past.delay == 0, "delay",
-                    population.settings().past.delay,
-                    "0; the functions of memoa/run.hpp take a y that comes late");
     if (!levels.empty()) bands.emplace(levels, d());
+    if (bands && is_late()) late.emplace(*bands, delay());
     bounds.assign(2 * levels.size() * forecast.size(), std::nan(""));
     shown.assign(size(width()), 0.0);
   }
+  State(State&&) = delete;  // `late` holds on to `bands`
 
   static std::size_t size(Index n) { return static_cast<std::size_t>(n); }
   Index d() const { return population.settings().n_outputs; }
   Index width() const { return Inside::of(population).width(); }
+  Index delay() const { return population.settings().past.delay; }
+  bool is_late() const { return delay() > 0; }
   static const std::vector<double>& no_levels() {
     static const std::vector<double> none;
     return none;
@@ -135,6 +138,58 @@ struct BasicOnlineEnsemble<Real>::State {
     is_judged = false;
   }
 
+  // ------------------------------------------------------------------ where y comes late
+
+  /// What the engines have learnt of what a run had told, the intervals learn too; `more`: how many
+  /// more wait than the intervals know of.
+  void catch_up(Index more) {
+    while (late && late->size() + more > n_waiting(population)) late->learn_told();
+    scored = n_scored(population);
+  }
+  template <class Call>
+  void follow(Index more, const Call& call) {
+    try {
+      call();
+    } catch (...) {
+      catch_up(0);
+      throw;
+    }
+    catch_up(more);
+  }
+
+  void predict_late(const double* x, const unsigned char* awake) {
+    follow(1, [&] { memoa::predict(population, server, x, forecast.data(), awake); });
+    if (late) bounds = late->add(population.has_seen() ? forecast.data() : nullptr);
+  }
+
+  void learn_late(const double* x, const double* y) {
+    follow(-1, [&] { learn_oldest(population, server, x, y); });
+    if (late) late->learn(y);
+  }
+
+  void run_late(const MatrixView& X, const MatrixView& Y, double* forecasts,
+                const unsigned char* awake) {
+    std::vector<double> bases(size(Y.rows * d()));
+    RunOutput output;
+    output.predictions = forecasts;
+    output.bases = bases.data();
+    bool has_begun = false;  // before, nothing has changed
+    const Pace begin = [&](Index) {
+      has_begun = true;
+      return Y.rows;
+    };
+    try {
+      memoa::run(population, server, X.data, Y.data, Y.rows, output, nullptr, begin, 1, Labels::own,
+                 awake);
+    } catch (...) {  // which steps it has learnt, and what was said of them, nobody knows
+      if (has_begun && late) late->forget(n_waiting(population));
+      catch_up(0);
+      throw;
+    }
+    if (late) late->run(forecasts, Y.data, bases.data(), Y.rows);
+    catch_up(0);
+  }
+
   // ------------------------------------------------------------------ the file's note
 
   /// What the header tells beside the engines; members that are none of ours stay.
@@ -144,7 +199,8 @@ struct BasicOnlineEnsemble<Real>::State {
     detail::Members members;
     if (before.is_object()) {
       for (const auto& [name, value] : before.as_object("note"))
-        if (name != "bands" && name != "values_scored") members(name.c_str(), json_text(value));
+        if (name != "bands" && name != "waits" && name != "values_scored")
+          members(name.c_str(), json_text(value));
     } else if (bands || !counts_all) {
       members("params", "{\"intervals\": " + json_text(levels()) + "}");
       members("names", "null"), members("flat", "false");
@@ -152,6 +208,7 @@ struct BasicOnlineEnsemble<Real>::State {
       return note;
     }
     if (bands) members("bands", json_text(bands->memory()));
+    if (late) members("waits", late->memory());
     if (!counts_all) members("values_scored", std::to_string(scored));
     return members.object();
   }
@@ -165,6 +222,7 @@ struct BasicOnlineEnsemble<Real>::State {
   void read_note(const Json& told) {
     note = json_text(told);
     if (bands) bands->restore(doubles_of(told.at("bands"), "bands"));
+    if (late) late->restore(told.at("waits"), n_waiting(population));
     const Index all_of_it = population.steps() * d();
     const Json* counted = told.find("values_scored");
     scored = counted == nullptr ? all_of_it : counted->as_integer("values_scored", 0, all_of_it);
@@ -179,10 +237,14 @@ BasicOnlineEnsemble<Real>::BasicOnlineEnsemble(PopulationSettings settings, cons
         "settings.shard is of several processes; expected all agents in this one");
   const Index n_agents = settings.n_agents, n_outputs = settings.n_outputs;
   const int n_threads = settings.n_threads;
+  Mixture mixing = mixture;
+  detail::require(mixing.delay == 0 || mixing.delay == settings.past.delay, "mixture.delay",
+                  mixing.delay, "0, or that of the settings");
+  mixing.delay = settings.past.delay;
   BasicPopulation<Real> population(std::move(settings));
-  state_ = std::make_unique<State>(
-      std::move(population), BasicServerMixture<Real>(n_agents, n_outputs, mixture, n_threads),
-      levels);
+  state_ = std::make_unique<State>(std::move(population),
+                                   BasicServerMixture<Real>(n_agents, n_outputs, mixing, n_threads),
+                                   levels);
 }
 template <class Real>
 BasicOnlineEnsemble<Real>::BasicOnlineEnsemble(std::unique_ptr<State> state)
@@ -201,7 +263,11 @@ template <class Real>
 const std::vector<double>& BasicOnlineEnsemble<Real>::predict(
     const VectorView& x, const std::vector<unsigned char>& awake) {
   detail::require_size("x", static_cast<std::size_t>(x.size), state_->width());
-  state_->predict(x.data, flags_of(awake, 1, settings().n_agents));
+  const unsigned char* flags = flags_of(awake, 1, settings().n_agents);
+  if (state_->is_late())
+    state_->predict_late(x.data, flags);
+  else
+    state_->predict(x.data, flags);
   return state_->forecast;
 }
 
@@ -210,6 +276,7 @@ void BasicOnlineEnsemble<Real>::learn(const VectorView& x, const VectorView& y) 
   State& s = *state_;
   detail::require_size("x", static_cast<std::size_t>(x.size), s.width());
   detail::require_size("y", static_cast<std::size_t>(y.size), s.d());
+  if (s.is_late()) return s.learn_late(x.data, y.data);
   if (!s.waits_for(x)) {
     detail::require_moderate_or_missing("y", y.data, {y.size}, kLargest<Real>);
     s.predict(x.data);
@@ -220,6 +287,7 @@ void BasicOnlineEnsemble<Real>::learn(const VectorView& x, const VectorView& y) 
 template <class Real>
 void BasicOnlineEnsemble<Real>::observe(const VectorView& y) {
   detail::require_size("y", static_cast<std::size_t>(y.size), state_->d());
+  if (state_->is_late()) return memoa::observe(state_->population, state_->server, y.data);
   state_->population.observe(y.data);
   state_->is_judged = false;
 }
@@ -234,7 +302,10 @@ std::vector<double> BasicOnlineEnsemble<Real>::run(const MatrixView& X, const Ma
                                 std::to_string(X.rows));
   const unsigned char* flags = flags_of(awake, Y.rows, settings().n_agents);
   std::vector<double> forecasts(static_cast<std::size_t>(Y.rows * Y.cols));
-  state_->run(X, Y, forecasts.data(), flags);
+  if (state_->is_late())
+    state_->run_late(X, Y, forecasts.data(), flags);
+  else
+    state_->run(X, Y, forecasts.data(), flags);
   return forecasts;
 }
 
@@ -291,7 +362,7 @@ WorstAgent BasicOnlineEnsemble<Real>::worst_agent() {
 template <class Real>
 void BasicOnlineEnsemble<Real>::save(const std::string& path) const {
   const State& s = *state_;
-  const bool waits = s.population.is_pending();
+  const bool waits = s.population.is_pending() && !s.is_late();  // else the engines keep it
   memoa::save(path, s.population, s.server, waits ? s.shown : std::vector<double>(),
               s.write_note());
 }

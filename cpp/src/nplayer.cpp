@@ -27,7 +27,7 @@ struct Player {
   Player(Index size, Index d, Index p) : P(size, size), s(size, 1), response(d, p) {}
 };
 
-/// Room of one thread for the value of one player.
+/// Scratch of one thread for the value of one player.
 template <int D>
 struct Workspace {
   Large right;                // (2 N d, N d + 1): (K Phi; E a)
@@ -69,7 +69,7 @@ class CentralizedRecursion {
 
   CentralizedPolicy run() {
     policy_.rcond = 1.0;
-    // All but the last step are light: waking a thread may cost more than it does.
+    // All but the last step are cheap: waking a thread may cost more than it saves.
     const double n = static_cast<double>(size_);
     const int on_blocks = threads_for(threads_, n * n * n);
     for (Index t = game_.horizon() - 1; t >= 0; --t) {
@@ -86,8 +86,8 @@ class CentralizedRecursion {
   using Square = Matrix<D, D>;
   using Rows = Matrix<D, kDynamic>;  // d rows of a matrix on Y
 
-  /// Nothing may throw out of the parallel region: the first player to fail is told afterwards,
-  /// an interrupt at once.
+  /// Nothing may throw out of the parallel region: the error of the first player is thrown after
+  /// it, an interrupt at once.
   void for_each_player(Index t, int threads,
                        void (CentralizedRecursion::*step)(Index, Index, Workspace<D>&)) {
     std::vector<std::string> errors(static_cast<std::size_t>(N_));

@@ -15,8 +15,8 @@ void validate(const PanelSettings& s) {
                                   "; a panel expects dense RandomFeatures, 0 and 0");
   if (std::holds_alternative<EchoState>(s.encoder))
     throw std::invalid_argument(
-        "encoder is an EchoState; expected one without a state of its own: Linear, RandomFeatures "
-        "or Precomputed");
+        "encoder is an EchoState; expected one without a state: Linear, RandomFeatures or "
+        "Precomputed");
   require(s.n_clients >= 1, "n_clients", s.n_clients, "at least 1");
   require(s.n_inputs >= 1 || std::holds_alternative<Precomputed>(s.encoder), "n_inputs", s.n_inputs,
           "at least 1");
@@ -31,7 +31,7 @@ void validate(const PanelSettings& s) {
   if (s.shard.total > 0 && s.aggregate == Aggregate::trimmed)
     throw std::invalid_argument(
         "aggregate is trimmed, which needs the readouts of all clients in one process; expected "
-        "clip or mean where clients are in several");
+        "clip or mean if several processes share the clients");
 }
 
 template <class Real>
@@ -279,8 +279,8 @@ template <class Real>
 void BasicPanel<Real>::add_clients(Index count) {
   if (state_->s.shard.total > 0)
     throw std::invalid_argument(
-        "count of new clients was given where clients are in several processes; expected all "
-        "clients from the start, those to come without values");
+        "count of new clients was given, but several processes share the clients; expected all "
+        "clients from the start, without values until they join");
   require(count >= 0, "count", count, "at least 0");
   Memory m = memory();
   PanelSettings settings = state_->s;

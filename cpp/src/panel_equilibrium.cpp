@@ -52,8 +52,8 @@ PanelEquilibrium solve_panel_equilibrium(const double* gram, const double* cross
   }
   const Large mean =
       solve(pull, own, std::numeric_limits<double>::epsilon(),
-            "the clients' data leave the mean readout undetermined; expected a ridge > 0, or a "
-            "gram of full rank");
+            "the clients' data do not determine the mean readout; expected a ridge > 0, or a gram "
+            "of full rank");
   PanelEquilibrium found;
   found.mean_readout.assign(mean.data(), mean.data() + p * d);
   found.readouts.resize(static_cast<std::size_t>(N * p * d));

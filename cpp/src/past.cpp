@@ -11,10 +11,10 @@ namespace {
 
 using detail::require;
 
-constexpr Index kLongest = 60;     // lag that is tried
+constexpr Index kLongest = 60;     // the longest lag to try
 constexpr double kDecay = 0.99;    // of the errors of repetition
-constexpr double kMostMiss = 8.0;  // usual increments: what a miss counts for at most
-constexpr double kMatches = 1e-9;  // usual increments: no miss
+constexpr double kMostMiss = 8.0;  // usual increments: the largest counted miss
+constexpr double kMatches = 1e-9;  // usual increments: below, not a miss
 constexpr double kLargestInput = 4.0;
 constexpr double kFar = 12.0, kJudged = 10.0;  // usual increments; increments before any is far
 constexpr double kShrinks = 1.0 / 16.0;  // of the usual increment in a step: its moments restart
@@ -115,7 +115,7 @@ Past::Past(const PastSettings& settings, Index n_outputs)
 
 namespace {
 
-/// Root mean square of what was counted, as the standardiser counts.
+/// Root mean square of the counted values, as in the standardiser.
 double usual_size(const Coordinate& counted) {
   const Moments& known = counted.known();
   const double deviation = known.deviation();

@@ -27,9 +27,9 @@ enum Stream : std::uint64_t { kInitial = 0, kFeatures = 1 };
 /// does, reduced to d outputs. The control is (gain, common) (x, 1). Forms in (x, 1) are the
 /// coefficients of 1 and of the monomials of x.
 struct StagePlan {
-  Vector centre;             // d, G m + e: what the stage before wanted to be predicted, or zero
+  Vector centre;             // d, G m + e: the aim of the previous stage, or zero
   std::vector<Vector> move;  // of output a: (shift, row a of the move), y+ = move x + shift + noise
-  Vector cost;               // w g |b|^2, and what the prediction of the stage before costs
+  Vector cost;               // w g |b|^2, plus the tracking cost of the previous stage
   std::vector<Vector> noise;  // covariance entry (a, b <= a) of Z b, packed
 };
 
@@ -50,7 +50,7 @@ struct Chunk {
   Index type, first, size, here;  // first: its number among all agents; here: among those here
 };
 
-/// Room of one thread for one chunk, on cache lines of its own and aligned for vectors.
+/// Scratch of one thread for one chunk, on separate cache lines and aligned for vectors.
 class Workspace {
  public:
   static constexpr Index kLine = 8, kDraws = kPlane + 2 * Normals::kShare;
@@ -169,7 +169,7 @@ class Rollout {
     }
   }
 
-  /// Processes roll out the same.
+  /// Checks that all processes simulate the same.
   void agree(const std::vector<double>& mean, const std::vector<double>& cov) {
     const auto all = [&](const char* name, const std::vector<double>& values) {
       sums_.agree(name, values.data(), static_cast<Index>(values.size()));
@@ -249,8 +249,8 @@ class Rollout {
       }
   }
 
-  /// What the predictions that stage t - 1 made are judged by: sets the centre to what was wanted
-  /// and returns the cost of the distance to it as a form in (x, 1). Stage 0 judges nothing.
+  /// The tracking cost of stage t - 1's predictions: sets the centre to their aim and returns the
+  /// cost of the distance to it as a form in (x, 1). Stage 0 has no such cost.
   Square plan_tracking(Index k, Index t) {
     Square cost(d_ + 1, d_ + 1);
     plans_[k].centre = Vector(d_, 1);

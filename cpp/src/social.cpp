@@ -73,7 +73,7 @@ class SocialRecursion {
   Policy policy_;
 };
 
-/// One stage's best response where neither the future nor the others count, theory (7.8).
+/// One stage's best response that ignores later stages and the others, theory (7.8).
 template <int D>
 Policy myopic(const Game& game) {
   Policy policy = allocate_policy(game, game.n_outputs());

@@ -35,7 +35,7 @@ void seek(std::FILE* file, std::uint64_t at, int origin, const std::string& path
   if (failed != 0) fail(path, errno, "cannot seek");
 }
 
-/// What is written has reached the disk, not only the system's memory.
+/// Flushes the file to the disk, not only to the system's memory.
 void sync(std::FILE* file, const std::string& path) {
   if (std::fflush(file) != 0) fail(path, errno, "cannot write");
 #ifndef _WIN32
@@ -43,8 +43,8 @@ void sync(std::FILE* file, const std::string& path) {
 #endif
 }
 
-/// The folder's new entry too. Not every file system can do this for a folder, and the file is
-/// whole all the same: failures are no news.
+/// Flushes the folder's new entry too. Not every file system can do this for a folder, and the file
+/// is complete in any case, so failures are ignored.
 void sync_folder([[maybe_unused]] const fs::path& file) {
 #ifndef _WIN32
   const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
@@ -292,7 +292,7 @@ File open_regular(const std::string& path) {
   return file;
 }
 
-// A fuzzer cannot guess checksums, so for it they are right, and the rest is tried.
+// A fuzzer cannot guess checksums, so they are not checked when fuzzing.
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 constexpr bool kChecked = false;
 #else
@@ -344,7 +344,7 @@ void StateReader::expect(const std::string& bytes, const std::string& what) {
   if (kChecked && found != bytes) refuse("altered since it was written: " + what);
 }
 
-/// The first member. Its length stands in front of it, and is believed up to a megabyte.
+/// The first member. Its length is in front of it, and is accepted up to a megabyte.
 void StateReader::read_header() {
   ZipMember member;
   member.name = kHeader;

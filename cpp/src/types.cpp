@@ -30,7 +30,7 @@ void in_child() {
 [[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, in_child);
 #endif
 
-/// More threads than this are of no use, and too many of them no system grants.
+/// More threads than this are useless, and systems refuse very large numbers.
 int most_threads() {
 #ifdef _OPENMP
   return std::max(64, 4 * omp_get_num_procs());
@@ -39,7 +39,7 @@ int most_threads() {
 #endif
 }
 
-/// How many of the wanted threads, with the calling one, the system can start at once.
+/// Number of the requested threads, including the caller, that the system can start at once.
 int try_threads(int wanted) {
   std::mutex end;
   std::vector<std::thread> tried;

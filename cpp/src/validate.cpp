@@ -13,8 +13,8 @@
 namespace memoa::detail {
 namespace {
 
-/// Bytes that this process could have if all others gave theirs back: the least of the machine's
-/// memory, the process's limit and that of its container.
+/// Bytes that this process could have if it were alone: the least of the machine's memory, the
+/// process's limit and that of its container.
 double memory_limit() {
   double most = 4.6e18;
 #ifdef __linux__
@@ -69,7 +69,7 @@ std::string to_text(double value, int digits) {
 }
 
 std::string to_text(double value) {
-  constexpr int kEnough = 17;  // digits that tell every double from its neighbours
+  constexpr int kEnough = 17;  // digits that distinguish all doubles
   for (int digits = 15; digits < kEnough; ++digits) {
     std::string text = to_text(value, digits);
     if (std::strtod(text.c_str(), nullptr) == value) return text;

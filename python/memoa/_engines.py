@@ -1,4 +1,4 @@
-"""The agents and their server in the core, with the settings that they were drawn with."""
+"""The agents and their server in the core, and the settings they were drawn with."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from memoa.run import AgentErrors, Run
 
 Progress = Callable[[int, int], object]
 
-# Fields of the memories with a row for each agent, and where.
+# Fields of the memories with one row per agent, and the axis.
 _OF_AGENTS = dict.fromkeys(
     ("costs", "recent_loss", "gram", "cross", "reservoir", "increments", "sleep"), 0
 )
@@ -34,7 +34,7 @@ _OF_WINDOW = {"errors": 2, "agent_losses": 1}
 
 
 def check(params: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a population and its server, from the parameters of an ensemble."""
+    """Return the settings of a population and its server, from an ensemble's parameters."""
     encoders = encoders_of(params["encoder"])
     if not isinstance(params["mixture"], Mixture):
         raise TypeError(f"mixture is {params['mixture']!r}; expected a memoa.Mixture")
@@ -66,15 +66,15 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _told_bands(note: Any) -> list[float]:
-    """What the intervals of a file have learnt."""
+    """Return the state of the intervals from a file."""
     told = note.get("bands") if isinstance(note, dict) else None
     if not isinstance(told, list) or not all(type(number) in (int, float) for number in told):
-        raise ValueError("bands is no list of numbers; expected what the intervals have learnt")
+        raise ValueError("bands is not a list of numbers; expected the state of the intervals")
     return told
 
 
 def _scored(note: Any, all_of_it: int) -> int:
-    """Values of y that costs count; a file tells where some were missing."""
+    """Return the number of values of y in the costs; a file has it if some were missing."""
     told = note.get("values_scored", all_of_it) if isinstance(note, dict) else all_of_it
     if type(told) is not int or not 0 <= told <= all_of_it:
         raise ValueError(f"values_scored is {told!r}; expected an integer from 0 to {all_of_it}")
@@ -82,7 +82,7 @@ def _scored(note: Any, all_of_it: int) -> int:
 
 
 def bands_of(params: dict[str, Any], n_outputs: int) -> Intervals | None:
-    """Intervals around the server's forecasts; None where none are wanted."""
+    """Return intervals around the server's forecasts; None without levels."""
     given = params.get("intervals", ())
     if isinstance(given, (list, tuple, np.ndarray)) and len(given) == 0:
         return None
@@ -93,16 +93,16 @@ def bands_of(params: dict[str, Any], n_outputs: int) -> Intervals | None:
 
 
 def _is_generator(value: Any) -> bool:
-    """Whether it draws numbers; numpy.random, slow to import, is not asked about an integer."""
+    """Return whether it is a generator; avoids the slow import of numpy.random for integers."""
     return not isinstance(value, int) and isinstance(
         value, (np.random.Generator, np.random.RandomState)
     )
 
 
 def _steps_unseen(Y: Float64, initial: Float64 | None) -> int:
-    """Steps until a y of every output has been seen, that step included; nothing is learnt there.
+    """Return the number of steps until every output has had a y; they are not learnt.
 
-    Needs no more than what was seen before the run, `initial`.
+    It needs only what was seen before the run, `initial`.
     """
     known = np.zeros(Y.shape[1], dtype=bool) if initial is None else ~np.isnan(initial)
     if known.all():
@@ -115,7 +115,7 @@ def _steps_unseen(Y: Float64, initial: Float64 | None) -> int:
 
 
 def draw_seed(random_state: Any) -> int:
-    """The seed of the agents' encoders; drawn where the random state is not a number."""
+    """Return the seed of the agents' encoders; drawn if the random state is not a number."""
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
     if not _is_generator(random_state):
@@ -126,23 +126,25 @@ def draw_seed(random_state: Any) -> int:
 
 
 class Engines:
-    """N agents and their server: an engine, drawn once and for all from checked parameters.
+    """N agents and their server: an engine, drawn once from checked parameters.
 
     Parameters
     ----------
     params : dict
-        Those of `memoa.OnlineEnsemble`.
+        The parameters of `memoa.OnlineEnsemble`.
     input_shape : tuple of int
         (dx,), or (N, p) with Precomputed.
     n_outputs : int
+        Number d of outputs.
     seed : int
+        Seed of the encoders.
     """
 
     def __init__(
         self, params: dict[str, Any], input_shape: tuple[int, ...], n_outputs: int, seed: int
     ) -> None:
         settings = check(params)
-        self.encoder: Encoders = encoders_of(params["encoder"])  # a list may change
+        self.encoder: Encoders = encoders_of(params["encoder"])  # a copy: a list may change
         self.mixture: Mixture = params["mixture"]
         self.policy = str(params["policy"])
         self.dtype = str(settings.pop("dtype"))
@@ -155,12 +157,12 @@ class Engines:
         self.seed = seed
         self._settings = settings
         self._overflow_told = -1
-        self.scored = 0  # values of y that costs count
+        self.scored = 0  # number of values of y in the costs
         self.bands = bands_of(params, n_outputs)
-        self.shown: Float64 | None = None  # the forecast that can be learnt, with what was known
+        self.shown: Float64 | None = None  # the forecast that can be learnt
         self.bounds: Float64 | None = None  # around it
         self.late = self._late_bands()
-        apart = ("communicator", "n_threads", "random_state")  # what may differ
+        apart = ("communicator", "n_threads", "random_state")  # these may differ
         same = {name: value for name, value in params.items() if name not in apart}
         inputs = input_shape[-1] if precomputed(self.encoder) else input_shape
         agree(self.communicator, {**same, "seed": seed, "y": n_outputs, "X": inputs})
@@ -185,7 +187,7 @@ class Engines:
         )
 
     def with_outputs(self, n_outputs: int) -> Engines:
-        """The same agents for a y of another width, with nothing learnt."""
+        """Return the same agents for a y of another width, without anything learnt."""
         twin = Engines.__new__(Engines)
         twin.__dict__.update(self.__dict__)
         twin.n_outputs = n_outputs
@@ -195,12 +197,12 @@ class Engines:
         twin.late = twin._late_bands()
         twin._build()
         for x in self.population.waiting_inputs() if self.delay > 0 else ():
-            twin.predict(x)  # of which nothing was known
+            twin.predict(x)  # before anything was known
         return twin
 
     @property
     def delay(self) -> int:
-        """Forecasts that are made before a y is known."""
+        """Number of forecasts made before a y is known."""
         return int(self._settings["delay"])
 
     def _late_bands(self) -> LateIntervals | None:
@@ -208,11 +210,11 @@ class Engines:
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """Of the intervals."""
+        """Levels of the intervals."""
         return () if self.bands is None else self.bands.levels
 
     def require_sleep(self, awake: Flags | None) -> None:
-        """Where some agents may be away, all are here, and no y comes late."""
+        """Refuse absent agents if processes share them, or if y arrives late."""
         if awake is None:
             return
         if self.delay > 0:
@@ -226,16 +228,19 @@ class Engines:
             )
 
     def predict(self, x: Float64, awake: Flags | None = None) -> Float64:
-        """The server's forecast, shape (d,)."""
+        """Return the server's forecast, shape (d,)."""
         self.require_sleep(awake)
-        # intervals learn beside: once the core has done its part, nothing asks for memory
+        # intervals learn separately: after the core's part, nothing allocates memory
         late, bands = self._with_room()
         shown = np.empty(self.n_outputs)
         bounds = None if bands is None else np.empty((len(bands.levels), 2, self.n_outputs))
         mixed = self.population.predict(
-            self.server, x, intervals=None if bands is None else bands._core, bounds=bounds,
+            self.server,
+            x,
+            intervals=None if bands is None else bands._core,
+            bounds=bounds,
             awake=awake,
-        )  # fmt: skip
+        )
         np.copyto(shown, mixed)
         known = shown if bounds is not None and self.population.has_seen else None
         if late is not None and bounds is not None:
@@ -247,7 +252,7 @@ class Engines:
         return mixed
 
     def _with_room(self) -> tuple[LateIntervals | None, Intervals | None]:
-        """The intervals once the next forecast has room: the core learns what a run has told."""
+        """Return the intervals, with room for the next forecast; the core learns a run's y."""
         if self.late is None:
             return None, self.bands
         late = copy.copy(self.late)
@@ -256,14 +261,14 @@ class Engines:
         return late, late.bands
 
     def predict_rows(self, X: Float64) -> Float64:
-        """Every row as the next input, shape (T, d)."""
+        """Return forecasts (T, d) of every row as if it were the next input."""
         late, bands = self._with_room()
         mixed = self.population.predict_rows(self.server, X)
         self.late, self.bands = late, bands
         return mixed
 
     def learn(self, y: Float64) -> None:
-        """Learn the y of the x last predicted."""
+        """Learn the y of the last predicted x."""
         bands = copy.copy(self.bands)
         if bands is not None and self.shown is not None:
             bands.learn(self.shown, y)
@@ -273,7 +278,7 @@ class Engines:
         self.scored += counted
 
     def learn_late(self, x: Float64, y: Float64) -> None:
-        """Learn the y of the oldest forecast that waits, whose input x was."""
+        """Learn the y of the oldest waiting forecast, whose input was x."""
         late = copy.copy(self.late)
         if late is not None:
             told = self.population.n_told(x)
@@ -284,28 +289,28 @@ class Engines:
         self.scored = self.population.scored
 
     def arrive(self, y: Float64) -> None:
-        """What became known after the last forecast: of the oldest, where all wait, or of none."""
+        """Learn the y that became known after the last forecast, of the oldest one or of none."""
         if self.population.n_waiting > self.delay:
             self.learn_late(self.population.waiting_inputs()[0], y)
         else:
             self.observe(y)
 
     def observe(self, y: Float64) -> None:
-        """Take y as the last value seen."""
+        """Use y as the last value seen."""
         if self.delay > 0:
             self.population.observe_late(self.server, y)
         else:
             self.population.observe(y)
 
     def agent_rmse(self) -> Float64:
-        """Of every agent over what was learnt while it was awake; nan where nothing was."""
+        """Error of every agent over the steps learnt while it was awake; NaN if there was none."""
         counted = max(self.scored, 1) - self.population.missed()
         counted[counted <= 0.0] = np.nan
         return np.sqrt(self.population.costs() / counted)
 
     @property
     def bytes(self) -> int:
-        """Of the agents' state and the mixture's window."""
+        """Type of the agents' state and the mixture's window."""
         row = self.n_agents * self.n_outputs * np.dtype(self.dtype).itemsize
         return self.population.bytes + self.mixture.window * row
 
@@ -320,16 +325,16 @@ class Engines:
         arriving: bool = False,
         awake: Flags | None = None,
     ) -> Run:
-        """Predict and learn a series; `arriving`: Y[t] is what becomes known after row t."""
+        """Predict and learn a series; `arriving`: Y[t] becomes known after row t."""
         self.require_sleep(awake)
         targets = Y.copy()  # the caller may change it at any time
-        # after the run, nothing asks for memory
+        # after the run, nothing allocates memory
         unseen = 0 if self.population.has_seen else _steps_unseen(targets, initial)
         unscored = max(warmup, unseen)
         seen = ~np.isnan(targets)
         divisor = np.array(float(np.count_nonzero(seen[unscored:])) or np.nan)
         of_steps = seen[unseen:].sum(axis=1)
-        counts = np.cumsum(np.insert(of_steps[of_steps > 0], 0, 0))  # after so many learnt steps
+        counts = np.cumsum(np.insert(of_steps[of_steps > 0], 0, 0))  # after each learnt step
         before = self.population.steps
         n_steps = len(Y)
         if self.delay > 0:
@@ -337,16 +342,25 @@ class Engines:
         bounds, next_bounds = self._room(n_steps)
         try:
             found = self.population.run(
-                self.server, X, targets, initial=initial, record=record, progress=progress,
-                skip=warmup, intervals=None if self.bands is None else self.bands._core,
-                bounds=bounds, next_bounds=next_bounds, unseen=unseen, awake=awake,
-            )  # fmt: skip
+                self.server,
+                X,
+                targets,
+                initial=initial,
+                record=record,
+                progress=progress,
+                skip=warmup,
+                intervals=None if self.bands is None else self.bands._core,
+                bounds=bounds,
+                next_bounds=next_bounds,
+                unseen=unseen,
+                awake=awake,
+            )
         finally:  # what was interrupted has learnt the steps done
             self.scored += int(counts[self.population.steps - before])
         return self._told(found, targets, record, unscored, divisor, bounds, next_bounds)
 
     def _room(self, n_steps: int) -> tuple[Float64 | None, Float64 | None]:
-        """For the bounds of steps, and of the next one."""
+        """Allocate the bounds of all steps, and of the next one."""
         if self.bands is None:
             return None, None
         shape = (len(self.bands.levels), 2, self.n_outputs)
@@ -362,23 +376,29 @@ class Engines:
         warmup: int,
         arriving: bool,
     ) -> Run:
-        """The same where y comes late."""
+        """Do the same if y arrives late."""
         n_steps = len(targets)
         before = self.population.steps, self.population.n_waiting
         failed = True
         try:
             found = self.population.run(
-                self.server, X, targets, initial=initial, record=record, progress=progress,
-                skip=warmup, arriving=arriving,
-            )  # fmt: skip
+                self.server,
+                X,
+                targets,
+                initial=initial,
+                record=record,
+                progress=progress,
+                skip=warmup,
+                arriving=arriving,
+            )
             failed = False
         finally:  # what was interrupted has learnt the steps done
             self.scored = self.population.scored
             now = self.population.steps, self.population.n_waiting
             if failed and now != before and self.late is not None:
-                self.late.forget(now[1])  # nobody knows what was said of them
+                self.late.forget(now[1])  # their forecasts are not known
         bases, known = found["bases"], targets
-        if arriving:  # those that came after the rows belong to rows before
+        if arriving:  # values that arrived after the rows belong to earlier rows
             none = np.full((min(self.delay, n_steps), self.n_outputs), np.nan)
             targets = np.concatenate([targets[self.delay :], none])
         knew = ~np.isnan(bases).any(axis=1)
@@ -405,11 +425,11 @@ class Engines:
         next_bounds: Float64 | None,
         bases: Float64 | None = None,
     ) -> Run:
-        """What a run found."""
+        """Return the result of a run."""
         following = found.get("next")
         self._warn_of_overflow()
         costs, missed = found["costs"], found.get("missed")
-        if missed is not None:  # who was always away has no error: nan
+        if missed is not None:  # an agent that was never awake has no error: NaN
             np.subtract(divisor, missed, out=missed)
         with np.errstate(invalid="ignore"):
             np.divide(costs, divisor if missed is None else missed, out=costs)
@@ -437,19 +457,27 @@ class Engines:
         )
 
     def _errors_of_all(self, agent_rmse: Float64) -> AgentErrors | None:
-        """Of the agents of all processes; None where all are here."""
+        """Return the errors of all processes' agents; None if this process has all."""
         if self.communicator is None:
             return None
         best, worst, first = int(agent_rmse.argmin()), int(agent_rmse.argmax()), self.agents.start
         rows = of_all(
-            self.communicator, math.fsum(agent_rmse),
-            agent_rmse[best], first + best, agent_rmse[worst], first + worst,
-        )  # fmt: skip
+            self.communicator,
+            math.fsum(agent_rmse),
+            agent_rmse[best],
+            first + best,
+            agent_rmse[worst],
+            first + worst,
+        )
         low, high = rows[rows[:, 1].argmin()], rows[rows[:, 3].argmax()]
         return AgentErrors(
-            self.total, math.fsum(rows[:, 0]) / self.total,
-            float(low[1]), int(low[2]), float(high[3]), int(high[4]),
-        )  # fmt: skip
+            self.total,
+            math.fsum(rows[:, 0]) / self.total,
+            float(low[1]),
+            int(low[2]),
+            float(high[3]),
+            int(high[4]),
+        )
 
     def _warn_of_overflow(self) -> None:
         step, agent = self.population.overflow()
@@ -463,7 +491,7 @@ class Engines:
             )
 
     def save(self, path: str, pending: Float64 | None, note: str) -> None:
-        """Write all that was learnt, whole or not at all."""
+        """Write all that was learnt, completely or not at all."""
         waiting = np.zeros(0) if pending is None else pending.reshape(-1)
 
         def write(name: str) -> None:
@@ -478,7 +506,7 @@ class Engines:
     def load(
         cls, path: str, n_threads: int | None, communicator: Reducer | None
     ) -> tuple[Engines, Float64 | None, dict[str, Any]]:
-        """What `save` wrote: engines, the x that waits for its y, and the file's header."""
+        """Read what `save` wrote: engines, the x that waits for its y, and the file's header."""
         parts = read_parts(path)
         if parts is not None or communicator is not None:
             return cls._load_parts(path, parts, n_threads, communicator)
@@ -495,10 +523,10 @@ class Engines:
         n_threads: int | None,
         communicator: Reducer | None,
     ) -> tuple[Engines, Float64 | None, dict[str, Any]]:
-        """Engines of this process's share, from whoever's files have some of its agents."""
+        """Return engines of this process's share, from all files with some of its agents."""
         check_communicator(communicator)
         found: list[tuple[Part, Engines, Float64 | None, dict[str, Any]]] = []
-        if parts is None:  # what one process saved
+        if parts is None:  # saved by one process
             loaded = cls._load_whole(path, n_threads)
             parts = [Part(Path(path), 0, loaded[0].n_agents)]
             found = [(parts[0], *loaded)]
@@ -514,11 +542,17 @@ class Engines:
                         raise ValueError(f"{part.path}: this is not the part that {path} names")
         _, old, waiting, header = found[0]
         memories = (
-            joined(path, [rows_of(e.population.memory(), _OF_AGENTS, p, here)
-                          for p, e, _, _ in found], _OF_AGENTS),
-            joined(path, [rows_of(e.server.memory(), _OF_WINDOW, p, here)
-                          for p, e, _, _ in found], _OF_WINDOW),
-        )  # fmt: skip
+            joined(
+                path,
+                [rows_of(e.population.memory(), _OF_AGENTS, p, here) for p, e, _, _ in found],
+                _OF_AGENTS,
+            ),
+            joined(
+                path,
+                [rows_of(e.server.memory(), _OF_WINDOW, p, here) for p, e, _, _ in found],
+                _OF_WINDOW,
+            ),
+        )
         known = engine_params(header) | {"n_agents": total, "communicator": communicator}
         if n_threads is not None:
             known["n_threads"] = n_threads
@@ -544,7 +578,7 @@ class Engines:
     def _load_whole(
         cls, path: str, n_threads: int | None
     ) -> tuple[Engines, Float64 | None, dict[str, Any]]:
-        """What one process wrote."""
+        """Read the file of one process."""
         number = -1 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31)
         population, server, pending, text = _core.load(path, n_threads=number)
         header = json.loads(text)
@@ -555,7 +589,7 @@ class Engines:
     def _made(
         cls, population: Any, server: Any, pending: Float64, header: dict[str, Any]
     ) -> tuple[Engines, Float64 | None]:
-        """Engines of what the core has read, and the x that waits for its y."""
+        """Return engines of what the core has read, and the x that waits for its y."""
         params = engine_params(header)
         made = cls.__new__(cls)
         made.encoder, made.mixture = encoders_of(params["encoder"]), params["mixture"]
@@ -587,23 +621,23 @@ class Engines:
         return made, waiting
 
     def spare(self) -> Engines:
-        """Others that know the same, and share nothing that learns."""
+        """Return a copy with the same state, which shares nothing that learns."""
         own = {name: self.__dict__[name] for name in ("bands", "late", "shown", "bounds")}
         return thaw(self.__getstate__() | copy.deepcopy(own))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Settings and all that was learnt."""
+        """Return the settings and all that was learnt."""
         state = {k: v for k, v in self.__dict__.items() if k not in ("population", "server")}
         memory = (self.population.memory(), self.server.memory())
         return {**state, "memory": memory, "checksum": checksum(memory)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Go on with the same bits.
+        """Restore the state, with the same bits.
 
         Raises
         ------
         ValueError
-            Where the state is not one that `__getstate__` made.
+            If `__getstate__` did not make the state.
         """
         try:
             memory, expected = state["memory"], state["checksum"]
@@ -621,7 +655,7 @@ class Engines:
             raise ValueError(f"this is not the state of an ensemble: {error}") from error
 
     def _require_sizes(self, population: dict[str, Any], server: dict[str, Any]) -> None:
-        """The arrays are those of the settings, before anything of that size is made."""
+        """Check that the arrays fit the settings, before anything of that size is allocated."""
         agents, d = self.n_agents, self.n_outputs
         past = self._settings["lags"] + (self._settings["season"] != 0)
         encoded = self.input_shape[0] + past * d
@@ -636,7 +670,7 @@ class Engines:
             "costs": (agents,),
             "gram": (agents, p * (p + 1) // 2),
             "increments": (agents, d),
-            "standardiser": (inputs, 11),  # a coordinate's numbers
+            "standardiser": (inputs, 11),  # numbers per coordinate
         }
         for name, shape in expected.items():
             if population[name].shape != shape:
@@ -647,7 +681,7 @@ class Engines:
 
 
 class Frozen:
-    """What engines had learnt at one moment; a pickle or a deep copy of it is engines again."""
+    """The state of engines at one step; a pickle or a deep copy of it becomes engines again."""
 
     def __init__(self, state: dict[str, Any]) -> None:
         self.state = state
@@ -657,7 +691,7 @@ class Frozen:
 
 
 def thaw(state: dict[str, Any]) -> Engines:
-    """Engines from their state."""
+    """Return engines from their state."""
     made = Engines.__new__(Engines)
     made.__setstate__(state)
     return made

@@ -1,6 +1,6 @@
-"""The door of an ensemble: what callers hand in, made plain float64 of the right shape and names.
+"""Checks the inputs of an ensemble, and converts them to float64 of the right shape and names.
 
-The core checks the numbers themselves, where it takes them.
+The core checks the numbers themselves when it reads them.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from memoa.encoder import Encoders, precomputed
 
 
 class Inputs(NamedTuple):
-    """The inputs that an ensemble takes, given its encoder and what it has seen so far.
+    """The inputs that an ensemble accepts, given its encoder and what it has seen so far.
 
     Attributes
     ----------
     owner : str
-        Class that messages speak of.
+        Name of the class, for messages.
     encoder : Encoder or sequence of Encoder
     n_agents : int
     n_inputs : int or None
-        None as long as nothing was seen.
+        None until an input was seen.
     names : ndarray of object or None
-        None where nothing was seen or what was seen had no names.
+        None if no input was seen, or the inputs had no names.
     """
 
     owner: str
@@ -38,7 +38,7 @@ class Inputs(NamedTuple):
     names: Names | None
 
     def row(self, x: Any) -> tuple[Float64, Names | None]:
-        """One step's input, and the names it came with, which only a dict has."""
+        """Return one step's input, and its names, which only a dict has."""
         names = None
         if isinstance(x, Mapping):
             self._require_names_fit()
@@ -50,7 +50,7 @@ class Inputs(NamedTuple):
         return array, names
 
     def rows(self, X: Any) -> tuple[Float64, Names | None]:
-        """Many steps' inputs, and the names of their columns."""
+        """Return many steps' inputs, and the names of their columns."""
         names = None if self._given() else names_of(X)
         if self.n_inputs is not None:
             require_names(self.owner, self.names, names)
@@ -82,7 +82,7 @@ class Inputs(NamedTuple):
             )
 
     def _require_rows(self, array: Float64) -> None:
-        """The usual mistakes in scikit-learn's words."""
+        """Raise errors for the usual mistakes, as scikit-learn does."""
         shape = self._shape()
         if array.ndim == 1 and len(shape) == 1:
             raise ValueError(
@@ -102,7 +102,7 @@ class Inputs(NamedTuple):
 
 
 def one_target(name: str, y: Any, n_outputs: int | None) -> Float64:
-    """One step's y of shape (d,); a number is a y of one output."""
+    """Return one step's y, shape (d,); a number is a y with one output."""
     target = real_array(name, y)
     target = target.reshape(1) if target.ndim == 0 else target
     require_shape(name, target, "(n_outputs,)", (n_outputs,))
@@ -121,7 +121,7 @@ def awake_of(awake: Any, labels: str, shape: tuple[int, ...]) -> Flags | None:
 
 
 def initial_of(initial: Any, n_outputs: int, delay: int) -> Float64:
-    """The value before a series, shape (d,), or the last delay + 1 of them."""
+    """Return the value before a series, shape (d,), or the last delay + 1 values."""
     values = real_array("initial", initial)
     if delay == 0 or values.ndim != 2:
         return one_target("initial", initial, n_outputs)
@@ -132,9 +132,9 @@ def initial_of(initial: Any, n_outputs: int, delay: int) -> Float64:
 def targets_of(
     Y: Any, n_steps: int, n_outputs: int | None, *, one_less: bool = False
 ) -> tuple[Float64, bool]:
-    """Every step's y, shape (T, d), and whether it was given as (T,).
+    """Return every step's y, shape (T, d), and whether it was given as (T,).
 
-    With `one_less` the y of the last step need not be there.
+    With `one_less` the y of the last step may be omitted.
     """
     targets = real_array("Y", Y)
     flat = targets.ndim == 1
@@ -146,7 +146,7 @@ def targets_of(
 
 
 def recorded_agents(record: Any) -> NDArray[np.intp]:
-    """Numbers of the agents to record, a new array."""
+    """Return the numbers of the agents to record, as a new array."""
     agents = np.asarray([] if record is None else record)
     if agents.size == 0:
         return np.zeros(0, dtype=np.intp)

@@ -42,13 +42,13 @@ class Online(Regressor):
     n_outputs_: int
     feature_names_in_: Names
     _engines: Engines | None
-    _base: Float64 | None  # the last y seen, until there are engines to tell
-    _pending: Float64 | None  # the x last predicted, while it can be learnt
+    _base: Float64 | None  # the last y seen, until there are engines
+    _pending: Float64 | None  # the last predicted x, while it can be learnt
     _awake: Flags | None  # who was there then; None for all
     _seed: int | None
 
     def _begin(self) -> None:
-        """The last lines of a constructor."""
+        """Finish a constructor."""
         check(self.get_params(deep=False))
         join_river(type(self))
         self._lock = EngineLock()
@@ -60,12 +60,12 @@ class Online(Regressor):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all that was learnt to one file that `load` reads.
 
-        Where several processes hold the agents, each writes a file of its own, beside `path` and
-        with a name that begins like it, and `path` names them.
+        If several processes share the agents, each writes its own file beside `path`, with a name
+        that begins like it, and `path` lists them.
 
-        It is a NumPy npz with a JSON header and checksums, and holds nothing executable. It is
-        written beside `path` and takes that name once it is whole and on the disk: whatever
-        happens, `path` is the old file or the new one.
+        The file is a NumPy npz with a JSON header and checksums, and contains nothing executable.
+        It is written beside `path` and renamed when it is complete and on the disk. So `path` is
+        always the old file or the new one.
 
         Parameters
         ----------
@@ -77,7 +77,7 @@ class Online(Regressor):
         OSError
             If it cannot be written.
         ValueError
-            Before the first forecast, when there is nothing to save; or if `path` is no name for a
+            Before the first forecast, when there is nothing to save; or if `path` cannot name a
             regular file.
         """
         engines = self._learnt("save")
@@ -98,26 +98,26 @@ class Online(Regressor):
         n_threads: int | None = None,
         communicator: Reducer | None = None,
     ) -> Self:
-        """Read what `save` wrote; it goes on with the same bits, on any machine.
+        """Read what `save` wrote; the next results have the same bits, on any machine.
 
-        A `random_state` that was no number has become the seed that it drew.
+        A `random_state` that was not a number has become the seed that it drew.
 
         Parameters
         ----------
         path : path-like
-            The file may come from anybody: everything in it is checked.
+            The file need not be trusted: everything in it is checked.
         n_threads : int, optional
             Default: as saved.
         communicator : memoa.mpi.Communicator, optional
-            Of the processes that are to hold the agents, whatever number of them has saved: all
-            of these call this.
+            Communicator of the processes that will share the agents; all of them call this. Their
+            number may differ from that of the processes that saved.
 
         Raises
         ------
         OSError
             If it cannot be read.
         ValueError
-            If it is not what `save` wrote, in one line that names the file.
+            If `save` did not write it; one line that names the file.
         """
         name = os.fspath(path)
         engines, pending, header = Engines.load(name, n_threads, communicator)
@@ -137,14 +137,14 @@ class Online(Regressor):
 
     @serialised
     def __getstate__(self) -> dict[str, Any]:
-        """All but the lock, which is everybody's own. It is of one step."""
+        """Return all but the lock; the state belongs to one step."""
         state = {name: value for name, value in self.__dict__.items() if name != "_lock"}
         if self._engines is not None:
             state["_engines"] = Frozen(self._engines.__getstate__())
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Go on with the same bits; a forecast not yet learnt is predicted again."""
+        """Restore the state, with the same bits; a forecast not yet learnt is computed again."""
         self.__dict__.update({"_awake": None} | state)
         self._lock = EngineLock()
         join_river(type(self))
@@ -157,25 +157,25 @@ class Online(Regressor):
 
     @property
     def agents(self) -> range:
-        """Numbers of the agents that this process holds."""
+        """Numbers of the agents of this process."""
         if self._engines is not None:
             return self._engines.agents
         return share("n_agents", self.n_agents, self.communicator)
 
     def _gather(self, rows: Float64) -> Float64 | None:
-        """All agents' rows in the process of rank 0, None in the others."""
+        """Return all agents' rows in the process of rank 0, None in the others."""
         engines = self._engines
         return gather(None if engines is None else engines.communicator, rows)
 
     # ------------------------------------------------------------------ what is known
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Whether any y was seen."""
+        """Return whether any y was seen."""
         return self._engines is not None and self._engines.population.has_seen
 
     @property
     def _raw_memory_usage(self) -> int:
-        """Bytes that what was learnt takes: river's name."""
+        """Bytes of the state, under river's name."""
         return 0 if self._engines is None else self._engines.bytes
 
     def _forget(self) -> None:
@@ -186,7 +186,7 @@ class Online(Regressor):
             self.__dict__.pop(name, None)
 
     def _inputs(self) -> Inputs:
-        """What inputs must be like, given what was seen."""
+        """Return the checks of inputs, given what was seen."""
         drawn = self._engines or self
         return Inputs(
             type(self).__name__,
@@ -204,9 +204,9 @@ class Online(Regressor):
         return str((self._engines or self).dtype) == "float32"
 
     def _engines_for(self, input_shape: tuple[int, ...], n_outputs: int | None) -> Engines:
-        """The engines, drawn now if they are not; before any y was seen, its width may change.
+        """Return the engines, drawn now if needed; before any y was seen, its width may change.
 
-        New ones are kept by the caller, once they have accepted their input.
+        The caller keeps new ones when their input was accepted.
         """
         if self._engines is not None:
             same = n_outputs in (None, self._engines.n_outputs)
@@ -253,10 +253,10 @@ class Online(Regressor):
         return mixed
 
     def _show_again(self, engines: Engines) -> None:
-        """Predict the x that waits for its y once more: a failed call may have shown another."""
+        """Predict the waiting x again: a failed call may have changed the shown forecast."""
         waiting, self._pending = self._pending, None
         if waiting is not None and engines is self._engines:
-            with suppress(MemoryError):  # it is predicted anew when its y is learnt
+            with suppress(MemoryError):  # it is predicted again when its y is learnt
                 engines.predict(waiting, self._awake)
                 self._pending = waiting
         else:
@@ -274,7 +274,7 @@ class Online(Regressor):
             self._step(inputs, names, target)
 
     def _learn_late(self, inputs: Float64, names: Names | None, target: Float64) -> None:
-        """The y of the oldest forecast that waits for one."""
+        """Learn the y of the oldest waiting forecast."""
         _core.require_moderate("y", target, self._is_single(), True)
         if self._engines is None:
             raise ValueError("no forecast waits for its y; expected predict_one with this x first")
@@ -287,7 +287,7 @@ class Online(Regressor):
         self.n_outputs_ = target.size
 
     def _arrive(self, inputs: Float64, names: Names | None, target: Float64) -> None:
-        """Forecast, then take in what becomes known after it, whosever y it is."""
+        """Forecast, then learn the y that becomes known after it."""
         if (self._engines or self).delay == 0:
             self._step(inputs, names, target)
             return
@@ -371,7 +371,7 @@ class Online(Regressor):
 
 
 def _warnings_are_errors() -> bool:
-    """Whether a RuntimeWarning may raise: `-W error`, or a filter that says so."""
+    """Return whether a RuntimeWarning may raise: `-W error`, or a filter."""
     for action, message, category, module, _ in warnings.filters:  # the first that fits counts
         if issubclass(RuntimeWarning, category) and action == "error":
             return True

@@ -1,4 +1,4 @@
-"""What a saved ensemble is beside its engines: its parameters, as JSON in the file's header."""
+"""The parameters of a saved ensemble, as JSON in the file's header."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from memoa._frames import Names
 from memoa.encoder import EchoState, Linear, Precomputed, RandomFeatures
 from memoa.mixture import Mixture
 
-# What files of the first version mean, which know of none of these.
+# The meaning of files of the first version, which have none of these.
 FIRST: dict[str, Any] = {"lags": 0, "season": None, "bounded": False}
 FIRST_MIXTURE: dict[str, Any] = {"rivals": False, "start": 0}
 KINDS = {kind.__name__: kind for kind in (RandomFeatures, EchoState, Precomputed, Linear, Mixture)}
@@ -58,12 +58,12 @@ def _plain(value: Any) -> Any:
 def read_note(
     header: Mapping[str, Any], known: tuple[str, ...]
 ) -> tuple[dict[str, Any], list[Any] | None, bool]:
-    """Parameters, names and flatness; of a file that C++ wrote, those of its engines."""
+    """Return parameters, names and flatness; for a file from C++, those of its engines."""
     note = header["note"]
     if note is None:
         return engine_params(header), None, False
     params = {name: _object(value) for name, value in note["params"].items()}
-    if params.keys() == {"intervals"}:  # C++ notes what its engines do not tell
+    if params.keys() == {"intervals"}:  # C++ writes what its engines do not have
         params = engine_params(header)
     for name in params:
         if name not in known:
@@ -74,7 +74,7 @@ def read_note(
 
 @contextmanager
 def naming_header(path: str) -> Iterator[None]:
-    """Of a file from anybody: whatever its header gives rise to is an error that names the file."""
+    """Turn any error that a file's header causes into one that names the file."""
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -82,13 +82,22 @@ def naming_header(path: str) -> Iterator[None]:
 
 
 def engine_params(header: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters that make the same engines."""
+    """Return parameters that make the same engines."""
     settings = header["settings"]
-    names = ("n_agents", "policy", "aggregate", "consensus", "effort", "horizon", "discount",
-             "forgetting", "ridge")  # fmt: skip
+    names = (
+        "n_agents",
+        "policy",
+        "aggregate",
+        "consensus",
+        "effort",
+        "horizon",
+        "discount",
+        "forgetting",
+        "ridge",
+    )
     params = note.get("params") if isinstance(note := header["note"], dict) else None
     levels = params.get("intervals") if isinstance(params, dict) else None
-    season = settings.get("season", 0)  # files of the first version know nothing of the past
+    season = settings.get("season", 0)  # files of the first version have no past
     return {name: settings[name] for name in names} | {
         "intervals": tuple(levels) if isinstance(levels, (list, tuple)) else (),
         "delay": settings.get("delay", 0),
@@ -107,7 +116,7 @@ def engine_params(header: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def panel_params(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters that make the same panel as a file that C++ wrote."""
+    """Return parameters that make the same panel as a file from C++."""
     names = ("n_clients", "pooling", "ridge", "aggregate", "forgetting")
     return {name: settings[name] for name in names} | {
         "encoder": _object(settings["encoder"]),
@@ -119,7 +128,7 @@ def panel_params(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _object(value: Any) -> Any:
-    """Settings objects from their JSON; lists become tuples, which nobody can change."""
+    """Return settings objects from their JSON; lists become tuples, which cannot change."""
     if isinstance(value, dict):
         settings = {k: v for k, v in value.items() if k != "type"}
         first = FIRST_MIXTURE if value["type"] == Mixture.__name__ else {}
@@ -128,7 +137,7 @@ def _object(value: Any) -> Any:
 
 
 def checksum(memory: tuple[dict[str, Any], ...]) -> int:
-    """CRC-32 of every number of it."""
+    """Return the CRC-32 of all numbers of a memory."""
     sum_ = 0
     for fields in memory:
         for name, value in fields.items():
@@ -140,7 +149,7 @@ def checksum(memory: tuple[dict[str, Any], ...]) -> int:
 
 
 def require_doubles(*memory: dict[str, Any]) -> None:
-    """All arrays of it are float64."""
+    """Check that all arrays of a memory are float64."""
     for fields in memory:
         for name, value in fields.items():
             if isinstance(value, np.ndarray) and value.dtype != np.float64:

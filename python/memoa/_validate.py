@@ -14,7 +14,7 @@ Flags = NDArray[np.uint8]
 
 
 def as_float64(name: str, value: Any) -> Float64:
-    """C-contiguous float64 without a copy where it is that already.
+    """Return C-contiguous float64, without a copy if it already is.
 
     Booleans, integers and narrower floats are widened; anything else is refused.
     """
@@ -34,7 +34,7 @@ def as_float64(name: str, value: Any) -> Float64:
 
 
 def as_array(name: str, value: Any) -> NDArray[Any]:
-    """A dense rectangular array of any dtype, nothing in it masked."""
+    """Return a dense rectangular array of any dtype, without masked entries."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(f"{name} is a masked array with masked entries; expected plain numbers")
     if hasattr(value, "tocsr"):
@@ -46,7 +46,7 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
 
 
 def with_shape(name: str, value: Any, labels: str, expected: Sequence[int | None]) -> Float64:
-    """`as_float64` of the expected shape; None stands for any length of at least one."""
+    """Return `as_float64` with the expected shape; None means any length of at least one."""
     array = as_float64(name, value)
     require_shape(name, array, labels, expected)
     return array
@@ -55,7 +55,7 @@ def with_shape(name: str, value: Any, labels: str, expected: Sequence[int | None
 def require_shape(
     name: str, array: NDArray[Any], labels: str, expected: Sequence[int | None]
 ) -> None:
-    """Raise ValueError unless `array` has the expected shape; None is any length above zero."""
+    """Raise ValueError unless `array` has the expected shape; None means any length above 0."""
     fits = array.ndim == len(expected) and all(
         n == want if want is not None else n > 0 for n, want in zip(array.shape, expected)
     )
@@ -73,7 +73,7 @@ def _sizes(labels: str, expected: Sequence[int | None]) -> str:
 
 
 def as_int(name: str, value: Any, least: int, below: int = 2**63) -> int:
-    """An integer in [least, below); bools and floats are refused."""
+    """Return an integer in [least, below); bools and floats are refused."""
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
@@ -90,7 +90,7 @@ def as_int(name: str, value: Any, least: int, below: int = 2**63) -> int:
 
 
 def as_number(name: str, value: Any) -> float:
-    """A real number as a float; arrays, strings and complex numbers are refused."""
+    """Return a real number as a float; arrays, strings and complex numbers are refused."""
     if isinstance(value, (bool, str, bytes, complex, np.complexfloating)) or not np.isscalar(value):
         if isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "iuf":
             return float(value)
@@ -102,7 +102,7 @@ def as_number(name: str, value: Any) -> float:
 
 
 def as_numbers(name: str, value: Any) -> list[float]:
-    """A real number, or a sequence of them, as a list."""
+    """Return a real number, or a sequence of them, as a list."""
     if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, np.ndarray)):
         return [as_number(name, value)]
     if isinstance(value, np.ndarray) and value.ndim == 0:
@@ -113,7 +113,7 @@ def as_numbers(name: str, value: Any) -> list[float]:
 
 
 def as_choice(name: str, value: Any, choices: Sequence[str]) -> str:
-    """One of the given words."""
+    """Return `value` if it is one of the given words."""
     if value not in choices:
         words = ", ".join(repr(c) for c in choices)
         raise ValueError(f"{name} is {value!r}; expected one of {words}")
@@ -121,7 +121,7 @@ def as_choice(name: str, value: Any, choices: Sequence[str]) -> str:
 
 
 def season_of(season: Any) -> int:
-    """The core's word for a season: steps, 0 for none, -1 where it is to be found."""
+    """Return the core's number for a season: steps, 0 for none, -1 to find it online."""
     if isinstance(season, str):
         return -1 if as_choice("season", season, ("auto",)) else 0
     return 0 if season is None else as_int("season", season, 1, below=10**6)

@@ -12,7 +12,7 @@ from memoa._validate import as_choice, as_int, as_number
 
 @runtime_checkable
 class Encoder(Protocol):
-    """What :class:`memoa.OnlineEnsemble` accepts as an encoder."""
+    """The interface of an encoder of :class:`memoa.OnlineEnsemble`."""
 
     def _to_core(self) -> _core.Encoder: ...
 
@@ -21,14 +21,14 @@ Encoders = Encoder | Sequence[Encoder]  # of all agents, or one per type
 
 
 def encoders_of(value: Any) -> tuple[Encoder, ...]:
-    """One encoder for all agents, or one per type.
+    """Return one encoder for all agents, or one per type.
 
     Raises
     ------
     TypeError
-        Where one of them is something else.
+        If one of them is not an encoder.
     ValueError
-        Where there are none.
+        If there are none.
     """
     words = "RandomFeatures, EchoState, Linear or Precomputed"
     if not isinstance(value, (list, tuple)):
@@ -46,7 +46,7 @@ def encoders_of(value: Any) -> tuple[Encoder, ...]:
 
 
 def precomputed(value: Encoders) -> Precomputed | None:
-    """The encoder where the caller hands in all agents' features, else None."""
+    """Return the encoder if the caller gives the agents' features, else None."""
     first = value[0] if isinstance(value, (list, tuple)) and value else value
     return first if isinstance(first, Precomputed) else None
 
@@ -56,25 +56,25 @@ class RandomFeatures:
     """Random features ``z = sqrt(2 / p) act(scale V x + v)`` of the standardised input x.
 
     The entries of V are N(0, 1 / dx); v is uniform on (-1, 1), for "cos" and "wave" on (0, 2 pi).
-    Agent i draws its weights from a counter-based generator keyed by (random_state, i): it is the
-    same agent in a population of any size.
+    Agent i draws its weights from a counter-based generator keyed by (random_state, i): so it is
+    the same agent in a population of any size.
 
     Parameters
     ----------
     n_features : int
         Number p of features of each agent.
     activation : {"relu", "tanh", "cos", "wave"}
-        The nonlinear function. "wave" is a cosine made of parabolas: as good, a fraction of the
-        time, and the same bits on every machine.
+        The nonlinear function. "wave" is a cosine made of parabolas: as good, much faster, and with
+        the same bits on every machine.
     scale : float
         Scale of the projection, > 0: large values make features that vary quickly with the input.
     n_raw : int
-        How many features are inputs themselves, chosen at random for each agent, fewer than
-        n_features; where it is not 0, the first feature is a constant. Trends and lags need no
-        random features. Where there are fewer inputs than that, the rest are random features.
+        Number of features that are unchanged inputs, chosen at random for each agent; less than
+        n_features. If it is not 0, the first feature is a constant. Trends and lags need no random
+        features. With fewer inputs than this, the rest are random features.
     n_columns : int
-        How many inputs a random feature sees, chosen at random for each of them: their rows of V
-        have entries N(0, 1 / n_columns). 0 means all inputs. A panel accepts only
+        Number of inputs of each random feature, chosen at random; its row of V has entries
+        N(0, 1 / n_columns). 0 means all inputs. A panel accepts only
         ``n_raw=0, n_columns=0``.
 
     Examples
@@ -141,8 +141,8 @@ class EchoState:
     n_features : int
         Number p of units of the reservoir.
     leak : float
-        How quickly the state follows the inputs, in (0, 1]. With 1 the last state has effect
-        through W alone.
+        How quickly the state follows the inputs, in (0, 1]. With 1 the last state has an effect
+        only through W.
     radius : float
         Spectral radius of W, >= 0: how long the memory lasts. Below 1 the reservoir forgets its
         start.
@@ -176,7 +176,7 @@ class EchoState:
 class Precomputed:
     """Features that you compute yourself, with any model.
 
-    The input of a step is then the agents' features, shape (N, p), which are used as they are.
+    The input of a step is then the agents' features, shape (N, p), which are used unchanged.
 
     Parameters
     ----------

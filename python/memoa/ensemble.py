@@ -25,12 +25,12 @@ from memoa.run import Run
 class OnlineEnsemble(Online):
     """A population of online forecasters that play the mean-field Nash policy.
 
-    At every step an input x arrives, every agent predicts the y that belongs to it, the server
-    combines the predictions, and then y is revealed. Each agent has its own encoder and an
-    exponentially weighted ridge regression of ``y - base`` on its features, where the base is the
-    last y seen; it then corrects its local forecast by the policy of the game.
+    At every step an input x arrives, every agent predicts the corresponding y, the server combines
+    the predictions, and then y is revealed. Each agent has its own encoder and an exponentially
+    weighted ridge regression of ``y - base`` on its features, where the base is the last y seen. It
+    then corrects this local forecast by the policy of the game.
 
-    The ensemble is an engine: it holds what was learnt and changes with every step. It serves one
+    The ensemble is an engine: it owns what was learnt and changes with every step. It serves one
     caller at a time, and other threads wait. Another thread may come between `predict_one` and
     `learn_one`; `step_one` does both without an interruption.
 
@@ -52,7 +52,7 @@ class OnlineEnsemble(Online):
     horizon : int
         Number of stages that the game looks ahead.
     discount : float
-        Rate >= 0 by which later stages of the game weigh more than earlier ones.
+        Rate >= 0 at which the weight of later stages of the game grows.
     forgetting : float or sequence of float
         Weight of a step relative to the next later one in an agent's regression, in (0, 1]. One
         value for all agents, or one per type: of K types, agent i is of type i mod K. Where there
@@ -62,48 +62,50 @@ class OnlineEnsemble(Online):
         Penalty > 0 of an agent's regression, for all agents or per type. Where forgetting is a
         sequence as well, the two are of the same length.
     aggregate : {"mean", "trimmed", "clip"}
-        How the agents' mean field is formed, theory (6.9) and (6.10). "mean": of all agents.
-        "clip": of those whose forecast lies within five robust deviations of the crowd's median
-        and whose recent squared errors are at most four times the usual; the server takes the
-        others to have said the mean field. An agent that lies or fails then harms neither the
-        others nor the server. "trimmed", the default: the same, and a fifth of the agents at either
-        end is left out of the mean field. Fewer than 16 agents are no crowd: all of them count.
+        How the agents' mean field is computed, theory (6.9) and (6.10). "mean": over all agents.
+        "clip": over the agents whose forecast is within five robust deviations of the crowd's
+        median and whose recent squared errors are at most four times the usual ones. For the other
+        agents, the server uses the mean field. So an agent that lies or fails harms neither the
+        others nor the server. "trimmed", the default: the same, and the mean field also leaves out
+        a fifth of the agents at either end. Fewer than 16 agents are no crowd: all of them count.
     lags : int
-        Increments of y, of every output, that the agents see beside x: theory (6.12).
+        Number of past increments of every output that agents see in addition to x: theory (6.12).
     season : {"auto"}, int or None
-        Period in steps of the increment by seasonal repetition that the agents see as well. "auto":
-        found online among lags of up to 60 steps. Precomputed features see neither.
+        Period of the season in steps. Agents also see the increment that seasonal repetition
+        predicts. "auto": found online among lags of up to 60 steps. With Precomputed, agents see
+        neither `lags` nor `season`.
     bounded : bool
-        An increment of y far beyond the usual is learnt as a bounded one, and no agent forecasts an
-        increment larger than the largest one learnt, theory (6.13).
+        Whether increments of y far beyond the usual are cut before they are learnt, and no agent
+        forecasts a larger increment than it has learnt, theory (6.13).
     mixture : Mixture
-        How the server weighs the agents.
+        How the server weights the agents.
     intervals : sequence of float
-        Shares in (0, 1), increasing, of the outcomes that intervals around the server's forecasts
-        are to hold: `prediction_intervals`, theory (10.1) to (10.3).
+        Shares of the outcomes, in (0, 1) and increasing, that intervals around the server's
+        forecasts should contain: `prediction_intervals`, theory (10.1) to (10.3).
     dtype : {"float64", "float32"}
-        Type of the agents' state and of the mixture's window. "float32" takes half the memory and
-        about half the time; what goes in and comes out is float64 all the same. The server's error
-        is within 0.1 % of float64's on the eight series of the experiments and over 10^6 steps with
-        a forgetting of up to 0.999. With a forgetting of 1 sums of more than some 10^5 steps no
-        longer grow: 24 bits cannot hold them.
+        Type of the agents' state and of the mixture's window. "float32" needs half the memory and
+        about half the time; inputs and results stay float64. The server's error is within 0.1 % of
+        float64's on the eight series of the experiments, and over 10^6 steps with a forgetting of
+        up to 0.999. With a forgetting of 1, sums stop growing after some 10^5 steps, because of
+        their 24 bits.
     delay : int
-        y is known after so many further forecasts: theory (10.7). Forecasts wait for their y then,
-        ``delay + 1`` at most, and `learn_one` takes the y of the oldest of them. Memory for these:
-        ``delay + 1`` times three numbers of every agent and output, and twice the inputs; features
-        too with EchoState and Precomputed, which cannot be made again. A run is taken step by step,
-        not 16 steps at once.
+        Number of further forecasts after which y is known: theory (10.7). Up to ``delay + 1``
+        forecasts then wait for their y, and `learn_one` takes the y of the oldest. They need memory
+        for ``delay + 1`` times three numbers per agent and output, and twice the inputs; with
+        EchoState and Precomputed also the features, which cannot be computed again. A run goes step
+        by step, not 16 steps at once.
     n_threads : int, optional
         Default: all that the process may use (its affinity and OMP_NUM_THREADS). The results are
         the same bits for any number.
     random_state : int, None, numpy.random.Generator or numpy.random.RandomState
         Seed of the agents' encoders; None draws one.
     communicator : memoa.mpi.Communicator, optional
-        Of the processes that hold the agents; `n_agents` is their number in all of them, and each
-        process makes the same calls with the same data. What is of the crowd (forecasts, mean
-        field, under-performer) is known to all, with the bits of one process; arrays with a row or
-        an entry for each agent are of those that are here, `agents`, and the methods
-        ``gather_...`` bring them to the process of rank 0. Shares are whole groups of 512 agents.
+        Communicator of the processes that share the agents. `n_agents` is the number in all
+        processes, and each process makes the same calls with the same data. Forecasts, mean field
+        and under-performer are the same in all processes and have the bits of one process. Arrays
+        with one row or entry per agent have only this process's agents, `agents`; the methods
+        ``gather_...`` collect them in the process of rank 0. Each process has a whole number of
+        groups of 512 agents.
 
     Attributes
     ----------
@@ -112,26 +114,26 @@ class OnlineEnsemble(Online):
     n_outputs_ : int
         Width of y, once one was seen.
     feature_names_in_ : ndarray of object, shape (dx,)
-        Names of the inputs, where they came in a frame with string names or in a dict. From then on
-        a frame must have these columns in this order, and a dict these keys in any order. An array
-        is taken by position.
+        Names of the inputs, if they came from a frame with string names or from a dict. From then
+        on a frame must have these columns in this order, and a dict these keys in any order. An
+        array is used by position.
 
     Notes
     -----
-    For one series and many models of it; many series with a model each are for `Panel`.
+    This is for one series with many models of it. For many series with one model each, use `Panel`.
 
-    A NaN in x or y is a value that is missing. An x counts for nothing there, and stands at its
-    mean; a y is neither learnt nor scored, and the last one seen remains the base. Where all of y
-    is missing the step leaves no trace. Theory (10.4) to (10.6).
+    NaN in x or y means a missing value. A missing x is replaced by its mean and does not count in
+    the statistics. A missing y is neither learnt nor scored, and the last y seen remains the base.
+    If all of y is missing, the step changes nothing. Theory (10.4) to (10.6).
 
-    The agents are drawn at the first prediction or run. They keep the parameters of that moment
-    until the next `fit`, whatever is set meanwhile, threads and policy included.
+    The agents are drawn at the first prediction or run. Parameters that are set later, including
+    threads and policy, have no effect until the next `fit`.
 
     Theory section 6, docs/theory.md; arXiv:2605.05492. Shifting y, or scaling it by a positive
     number, shifts or scales every prediction but the very first (with ``mixture.total=1``), and an
     increasing affine change of an input coordinate changes nothing. Numbers beyond 1e150 (for y,
-    1e15 in float32) are refused, for their squares would not be finite; features given to
-    Precomputed may be of any size.
+    1e15 in float32) are refused, because their squares would not be finite. Features for
+    Precomputed may have any size.
 
     Examples
     --------
@@ -330,30 +332,30 @@ class OnlineEnsemble(Online):
             (delay + 1, d), which become known one after the other. Y[t] is then learnt after the
             forecast of X[t + delay], and the last ones with the forecasts that come after the run.
         record : sequence of int, optional
-            Agents whose every prediction is kept, in ``Run.recorded``.
+            Numbers of the agents whose predictions are kept, in ``Run.recorded``.
         progress : callable(done, total), optional
-            Called some ten times a second, or after every step where one takes longer. Ctrl-C is
-            heard as often and leaves a usable ensemble that has learnt the steps done.
+            Called some ten times a second, or after every step if a step takes longer. Ctrl-C is
+            checked as often; it leaves a usable ensemble that has learnt the completed steps.
         warmup : int
-            Steps at the start that no error of the run counts; they are learnt all the same.
+            Number of steps at the start that are learnt but not scored.
         awake : array_like of bool, shape (T, N), optional
-            Which agents are there at each step, as in `predict_one`; a row for each row of `X`.
+            Which agents are awake at each step, as in `predict_one`; one row per row of `X`.
 
         Raises
         ------
         ValueError
-            Where numbers are infinite, features of Precomputed are missing, or the shape or the
-            names of the columns are not those seen before. Nothing is learnt then.
+            If numbers are infinite, features of Precomputed are missing, or the shape or the names
+            of the columns are not those seen before. Then nothing is learnt.
         TypeError
-            Where something is not a number.
+            If something is not a number.
 
         Warns
         -----
         RuntimeWarning
-            Where the numbers of an agent overflow. It repeats the last value then, and leaves no
-            mark on the others.
+            If the numbers of an agent overflow. It then repeats the last value, and does not affect
+            the others.
         UserWarning
-            Where only one of `X` and what was seen before has names.
+            If only one of `X` and the earlier inputs has names.
 
         Returns
         -------
@@ -376,8 +378,8 @@ class OnlineEnsemble(Online):
     def fit(self, X: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
         """Forget everything, then learn the series (X, y) in its order.
 
-        Where that is refused, fails or is interrupted, what was learnt before is there again, and
-        it takes its memory until then.
+        If that is refused, fails or is interrupted, the state from before is restored. It needs
+        memory until then.
 
         Parameters
         ----------
@@ -402,7 +404,7 @@ class OnlineEnsemble(Online):
 
     @serialised
     def partial_fit(self, X: ArrayLike, y: ArrayLike) -> OnlineEnsemble:
-        """Learn the series (X, y) in its order, on top of what was learnt: `run`, for pipelines.
+        """Learn the series (X, y) in its order, in addition to what was learnt, for pipelines.
 
         Parameters
         ----------
@@ -426,7 +428,7 @@ class OnlineEnsemble(Online):
 
     @serialised
     def predict(self, X: ArrayLike) -> Float64:
-        """Forecast for every row of `X` as if it were the next input; leaves no trace.
+        """Forecast for every row of `X` as if it were the next input, without learning.
 
         Parameters
         ----------
@@ -468,7 +470,7 @@ class OnlineEnsemble(Online):
     def prediction_intervals(self) -> Float64:
         """Bounds around the server's last forecast, shape (levels, 2, d): lower, then upper.
 
-        nan before the first error was seen.
+        NaN before the first error was seen.
         """
         engines = self._learnt("prediction_intervals")
         if engines.bounds is None:
@@ -497,9 +499,9 @@ class OnlineEnsemble(Online):
     def shares(self) -> Float64:
         """Shares in the server's forecast, shape (4, d), a new array.
 
-        Of the mixture, whose weights are `weights`; of the agents by exponential weights; of
-        seasonal repetition; and of the last value. Without ``mixture.rivals`` the two in between
-        have none.
+        The four shares are those of the mixture, with the weights `weights`; of the agents with
+        exponential weights; of seasonal repetition; and of the last value. Without
+        ``mixture.rivals`` the second and the third are 0.
         """
         return self._learnt("shares").server.shares()
 
@@ -508,8 +510,8 @@ class OnlineEnsemble(Online):
     def forecast_weights(self) -> Float64:
         """Weights of the agents in the server's forecast, shape (N, d), a new array.
 
-        What `weights` and the exponential weights give an agent, by the `shares` of the two. The
-        rest of the forecast is seasonal repetition's and the last value's.
+        They combine `weights` and the exponential weights, each times its share. Seasonal
+        repetition and the last value have the rest of the forecast.
         """
         return self._learnt("forecast_weights").server.forecast_weights()
 

@@ -1,4 +1,4 @@
-"""How sure a forecast is: intervals that hold a wanted share of the outcomes."""
+"""Intervals around forecasts that contain a chosen share of the outcomes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from memoa._validate import Float64, as_float64, as_int, as_numbers, require_sha
 
 
 class Intervals:
-    """Intervals around the forecasts of anybody, which learn from their errors.
+    """Intervals around any forecasts, learnt from the forecasts' errors.
 
-    A half-width, in units of a running scale of the errors, grows after a miss and shrinks after a
-    hit, so that in the long run the wanted share of the outcomes lies within, whatever the
-    forecasts are and whatever becomes of the series: theory (10.1) to (10.3). An engine.
+    Each interval has a half-width, in units of a running scale of the errors. It grows after a miss
+    and shrinks after a hit. So in the long run the chosen share of the outcomes is inside, for any
+    forecasts and any series: theory (10.1) to (10.3). An engine.
 
     Parameters
     ----------
     levels : sequence of float
-        Wanted shares, each in (0, 1) and above the one before.
+        Shares of the outcomes to contain, in (0, 1) and increasing.
     n_outputs : int
-        d. Every output is treated alone.
+        Number d of outputs. Each is treated separately.
 
     Examples
     --------
@@ -45,9 +45,9 @@ class Intervals:
         self._core = _core.Intervals(list(self.levels), self.n_outputs)
 
     def bounds(self, forecast: ArrayLike) -> Float64:
-        """Lower and upper bounds around a forecast of shape (d,); shape (levels, 2, d).
+        """Return lower and upper bounds, shape (levels, 2, d), around a forecast of shape (d,).
 
-        nan as long as no error was seen.
+        NaN until an error was seen.
         """
         return self._core.bounds(self._one("forecast", forecast))
 
@@ -64,24 +64,24 @@ class Intervals:
         Parameters
         ----------
         forecast, y : array_like, shape (d,), float64
-            nan where there is none.
+            NaN means no value.
         bounds : array_like, shape (levels, 2, d), float64, optional
-            Those that the forecast had, where others were asked for since.
+            The bounds of this forecast, if others were requested since.
         delay : int
-            Forecasts made since, at most.
+            Largest number of forecasts made since.
         """
         own = None if bounds is None else as_float64("bounds", bounds)
         self._core.learn(self._one("forecast", forecast), self._one("y", y), own, delay)
 
     def run(self, forecasts: ArrayLike, targets: ArrayLike, *, delay: int = 0) -> Float64:
-        """Bounds of forecasts, shape (T, d), each before its outcome is learnt; (T, levels, 2, d).
+        """Return the bounds (T, levels, 2, d) of forecasts, each before its outcome is learnt.
 
         Parameters
         ----------
         forecasts, targets : array_like, shape (T, d), float64
-            A target that is nan teaches nothing.
+            Forecasts and outcomes; NaN outcomes are not learnt.
         delay : int
-            An outcome is known after so many further forecasts.
+            Number of further forecasts after which an outcome is known.
         """
         shape = (None, self.n_outputs)
         own, y = as_float64("forecasts", forecasts), as_float64("targets", targets)
@@ -92,25 +92,25 @@ class Intervals:
         return self._core.run(own, y)
 
     def __copy__(self) -> Intervals:
-        """Others that have learnt the same."""
+        """Return a copy with the same state."""
         twin = object.__new__(Intervals)
         twin.levels, twin.n_outputs, twin._core = self.levels, self.n_outputs, copy(self._core)
         return twin
 
     def memory(self) -> list[float]:
-        """All that was learnt."""
+        """Return all that was learnt."""
         return self._core.memory()
 
     def restore(self, memory: Sequence[float]) -> None:
-        """Go on with what `memory` gave; ValueError where it is none."""
+        """Restore the result of `memory`; ValueError if it is not one."""
         self._core.restore(list(memory))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Settings and all that was learnt."""
+        """Return the settings and all that was learnt."""
         return {"levels": self.levels, "n_outputs": self.n_outputs, "memory": self.memory()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Go on with the same bits."""
+        """Restore the state, with the same bits."""
         self.__init__(state["levels"], state["n_outputs"])  # type: ignore[misc]
         self.restore(state["memory"])
 
@@ -121,7 +121,7 @@ class Intervals:
 
 
 class Waits(NamedTuple):
-    """A forecast whose outcome is not known yet: its bounds, and the y that a run has told."""
+    """A forecast whose outcome is not learnt yet: its bounds, and its y if a run has it."""
 
     forecast: Float64  # (d,)
     bounds: Float64  # (levels, 2, d)
@@ -129,32 +129,33 @@ class Waits(NamedTuple):
 
 
 class LateIntervals:
-    """Intervals whose outcomes come after further forecasts, each judged by its own bounds.
+    """Intervals whose outcomes arrive after further forecasts; each has its own bounds.
 
     Parameters
     ----------
     bands : Intervals
+        The intervals.
     delay : int
-        Forecasts that may come in between.
+        Number of forecasts that may come in between.
     """
 
     def __init__(self, bands: Intervals, delay: int) -> None:
         self.bands = bands
         self.delay = delay
-        self.waiting: deque[Waits | None] = deque()  # None where nothing is to be learnt
+        self.waiting: deque[Waits | None] = deque()  # None if nothing is to be learnt
 
     def __copy__(self) -> LateIntervals:
-        """Others that have learnt the same, and for whose outcomes the same forecasts wait."""
+        """Return a copy with the same state and the same waiting forecasts."""
         twin = LateIntervals(copy(self.bands), self.delay)
         twin.waiting = self.waiting.copy()
         return twin
 
     def add(self, forecast: Float64 | None, bounds: Float64, told: Float64 | None = None) -> None:
-        """A forecast with its bounds joins those that wait; None where nothing was known."""
+        """Add a forecast with its bounds to those that wait; None if nothing was known."""
         self.waiting.append(None if forecast is None else Waits(forecast, bounds, told))
 
     def learn(self, y: Float64 | None = None) -> None:
-        """The oldest forecast leaves; y is told before where none is given."""
+        """Learn the oldest waiting forecast; without y, use the one that was set before."""
         oldest = self.waiting.popleft()
         outcome = y if y is not None or oldest is None else oldest.told
         if oldest is not None and outcome is not None:
@@ -167,9 +168,9 @@ class LateIntervals:
         knew: Any = None,
         arriving: bool = False,
     ) -> Float64:
-        """Bounds (T, levels, 2, d) of a series of forecasts; `knew`: was anything known then?
+        """Return bounds (T, levels, 2, d) of forecasts; `knew`: whether anything was known then.
 
-        Where targets are `arriving`, each is that of the oldest forecast that waits.
+        If targets are `arriving`, each belongs to the oldest waiting forecast.
         """
         shape = (len(self.bands.levels), 2, self.bands.n_outputs)
         bounds = np.full((len(forecasts), *shape), np.nan)
@@ -185,17 +186,17 @@ class LateIntervals:
         return bounds
 
     def forget(self, n_waiting: int) -> None:
-        """So many forecasts wait, of which nothing is to be learnt."""
+        """Let so many forecasts wait, of which nothing is to be learnt."""
         self.waiting = deque([None] * n_waiting)
 
     def memory(self) -> list[Any]:
-        """What waits, as JSON can hold it."""
+        """Return what waits, as JSON values."""
         return [None if one is None else [_listed(part) for part in one] for one in self.waiting]
 
     def restore(self, memory: Any, n_waiting: int) -> None:
-        """Go on with what `memory` gave; ValueError where it is none."""
+        """Restore the result of `memory`; ValueError if it is not one."""
         if not isinstance(memory, list) or len(memory) != n_waiting:
-            raise ValueError(f"waits is no list of {n_waiting}; expected one of each forecast")
+            raise ValueError(f"waits is not a list of {n_waiting}; expected one entry per forecast")
         d, levels = self.bands.n_outputs, len(self.bands.levels)
         self.waiting.clear()
         for one in memory:
@@ -203,16 +204,19 @@ class LateIntervals:
                 self.waiting.append(None)
                 continue
             if not isinstance(one, list) or len(one) != 3:
-                raise ValueError("waits holds something else than a forecast, bounds and y")
+                raise ValueError("waits has an entry that is not a forecast, bounds and y")
             forecast, bounds, told = one
-            self.waiting.append(Waits(
-                _array(forecast, (d,)), _array(bounds, (levels, 2, d)),
-                None if told is None else _array(told, (d,)),
-            ))  # fmt: skip
+            self.waiting.append(
+                Waits(
+                    _array(forecast, (d,)),
+                    _array(bounds, (levels, 2, d)),
+                    None if told is None else _array(told, (d,)),
+                )
+            )
 
 
 def _listed(values: Float64 | None) -> list[float | None] | None:
-    """Numbers in a row, None for nan."""
+    """Return the numbers as a flat list, None for NaN."""
     if values is None:
         return None
     return [None if np.isnan(value) else float(value) for value in values.ravel()]
@@ -221,8 +225,8 @@ def _listed(values: Float64 | None) -> list[float | None] | None:
 def _array(values: Any, shape: tuple[int, ...]) -> Float64:
     known = (int, float, type(None))
     if not isinstance(values, list) or not all(type(value) in known for value in values):
-        raise ValueError("waits holds something else than numbers")
+        raise ValueError("waits has an entry that is not a number")
     array = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
     if array.size != int(np.prod(shape)):
-        raise ValueError(f"waits holds {array.size} numbers where {shape} are expected")
+        raise ValueError(f"waits has {array.size} numbers; expected shape {shape}")
     return array.reshape(shape)

@@ -14,7 +14,7 @@ from memoa.interval import Intervals
 
 
 class AgentErrors(NamedTuple):
-    """Root-mean-square errors of agents of which one process holds a part."""
+    """Root-mean-square errors of agents that several processes share."""
 
     n_agents: int
     mean: float
@@ -25,7 +25,7 @@ class AgentErrors(NamedTuple):
 
 
 class Errors(NamedTuple):
-    """Errors of forecasts of one output: in its units, and relative to repeating the last value."""
+    """Errors of one output's forecasts: in its units, and relative to the last value."""
 
     rmse: float
     mae: float
@@ -36,23 +36,22 @@ class Errors(NamedTuple):
 class Run:
     """Forecasts and errors of an ensemble over T steps of a series, an immutable value.
 
-    Errors are root-mean-square over steps and outputs, in units of the target. The first step is
-    left out of all of them where its y was the first ever seen: it could not be predicted, and was
-    observed, not learnt; and so are the steps of the warm-up. Where no other step is left they are
-    nan.
+    Errors are root-mean-square over steps and outputs, in units of the target. They leave out the
+    steps of the warm-up, and the first step if its y was the first ever seen: it could not be
+    predicted, and was observed, not learnt. If no step is left, errors are NaN.
 
     Attributes
     ----------
     predictions : ndarray, shape (T, d)
         The server's forecast of every step.
     targets : ndarray, shape (T, d)
-        The values that came.
+        The values of the series.
     initial : ndarray, shape (d,)
-        The last value seen before the run; 0 where none was.
+        The last value seen before the run; 0 if there was none.
     mean_field : ndarray, shape (T, d)
         Mean of the agents' predictions.
     shares : ndarray, shape (T, 4, d)
-        Shares in the server's forecasts, see `OnlineEnsemble.shares`; all 0 where no y was known.
+        Shares in the server's forecasts, see `OnlineEnsemble.shares`; all 0 if no y was known.
     agent_rmse : ndarray, shape (N,)
         Of the agents here, where several processes hold them. Where some were away, of each over
         the steps at which it was awake: nan where there was none. Such an agent counts in no mean,
@@ -67,23 +66,23 @@ class Run:
     policy : str
         The policy that the agents played, "memoa" or "greedy".
     unscored : int
-        Steps at the start that no error counts: 0 or 1, or those of the warm-up.
+        Number of steps at the start that are not scored: 0 or 1, or those of the warm-up.
     agents : range, optional
-        Numbers of the agents that this process holds; None: all.
+        Numbers of the agents of this process; None: all.
     errors : AgentErrors, optional
-        What all processes know of all agents' errors; None where all agents are here.
+        The errors of all processes' agents; None if this process has all agents.
     next : ndarray, shape (d,), optional
-        Forecast of the step after the last one, where its inputs were given.
+        Forecast of the step after the last one, if its inputs were given.
     levels : tuple of float
-        Of the intervals around the server's forecasts.
+        Levels of the intervals around the server's forecasts.
     prediction_intervals : ndarray, shape (T, levels, 2, d), optional
-        Lower and upper bounds, made before y was seen; nan before the first error.
+        Lower and upper bounds, made before y was seen; NaN before the first error.
     next_intervals : ndarray, shape (levels, 2, d), optional
         Lower and upper bounds around `next`.
     bases : ndarray, shape (T, d), optional
-        Where y comes late, the last value known at each step, nan where none was; else None.
+        If y arrives late, the last known value at each step, NaN if there was none; else None.
     delay : int
-        Forecasts that were made before a y was known.
+        Number of forecasts made before a y was known.
     """
 
     predictions: Float64
@@ -118,7 +117,7 @@ class Run:
 
     @property
     def n_scored(self) -> int:
-        """Steps of which some y is there and counts."""
+        """Number of scored steps: those with some y, after the warm-up."""
         return int(np.count_nonzero(~np.isnan(self.targets[self.unscored :]).all(axis=1)))
 
     @property
@@ -128,17 +127,17 @@ class Run:
 
     @property
     def repeat_last_rmse(self) -> float:
-        """Error of repeating the last value: the baseline that hurts."""
+        """Error of repeating the last value, a strong baseline."""
         return self._rmse(self._changes())
 
     @property
     def per_output(self) -> tuple[Errors, ...]:
-        """Errors of the server's forecasts, output by output."""
+        """Errors of the server's forecasts, for each output."""
         return self._errors_of(self.predictions - self.targets)
 
     @property
     def repeat_last_per_output(self) -> tuple[Errors, ...]:
-        """Errors of repeating the last value, output by output."""
+        """Errors of repeating the last value, for each output."""
         return self._errors_of(self._changes())
 
     @property
@@ -150,8 +149,8 @@ class Run:
     def server_mase(self) -> float:
         """Mean absolute scaled error of the server's forecasts, the mean over outputs.
 
-        The scale is the mean absolute error of repeating the last value over the same steps: below
-        1 is better than that. nan where an output never changes.
+        The scale is the mean absolute error of repeating the last value over the same steps, so
+        values below 1 are better than that. NaN if an output never changes.
         """
         return _mean(np.array([one.mase for one in self.per_output]))
 
@@ -162,7 +161,7 @@ class Run:
 
     @property
     def coverage(self) -> Float64:
-        """Share of the scored y that lie within each interval, shape (levels, d)."""
+        """Share of the scored y inside each interval, shape (levels, d)."""
         if self.prediction_intervals is None:
             return np.empty((0, self.targets.shape[1]))
         bounds, y = self.prediction_intervals[self.unscored :], self.targets[self.unscored :]
@@ -175,12 +174,12 @@ class Run:
         return shares
 
     def recorded_intervals(self, levels: Sequence[float] | None = None) -> Float64:
-        """Intervals of the recorded agents, shape (T, levels, 2, n_recorded, d), learnt here.
+        """Compute intervals of the recorded agents, shape (T, levels, 2, n_recorded, d).
 
         Parameters
         ----------
         levels : sequence of float, optional
-            Default: those of the run.
+            Levels of the intervals. Default: those of the run.
         """
         wanted = self.levels if levels is None else tuple(levels)
         steps, recorded, d = self.recorded.shape
@@ -229,7 +228,7 @@ class Run:
 
     @property
     def n_agents(self) -> int:
-        """Agents of all processes."""
+        """Number of agents of all processes."""
         return len(self.agent_rmse) if self.errors is None else self.errors.n_agents
 
     @property
@@ -238,7 +237,7 @@ class Run:
         return float(self.worst_cost[-1])
 
     def summary(self) -> str:
-        """A few lines to print."""
+        """Return a few lines to print."""
         steps, outputs = self.targets.shape
         counted = f"{steps} steps"
         if self.delay > 0:
@@ -268,7 +267,7 @@ class Run:
         )
 
     def __repr__(self) -> str:
-        """Sizes and the three errors."""
+        """Show sizes and the three errors."""
         steps, outputs = self.targets.shape
         return (
             f"Run({self.policy}, n_agents={self.n_agents}, n_steps={steps}, "
@@ -278,7 +277,7 @@ class Run:
         )
 
     def _scored(self, errors: Float64) -> Float64:
-        """Of errors (T, d) those that count; a single nan where none does."""
+        """Return the scored errors of (T, d); a single NaN if there are none."""
         scored = errors[self.unscored :]
         return scored if scored.size else np.full((1, errors.shape[1]), np.nan)
 
@@ -291,11 +290,11 @@ class Run:
 
     @property
     def last_known(self) -> Float64:
-        """The value known last at each step, shape (T, d); nan where y came late and none was."""
+        """Return the last known value at each step, shape (T, d); NaN if none was known."""
         return last_seen(self.targets, self.initial) if self.bases is None else self.bases
 
     def _errors_of(self, errors: Float64) -> tuple[Errors, ...]:
-        """Of errors (T, d), output by output."""
+        """Return the scores of errors (T, d), for each output."""
         found = []
         for misses, changes in zip(self._scored(errors).T, self._scored(self._changes()).T):
             mae, scale = _mean(np.abs(misses)), _mean(np.abs(changes))
@@ -305,13 +304,13 @@ class Run:
 
 
 def last_seen(targets: Float64, initial: Float64) -> Float64:
-    """The value seen last before each step, shape (T, d): where one is missing, an earlier one."""
+    """Return the last value seen before each step, shape (T, d), skipping missing ones."""
     before = np.vstack([initial, targets[:-1]])
     rows = np.where(np.isnan(before), 0, np.arange(len(before))[:, None])
     return np.take_along_axis(before, np.maximum.accumulate(rows, axis=0), axis=0)
 
 
 def _mean(values: Float64) -> float:
-    """Of those that are there; nan where none is."""
+    """Return the mean of the present values; NaN if there are none."""
     there = values[~np.isnan(values)]
     return float(np.mean(there)) if there.size else float("nan")

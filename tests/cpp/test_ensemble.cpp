@@ -44,10 +44,19 @@ BasicOnlineEnsemble<Real> fresh(const Stream& stream, const Encoders& encoder = 
   return BasicOnlineEnsemble<Real>(settings, mixture_of(settings), kLevels);
 }
 
+constexpr Index kDelay = 3;
+
+template <class Real>
+BasicOnlineEnsemble<Real> late(const Stream& stream, const Encoder& encoder = RandomFeatures{7}) {
+  PopulationSettings settings = settings_of(21, stream, encoder);
+  settings.past.delay = kDelay;
+  return BasicOnlineEnsemble<Real>(settings, mixture_of(settings), kLevels);
+}
+
 VectorView x_of(const Stream& s, Index t) { return {s.x(t), s.n_inputs}; }
 VectorView y_of(const Stream& s, Index t) { return {s.y(t), s.n_outputs}; }
 
-/// Forecasts and intervals of the steps [first, last), learnt.
+/// Forecasts and intervals of the steps [first, last), each y learnt once it is known.
 template <class Real>
 std::vector<double> follow(BasicOnlineEnsemble<Real>& e, const Stream& s, Index first, Index last) {
   std::vector<double> seen;
@@ -55,7 +64,20 @@ std::vector<double> follow(BasicOnlineEnsemble<Real>& e, const Stream& s, Index 
     const std::vector<double>& forecast = e.predict(x_of(s, t));
     seen.insert(seen.end(), forecast.begin(), forecast.end());
     for (const double bound : e.intervals()) seen.push_back(std::isnan(bound) ? -1.0 : bound);
-    e.learn(x_of(s, t), y_of(s, t));
+    const Index known = t - e.settings().past.delay;
+    if (known >= 0) e.learn(x_of(s, known), y_of(s, known));
+  }
+  return seen;
+}
+
+/// The same, where a run has told what is known at the steps.
+template <class Real>
+std::vector<double> follow_told(BasicOnlineEnsemble<Real>& e, const Stream& s, Index first) {
+  std::vector<double> seen;
+  for (Index t = first; t < first + kDelay; ++t) {
+    const std::vector<double>& forecast = e.predict(x_of(s, t));
+    seen.insert(seen.end(), forecast.begin(), forecast.end());
+    for (const double bound : e.intervals()) seen.push_back(std::isnan(bound) ? -1.0 : bound);
   }
   return seen;
 }
@@ -134,6 +156,95 @@ TEST_CASE_TEMPLATE("what is loaded goes on with the same bits", Real, double, fl
       loaded.save(file.path);
       CHECK(BasicOnlineEnsemble<Real>::load(file.path, 1).weights() == ensemble.weights());
     }
+}
+
+TEST_CASE_TEMPLATE("where y comes late an ensemble is its population and its server", Real, double,
+                   float) {
+  const Stream stream = with_gaps(8, 50);
+  for (const Encoder& encoder : kEncoders) {
+    auto stepped = late<Real>(stream, encoder), whole = late<Real>(stream, encoder),
+         halves = late<Real>(stream, encoder);
+    BasicPopulation<Real> population(stepped.settings());
+    BasicServerMixture<Real> server(21, 2, stepped.mixture());
+    CHECK(server.settings().delay == kDelay);
+    std::vector<double> forecasts;
+    for (Index t = 0; t < 40; ++t) {
+      std::vector<double> forecast(2);
+      predict(population, server, stream.x(t), forecast.data());
+      CHECK(stepped.predict(x_of(stream, t)) == forecast);
+      forecasts.insert(forecasts.end(), forecast.begin(), forecast.end());
+      if (t < kDelay) continue;
+      learn_oldest(population, server, stream.x(t - kDelay), stream.y(t - kDelay));
+      stepped.learn(x_of(stream, t - kDelay), y_of(stream, t - kDelay));
+    }
+    CHECK(run(whole, stream, 0, 40) == forecasts);
+    run(halves, stream, 0, 17), run(halves, stream, 17, 40);
+    std::vector<double> costs(21);
+    population.costs(costs.data());
+    CHECK(whole.agent_costs() == costs);
+    CHECK(stepped.agent_costs() == costs);
+    CHECK(whole.steps() == population.steps());
+    CHECK(n_waiting(whole.population()) == kDelay);
+    // intervals have learnt the same, and learn what the runs have told
+    const std::vector<double> following = follow(stepped, stream, 40, 40 + kDelay);
+    CHECK(follow_told(halves, stream, 40) == following);
+    CHECK(follow(whole, stream, 40, 40 + kDelay) == following);
+    CHECK(whole.intervals()[0] < whole.intervals()[2]);
+    for (auto* one : {&stepped, &halves}) {  // of one of them another y is told, and comes first
+      one->learn(x_of(stream, 40), y_of(stream, 40));
+      one->predict(x_of(stream, 43));
+    }
+    CHECK(halves.intervals() == stepped.intervals());
+  }
+}
+
+TEST_CASE_TEMPLATE("a file takes along what waits for its y", Real, double, float) {
+  const Stream stream = with_gaps(9, 40);
+  for (const Encoder& encoder : kEncoders)
+    for (const Index steps : {0, 2, 11, 24})
+      for (const bool told : {false, true}) {
+        const TemporaryFile file;
+        auto ensemble = late<Real>(stream, encoder);
+        if (told)
+          run(ensemble, stream, 0, steps);
+        else
+          follow(ensemble, stream, 0, steps);
+        ensemble.save(file.path);
+        auto loaded = BasicOnlineEnsemble<Real>::load(file.path);
+        CHECK(loaded.levels() == kLevels);
+        CHECK(loaded.mixture().delay == kDelay);
+        CHECK(loaded.agent_costs() == ensemble.agent_costs());
+        CHECK(waiting_inputs(loaded.population()) == waiting_inputs(ensemble.population()));
+        if (told) CHECK(follow_told(loaded, stream, steps) == follow_told(ensemble, stream, steps));
+        const Index next = steps + (told ? kDelay : 0);
+        CHECK(follow(loaded, stream, next, 40) == follow(ensemble, stream, next, 40));
+        loaded.save(file.path);
+        CHECK(BasicOnlineEnsemble<Real>::load(file.path, 1).weights() == ensemble.weights());
+      }
+}
+
+TEST_CASE("where y comes late the y of another forecast is refused, and nothing changes") {
+  const Stream stream = random_stream(10, 40, 3, 2);
+  auto ensemble = late<double>(stream), twin = late<double>(stream);
+  follow(ensemble, stream, 0, 20), follow(twin, stream, 0, 20);
+  ensemble.predict(x_of(stream, 20)), twin.predict(x_of(stream, 20));
+  const double bad[] = {1.0, 1e200};
+  const auto refused = [&](const VectorView& x, const VectorView& y) {
+    return refusal([&] { ensemble.learn(x, y); });
+  };
+  CHECK(contains(refused(x_of(stream, 20), y_of(stream, 20)), "the oldest"));
+  CHECK(names(refused(x_of(stream, 17), {bad, 2}), "y holds 1e+200 at [1]"));
+  CHECK(contains(refusal([&] { ensemble.predict(x_of(stream, 21)); }), "4 forecasts wait"));
+  CHECK(contains(refusal([&] { run(ensemble, stream, 21, 30); }), "waits for its y"));
+  CHECK(names(refusal([&] { ensemble.observe({bad, 2}); }), "y holds 1e+200"));
+  for (OnlineEnsemble* one : {&ensemble, &twin}) one->learn(x_of(stream, 17), y_of(stream, 17));
+  CHECK(follow(ensemble, stream, 21, 40) == follow(twin, stream, 21, 40));
+
+  PopulationSettings settings = settings_of(5, stream);
+  settings.past.delay = 2;
+  Mixture mixture;
+  mixture.delay = 1;
+  CHECK(names(refusal([&] { OnlineEnsemble(settings, mixture); }), "mixture.delay is 1"));
 }
 
 TEST_CASE("a file keeps what another language noted, and tells how many values were scored") {
@@ -218,12 +329,16 @@ TEST_CASE("a warm step allocates nothing") {
   const Stream stream = random_stream(7, 60, 3, 2);
   PopulationSettings settings = settings_of(40, stream);
   settings.n_threads = 1;
-  OnlineEnsemble ensemble(settings, {}, kLevels);
-  std::size_t before = 0;
-  for (Index t = 0; t < 60; ++t) {
-    if (t == 30) before = tests::allocations();
-    ensemble.predict(x_of(stream, t));
-    ensemble.learn(x_of(stream, t), y_of(stream, t));
+  for (const Index delay : {0, 3}) {
+    settings.past.delay = delay;
+    OnlineEnsemble ensemble(settings, {}, kLevels);
+    std::size_t before = 0;
+    for (Index t = 0; t < 60; ++t) {
+      if (t == 30) before = tests::allocations();
+      ensemble.predict(x_of(stream, t));
+      const Index known = t - delay;
+      if (known >= 0) ensemble.learn(x_of(stream, known), y_of(stream, known));
+    }
+    CHECK(tests::allocations() - before == 0);
   }
-  CHECK(tests::allocations() - before == 0);
 }

@@ -346,7 +346,7 @@ TEST_CASE("the equilibrium is where every readout is best, and the mean is the m
   std::vector<double> zeros(N * p * p, 0.0);
   const auto failure = tests::message_of<NumericalError>(
       [&] { solve_panel_equilibrium(zeros.data(), cross.data(), N, p, d, 0.0, 1.0); });
-  CHECK(names(failure, "the clients' data leave the mean readout undetermined"));
+  CHECK(names(failure, "the clients' data do not determine the mean readout"));
   gram[1] += 1.0;
   CHECK(
       names(refusal([&] { solve_panel_equilibrium(gram.data(), cross.data(), N, p, d, 0.5, 1.0); }),

@@ -130,7 +130,7 @@ TEST_CASE("an agent of a type forecasts as in a population of that type alone") 
   const Index N = 61;  // eight blocks of lanes, the last of them ragged
   const Stream stream = random_stream(4, 20, 3, 2);
   const std::vector<double> forgetting{0.9, 0.98, 1.0}, ridge{5.0, 0.1, 1.0};
-  PopulationSettings settings = settings_of(N, stream, {}, PolicyKind::greedy);
+  PopulationSettings settings = settings_of(N, stream, RandomFeatures{}, PolicyKind::greedy);
   settings.forgetting = forgetting;
   settings.ridge = ridge;
   Population mixed = started(settings);

@@ -88,6 +88,57 @@ def test_what_cpp_began_goes_on_in_python(tmp_path: Path) -> None:
     np.testing.assert_array_equal(ends.agent_rmse, model.agent_rmse)
 
 
+def follow_late(
+    model: memoa.OnlineEnsemble, X: np.ndarray, y: np.ndarray, first: int, last: int
+) -> np.ndarray:
+    """Forecasts and intervals as `late` writes them, of the steps [first, last)."""
+    rows = []
+    for t in range(first, last):
+        forecast = model.predict_one(X[t])
+        rows.append([forecast[0], *model.prediction_intervals[0, :, 0]])
+        if t >= model.delay:
+            model.learn_one(X[t - model.delay], y[t - model.delay])
+    return np.array(rows)
+
+
+@needs_programs
+@pytest.mark.parametrize("began_in_cpp", [False, True])
+def test_what_waits_for_its_y_goes_on_in_the_other_language(
+    tmp_path: Path, began_in_cpp: bool
+) -> None:
+    X, y = series(90)
+    y[23] = np.nan
+    known = np.concatenate([[np.nan] * 3, y[:-3]])  # at each step
+    path, whole = str(tmp_path / "state.npz"), str(tmp_path / "whole.npz")
+    if began_in_cpp:
+        first = table(run_program("late", path, lines=lines_of(X[:30], known[:30])))
+    else:
+        model = memoa.OnlineEnsemble(n_agents=50, intervals=[0.9], delay=3, random_state=0)
+        first = follow_late(model, X, y, 0, 30)
+        model.save(path)
+    second = table(run_program("late", path, lines=lines_of(X[30:60], known[30:60])))
+    model = memoa.OnlineEnsemble.load(path)
+    assert model.delay == 3
+    third = follow_late(model, X, y, 60, 90)
+    expected = table(run_program("late", whole, lines=lines_of(X, known)))
+    np.testing.assert_array_equal(np.concatenate([first, second, third]), expected)
+    ends = memoa.OnlineEnsemble.load(whole)
+    np.testing.assert_array_equal(ends.agent_rmse, model.agent_rmse)
+    np.testing.assert_array_equal(ends.weights, model.weights)
+
+
+@needs_programs
+def test_what_a_run_told_waits_in_the_file(tmp_path: Path) -> None:
+    """C++ learns it once more, from its own lines."""
+    X, y = series(60)
+    path = str(tmp_path / "state.npz")
+    model = memoa.OnlineEnsemble(n_agents=20, intervals=[0.9], delay=3, random_state=4)
+    model.run(X[:30], y[:30])
+    model.save(path)
+    there = table(run_program("late", path, lines=lines_of(X[30:], y[27:57])))
+    np.testing.assert_array_equal(there, follow_late(model, X, y, 30, 60))
+
+
 @needs_programs
 def test_a_state_that_is_none_is_named(tmp_path: Path) -> None:
     path = tmp_path / "state.npz"
@@ -102,9 +153,11 @@ def test_a_state_that_is_none_is_named(tmp_path: Path) -> None:
 @needs_programs
 def test_the_game() -> None:
     game = memoa.Game(
-        feature_mean=[[1.0, 0.5]], feature_cov=np.full((2, 1, 1), 0.2), target=np.ones((10, 1)),
+        feature_mean=[[1.0, 0.5]],
+        feature_cov=np.full((2, 1, 1), 0.2),
+        target=np.ones((10, 1)),
         coupling=[[0.5]],
-    )  # fmt: skip
+    )
     policy = memoa.solve_mean_field(game)
     expected = list(policy.gain[0].ravel())
     for n_agents in (2, 100, 10**6):

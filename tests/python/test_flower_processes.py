@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -63,6 +65,29 @@ def test_ten_simulated_clients_give_the_numbers_of_one_process(tmp_path: Path) -
     panel.run(series.X, series.Y, initial=series.initial, awake=awake)
     panel.predict_one(series.X[-1])  # forms the readout of the last exchange
     assert_close(readout, panel.mean_readout, 1e-12)
+
+
+def commands() -> list[list[str]]:
+    """What the pages of the site tell a reader to type, each command once."""
+    found = []
+    for page in ("docs/many-machines.md", "docs/how-to/flower.md"):
+        text = (APP.parents[1] / page).read_text(encoding="utf-8")
+        lines = re.findall(r"^flwr .*$", text, re.MULTILINE)
+        assert len(lines) >= 2, page
+        found += [words for words in map(shlex.split, lines) if words not in found]
+    return found
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs flwr[simulation]")
+def test_the_commands_of_the_pages_run(tmp_path: Path) -> None:
+    """As they stand, but for the name of the SuperLink and the folder that they are run in."""
+    with processes(tmp_path) as flower:
+        flower.superlink("--simulation")
+        for words in commands():
+            there = {"local": "test", "examples/flower": str(APP)}
+            shown = flower.run(*(there.get(word, word) for word in words))
+            if "run" in words:
+                assert "finished" in shown.lower() or "completed" in shown.lower(), shown
 
 
 def test_two_deployed_clients_give_the_numbers_of_one_process(tmp_path: Path) -> None:

@@ -48,10 +48,20 @@ def test_the_default_with_a_mix_is_its_twin(n_agents: int, d: int, policy: Any) 
         x, y, initial=initial, record=range(n_agents)
     )
     twin = reference.Ensemble(
-        n_agents, twins(2 + 7 * d), policy=policy, seed=3, consensus=10.0,
-        forgetting=(0.95, 0.99, 0.998), ridge=(0.001, 0.01, 0.1), lags=6, season="auto",
-        bounded=True, rivals=True, start=2, window=48,
-    )  # fmt: skip
+        n_agents,
+        twins(2 + 7 * d),
+        policy=policy,
+        seed=3,
+        consensus=10.0,
+        forgetting=(0.95, 0.99, 0.998),
+        ridge=(0.001, 0.01, 0.1),
+        lags=6,
+        season="auto",
+        bounded=True,
+        rivals=True,
+        start=2,
+        window=48,
+    )
     server, rmse, mean_field, agents = twin.run(x, y, initial)
     assert_close(run.recorded, agents, 1e-9)
     assert_close(run.mean_field, mean_field, 1e-9)
@@ -78,9 +88,11 @@ def test_an_agent_is_that_of_a_population_of_its_encoder(dtype: Any) -> None:
     options: dict[str, Any] = {"policy": "greedy", "dtype": dtype, "ridge": (0.1, 1.0, 3.0)}
 
     def agents(encoder: Any) -> np.ndarray:
-        return ensemble(41, encoder=encoder, **options).run(
-            x, y, initial=initial, record=range(41)
-        ).recorded  # fmt: skip
+        return (
+            ensemble(41, encoder=encoder, **options)
+            .run(x, y, initial=initial, record=range(41))
+            .recorded
+        )
 
     mixed = agents(KINDS)
     for k, encoder in enumerate(KINDS):

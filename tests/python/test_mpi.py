@@ -6,6 +6,7 @@ import copy
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from mpi_program import N, X, Y, ensemble, everything
 from ranks import Ranks
 
 HERE = Path(__file__).parent
+DOCS = HERE.parents[1] / "docs"
 MPIEXEC = shutil.which(
     "mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 )
@@ -307,6 +309,34 @@ def test_the_command_line_on_two_processes(tmp_path: Path) -> None:
     again = mpiexec(2, *options, "--out", str(tmp_path / "two"), check=False)
     assert again.returncode != 0
     assert "exists already" in again.stderr
+
+
+@needs_mpi
+@pytest.mark.parametrize("page", ["many-machines.md", "how-to/mpi.md"])
+def test_the_program_of_a_page_runs_on_two_processes(page: str, tmp_path: Path) -> None:
+    """One process prints, and what it prints are the numbers of one process alone."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (code,) = (block for block in blocks if "memoa.mpi.communicator()" in block)
+    program = tmp_path / "program.py"
+    program.write_text(code, encoding="utf-8")
+    together = mpiexec(2, str(program)).stdout
+    assert "server" in together
+    assert together == mpiexec(1, str(program)).stdout
+
+
+@needs_mpi
+@pytest.mark.parametrize("page", ["many-machines.md", "how-to/mpi.md"])
+def test_the_command_of_a_page_runs(page: str, tmp_path: Path) -> None:
+    """As it stands, with fewer agents."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    commands = re.findall(r"^mpiexec -n (\d+) python (.*?)$", text, re.MULTILINE)
+    assert commands
+    for size, arguments in commands:
+        words = arguments.split()
+        words[words.index("--agents") + 1] = "1025"
+        shown = mpiexec(int(size), *words, "--out", str(tmp_path / "out"), "--threads", "1").stdout
+        assert "1025 agents" in shown
 
 
 @needs_mpi

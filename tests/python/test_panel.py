@@ -238,7 +238,7 @@ def test_bad_statistics_are_told_by_name():
     ]:
         with pytest.raises(ValueError, match=message):
             change()
-    with pytest.raises(memoa.NumericalError, match="leave the mean readout undetermined"):
+    with pytest.raises(memoa.NumericalError, match="do not determine the mean readout"):
         solve(0.0 * gram, cross, ridge=0.0, pooling=1.0)
 
 

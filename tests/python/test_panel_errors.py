@@ -65,7 +65,7 @@ def test_bad_input_is_told_by_name_and_changes_nothing():
         (lambda: panel.learn_one(X[20], [["a", "b"]] * 11), TypeError, "Y has dtype <U1"),
         (lambda: panel.add_clients(0), ValueError, "count is 0"),
         (lambda: panel.add_clients(1.5), TypeError, "count is 1.5"),
-        (lambda: panel.set_params(pooling=3.0), ValueError, "pooling cannot be set once"),
+        (lambda: panel.set_params(pooling=3.0), ValueError, "pooling cannot be set after"),
     ]:
         with pytest.raises(error, match=message):
             call()

@@ -69,8 +69,14 @@ def assert_goes_on_alike(
 def test_a_loaded_ensemble_goes_on_with_the_same_bits(
     encoder: Any, dtype: str, tmp_path: Path
 ) -> None:
-    model = learnt(encoder=encoder, dtype=dtype, mixture=memoa.Mixture(window=7, decay=0.9),
-                   forgetting=(0.9, 1.0), ridge=0.5, policy="greedy")  # fmt: skip
+    model = learnt(
+        encoder=encoder,
+        dtype=dtype,
+        mixture=memoa.Mixture(window=7, decay=0.9),
+        forgetting=(0.9, 1.0),
+        ridge=0.5,
+        policy="greedy",
+    )
     model.save(tmp_path / "a.npz")
     loaded = memoa.OnlineEnsemble.load(tmp_path / "a.npz")
     assert loaded.get_params() == model.get_params()
@@ -126,8 +132,9 @@ def test_a_random_state_becomes_the_seed_that_it_drew(tmp_path: Path) -> None:
     loaded = memoa.OnlineEnsemble.load(tmp_path / "a.npz")
     assert isinstance(loaded.random_state, int)
     assert_goes_on_alike(loaded, model)
-    assert_same_bits(memoa.OnlineEnsemble.load(tmp_path / "a.npz").fit(X, Y).weights,
-                     loaded.fit(X, Y).weights)  # fmt: skip
+    assert_same_bits(
+        memoa.OnlineEnsemble.load(tmp_path / "a.npz").fit(X, Y).weights, loaded.fit(X, Y).weights
+    )
 
 
 def test_threads_may_be_others_and_settings_changed_meanwhile_are_kept(tmp_path: Path) -> None:
@@ -155,8 +162,12 @@ def test_on_other_threads_and_instructions(threads: int, level: str, tmp_path: P
     model.save(tmp_path / "a.npz")
     np.savez(tmp_path / "data.npz", X=x[20:], Y=y[20:])
     files = [str(tmp_path / name) for name in ("a.npz", "data.npz", "out.npy")]
-    subprocess.run([sys.executable, "-c", GO_ON, files[0], str(threads), *files[1:]], check=True,
-                   env={"MEMOA_INSTRUCTION_SET": level, "PATH": ""}, timeout=120)  # fmt: skip
+    subprocess.run(
+        [sys.executable, "-c", GO_ON, files[0], str(threads), *files[1:]],
+        check=True,
+        env={"MEMOA_INSTRUCTION_SET": level, "PATH": ""},
+        timeout=120,
+    )
     assert_same_bits(np.load(files[2]), model.run(x[20:], y[20:]).predictions)
 
 
@@ -303,10 +314,16 @@ def test_changed_files_are_refused_or_go_on(name: str, make: Any, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("mixture.newest", -100), ("mixture.newest", 5), ("mixture.steps", -1),
-     ("mixture.steps", 2**63 - 1), ("population.steps", 2**63 - 1), ("population.steps", -1),
-     ("population.has_seen", 2)],
-)  # fmt: skip
+    [
+        ("mixture.newest", -100),
+        ("mixture.newest", 5),
+        ("mixture.steps", -1),
+        ("mixture.steps", 2**63 - 1),
+        ("population.steps", 2**63 - 1),
+        ("population.steps", -1),
+        ("population.has_seen", 2),
+    ],
+)
 def test_counters_that_nothing_has_counted(
     small: bytes, name: str, value: int, tmp_path: Path
 ) -> None:
@@ -366,10 +383,18 @@ def test_a_state_of_another_panel_is_refused_before_anything_is_made() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("n_agents", 10**12), ("n_outputs", 2**40), ("encoder", memoa.RandomFeatures(10**9)),
-     ("input_shape", (10**15,)), ("mixture", memoa.Mixture(window=2**50)), ("mixture", None),
-     ("encoder", 3), ("seed", -1), ("seed", "x")],
-)  # fmt: skip
+    [
+        ("n_agents", 10**12),
+        ("n_outputs", 2**40),
+        ("encoder", memoa.RandomFeatures(10**9)),
+        ("input_shape", (10**15,)),
+        ("mixture", memoa.Mixture(window=2**50)),
+        ("mixture", None),
+        ("encoder", 3),
+        ("seed", -1),
+        ("seed", "x"),
+    ],
+)
 def test_a_state_of_other_settings_is_refused_before_anything_is_made(
     name: str, value: Any
 ) -> None:
@@ -382,8 +407,9 @@ def test_a_state_of_other_settings_is_refused_before_anything_is_made(
 
 if __name__ == "__main__":
     KEPT.mkdir(exist_ok=True)
-    first = memoa.OnlineEnsemble(4, memoa.EchoState(3), dtype="float32",
-                                 mixture=memoa.Mixture(window=4))  # fmt: skip
+    first = memoa.OnlineEnsemble(
+        4, memoa.EchoState(3), dtype="float32", mixture=memoa.Mixture(window=4)
+    )
     first.run(X[:20], Y[:20], initial=INITIAL)
     first.save(KEPT / "ensemble-2.npz")
     np.save(KEPT / "ensemble-2-agent-rmse.npy", first.agent_rmse)

@@ -14,7 +14,7 @@ import pytest
 import memoa
 from helpers import assert_same_bits, everything, series
 from helpers import ensemble as plain_ensemble
-from reference import EchoState, Ensemble, RandomFeatures
+from reference import EchoState, Ensemble, Linear, RandomFeatures
 from reference_federated import Server
 
 SIZES = [1, 2]
@@ -22,7 +22,7 @@ ENCODERS = {
     "random": memoa.RandomFeatures(4),
     "echo": memoa.EchoState(4),
     "raw": memoa.RandomFeatures(5, "wave", n_raw=2, n_columns=2),
-    "mix": (memoa.RandomFeatures(5, "wave", n_raw=2, n_columns=2), memoa.EchoState(4)),
+    "mix": [memoa.RandomFeatures(4), memoa.EchoState(3), memoa.Linear()],
 }
 
 
@@ -89,13 +89,24 @@ def test_the_twin_with_rivals(d: int, season: Any, gaps: bool) -> None:
     assert_same(run, twin.run(X, Y, initial, awake), 1e-8)
 
 
-@pytest.mark.parametrize("mixed", [False, True])
-def test_the_twin_of_reservoirs(mixed: bool) -> None:
+def test_the_twin_of_reservoirs() -> None:
     X, Y, initial, awake = problem(2, 20)
-    ours: Any = [memoa.EchoState(4), memoa.RandomFeatures(5)] if mixed else memoa.EchoState(4)
-    theirs: Any = [EchoState(4), RandomFeatures(5)] if mixed else EchoState(4)
-    run = plain_ensemble(20, encoder=ours).run(X, Y, initial=initial, record=range(20), awake=awake)
-    assert_same(run, Ensemble(20, theirs).run(X, Y, initial, awake))
+    run = plain_ensemble(20, encoder=memoa.EchoState(4)).run(
+        X, Y, initial=initial, record=range(20), awake=awake
+    )
+    assert_same(run, Ensemble(20, EchoState(4)).run(X, Y, initial, awake))
+
+
+@pytest.mark.parametrize("aggregate", ["mean", "trimmed"])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_the_twin_of_a_mix_of_encoders(aggregate: Any, gaps: bool) -> None:
+    X, Y, initial, awake = problem(2, 20, gaps=gaps)
+    kinds = [memoa.RandomFeatures(4), memoa.EchoState(4), memoa.Linear()]
+    run = plain_ensemble(20, encoder=kinds, aggregate=aggregate).run(
+        X, Y, initial=initial, record=range(20), awake=awake
+    )
+    twins = [RandomFeatures(4), EchoState(4), Linear(2)]
+    assert_same(run, Ensemble(20, twins, aggregate=aggregate).run(X, Y, initial, awake))
 
 
 @pytest.mark.parametrize("aggregate", ["mean", "trimmed"])
@@ -219,13 +230,13 @@ def test_errors_count_the_steps_awake_alone() -> None:
 @pytest.mark.parametrize("d", SIZES)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("aggregate", ["mean", "clip", "trimmed"])
-@pytest.mark.parametrize("rivals", [False, True])
+@pytest.mark.parametrize(("rivals", "encoder"), [(False, "raw"), (True, "raw"), (True, "mix")])
 def test_run_steps_threads_and_files_agree(
-    d: int, dtype: str, aggregate: str, rivals: bool, tmp_path: Path
+    d: int, dtype: str, aggregate: str, rivals: bool, encoder: str, tmp_path: Path
 ) -> None:
     X, Y, initial, awake = problem(d, 600, gaps=True)
     settings: dict[str, Any] = {"dtype": dtype, "aggregate": aggregate, "intervals": (0.8,)}
-    settings["mixture"] = memoa.Mixture(rivals=rivals)
+    settings |= {"mixture": memoa.Mixture(rivals=rivals), "encoder": ENCODERS[encoder]}
     whole, steps = (memoa.OnlineEnsemble(600, n_threads=k, **settings) for k in (1, 3))
     run = whole.run(X, Y, initial=initial, awake=awake)
     steps.observe(initial)

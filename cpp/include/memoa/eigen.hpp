@@ -4,8 +4,8 @@
 
 #include "memoa/types.hpp"
 
-// For programs that compute with Eigen, whichever version: the numbers of games and policies as its
-// matrices, without a copy. Nothing else of memoa includes or needs this header.
+// For programs that use Eigen, in any version: the numbers of games and policies as Eigen's
+// matrices, without a copy. No other header of memoa includes or needs this one.
 namespace memoa {
 
 using RowMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;

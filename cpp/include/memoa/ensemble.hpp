@@ -27,12 +27,20 @@ struct WorstAgent {
 /// be made in a wrong order, and give the bits that Python's OnlineEnsemble gives, whose files it
 /// reads and writes. NaN in x and y is a missing number. What cannot be learnt, or is of another
 /// size, is refused by std::invalid_argument before anything changes. All agents are in this
-/// process, and no y comes late (`past.delay` is 0). Several threads may call const members at
-/// once, while none calls another member; `save` counts as another.
+/// process. Several threads may call const members at once, while none calls another member; `save`
+/// counts as another.
+///
+/// With a delay k (`past.delay`) y is known after k further forecasts, theory (10.7): up to k + 1
+/// of them wait, and `learn` takes the y of the oldest. `n_waiting` and `waiting_inputs` of
+/// memoa/run.hpp tell of them.
+///
+///     ensemble.predict(x[t]);
+///     if (t >= k) ensemble.learn(x[t - k], y[t - k]);
 template <class Real>
 class MEMOA_API BasicOnlineEnsemble {
  public:
-  /// `levels` of intervals around the forecasts: increasing, each in (0, 1); none by default.
+  /// `levels` of intervals around the forecasts: increasing, each in (0, 1); none by default. The
+  /// mixture's delay is that of the settings.
   explicit BasicOnlineEnsemble(PopulationSettings settings, const Mixture& mixture = {},
                                const std::vector<double>& levels = {});
   ~BasicOnlineEnsemble();
@@ -40,19 +48,24 @@ class MEMOA_API BasicOnlineEnsemble {
   BasicOnlineEnsemble& operator=(BasicOnlineEnsemble&&) noexcept;
 
   /// The server's forecast (d) of the y that belongs to the inputs x (dx), or to the features
-  /// (N, p) with Precomputed. It is there until the next call, and leaves no trace until `learn`.
+  /// (N, p) with Precomputed. It is there until the next call, and leaves no trace until `learn`;
+  /// with a delay it waits for its y, and x counts from now on.
   /// Agents that are not `awake` (N) are away, theory (10.10): they count in no average and are
-  /// not charged, and learn all the same. Empty: all are there.
+  /// not charged, and learn all the same. Empty: all are there, as always with a delay.
   const std::vector<double>& predict(const VectorView& x,
                                      const std::vector<unsigned char>& awake = {});
   /// Learns the y (d) that belongs to x. Where x is not the one last predicted it is predicted
   /// first: agents learn from what they forecast. The first y ever seen is observed, not learnt.
+  /// With a delay x is that of the oldest forecast that waits, and any other is refused; NaN is a
+  /// y that never comes.
   void learn(const VectorView& x, const VectorView& y);
   /// Takes y (d) as the last value seen, without learning.
   void observe(const VectorView& y);
   /// Forecasts (T, d) of the inputs X (T, dx), or (T, N p), and learns Y (T, d) on the way: the
   /// bits of T times predict and learn. All of it is checked before any of it is learnt. `awake`
-  /// has T rows of N.
+  /// has T rows of N. With a delay Y[t] is learnt after the forecast of X[t + k], and the last ones
+  /// with the forecasts that come after the run; one that waits for its y from `predict` is
+  /// refused.
   std::vector<double> run(const MatrixView& X, const MatrixView& Y,
                           const std::vector<unsigned char>& awake = {});
 

@@ -55,23 +55,23 @@ struct MEMOA_API Policy {
 MEMOA_API Policy solve_mean_field(const Game& game);
 
 /// The same for K types of agents with positive shares that sum to one. The types have one horizon
-/// and one n_outputs, everything else may differ; one policy per type.
+/// and one n_outputs; everything else may differ. Returns one policy per type.
 MEMOA_API std::vector<Policy> solve_mean_field(const std::vector<Game>& games,
                                                const std::vector<double>& shares);
 
-/// The exact Nash policy of `n_agents` identical agents, every one of which knows that its own move
-/// shifts the mean (theory section 4). O(T p d^2), the same for two agents and for a billion; one
-/// agent gets its linear-quadratic optimum. The mean field of the policy is the empirical mean, own
+/// The exact Nash policy of `n_agents` identical agents. Each agent knows that its own move shifts
+/// the mean (theory section 4). O(T p d^2) for any number of agents; a single agent gets its
+/// linear-quadratic optimum. The mean field of the policy is the empirical mean, own
 /// agent included; the flow is that of its expectation.
 /// Throws NumericalError that names the stage where the equilibrium does not exist or overflows.
 MEMOA_API Policy solve_nash(const Game& game, Index n_agents);
 
-/// The policy of least average cost of `n_agents` identical agents (theory section 7), by default
-/// of infinitely many. It exists for every coupling.
+/// The policy with the least average cost of `n_agents` identical agents (theory section 7); the
+/// default is the limit of infinitely many. It exists for every coupling.
 MEMOA_API Policy solve_social_optimum(const Game& game,
                                       double n_agents = std::numeric_limits<double>::infinity());
 
-/// The baseline that looks at one stage only and at nobody else: the b that minimises
+/// The myopic baseline, which ignores later stages and the others: the b that minimises
 /// E|y+ - e|_Q^2 + g |b|^2 (theory (7.8)).
 MEMOA_API Policy solve_myopic(const Game& game);
 

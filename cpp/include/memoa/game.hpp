@@ -29,10 +29,10 @@ struct GameData {
   std::vector<double> drift;            ///< f, (T, d); empty: zero
 };
 
-/// w_t = exp(-rate (T - 1 - t)), theory (1.2). The rate is not negative.
+/// w_t = exp(-rate (T - 1 - t)), theory (1.2). The rate must not be negative.
 MEMOA_API std::vector<double> discount_weights(double rate, Index horizon);
 
-/// A validated, immutable game. Throws std::invalid_argument that names the field at fault.
+/// A validated, immutable game. Throws std::invalid_argument that names the bad field.
 class MEMOA_API Game {
  public:
   explicit Game(GameData data);

@@ -1,5 +1,9 @@
 #pragma once
 
+// Several threads may call const members and functions of const arguments at once, while none calls
+// another member of the same object. The engines' comments name the few that finish put-off work
+// and count as others.
+
 #include "memoa/certificate.hpp"
 #include "memoa/encoder.hpp"
 #include "memoa/ensemble.hpp"

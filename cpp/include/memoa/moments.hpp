@@ -9,7 +9,7 @@ struct FeatureMoments {
   double mean = 0.0, variance = 0.0;
 };
 
-/// Of max(X, 0) for X ~ N(mean, std^2), std >= 0. Throws NumericalError where they overflow.
+/// Of max(X, 0) for X ~ N(mean, std^2), std >= 0. Throws NumericalError if they overflow.
 MEMOA_API FeatureMoments relu_moments(double mean, double std);
 
 /// Of cos X for X ~ N(mean, std^2), std >= 0.

@@ -4,7 +4,7 @@
 
 namespace memoa {
 
-/// N players who see every prediction and of whom no two need be alike (theory section 2).
+/// N players who see every prediction and may all be different (theory section 2).
 ///
 /// Player i has the dynamics and the cost of its own Game, in which m is the mean of all N
 /// predictions. With server weights u_t it also pays, after every stage,
@@ -52,9 +52,9 @@ struct MEMOA_API CentralizedPolicy {
   double rcond = 0.0;
 };
 
-/// The Nash policy of N players by the stacked solve, the yardstick of the cheap ones: N d unknowns
-/// a stage whatever the width of the features, O(T N^4 d^3) time and O(N^2 d^2) memory a player.
-/// `n_threads` 0 means all that the process may use; the result is the same for any number.
+/// The Nash policy of N players by the stacked solve, which the cheaper solvers are compared with.
+/// N d unknowns per stage for any width of the features; O(T N^4 d^3) time, O(N^2 d^2) memory per
+/// player. `n_threads` 0 means all that the process may use; the result is the same for any number.
 /// Throws NumericalError that names the stage where the equilibrium does not exist or overflows.
 MEMOA_API CentralizedPolicy solve_centralized_nash(const NPlayerGame& game, int n_threads = 0);
 

@@ -9,64 +9,63 @@
 
 namespace memoa {
 
-/// `aggregate` says how the crowd's values become one: their mean; their mean without the lowest
-/// and the highest fifth; or the mean of the values clipped about the last result, theory (8.6).
+/// How the crowd's values are averaged: the mean; the mean without the lowest and the highest
+/// fifth; or the mean of the values clipped around the last result, theory (8.6).
 struct PanelSettings {
-  Index n_clients = 1;  ///< here, of those that `shard` tells of
-  Index n_inputs = 1;   ///< dx; not used by Precomputed
-  Index n_outputs = 1;  ///< d
-  Encoder encoder =
-      Linear{};            ///< one for all clients, so that readouts mean the same; not EchoState
-  double pooling = 10.0;   ///< >= 0, price of a readout's distance from the crowd's
-  double ridge = 1.0;      ///< > 0
-  bool learned = true;     ///< whether each client learns its consensus weight, theory (8.3)
-  double consensus = 0.0;  ///< l >= 0, where it is not learned
+  Index n_clients = 1;         ///< in this process; `shard` has the total
+  Index n_inputs = 1;          ///< dx; not used by Precomputed
+  Index n_outputs = 1;         ///< d
+  Encoder encoder = Linear{};  ///< of all clients, so that readouts are comparable; not EchoState
+  double pooling = 10.0;       ///< >= 0, price of a readout's distance from the crowd's
+  double ridge = 1.0;          ///< > 0
+  bool learned = true;         ///< whether each client learns its consensus weight, theory (8.3)
+  double consensus = 0.0;      ///< l >= 0, if it is not learned
   Aggregate aggregate = Aggregate::trimmed;
   double forgetting = 0.998;  ///< in (0, 1]
   std::uint64_t seed = 0;
   int n_threads = 0;  ///< 0: all that the process may use
-  Shard shard;        ///< by default all clients are here; else the aggregate is none that trims
+  Shard shard;        ///< by default this process has all; else no trimmed aggregate
 };
 
-/// Throws std::invalid_argument that names the setting at fault.
+/// Throws std::invalid_argument that names the bad setting.
 MEMOA_API void validate(const PanelSettings& settings);
 
 /// All that was learnt, independent of the layout in memory; shapes are those of visit_fields. The
-/// last step's share in `gram` and the like is still to come: it is in `mark`, `change`, `pending`.
+/// last step is not yet part of `gram` and the like: it is in `mark`, `change` and `pending`.
 struct PanelMemory {
   Index steps = 0;
-  Index due = 0;                         ///< 1 where the crowd's readout is to be formed anew
-  std::vector<double> base, seen;        ///< last values, and 1 where there was one
+  Index due = 0;                         ///< 1 if the crowd's readout must be computed again
+  std::vector<double> base, seen;        ///< last values, and 1 if there was one
   std::vector<double> gram, cross;       ///< H, packed lower triangles, and q
   std::vector<double> counted;           ///< inputs in the running moments
   std::vector<double> mean, deviations;  ///< those moments
   std::vector<double> learnt, squares;   ///< steps learnt, and sums of their squared increments
   std::vector<double> inputs, pending;   ///< the last inputs, far ones bounded; and features
-  std::vector<double> mark, change;      ///< what the last step leaves to be learnt
+  std::vector<double> mark, change;      ///< what is still to be learnt from the last step
   std::vector<double> moved, present;    ///< 1 once an increment was not 0; 1 in the averages
   std::vector<double> agree_a, agree_b;  ///< theory (8.3)
   std::vector<double> cost, scored;      ///< sums of squared errors, and of how many
   std::vector<double> readouts;          ///< the last ones
-  std::vector<double> asleep, held;      ///< 1 where a client goes by the mean readout it last got
+  std::vector<double> asleep, held;      ///< 1 if a client uses the mean readout it got last
   std::vector<double> mean_readout;
   std::vector<double> center, spread;  ///< of the clipped means of readouts, then of forecasts
-  // What `memory` says of itself and `restore` holds it to; none where it is not known.
+  // Set by `memory` and checked by `restore`; none if not known.
   std::optional<std::uint64_t> seed;      ///< of the encoder
   std::optional<std::uint32_t> checksum;  ///< CRC-32 of the fields above
 };
 
-/// N clients, each with its own series, that shrink their readouts to the crowd's, theory
+/// N clients, each with its own series, that shrink their readouts towards the crowd's, theory
 /// section 8. An engine: it owns the clients' state. The same bits for any number of threads and on
 /// any processor. `Real` is the type of the clients' state and of their inputs; targets and
 /// forecasts are double.
 ///
-///     predict(x) forms the forecasts and leaves no trace until learn(y).
+///     predict(x) forecasts and changes nothing that was learnt until learn(y).
 ///
-/// Input is checked before anything changes (std::invalid_argument): NaN is a missing y, and inputs
-/// are looked at once their client has a value.
+/// Input is checked before anything changes (std::invalid_argument). NaN means a missing y. Inputs
+/// are read only after their client has a value.
 ///
-/// Several threads may call const members at once, while none calls another member;
-/// consensus_weights and memory count as others, since they first add up what the crowd put off.
+/// Several threads may call const members at once, while none calls another member.
+/// consensus_weights and memory count as non-const, because they first finish postponed sums.
 template <class Real>
 class MEMOA_API BasicPanel {
  public:
@@ -77,31 +76,31 @@ class MEMOA_API BasicPanel {
 
   const PanelSettings& settings() const;
 
-  /// Takes y (N, d) as the last values seen, without learning; NaN where there is none.
+  /// Uses y (N, d) as the last values seen, without learning; NaN means no value.
   void observe(const double* y);
   /// Forecasts (N, d) from the clients' inputs x (N, dx), or features (N, p) with Precomputed. NaN
-  /// for a client without a value yet, whose inputs are not looked at.
+  /// for a client without a value so far, whose inputs are not read.
   void predict(const Real* x, double* forecasts);
-  /// Learns the y (N, d) that belongs to the x last predicted; NaN where there is none. `awake`
-  /// (N), or null for all: who takes part in the exchange that follows.
+  /// Learns the y (N, d) that belongs to the last predicted x; NaN means no value. `awake` (N), or
+  /// null for all: which clients take part in the next exchange.
   void learn(const double* y, const unsigned char* awake = nullptr);
   bool is_pending() const;  ///< predicted, not yet learnt
 
   /// predict and learn T steps: x (T, N, dx), y (T, N, d), awake (T, N) or null, forecasts
-  /// (T, N, d). Calls after_step(steps done) where given; what that throws ends the run, with the
-  /// steps so far learnt. `initial` (N, d), where given, is observed first.
+  /// (T, N, d). Calls after_step(steps done) if given; if that throws, the run ends with the steps
+  /// so far learnt. `initial` (N, d), if given, is observed first.
   void run(const Real* x, const double* y, const unsigned char* awake, Index n_steps,
            double* forecasts, const std::function<void(Index)>& after_step = {},
            const double* initial = nullptr);
 
-  // Of a panel whose clients live in several processes, each with a panel of some of them that
-  // learns with nobody `awake`, and a server with one of all of them.
-  /// The clients' half: goes by the crowd's readout (p, d) from the next step on.
+  // For a federation: each process has a panel of some clients, none of which is ever `awake`, and
+  // the server has a panel of all clients.
+  /// The clients' half: uses the crowd's readout (p, d) from the next step on.
   void receive(const double* mean_readout);
-  /// The server's half: forms the crowd's readout from readouts (N, p, d) of those `present`
-  /// (N, d), and counts a step. What the others tell is not read.
+  /// The server's half: computes the crowd's readout from readouts (N, p, d) of the `present`
+  /// clients (N, d), and counts a step. Other readouts are not read.
   void gather(const double* readouts, const unsigned char* present);
-  /// Who counts in the crowd's readout when present (N, d): 1 once an increment was not 0.
+  /// Which clients count in the crowd's readout if present (N, d): 1 once an increment was not 0.
   void have_moved(unsigned char* out) const;
 
   /// Adds clients without history, after those that are there. A forecast not yet learnt is
@@ -114,13 +113,13 @@ class MEMOA_API BasicPanel {
   void mean_readout(double* out) const;       ///< (p, d), the crowd's
   void consensus_weights(double* out) const;  ///< (N, d), beta of theory (8.3)
   void costs(double* out) const;              ///< (N,), sums of squared errors
-  void scored(double* out) const;             ///< (N,), of how many
+  void scored(double* out) const;             ///< (N,), number of scored steps
   void scales(double* out) const;  ///< (N, d), root mean squares of the increments learnt
   std::size_t bytes() const;
 
   using Memory = PanelMemory;
   Memory memory() const;
-  /// Refuses a memory of other sizes, of another encoder, or of parts from several moments.
+  /// Refuses a memory with other sizes, another encoder, or parts from different times.
   void restore(const Memory& memory);
 
  private:
@@ -129,7 +128,7 @@ class MEMOA_API BasicPanel {
 };
 
 /// Calls visit(name, field, shape) for every field of the memory of such a panel: a number, of
-/// shape {}, or an array. Whatever copies, checks or stores a memory goes by this list.
+/// shape {}, or an array. All code that copies, checks or stores a memory uses this list.
 template <class Memory, class Visit>
 void visit_fields(Memory& memory, const PanelSettings& s, const Visit& visit) {
   const bool given = std::holds_alternative<Precomputed>(s.encoder);
@@ -170,7 +169,7 @@ void visit_fields(Memory& memory, const BasicPanel<Real>& panel, const Visit& vi
 }
 
 using Panel = BasicPanel<double>;
-using PanelF32 = BasicPanel<float>;  ///< half the memory and its traffic
+using PanelF32 = BasicPanel<float>;  ///< half the memory and its bandwidth
 
 /// The Nash equilibrium of clients with given statistics, theory (8.2): the mean readout (p, d) and
 /// readouts (N, p, d), from gram (N, p, p) and cross (N, p, d). ridge >= 0, pooling >= 0.

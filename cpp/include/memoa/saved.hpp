@@ -14,7 +14,8 @@ namespace memoa {
 /// once it is whole and on the disk: whatever happens, `path` is the old file or the new one.
 ///
 /// `pending` is the x last predicted where it shall be learnt after loading, else empty. `note` is
-/// the text of a JSON value that is kept as it is.
+/// the text of a JSON value that is kept as it is. The engines first finish what they put off: no
+/// other thread calls them meanwhile.
 /// Throws std::filesystem::filesystem_error where the system fails.
 template <class Real>
 MEMOA_API void save(const std::string& path, const BasicPopulation<Real>& population,
@@ -39,7 +40,7 @@ struct Saved {
 /// no size in it is believed before the file has been seen to be that long.
 MEMOA_API Saved load(const std::string& path, int n_threads = -1);
 
-/// The same of a panel, with the inputs last predicted.
+/// The same of a panel, with the inputs last predicted; no other thread calls it meanwhile.
 template <class Real>
 MEMOA_API void save(const std::string& path, const BasicPanel<Real>& panel,
                     const std::vector<double>& pending = {}, const std::string& note = "null");

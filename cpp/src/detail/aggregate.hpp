@@ -12,8 +12,8 @@ namespace memoa::detail {
 
 /// The mean of values without the lowest and the highest fifth, theory (8.6), of many clients.
 ///
-/// The two order statistics that cut it are bracketed by those of a sample; one pass counts what
-/// lies outside the brackets and gathers what lies in them, where they are then selected.
+/// A sample brackets the two order statistics that cut it. One pass counts the values outside the
+/// brackets and collects those inside, among which the two are then selected.
 template <class Real>
 class TrimmedMean {
  public:
@@ -62,7 +62,7 @@ class TrimmedMean {
     return *(begin + rank);
   }
 
-  /// Brackets that hold the wanted order statistics with three standard deviations to spare.
+  /// Brackets that contain the order statistics, with a margin of three standard deviations.
   Split<Real> brackets(const Real* values, const Real* present, Size count, Size n) {
     const double wanted = 2.0 * std::pow(static_cast<double>(count), 2.0 / 3.0);
     const Size stride = std::max<Size>(1, n / std::min(kSample, static_cast<Size>(wanted)));
@@ -82,7 +82,7 @@ class TrimmedMean {
     return s;
   }
 
-  /// Selects the two cuts among the values near them; false where they lie elsewhere.
+  /// Selects the two cuts among the values near them; false if they are not among them.
   bool find(const Split<Real>& s, Size count, double& mean) {
     const auto begin = near_.begin(), end = begin + s.n_near;
     const Size n_low = std::count_if(begin, end, [&](Real v) { return v <= s.low_to; });
@@ -103,7 +103,7 @@ class TrimmedMean {
       upto_low += *at <= low, under_high += *at < high;
       if (*at > low && *at < high) sum_.add(0, static_cast<double>(*at));
     }
-    // what equals a cut is kept as far as it is not cut away
+    // values equal to a cut are kept unless the cut removes them
     sum_.add(0, static_cast<double>(upto_low - low_rank) * static_cast<double>(low));
     sum_.add(0, static_cast<double>(high_rank + 1 - under_high) * static_cast<double>(high));
     mean = sum_.rounded(0) / static_cast<double>(count - 2 * cut);
@@ -112,7 +112,7 @@ class TrimmedMean {
 
   const PanelKernels<Real>& kernels_;
   std::vector<Real> near_, sample_;
-  ExactSums sum_;  // of what is kept
+  ExactSums sum_;  // of the kept values
 };
 
 }  // namespace memoa::detail

@@ -9,8 +9,8 @@
 
 namespace memoa::detail {
 
-/// Memory for numbers that many threads stream: on cache lines, in huge pages where it is large.
-/// It is not cleared: the thread that will use a part of it should be the first to write there.
+/// Memory for numbers that many threads stream: aligned to cache lines, in huge pages if large.
+/// It is not cleared: the thread that will use a part of it should be the first to write to it.
 template <class T>
 class Buffer {
  public:

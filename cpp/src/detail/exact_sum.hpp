@@ -9,17 +9,17 @@
 
 namespace memoa::detail {
 
-/// Sums that do not depend on who adds what in which order, theory section 9: each is the exact sum
-/// of its addends, rounded once to the nearest double.
+/// Sums that do not depend on the order or division of the additions, theory section 9: each is the
+/// exact sum of its addends, rounded once to the nearest double.
 ///
-/// A sum is kept as digits of 32 bits in words of 64, lowest first, that hold any double, and two
-/// words that count what is not finite. Words of sums formed apart may be added as integers.
+/// A sum is stored as digits of 32 bits in words of 64, lowest first, enough for any double, plus
+/// two words that count non-finite addends. Words of separate sums may be added as integers.
 class ExactSums {
  public:
   static constexpr int kDigits = 67;            // 2098 bits of doubles, and room for carries
   static constexpr Index kWords = kDigits + 2;  // addends not below infinity, not above minus it
 
-  /// Begins `count` sums anew.
+  /// Starts `count` new sums.
   void begin(Index count) {
     for (std::size_t k = 0; k < spans_.size(); ++k)
       for (int word = spans_[k].low; word < spans_[k].end; ++word) words_[k * kWords + word] = 0;
@@ -27,18 +27,18 @@ class ExactSums {
       words_.resize(static_cast<std::size_t>(count * kWords));
     spans_.assign(static_cast<std::size_t>(count), Span{});
   }
-  /// More sums after those that are there.
+  /// Adds more sums after the present ones.
   void extend(Index count) {
     spans_.resize(spans_.size() + static_cast<std::size_t>(count));
     if (words_.size() < spans_.size() * kWords) words_.resize(spans_.size() * kWords);
   }
-  /// Room for so many sums, so that `begin` needs no heap.
+  /// Reserves memory for so many sums, so that `begin` needs no heap.
   void reserve(Index count) {
     words_.resize(static_cast<std::size_t>(count * kWords));
     spans_.reserve(static_cast<std::size_t>(count));
   }
 
-  /// Fewer than 2^29 addends to a sum between `begin` and `carry`: no word overflows.
+  /// At most 2^29 - 1 addends per sum between `begin` and `carry`, so that no word overflows.
   void add(Index sum, double value) {
     std::uint64_t bits;
     std::memcpy(&bits, &value, sizeof bits);
@@ -71,7 +71,7 @@ class ExactSums {
   void carry();
   std::int64_t* words() { return words_.data(); }
   Index size() const { return static_cast<Index>(spans_.size()) * kWords; }
-  /// Words of others were added: any of them may be other than zero by now.
+  /// Call after words of others were added: any of them may now be nonzero.
   void mixed() { std::fill(spans_.begin(), spans_.end(), Span{0, kWords}); }
 
   /// The sum, rounded to nearest, ties to even; +0 where it is 0. It may be added to later.
@@ -79,7 +79,7 @@ class ExactSums {
 
  private:
   static constexpr std::uint64_t kMask = 0xffffffff;
-  struct Span {  // words that may be other than zero
+  struct Span {  // words that may be nonzero
     int low = kWords, end = 0;
   };
 

@@ -8,11 +8,11 @@
 
 namespace memoa::detail {
 
-/// Work (floating-point operations, about) beside which a look at the clock is nothing.
+/// Work (about that many floating-point operations) after which the clock may be read.
 constexpr double kWorkOfALook = 2e5;
 
-/// Lets the interrupt check have its turn, where `work` has added up to some time. It may throw, on
-/// the thread that called the computation alone.
+/// Calls the interrupt check if `work` has added up to some time. It may throw, but only on the
+/// thread that called the computation.
 void poll(double work);
 
 /// Stops all threads of a region soon after something was thrown in it.
@@ -38,7 +38,7 @@ class Stop {
   std::exception_ptr thrown_;
 };
 
-/// `for_each_chunk` for chunks of so much `work` each, between which it can be interrupted.
+/// `for_each_chunk` for chunks of `work` each; an interrupt takes effect between chunks.
 template <class Body>
 void for_each_chunk_or_stop(Index n_chunks, int n_threads, double work, const Body& body) {
   Stop stop;

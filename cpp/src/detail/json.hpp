@@ -25,6 +25,7 @@ class Json {
   const Json* find(const std::string& key) const;  ///< null where it is missing
   const Json& at(const std::string& key) const;
 
+  bool is_null() const { return std::holds_alternative<std::nullptr_t>(value_); }
   bool is_object() const { return std::holds_alternative<Object>(value_); }
   bool as_bool(const std::string& where) const;
   const std::string& as_string(const std::string& where) const;

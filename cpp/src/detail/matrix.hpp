@@ -32,7 +32,7 @@ struct Extent<kDynamic> {
   constexpr operator Index() const { return n; }
 };
 
-/// R x C numbers of somebody else: entry (i, j) is data[i * stride + j], if not transposed.
+/// A view of R x C numbers: entry (i, j) is data[i * stride + j], if not transposed.
 template <int R, int C, class Number = const double, bool Transposed = false>
 struct View {
   static constexpr int kRows = R, kCols = C;
@@ -46,7 +46,7 @@ struct View {
   View(Number* numbers, Index rows, Index cols, Index row_stride)
       : data(numbers), n_rows(rows), n_cols(cols), stride(row_stride) {}
   View(Number* numbers, Index rows, Index cols) : View(numbers, rows, cols, Extent<C>(cols)) {}
-  /// What a game or a policy shows, whose sizes are those of the problem.
+  /// From the views of a game or a policy, with the sizes of the problem.
   View(const MatrixView& shown) : View(shown.data, shown.rows, shown.cols) {}
   View(const VectorView& shown) : View(shown.data, shown.size, 1) {}
   View(const View&) = default;

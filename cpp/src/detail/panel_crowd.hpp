@@ -11,8 +11,8 @@
 
 namespace memoa::detail {
 
-/// What the clients of a panel share: the readout and the forecast of the crowd of those who are
-/// present, and the consensus weight that it has learnt.
+/// What the clients of a panel share: the crowd's readout and forecast, over the present clients,
+/// and the crowd's consensus weight.
 template <class Real>
 class PanelCrowd {
  public:
@@ -56,10 +56,10 @@ class PanelCrowd {
     shared.exchange();
   }
 
-  // Each half of a step's exchange: some work for all threads, then some for one of them; between
-  // processes for the thread that called.
+  // The two halves of a step's exchange. Each has work for all threads, then for one of them; with
+  // several processes the latter is done by the calling thread.
 
-  /// Step 1: the readout of the crowd, if it is due.
+  /// Step 1: the crowd's readout, if it is due.
   void work_on_readouts(const Worker& worker, const Real* readouts, const Real* present) {
     if (due == 0) return;
     if (kind_ != Aggregate::trimmed)
@@ -85,7 +85,7 @@ class PanelCrowd {
       if (counts_[row / p_] > 0.0) sent[row] = static_cast<Real>(readout[row]);
   }
 
-  /// Step 3: what the crowd forecasts, and how much weight it gets.
+  /// Step 3: the crowd's forecast, and its weight.
   void work_on_forecasts(const Worker& worker, const Real* forecasts, const Real* present) {
     if (kind_ != Aggregate::trimmed)
       return clip(worker, forecasts, present, 1, &center[d_ * p_], &spread[d_ * p_]);
@@ -111,21 +111,21 @@ class PanelCrowd {
     return std::clamp(sum_b_[output] / (sum_a_[output] + 5.0), 0.0, 1.0);
   }
 
-  /// A step was learnt, and the sums of its chunks are there.
+  /// Call after a step was learnt, when the sums of its chunks are known.
   void settle() {
     ask_sums();
     std::copy(next_center_.begin(), next_center_.end(), center.begin() + d_ * p_);
     std::copy(next_spread_.begin(), next_spread_.end(), spread.begin() + d_ * p_);
     due = 1;
   }
-  /// A chunk's sums (3, d): of those present, and of their a and b in (8.3).
+  /// A chunk's sums (3, d): the number of present clients, and their a and b in (8.3).
   double* sums_of(Index chunk) { return &partial_[chunk * 3 * d_]; }
-  /// The sums over all processes are there.
+  /// Call when the sums over all processes are known.
   void require_sums() {
     if (due_sums_) exchange_sums();
   }
 
-  /// The same sums from what was restored.
+  /// The same sums from a restored state.
   void sum_again(const Real* present, const Real* a, const Real* b) {
     std::fill(partial_.begin(), partial_.end(), 0.0);
     for (Index i = 0; i < N_; ++i)

@@ -11,8 +11,8 @@
 
 namespace memoa::detail {
 
-/// What is to be learnt: inputs x (T, N, width) and targets y (T, N, d), or null where there are
-/// only inputs.
+/// The data to learn: inputs x (T, N, width) and targets y (T, N, d), or null if there are only
+/// inputs.
 template <class Real>
 struct PanelRows {
   const Real* x;
@@ -22,8 +22,8 @@ struct PanelRows {
   Index padded, n_steps;
 };
 
-/// Refuses numbers that a panel cannot take, before anything changes: infinite or too large ones,
-/// and missing inputs of clients that have a value by then.
+/// Refuses bad numbers before anything changes: infinite or too large ones, and missing inputs of
+/// clients that already have a value.
 template <class Real>
 class PanelGuard {
  public:
@@ -37,15 +37,15 @@ class PanelGuard {
                                 : 1e150),  // squares of features add up in H
         bad_(static_cast<std::size_t>((N_ + kChunkAgents - 1) / kChunkAgents)) {}
 
-  /// Values (N, d), NaN where there is none.
+  /// Values (N, d); NaN means no value.
   void targets(const char* name, const double* y) const {
-    bool large = false;  // looked for without a branch, which compilers make vectors of
+    bool large = false;  // found without a branch, so that compilers can vectorise
     for (Index k = 0; k < N_ * d_; ++k) large |= std::abs(y[k]) > most_y_;
     for (Index k = 0; k < N_ * d_ && large; ++k)
       if (std::abs(y[k]) > most_y_) refuse(name, y, k / d_, d_, false, most_y_, true);
   }
 
-  /// Notes the first bad number of a chunk of clients; on any thread.
+  /// Records the first bad number of a chunk of clients; on any thread.
   void look(Index chunk, const PanelRows<Real>& rows) {
     const Index first = chunk * kChunkAgents, last = std::min(first + kChunkAgents, N_);
     bad_[chunk] = -1;
@@ -65,7 +65,7 @@ class PanelGuard {
       }
   }
 
-  /// Throws what was noted.
+  /// Throws an error for the first bad number, if any.
   void judge(const PanelRows<Real>& rows) const {
     const bool series = rows.y != nullptr;
     for (const Index found : bad_) {

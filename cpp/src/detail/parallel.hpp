@@ -9,14 +9,14 @@
 
 namespace memoa::detail {
 
-/// 0 means all that the process may use; no more than some four for each processor.
+/// 0 means all that the process may use; at most some four for each processor.
 int resolve_threads(int requested);
 
-/// As many of the requested threads as `work` (about one floating-point operation each) can feed.
+/// The number of requested threads that `work` (in floating-point operations) keeps busy.
 int threads_for(int requested, double work);
 
-/// As many of the wanted threads as the system lets this one start. OpenMP would end the process
-/// where it cannot start one, so that the first region of a size tries beforehand.
+/// The number of requested threads that the system lets this one start. OpenMP would end the
+/// process if it could not start one, so the first region of a size tries this beforehand.
 int granted_threads(int wanted);
 
 }  // namespace memoa::detail

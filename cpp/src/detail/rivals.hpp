@@ -16,17 +16,17 @@ constexpr double kExactPrior = 16.0;                 // of a season that was alw
 
 /// The variance of an error, from the smallest loss and the steps that it counts.
 inline double noise_of(double least, double count) { return count > 0.0 ? least / count : 0.0; }
-/// What exponential weights multiply losses by, finite; where there is no noise only exact rivals
-/// share. Where y comes late, `slow` is 1 + the delay: so many losses in a row say the same.
+/// The rate of the exponential weights, finite; without noise only exact rivals have a share. If y
+/// arrives late, `slow` is 1 + the delay, because so many consecutive losses are correlated.
 inline double rate_of(double noise, double slow) {
   constexpr double kLargest = std::numeric_limits<double>::max();
   return noise > 0.0 ? std::min(1.0 / (8.0 * noise * slow), kLargest) : kLargest;
 }
-/// What a step counts whose best rival has the squared error `least`.
+/// The weight of a step whose best rival has the squared error `least`.
 inline double share_of_step(double noise, double least) {
   return noise > 0.0 && least > 0.0 ? std::min(1.0, 4.0 * noise / least) : 1.0;
 }
-/// What a squared error counts for at most.
+/// The largest value with which a squared error counts.
 inline double most_counted(double noise, double least) {
   constexpr double kMost = 100.0;
   const double usual = noise > 0.0 ? noise : least;

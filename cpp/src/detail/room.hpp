@@ -7,8 +7,8 @@
 
 namespace memoa::detail {
 
-/// Calls make(), which takes about so many bytes: refused before the work where this process can
-/// never have them, and where the system has none left the MemoryError says who wanted them.
+/// Calls make(), which needs about so many bytes. Throws MemoryError before the work if this
+/// process can never have them; if the system has none left, the MemoryError names the purpose.
 template <class Make>
 void make_in_room(const std::string& what, double bytes, const Make& make) {
   require_memory(what, bytes);

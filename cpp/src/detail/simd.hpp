@@ -8,8 +8,8 @@
 
 #include "detail/kernels.hpp"
 
-// Vectors are the compiler's own where it has them, else arrays of plain C++: the same bits, more
-// slowly. Nothing else of the kernels depends on the compiler.
+// Vectors are the compiler's, if it has them, else plain C++ arrays: the same bits, but slower.
+// Nothing else in the kernels depends on the compiler.
 #if defined(__GNUC__) && !defined(MEMOA_PORTABLE)
 #define MEMOA_VECTORS
 #ifdef __SSE2__
@@ -83,7 +83,7 @@ inline Lanes<T, N> choose(const Lanes<M, N>& mask, const Lanes<T, N>& a, const L
 }
 #endif
 
-// Native width: wider vectors than the processor's own are split badly by compilers.
+// Native width: compilers split wider vectors badly.
 #if defined(MEMOA_VECTORS) && defined(__AVX512F__)
 constexpr Size kBytes = 64;
 #elif defined(MEMOA_VECTORS) && defined(__AVX__)
@@ -136,8 +136,8 @@ struct Simd<float> {
   static constexpr float kRounds = 12582912.0F;
 };
 
-/// Two vectors whose agents have nothing to do with each other: one works while the other waits for
-/// its last result.
+/// Two independent vectors of agents: one works while the other waits for its last
+/// result.
 template <class Real>
 struct Pair {
   typename Simd<Real>::Vec lo, hi;
@@ -158,7 +158,7 @@ MEMOA_PAIRWISE(*)
 MEMOA_PAIRWISE(/)
 #undef MEMOA_PAIRWISE
 
-/// A value that is used several times and shall not be read from memory as often.
+/// A value that is used several times but read from memory only once.
 template <class Real>
 MEMOA_INLINE Pair<Real> in_register(Pair<Real> value) {
 #ifdef MEMOA_SSE2

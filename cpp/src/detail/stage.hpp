@@ -9,7 +9,7 @@
 #include "detail/matrix.hpp"
 #include "detail/validate.hpp"
 
-// What the backward recursions of hidden features share: one stage's data, response and errors.
+// Common parts of the backward recursions with hidden features: a stage's data, response, errors.
 namespace memoa::detail {
 
 [[noreturn]] void fail(Index stage, const std::string& what);
@@ -57,7 +57,7 @@ struct Stage {
         d(game.n_outputs()),
         p(game.n_features()) {}
 
-  /// Lets an interrupt be heard: a backward recursion does so once a stage.
+  /// Checks for an interrupt: backward recursions do so once per stage.
   void listen() const { poll(static_cast<double>(d * d) * static_cast<double>(d + p)); }
 
   /// tr(K C[k]) + effort of every column k of the features, theory (1.4).
@@ -70,14 +70,14 @@ struct Stage {
   }
 };
 
-/// Reciprocal condition number in the 1-norm, exact, of a stage's `matrix` J, the identity plus a
-/// product. It is an error that names the stage, `what` is singular and which `kind` of equilibrium
-/// the game lacks, where
+/// Exact reciprocal condition number in the 1-norm of a stage's `matrix` J, the identity plus a
+/// product. Throws an error that names the stage, `what` is singular, and the missing `kind` of
+/// equilibrium, if
 ///
 ///     1 / (max(1, |J|) |J^-1|),
 ///
 /// the relative distance from a singular matrix, is as small as the rounding of J's own entries
-/// (theory section 3). The condition number alone is blind to that: it is 1 for every scalar.
+/// (theory section 3). The condition number alone cannot show that: it is 1 for every scalar.
 double require_regular(double norm, double norm_of_inverse, Index rows, Index stage,
                        const char* what, const char* kind);
 template <int N>
@@ -103,7 +103,7 @@ struct ControlResponse {
   Matrix<D, kDynamic> priced_;
 };
 
-/// A policy of the game's size whose mean field has `mean_size` numbers; nothing is filled in.
+/// An empty policy of the game's size whose mean field has `mean_size` numbers.
 Policy allocate_policy(const Game& game, Index mean_size);
 
 /// One stage of a policy, to be written. M: the numbers of the mean field.

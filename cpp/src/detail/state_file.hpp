@@ -15,7 +15,7 @@
 //
 // The writer has no choices: header and contents determine every byte. So the reader computes from
 // the header what every other byte must be, and refuses the file where one differs. Nothing in it
-// is a pointer, a program or a size that is believed before the file is known to be that long.
+// is a pointer, a program, or a size that is used before the file is known to be long enough.
 namespace memoa::detail {
 
 struct StateArray {
@@ -33,7 +33,7 @@ struct FileCloser {
 };
 using File = std::unique_ptr<std::FILE, FileCloser>;
 
-/// What the zip says of a member.
+/// A member of the zip.
 struct ZipMember {
   std::string name, npy;  ///< npy: the header of an array
   std::uint64_t content = 0, at = 0;
@@ -47,9 +47,9 @@ struct TemporaryName {
   ~TemporaryName();
 };
 
-/// Writes a state file beside `path` and gives it that name at `commit`, when it is whole and on
-/// the disk: nobody ever sees half of it. Without `commit` nothing is left. Failures of the system
-/// throw std::filesystem::filesystem_error.
+/// Writes a state file beside `path` and renames it at `commit`, when it is complete and on the
+/// disk, so that half a file is never visible. Without `commit` nothing is left. Failures of the
+/// system throw std::filesystem::filesystem_error.
 class StateWriter {
  public:
   /// `header` is the text of a JSON object's members; "format", "version", "memoa" and "arrays" are
@@ -82,9 +82,9 @@ class StateWriter {
   Crc64 all_;
 };
 
-/// Reads a state file, in the order of its arrays. std::invalid_argument, with the path, for
-/// whatever is not one as the writer left it; std::filesystem::filesystem_error where the system
-/// fails.
+/// Reads a state file, in the order of its arrays. Throws std::invalid_argument, with the path, for
+/// any file that differs from what the writer writes, and std::filesystem::filesystem_error if the
+/// system fails.
 class StateReader {
  public:
   explicit StateReader(const std::string& path);

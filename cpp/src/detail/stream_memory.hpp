@@ -4,8 +4,8 @@
 #include "detail/state_file.hpp"
 #include "memoa/encoder.hpp"
 
-// Memories that go between engines and files block by block, so that no second copy of an engine is
-// ever in memory. They visit an engine's `exchange` like Save and Load, in the order of its
+// Memories are moved between engines and files block by block, so that there is never a second copy
+// of an engine in memory. They visit an engine's `exchange` like Save and Load, in the order of its
 // visit_fields, which is the order of the arrays in a file.
 namespace memoa::detail {
 

@@ -53,7 +53,7 @@ struct SymmetricValue {
   /// A y + Abar m + f as a matrix on z.
   OnState free_motion(const Stage<D>& stage) const;
 
-  /// (Si, So, S0) of theory section 5: where the others' law takes their sum.
+  /// (Si, So, S0) of theory section 5: the flow of the others' sum under their policy.
   OnState motion_of_sum(const Stage<D>& stage, const Gain& gain, const Control& shared) const;
 
   /// b' diag(price) b for a control b on z.
@@ -75,7 +75,7 @@ struct SymmetricValue {
   Gain weighted_gain_;
 };
 
-/// An affine symmetric law b = gain y + mean_gain m + offset of one stage, as the blocks above.
+/// An affine symmetric policy b = gain y + mean_gain m + offset of one stage, as blocks.
 template <int D>
 struct SymmetricLaw {
   typename SymmetricValue<D>::Gain gain;

@@ -11,13 +11,13 @@
 
 namespace memoa::detail {
 
-/// Where the threads of a parallel region meet. They spin for a short while, since a step of a
-/// small population is over before a sleeping thread has woken, and then give way.
+/// A barrier for the threads of a parallel region. They spin for a short while, because a step of a
+/// small population ends before a sleeping thread wakes up, and then yield.
 class Meeting {
  public:
-  struct Abandoned {};  // thrown by `wait` once a thread will not come
+  struct Abandoned {};  // thrown by `wait` if a thread has failed
 
-  /// Whether this thread was the first to say so.
+  /// Whether this thread was the first to report it.
   bool abandon() { return !abandoned_.exchange(true); }
 
   void wait(int threads) {
@@ -69,8 +69,8 @@ struct Worker {
   }
 };
 
-/// Calls body(worker) on every thread. What a thread throws ends the others where they meet next,
-/// and is thrown from here: an exception that left the region would end the process.
+/// Calls body(worker) on every thread. If a thread throws, the others end at the next barrier, and
+/// the exception is thrown from here: one that left the region would end the process.
 template <class Body>
 void in_parallel(int n_threads, const Body& body) {
   Meeting meeting;
@@ -93,7 +93,7 @@ void in_parallel(int n_threads, const Body& body) {
 }
 
 /// Calls body(chunk, thread) for every chunk. Which thread takes a chunk
-/// never shows in a result: chunks are of fixed size, and sums of theirs are exact.
+/// has no effect on results: chunks have a fixed size, and their sums are exact.
 template <class Body>
 void for_each_chunk(Index n_chunks, int n_threads, const Body& body) {
   in_parallel(n_threads, [&](const Worker& worker) {

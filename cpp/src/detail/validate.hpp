@@ -4,10 +4,10 @@
 
 #include "memoa/equilibrium.hpp"
 
-// Checks of arguments that several topics share; all that fail throw std::invalid_argument.
+// Common checks of arguments; if one fails, it throws std::invalid_argument.
 namespace memoa::detail {
 
-/// A number as messages tell it: a short text that reads back as the same number.
+/// A number for messages: a short text that reads back as the same number.
 std::string to_text(double value);
 std::string to_text(Index value);
 /// The same, rounded.
@@ -20,8 +20,8 @@ void require(bool holds, std::string_view name, Index value, std::string_view ex
 /// Throws "NAME has SIZE numbers; expected EXPECTED" unless the two are equal.
 void require_size(std::string_view name, std::size_t size, Index expected);
 
-/// Throws MemoryError "WHAT needs ... bytes" where this process can never have so many: before any
-/// work, and before a system that promises memory it does not have ends the process.
+/// Throws MemoryError "WHAT needs ... bytes" if this process can never have so many: before any
+/// work, and before a system that overcommits memory ends the process.
 void require_memory(const std::string& what, double bytes);
 
 /// Symmetric and without a negative eigenvalue, to a relative 1e-10.

@@ -83,12 +83,15 @@ def load_series(
     for name in ("inputs", "drop"):
         if name in given:
             given[name] = _split(given[name])
-    chosen = [name for name, value in (("lags", lags), ("season", given.get("season")))
-              if value in (None, "auto")]  # fmt: skip
+    chosen = [
+        name
+        for name, value in (("lags", lags), ("season", given.get("season")))
+        if value in (None, "auto")
+    ]
     given["season"] = _season(given.get("season", "auto"))
     words = {"target": _split(target), "lags": 2 if lags is None else lags, **given}
     series = load_csv(path, **words)
-    kept = {"season": series.season, "chosen": chosen}
+    kept: dict[str, Any] = {"season": series.season, "chosen": chosen}
     kept |= {"left_out": dict(series.left_out), "notes": series.notes}
     return series, {"data": data, **words, **kept}
 
