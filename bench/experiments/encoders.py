@@ -27,7 +27,7 @@ INTRODUCTION = (
     "`RandomFeatures(12)` of relu, and all four as a mix, of which agent i has number i mod 4. "
     "Errors of the worst of the 64 agents, of the mean agent and of the server, medians over the "
     "seeds; *ratio* is the worst agent's error by memoa over that by greedy, the median of the "
-    "seeds' ratios. The last table names the kind of the mix's worst agent, and how often it is."
+    "seeds' ratios. The second table names the kind of the mix's worst agent, and how often it is."
 )
 
 
@@ -118,7 +118,23 @@ class Encoders(Experiment):
         out = Section(self.name, "A mix of encoders", left_out=context.absent(self.series))
         out.blocks += [
             INTRODUCTION,
-            table(header, errors),
+            table(header, [row for row in errors if row[1] == MIX]),
             table(("worst of the mix", *names), worst),
+            "\n".join(_against_one(errors, name) for name in names),
         ]
+        out.tables.append(table(header, errors))
         return out
+
+
+def _against_one(errors: Sequence[Sequence[str]], series: str) -> str:
+    """The mix and its encoders alone: the server, and the worst agent by memoa."""
+    rows = {row[1]: row[2:] for row in errors if row[0] == series}
+    parts = []
+    for name, place in (("server", 6), ("worst agent by memoa", 1)):
+        alone = {kind: rows[kind][place] for kind in KINDS}
+        best, last = (pick(alone, key=lambda kind: float(alone[kind])) for pick in (min, max))
+        parts.append(
+            f"{name} {rows[MIX][place]}, of one encoder {alone[best]} ({best}) to "
+            f"{alone[last]} ({last})"
+        )
+    return f"- {series}: {'; '.join(parts)}"

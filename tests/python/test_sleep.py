@@ -123,7 +123,8 @@ def test_a_server_of_other_machines_goes_by_the_same_rule(aggregate: str, rivals
     server = Server(40, 1, base=initial, window=12, rivals=rivals, **shared)
     for x, y, here, shown in zip(X, Y, awake, run.predictions):
         agents.predict(x)
-        told = server.hear(agents.c, (agents.z**2).sum(axis=1), here)
+        energies = np.array([z @ z for z in agents.z])
+        told = server.hear(agents.c, energies, here)
         np.testing.assert_allclose(shown, told, rtol=1e-8, atol=1e-8)
         agents.learn(y)
         server.learn(y)
