@@ -98,7 +98,7 @@ class Online(Regressor):
         n_threads: int | None = None,
         communicator: Reducer | None = None,
     ) -> Self:
-        """Read what `save` wrote; the next results have the same bits, on any machine.
+        """Read what `save` wrote; the next results have the same bits, on any x86-64 machine.
 
         A `random_state` that was not a number has become the seed that it drew.
 

@@ -118,7 +118,7 @@ class PanelState(Estimator):
         n_threads: int | None = None,
         communicator: Reducer | None = None,
     ) -> Self:
-        """Read what `save` wrote; the next results have the same bits, on any machine.
+        """Read what `save` wrote; the next results have the same bits, on any x86-64 machine.
 
         Parameters
         ----------

@@ -196,7 +196,7 @@ def test_arrays_are_complete_and_read_only():
         ({"server_weights": [1.0], "server_tracking": 1.0}, r"server_weights has shape \(1,\)"),
         (
             {"server_weights": [1.0, 1.0], "target": np.ones((2, 3, 1))},
-            "server_target is None; expected one",
+            "server_target is None; expected a target",
         ),
     ],
 )

@@ -56,7 +56,7 @@ struct PanelMemory {
 
 /// N clients, each with its own series, that shrink their readouts towards the crowd's, theory
 /// section 8. An engine: it owns the clients' state. The same bits for any number of threads and on
-/// any processor. `Real` is the type of the clients' state and of their inputs; targets and
+/// any x86-64 processor. `Real` is the type of the clients' state and of their inputs; targets and
 /// forecasts are double.
 ///
 ///     predict(x) forecasts and changes nothing that was learnt until learn(y).

@@ -109,7 +109,7 @@ struct MEMOA_API Overflow {
 
 /// N online agents, theory section 6, steps 1 to 4: encode, forecast, agree, act; then learn.
 /// An engine: it owns the agents' state. The same bits for any number of threads and on any
-/// processor. `Real` is the type of the agents' state; what goes in and out is double.
+/// x86-64 processor. `Real` is the type of the agents' state; what goes in and out is double.
 ///
 ///     predict(x) shows every agent's prediction and leaves no trace until learn(y).
 ///

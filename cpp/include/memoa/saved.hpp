@@ -34,8 +34,8 @@ struct Saved {
   std::string header;           ///< text of the JSON header, with the note under "note"
 };
 
-/// What `save` wrote, which goes on with the same bits on any number of threads and any processor.
-/// `n_threads` as in PopulationSettings; less than 0 means as saved.
+/// What `save` wrote, which goes on with the same bits on any number of threads and any x86-64
+/// processor. `n_threads` as in PopulationSettings; less than 0 means as saved.
 /// Throws std::invalid_argument, in one line that names the file, for whatever else the file holds;
 /// no size in it is believed before the file has been seen to be that long.
 MEMOA_API Saved load(const std::string& path, int n_threads = -1);

@@ -264,7 +264,7 @@ class Client:
 
     @classmethod
     def from_bytes(cls, state: bytes, *, n_threads: int | None = None) -> Client:
-        """The client that `to_bytes` saved; it goes on with the same bits, on any machine.
+        """The client that `to_bytes` saved; it goes on with the same bits, on any x86-64 machine.
 
         Parameters
         ----------
