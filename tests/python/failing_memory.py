@@ -290,7 +290,7 @@ def run_under(library: Path, *cases: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "LD_PRELOAD": str(library), "PYTHONPATH": paths},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=3600,
         check=False,
     )
 

@@ -1,4 +1,4 @@
-"""The client of a federated ensemble: agents that nobody else sees."""
+"""The client of a federated ensemble: agents whose state never leaves the process."""
 
 from __future__ import annotations
 
@@ -32,32 +32,33 @@ Told = tuple[int, Float64, Float64]  # first step, forecasts and energies
 
 
 class Client:
-    """Agents of a federated ensemble, with an encoder and a state that never leave it.
+    """Agents of a federated ensemble. Their encoder and state never leave this process.
 
-    The agents are those of `memoa.OnlineEnsemble`. Of their game a client knows nothing: it tells
-    the server what each of its agents forecasts, and how strong its features are, and the server
-    does the rest. An engine: it owns what was learnt.
+    The agents are those of `memoa.OnlineEnsemble`. A client knows nothing of their game: it sends
+    each agent's forecast, and the squared norm of its features, to the server, which does the
+    rest. An engine: it owns what was learnt.
 
     Parameters
     ----------
     n_agents : int
-        How many agents this client runs.
+        Number of agents of this client.
     encoder : RandomFeatures, EchoState or Linear, or sequence of them
-        Its own: other clients may have others. One for all of its agents, or one per type.
+        Encoder of this client; other clients may use others. One for all of its agents, or one per
+        type.
     forgetting, ridge : float or sequence of float
         As in `memoa.OnlineEnsemble`: one for all of its agents, or one per type.
     lags, season, bounded
-        As in `memoa.OnlineEnsemble`: what its agents see of the past, and the bounds of what they
-        learn and forecast.
+        As in `memoa.OnlineEnsemble`: which past values the agents see, and whether what they learn
+        and forecast is bounded.
     n_threads : int, optional
         Default: all that the process may use.
     random_state : int, None, numpy.random.Generator or numpy.random.RandomState
-        Seed of its agents' encoders; None, the default, draws one that nobody else knows.
+        Seed of the agents' encoders. None, the default, draws one that nobody else knows.
 
     Notes
     -----
-    Theory section 6, docs/theory.md, steps 1 and 2. Local learning reads nothing of the others, so
-    that a client that was away catches up exactly: the server sends it the steps that it missed.
+    Theory section 6, docs/theory.md, steps 1 and 2. Local learning does not use the other agents.
+    A client that was away therefore catches up exactly: the server sends it the missed steps.
 
     Examples
     --------
@@ -116,17 +117,17 @@ class Client:
 
     @property
     def steps(self) -> int:
-        """Steps learnt, the one that was observed included."""
+        """Number of steps learnt, including the one that was only observed."""
         return self._steps
 
     # ------------------------------------------------------------------ an exchange
 
     def answer(self, message: Mapping[str, Any]) -> Message:
-        """Learn the steps that a message of the server holds; tell what the agents forecast.
+        """Learn the steps in a message of the server, and return the agents' forecasts.
 
-        Each step is forecast before its y is looked at. Steps that were learnt already are not
-        learnt again, and what was told of them is told once more: a message may come twice, and a
-        server may come back from an older checkpoint.
+        Each step is forecast before its y is used. Steps that were learnt before are not learnt
+        again, and their forecasts are sent again: a message may come twice, and a server may have
+        been restarted from an older checkpoint.
 
         Parameters
         ----------
@@ -136,14 +137,14 @@ class Client:
         Returns
         -------
         dict
-            For `Server.hear`. Where the message begins after the steps that this client knows, it
-            says only how many it knows, and the server sends the others next time.
+            For `Server.hear`. If the message begins after the steps that this client knows, the
+            reply only says how many it knows, and the server sends the others next time.
 
         Raises
         ------
         ValueError, TypeError
-            If the message is not of that kind, or tells of other steps than those learnt. Nothing
-            is learnt then.
+            If the message is not one of `Server.ask`, or if its steps differ from those learnt.
+            Nothing is learnt then.
         """
         first = number(message, "first", SERVER)
         if first > self._steps:
@@ -187,7 +188,7 @@ class Client:
     def _engines_for(
         self, message: Mapping[str, Any], n_inputs: int, n_outputs: int
     ) -> tuple[Engines, Float64 | None]:
-        """The engines, drawn now if they are not, and the base that they begin with."""
+        """Return the engines, created now if needed, and the base that they start from."""
         if self._engines is not None:
             return self._engines, None
         base = array(message, "base", SERVER, "(n_outputs,)", (None,))
@@ -203,7 +204,7 @@ class Client:
         return engines, base if base.size and not self._steps else None
 
     def _require_kept(self, report: int) -> None:
-        """What was told from step `report` on is kept, as far as it is learnt."""
+        """Check that the forecasts of the learnt steps from `report` on are still kept."""
         if report < self._steps and (self._told is None or report < self._told[0]):
             raise ValueError(
                 f"{SERVER} asks for step {report} again, of which nothing is kept here; expected "
@@ -211,14 +212,14 @@ class Client:
             )
 
     def _with_told(self, forecasts: Float64, energies: Float64) -> Told:
-        """What was told, and what is told now."""
+        """Join the forecasts that were sent before and those that are sent now."""
         if self._told is None:
             return self._steps, forecasts, energies
         first, c, e = self._told
         return first, np.concatenate([c, forecasts]), np.concatenate([e, energies])
 
     def _keep(self, told: Told, kept: int) -> None:
-        """Keep what may be asked for again: of steps from `kept` on that are learnt."""
+        """Keep the forecasts of learnt steps from `kept` on: the server may ask for them again."""
         first = min(max(told[0], kept), self._steps)
         rows = slice(first - told[0], self._steps - told[0])
         self._told = first, told[1][rows].copy(), told[2][rows].copy()
@@ -239,9 +240,9 @@ class Client:
     # ------------------------------------------------------------------ state
 
     def to_bytes(self) -> bytes:
-        """All that was learnt, as the bytes of a state file: nothing executable is in it.
+        """Return everything learnt as the bytes of a state file. It contains nothing executable.
 
-        It holds the seed of the encoders, and so whatever the client has to hide.
+        It contains the seed of the encoders, so keep it secret if the encoders are.
 
         Raises
         ------
@@ -264,19 +265,19 @@ class Client:
 
     @classmethod
     def from_bytes(cls, state: bytes, *, n_threads: int | None = None) -> Client:
-        """The client that `to_bytes` saved; it goes on with the same bits, on any x86-64 machine.
+        """Return the client that `to_bytes` saved: same bits from here on, on any x86-64 machine.
 
         Parameters
         ----------
         state : bytes
-            They may come from anybody: everything in them is checked.
+            May come from anybody: everything in it is checked.
         n_threads : int, optional
             Default: as saved.
 
         Raises
         ------
         ValueError
-            If they are not what `to_bytes` made.
+            If `state` was not made by `to_bytes`.
         """
         engines, _, header = read(state, lambda path: Engines.load(path, n_threads, None))
         note, params = note_of(header, "Client"), engine_params(header)
