@@ -135,6 +135,12 @@ class MultiHorizon(Estimator):
         ----------
         x, y
             As in `OnlineEnsemble.learn_one`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in `OnlineEnsemble.learn_one`. Nothing is learnt then. If memory runs out, or Ctrl-C
+            comes, between two leads, the leads before have learnt the row and the others have not.
         """
         for model in self._models():
             inputs, names = model._inputs().row(x)
