@@ -157,7 +157,7 @@ class Engines:
         self.seed = seed
         self._settings = settings
         self._overflow_told = -1
-        self.scored = 0  # number of values of y in the costs
+        self._counted = 0  # number of values of y in the costs, unless y arrives late
         self.bands = bands_of(params, n_outputs)
         self.shown: Float64 | None = None  # the forecast that can be learnt
         self.bounds: Float64 | None = None  # around it
@@ -193,7 +193,7 @@ class Engines:
         twin.n_outputs = n_outputs
         twin.bands = None if self.bands is None else Intervals(self.bands.levels, n_outputs)
         twin.shown = twin.bounds = None
-        twin.scored = 0
+        twin._counted = 0
         twin.late = twin._late_bands()
         twin._build()
         for x in self.population.waiting_inputs() if self.delay > 0 else ():
@@ -207,6 +207,11 @@ class Engines:
 
     def _late_bands(self) -> LateIntervals | None:
         return LateIntervals(self.bands, self.delay) if self.bands and self.delay > 0 else None
+
+    @property
+    def scored(self) -> int:
+        """Number of values of y in the costs."""
+        return int(self.population.scored) if self.delay > 0 else self._counted
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -246,8 +251,6 @@ class Engines:
         if late is not None and bounds is not None:
             late.add(known, bounds)
         self.late, self.bands, self.shown, self.bounds = late, bands, known, bounds
-        if self.delay > 0:
-            self.scored = self.population.scored
         self._warn_of_overflow()
         return mixed
 
@@ -275,7 +278,7 @@ class Engines:
         counted = int(np.count_nonzero(~np.isnan(y))) if self.population.has_seen else 0
         self.population.learn(self.server, y)
         self.bands, self.shown = bands, None
-        self.scored += counted
+        self._counted += counted
 
     def learn_late(self, x: Float64, y: Float64) -> None:
         """Learn the y of the oldest waiting forecast, whose input was x."""
@@ -286,7 +289,6 @@ class Engines:
                 late.learn(outcome)
         self.population.learn_oldest(self.server, x, y)
         self.late, self.bands = late, self.bands if late is None else late.bands
-        self.scored = self.population.scored
 
     def arrive(self, y: Float64) -> None:
         """Learn the y that became known after the last forecast, of the oldest one or of none."""
@@ -310,7 +312,7 @@ class Engines:
 
     @property
     def bytes(self) -> int:
-        """Type of the agents' state and the mixture's window."""
+        """Bytes of the agents' state and the mixture's window."""
         row = self.n_agents * self.n_outputs * np.dtype(self.dtype).itemsize
         return self.population.bytes + self.mixture.window * row
 
@@ -356,7 +358,7 @@ class Engines:
                 awake=awake,
             )
         finally:  # what was interrupted has learnt the steps done
-            self.scored += int(counts[self.population.steps - before])
+            self._counted += int(counts[self.population.steps - before])
         return self._told(found, targets, record, unscored, divisor, bounds, next_bounds)
 
     def _room(self, n_steps: int) -> tuple[Float64 | None, Float64 | None]:
@@ -393,7 +395,6 @@ class Engines:
             )
             failed = False
         finally:  # what was interrupted has learnt the steps done
-            self.scored = self.population.scored
             now = self.population.steps, self.population.n_waiting
             if failed and now != before and self.late is not None:
                 self.late.forget(now[1])  # their forecasts are not known
@@ -562,7 +563,7 @@ class Engines:
             waits = [(p, np.zeros(0) if w is None else w) for p, _, w, _ in found]
             waiting = waiting_rows(waits, shape[1], here)
         made = cls(known, shape, old.n_outputs, old.seed)
-        made.bands, made.scored = old.bands, old.scored
+        made.bands, made._counted = old.bands, old._counted
         made.population.restore(memories[0])
         made.server.restore(memories[1])
         if waiting is not None:
@@ -612,7 +613,7 @@ class Engines:
         if made.late is not None:
             made.late.restore(header["note"].get("waits"), population.n_waiting)
         all_of_it = population.steps * made.n_outputs
-        made.scored = _scored(header["note"], all_of_it)
+        made._counted = _scored(header["note"], all_of_it)
         made.population, made.server = population, server
         waiting = pending.reshape(made.input_shape) if pending.size else None
         if waiting is not None and made.bands is not None and "total" not in header["settings"]:

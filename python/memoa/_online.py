@@ -243,7 +243,8 @@ class Online(Regressor):
             raise with_column(error, names) from None
         except BaseException as error:
             if spare is not None and isinstance(error, Warning):
-                self._engines = spare if engines is self._engines else self._engines
+                if engines is self._engines:
+                    self._engines = spare
             elif isinstance(error, Warning) or not engines.population.is_pending:  # half-way
                 self._show_again(engines)
             raise

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import memoa
 from helpers import assert_close, assert_same_bits, ensemble, everything, series
 from memoa.cli.app import app
-from reference import EchoState, Linear, Precomputed, RandomFeatures
+from reference import DEFAULT, EchoState, Linear, Precomputed, RandomFeatures
 from reference_late import LateEnsemble
 from test_missing import gappy
 
@@ -98,15 +98,7 @@ def test_the_twin_of_the_default(gaps: bool) -> None:
         20,
         RandomFeatures(16, "wave", n_raw=4, n_columns=2),
         delay=5,
-        consensus=10.0,
-        forgetting=(0.95, 0.99, 0.998),
-        ridge=(0.001, 0.01, 0.1),
-        lags=6,
-        season="auto",
-        bounded=True,
-        rivals=True,
-        start=2,
-        window=48,
+        **DEFAULT,
     )
     run = model.run(X, Y, initial=initial, record=range(20))
     server, _, means, agents = twin.run(X, Y, initial)
@@ -291,6 +283,17 @@ def test_what_is_refused_changes_nothing(encoder: Any) -> None:
         memoa.OnlineEnsemble(delay=-1)
     with pytest.raises(ValueError, match=r"initial has shape \(2, 1\)"):
         ensemble(8, delay=2).run(X, Y, initial=[[0.0], [1.0]])
+
+
+def test_errors_count_what_predict_has_made_room_for() -> None:
+    X, Y, initial = series(20, 2, 1)
+    model, twin = (ensemble(8, delay=2).observe(initial) for _ in range(2))
+    for one in (model, twin):
+        one.run(X[:10], Y[:10])
+        one.predict_one(X[10])  # as many wait as may, and a run has told the y of the oldest
+    model.predict(X[11:12])
+    twin.predict_one(X[11])
+    assert_same_bits(model.agent_rmse, twin.agent_rmse)
 
 
 def test_a_y_that_never_comes() -> None:
