@@ -329,6 +329,20 @@ def average(values):
     return values.mean() if len(values) else 0.0
 
 
+# The parameters of the default ensemble, but for agents and encoder.
+DEFAULT = {
+    "consensus": 10.0,
+    "forgetting": (0.95, 0.99, 0.998),
+    "ridge": (0.001, 0.01, 0.1),
+    "window": 48,
+    "lags": 6,
+    "season": "auto",
+    "bounded": True,
+    "rivals": True,
+    "start": 2,
+}
+
+
 class Ensemble:
     """The online ensemble of section 6, a loop over agents at every step."""
 

@@ -52,15 +52,7 @@ def test_the_default_with_a_mix_is_its_twin(n_agents: int, d: int, policy: Any) 
         twins(2 + 7 * d),
         policy=policy,
         seed=3,
-        consensus=10.0,
-        forgetting=(0.95, 0.99, 0.998),
-        ridge=(0.001, 0.01, 0.1),
-        lags=6,
-        season="auto",
-        bounded=True,
-        rivals=True,
-        start=2,
-        window=48,
+        **reference.DEFAULT,
     )
     server, rmse, mean_field, agents = twin.run(x, y, initial)
     assert_close(run.recorded, agents, 1e-9)

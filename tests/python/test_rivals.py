@@ -64,15 +64,7 @@ def test_the_default_ensemble_is_its_twin(d: int) -> None:
     oracle = reference.Ensemble(
         64,
         reference.RandomFeatures(16, "wave", n_raw=4, n_columns=2),
-        consensus=10.0,
-        forgetting=(0.95, 0.99, 0.998),
-        ridge=(0.001, 0.01, 0.1),
-        window=48,
-        lags=6,
-        season="auto",
-        bounded=True,
-        rivals=True,
-        start=2,
+        **reference.DEFAULT,
     )
     server, rmse, mean_field, agents = oracle.run(x, y, initial)
     run = memoa.OnlineEnsemble().run(x, y, initial=initial, record=range(64))
