@@ -15,7 +15,7 @@ using detail::require;
 
 namespace {
 
-/// One value or one per type, each of which `holds`.
+/// Requires one value, or one per type, and that `holds` is true for each.
 template <class Holds>
 void require_types(const std::vector<double>& values, const char* name, const char* expected,
                    const Holds& holds) {
@@ -52,7 +52,7 @@ std::string describe(const PopulationSettings& s) {
          ", horizon = " + std::to_string(s.horizon);
 }
 
-/// What the agents take, by a sum that cannot overflow.
+/// Bytes of memory for the agents, computed in floating point so that it cannot overflow.
 template <class Real>
 double bytes_for(const PopulationSettings& s) {
   const auto n = [](Index value) { return static_cast<double>(value); };

@@ -1,5 +1,5 @@
-// Compiled once per instruction set, with MEMOA_LEVEL as the name of its namespace; see
-// detail/kernels.hpp for what that forbids here.
+// Compiled once per instruction set, with MEMOA_LEVEL as the name of its namespace.
+// detail/kernels.hpp says what must not be used here for that reason.
 #include "detail/agents.hpp"
 #include "detail/definite.hpp"
 #include "detail/weighing.hpp"
@@ -7,7 +7,7 @@
 namespace memoa::detail::MEMOA_LEVEL {
 namespace {
 
-/// Lanes are added in their order.
+/// Adds the lanes in order.
 template <class Real>
 double add_lanes(const Real* values) {
   double sum = 0.0;
@@ -36,7 +36,8 @@ void advance(const Advance<Real>& pass, Size first, Size last) {
 
 // -------------------------------------------------------------------- the policy, theory (6.2)
 
-// The loops below have no small linear algebra to keep in registers: compilers find their vectors.
+// The loops below have no small linear algebra that must stay in registers, so the compiler can
+// vectorise them.
 
 template <class Real>
 inline Real strength(const Response<Real>& r, Real energy) {  // s
@@ -166,7 +167,7 @@ void remember(const Real* forecast, Size padded, const Real* change, Size d, dou
 
 // -------------------------------------------------------------------- rows of the mixture's window
 
-constexpr Size kPartialSums = 16;  // fixes the order of additions, whatever the vectors
+constexpr Size kPartialSums = 16;  // fixes the order of additions for any vector width
 
 template <class Real, class Term>
 double add_up(Size n, const Term& term) {

@@ -48,14 +48,14 @@ BasicPopulation<Real>::State::State(PopulationSettings s)
   });
 }
 
-/// Each thread is the first to touch its part.
+/// Each thread is the first to touch its part of the memory, so its pages are near the thread.
 template <class Real>
 void BasicPopulation<Real>::State::draw(const detail::Group& group) {
   const bool echo = group.record.features == detail::Features::echo;
   const Index p = group.record.p;
   const double work =
       static_cast<double>(p * layout.encoded + (echo ? 10 * p * p * p : 0)) * 50.0 + 100;
-  constexpr Index kBlock = detail::Layout<Real>::kLanes;  // agents whose numbers lie together
+  constexpr Index kBlock = detail::Layout<Real>::kLanes;  // agents that share a record
   detail::Stop stop;
   layout.on_threads(work, [&](const detail::Worker& worker) {
     worker.chunks(group.chunks, [&](Index chunk) {
@@ -118,7 +118,8 @@ void BasicPopulation<Real>::State::bound_change(const Past& past, const double* 
   }
 }
 
-/// Theory section 6, step 1: each input is counted, then standardised; the past of y stands beside.
+/// Theory section 6, step 1: each input is added to the running moments, then standardised. The
+/// past of y is appended.
 template <class Real>
 void BasicPopulation<Real>::State::encode(const double* x, Index n, const double* targets,
                                           Inputs& into) {
@@ -146,7 +147,8 @@ void BasicPopulation<Real>::State::encode(const double* x, Index n, const double
 
 template <class Real>
 void BasicPopulation<Real>::State::reserve(Index n) {
-  const Index numbers = n * layout.d * layout.padded;  // all the room before any of it is taken
+  // Allocate everything before anything is replaced, so that a failure changes nothing.
+  const Index numbers = n * layout.d * layout.padded;
   if (keeps_forecasts && tile_forecast.size() < numbers)
     tile_forecast = detail::Buffer<Real>(numbers);
   if (tile_energy.size() >= n * layout.padded) return;
@@ -167,7 +169,7 @@ void BasicPopulation<Real>::State::reserve_sleep(Index n) {
   const Index once = first ? padded : 0;
   Bytes tile(n * padded), of_tile(n * numbers), one(once), of_one(first ? numbers : 0), past(once);
   Numbers missed(once), at_mark(once), away(once);
-  pass.reserve_awake();  // the last that may fail
+  pass.reserve_awake();  // the last call that may fail
   tile_awake = std::move(tile), awake_heeded = std::move(of_tile);
   if (!first) return;
   for (auto* values : {&missed, &at_mark, &away}) std::fill_n(values->data(), padded, 0.0);
@@ -190,7 +192,8 @@ const unsigned char* BasicPopulation<Real>::State::take(const unsigned char* pre
 
 template <class Real>
 bool BasicPopulation<Real>::State::keeps_sleep() const {
-  const auto some = [this](const detail::Buffer<double>& values) {  // padding is never awake
+  // The padding counts as away, so it is left out.
+  const auto some = [this](const detail::Buffer<double>& values) {
     const double* first = values.data();
     return values.size() > 0 &&
            std::any_of(first, first + layout.N, [](double v) { return v != 0.0; });
@@ -238,7 +241,7 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
   if (n > 1) reserve(n);
   if (n == 1 && keeps_forecasts && one_forecast.size() == 0)
     one_forecast = detail::Buffer<Real>(d * layout.padded);
-  forget_shown();  // what fails from here on has shown nothing that can be learnt
+  forget_shown();  // if anything fails from here on, there is nothing that can be learnt
   std::copy(base.begin(), base.end(), bases.begin());
   for (Index t = 0; t < n && targets != nullptr; ++t)
     for (Index o = 0; o < d; ++o) {  // the last value seen, theory (10.5)
