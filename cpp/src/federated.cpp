@@ -54,7 +54,7 @@ class Listener {
         N_(state_.layout.N),
         d_(state_.layout.d),
         padded_(state_.layout.padded),
-        heeded_(static_cast<std::size_t>(d_ * padded_)),
+        used_(static_cast<std::size_t>(d_ * padded_)),
         mean_(static_cast<std::size_t>(d_)),
         mean_forecast_(static_cast<std::size_t>(d_)) {
     present_.reserve(static_cast<std::size_t>(N_));
@@ -83,9 +83,8 @@ class Listener {
     const Real* said = !rivals()   ? state_.kept.increment.data()
                        : everybody ? forecasts_.data()
                                    : said_.data();
-    server_.stage(
-        said, padded_, state_.base.data(),
-        {all ? nullptr : heeded_.data(), rivals() ? mean_forecast_.data() : mean_.data()});
+    server_.stage(said, padded_, state_.base.data(),
+                  {all ? nullptr : used_.data(), rivals() ? mean_forecast_.data() : mean_.data()});
     server_.mixed(server_.staged, prediction);
   }
 
@@ -132,7 +131,7 @@ class Listener {
     window.shown = shown;
     window.increment = increments;
     window.energy = crowd.kept.energy.data();
-    window.heeded = crowd.kept.heeded.data();
+    window.used = crowd.kept.used.data();
     window.learnt = state_.steps;
     window.base = state_.base.data();
     window.told = true;
@@ -140,7 +139,7 @@ class Listener {
     std::copy_n(crowd.pass.mean(0), d_, mean_.begin());
     std::copy_n(crowd.pass.mean_forecast(0), d_, mean_forecast_.begin());
     if (everybody && judges(crowd.settings))
-      std::copy_n(crowd.kept.heeded.data(), d_ * padded_, heeded_.begin());
+      std::copy_n(crowd.kept.used.data(), d_ * padded_, used_.begin());
     return crowd.pass.largest_loss(0);
   }
 
@@ -149,7 +148,7 @@ class Listener {
     const auto n = static_cast<Index>(present_.size());
     std::fill(mean_.begin(), mean_.end(), 0.0);
     std::fill(mean_forecast_.begin(), mean_forecast_.end(), 0.0);
-    std::fill(heeded_.begin(), heeded_.end(), static_cast<unsigned char>(0));
+    std::fill(used_.begin(), used_.end(), static_cast<unsigned char>(0));
     auto& kept = state_.kept;
     if (n > 0) {
       if (!some_ || some_->layout.N != n) {
@@ -173,7 +172,7 @@ class Listener {
         increment[i] = some_->kept.increment.data()[from];
         if (said) said[o * padded_ + i] = forecasts_.data()[from];
         const bool judged = judges(some_->settings);
-        heeded_[o * padded_ + i] = judged ? some_->kept.heeded.data()[from] : 1;
+        used_[o * padded_ + i] = judged ? some_->kept.used.data()[from] : 1;
         if (judged) kept.forecast.data()[o * padded_ + i] = some_->kept.forecast.data()[from];
       }
     }
@@ -208,7 +207,7 @@ class Listener {
   State& state_;
   Inside::State<BasicServerMixture<Real>>& server_;
   const Index N_, d_, padded_;
-  std::vector<unsigned char> heeded_;       // (d, padded), whom the mixture heeds
+  std::vector<unsigned char> used_;         // (d, padded), which agents the mixture uses
   std::vector<double> mean_;                // (d), the mean field less the base
   std::vector<double> mean_forecast_;       // (d), of local forecasts
   detail::Buffer<Real> forecasts_, said_;   // of the present as a crowd, and of all, where mixed

@@ -136,10 +136,10 @@ class Late {
     }
     state_.show(x, 1, nullptr, false);
     state_.pending = false;  // until the server has the forecasts too
-    const unsigned char* heeded = state_.heeded;
+    const unsigned char* used = state_.used;
     server_.stage(
         state_.forecasts, state_.layout.padded, state_.base.data(),
-        {heeded, state_.keeps_forecasts ? state_.pass.mean_forecast(0) : state_.pass.mean(0)});
+        {used, state_.keeps_forecasts ? state_.pass.mean_forecast(0) : state_.pass.mean(0)});
     server_.mixed(server_.staged, forecast);
     state_.wait(x);
     auto& waiting = state_.waiting;

@@ -106,7 +106,7 @@ void charge(const Real* increment, Size padded, const Real* change, Size d, doub
 
 template <bool Some, class Real>
 void take_census(const Census<Real>& q, const Response<Real>& r, const Real* forecast,
-                 const Real* energy, const double* recent_loss, unsigned char* heeded, Size first,
+                 const Real* energy, const double* recent_loss, unsigned char* used, Size first,
                  Size last, double* sums) {
   for (Size o = 0; o < r.d; ++o) {
     Real totals[kCensusSums][kLanes<Real>] = {};
@@ -115,11 +115,11 @@ void take_census(const Census<Real>& q, const Response<Real>& r, const Real* for
         const Size agent = i + l;
         const Real c = forecast[o * r.padded + agent], e = energy[agent];
         const Real away = c < q.centre[o] ? q.centre[o] - c : c - q.centre[o];
-        const bool is_heeded = agent < r.n_agents && recent_loss[agent] <= q.worst &&
-                               away <= q.range[o] && (!Some || r.awake[agent]);
-        const bool counts = is_heeded && c >= q.low[o] && c <= q.high[o];
+        const bool is_used = agent < r.n_agents && recent_loss[agent] <= q.worst &&
+                             away <= q.range[o] && (!Some || r.awake[agent]);
+        const bool counts = is_used && c >= q.low[o] && c <= q.high[o];
         const Real s = strength(r, e);
-        heeded[o * r.padded + agent] = is_heeded ? 1 : 0;
+        used[o * r.padded + agent] = is_used ? 1 : 0;
         totals[0][l] += counts ? c : Real(0);
         totals[1][l] += counts ? s * c : Real(0);
         totals[2][l] += counts ? s : Real(0);
@@ -131,11 +131,11 @@ void take_census(const Census<Real>& q, const Response<Real>& r, const Real* for
 }
 template <class Real>
 void census(const Census<Real>& q, const Response<Real>& r, const Real* forecast,
-            const Real* energy, const double* recent_loss, unsigned char* heeded, Size first,
+            const Real* energy, const double* recent_loss, unsigned char* used, Size first,
             Size last, double* sums) {
   r.awake != nullptr
-      ? take_census<true>(q, r, forecast, energy, recent_loss, heeded, first, last, sums)
-      : take_census<false>(q, r, forecast, energy, recent_loss, heeded, first, last, sums);
+      ? take_census<true>(q, r, forecast, energy, recent_loss, used, first, last, sums)
+      : take_census<false>(q, r, forecast, energy, recent_loss, used, first, last, sums);
 }
 
 template <bool Some, class Real>

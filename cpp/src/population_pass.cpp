@@ -310,7 +310,7 @@ void Pass<Real>::count_awake(const Window<Real>& w, Index chunk) {
       awake_[chunk * w.steps + step] =
           static_cast<double>(std::count(awake + first, awake + last, 1));
       for (Index o = 0; o < d && !judges_; ++o)
-        std::copy(awake + first, awake + last, w.heeded + (step * d + o) * padded + first);
+        std::copy(awake + first, awake + last, w.used + (step * d + o) * padded + first);
     }
   });
 }
@@ -481,7 +481,7 @@ void Pass<Real>::take_census(const Window<Real>& w, Index chunk) {
       const Census<Real>& census = crowd_.census(step);
       const Real* forecast = w.shown + step * d * padded;
       kernels_.census(census, responses_[step], forecast, w.energy + step * padded, recent_loss,
-                      w.heeded + step * d * padded, first, last,
+                      w.used + step * d * padded, first, last,
                       &partial_[(chunk * w.steps + step) * width]);
       if (w.next != nullptr)
         kernels_.remember(forecast, padded, w.next + step * d, d, Crowd<Real>::kForgetting,

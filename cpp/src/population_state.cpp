@@ -153,10 +153,10 @@ void BasicPopulation<Real>::State::reserve(Index n) {
     tile_forecast = detail::Buffer<Real>(numbers);
   if (tile_energy.size() >= n * layout.padded) return;
   detail::Buffer<Real> increments(numbers), energies(n * layout.padded);
-  detail::Buffer<unsigned char> heeded(judges(settings) ? numbers : 0);
+  detail::Buffer<unsigned char> used(judges(settings) ? numbers : 0);
   tile_increment = std::move(increments);
   tile_energy = std::move(energies);
-  tile_heeded = std::move(heeded);
+  tile_used = std::move(used);
 }
 
 template <class Real>
@@ -170,10 +170,10 @@ void BasicPopulation<Real>::State::reserve_sleep(Index n) {
   Bytes tile(n * padded), of_tile(n * numbers), one(once), of_one(first ? numbers : 0), past(once);
   Numbers missed(once), at_mark(once), away(once);
   pass.reserve_awake();  // the last call that may fail
-  tile_awake = std::move(tile), awake_heeded = std::move(of_tile);
+  tile_awake = std::move(tile), awake_used = std::move(of_tile);
   if (!first) return;
   for (auto* values : {&missed, &at_mark, &away}) std::fill_n(values->data(), padded, 0.0);
-  one_awake = std::move(one), one_heeded = std::move(of_one), lesson.awake = std::move(past);
+  one_awake = std::move(one), one_used = std::move(of_one), lesson.awake = std::move(past);
   kept.missed = std::move(missed), kept.missed_at_mark = std::move(at_mark);
   kept.away = std::move(away);
 }
@@ -269,14 +269,14 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
   window.energy = n > 1 ? tile_energy.data() : kept.energy.data();
   awake = take(present, n, n > 1 ? tile_awake.data() : one_awake.data());
   window.awake = awake;
-  window.heeded = n > 1 ? tile_heeded.data() : kept.heeded.data();
+  window.used = n > 1 ? tile_used.data() : kept.used.data();
   if (awake != nullptr && !judges(settings))
-    window.heeded = n > 1 ? awake_heeded.data() : one_heeded.data();
+    window.used = n > 1 ? awake_used.data() : one_used.data();
   window.learnt = steps;
   window.raw = x, window.base = base.data(), window.targets = targets;
   window.want_worst = want_worst;
   pass.run(window, lesson);
-  heeded = judges(settings) || awake != nullptr ? window.heeded : nullptr;
+  used = judges(settings) || awake != nullptr ? window.used : nullptr;
   largest_loss = pass.largest_loss(n - 1);
 
   std::copy_n(before(n - 1), d, shown_base.begin());
@@ -327,13 +327,12 @@ const Real* BasicPopulation<Real>::State::glance(const double* x, const unsigned
   window.shown = keeps_forecasts ? tile_forecast.data() : tile_increment.data();
   window.energy = tile_energy.data();
   window.awake = take(present, 1, tile_awake.data());
-  window.heeded =
-      window.awake == nullptr || judges(settings) ? tile_heeded.data() : awake_heeded.data();
+  window.used = window.awake == nullptr || judges(settings) ? tile_used.data() : awake_used.data();
   window.learnt = steps;
   window.raw = x, window.base = base.data();
   window.keep_last = false;
   pass.run(window, lesson);
-  heeded_at_glance = judges(settings) || window.awake != nullptr ? window.heeded : nullptr;
+  used_at_glance = judges(settings) || window.awake != nullptr ? window.used : nullptr;
   return window.shown;
 }
 
@@ -359,11 +358,10 @@ std::size_t BasicPopulation<Real>::State::bytes() const {
     return static_cast<std::size_t>(buffer.size()) * sizeof(*buffer.data());
   };
   return records.bytes() + of(kept.increment) + of(kept.energy) + of(kept.cost) + of(kept.at_mark) +
-         of(kept.forecast) + of(kept.recent_loss) + of(kept.heeded) + of(tile_increment) +
-         of(tile_forecast) + of(one_forecast) + of(tile_energy) + of(tile_heeded) +
-         of(kept.missed) + of(kept.missed_at_mark) + of(kept.away) + of(one_awake) +
-         of(tile_awake) + of(one_heeded) + of(awake_heeded) + of(lesson.awake) + waiting.bytes() +
-         pass.bytes();
+         of(kept.forecast) + of(kept.recent_loss) + of(kept.used) + of(tile_increment) +
+         of(tile_forecast) + of(one_forecast) + of(tile_energy) + of(tile_used) + of(kept.missed) +
+         of(kept.missed_at_mark) + of(kept.away) + of(one_awake) + of(tile_awake) + of(one_used) +
+         of(awake_used) + of(lesson.awake) + waiting.bytes() + pass.bytes();
 }
 
 template struct BasicPopulation<double>::State;

@@ -34,9 +34,9 @@ void require_record(const RunOutput& output, Index n_agents) {
 
 /// Which agents the server uses at a step, and the forecast that it uses in place of the others.
 template <class Real>
-auto heed(const Inside::State<BasicPopulation<Real>>& state, const unsigned char* mask,
-          Index step) {
-  return typename Inside::State<BasicServerMixture<Real>>::Heeded{
+auto used_at(const Inside::State<BasicPopulation<Real>>& state, const unsigned char* mask,
+             Index step) {
+  return typename Inside::State<BasicServerMixture<Real>>::Used{
       mask ? mask + step * state.layout.d * state.layout.padded : nullptr,
       state.keeps_forecasts ? state.pass.mean_forecast(step) : state.pass.mean(step)};
 }
@@ -138,7 +138,7 @@ class Runner {
     const double* x = state_.layout.dx > 0 ? x_.data() : inputs_ + t * state_.width();
     const Real* shown = state_.glance(x, awake_at(t));
     server_.glance(shown, state_.layout.padded, state_.base.data(),
-                   heed<Real>(state_, state_.glanced_heeded(), 0), output_.predictions + t * d_);
+                   used_at<Real>(state_, state_.glanced_used(), 0), output_.predictions + t * d_);
     if (output_.shares) server_.write_shares(output_.shares + t * 4 * d_);
     show(t, 0, state_.glanced_increments(), state_.base.data());
     if (output_.worst_cost) output_.worst_cost[t] = t > 0 ? output_.worst_cost[t - 1] : 0.0;
@@ -187,7 +187,7 @@ class Runner {
       return {state_.forecasts + step * d_ * stride,
               stride,
               before(step),
-              heed<Real>(state_, state_.heeded, step),
+              used_at<Real>(state_, state_.used, step),
               y_.data() + step * d_,
               output_.predictions + (first + step) * d_,
               output_.shares ? output_.shares + (first + step) * 4 * d_ : nullptr};
@@ -228,7 +228,7 @@ void predict(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixtur
   auto& server = Inside::of(mixture);
   state.forget_shown();  // until the server has the forecasts too
   server.stage(state.forecasts, population.stride(), population.base(),
-               heed<Real>(state, state.heeded, 0));
+               used_at<Real>(state, state.used, 0));
   server.mixed(server.staged, forecast);
   state.keep_shown();
 }
@@ -267,7 +267,7 @@ void predict_rows(const BasicPopulation<Real>& population, const BasicServerMixt
     const unsigned char* present = awake != nullptr ? awake + t * state.layout.N : nullptr;
     const Real* shown = state.glance(inputs + t * state.width(), present);
     server.glance(shown, state.layout.padded, state.base.data(),
-                  heed<Real>(state, state.glanced_heeded(), 0), forecasts + t * d);
+                  used_at<Real>(state, state.glanced_used(), 0), forecasts + t * d);
   }
 }
 

@@ -115,9 +115,9 @@ struct Kernels {
   /// counts the values instead for agents that are not awake.
   void (*charge)(const Real* increment, Size padded, const Real* change, Size d, double* cost,
                  Size first, Size last, const unsigned char* awake, double* missed);
-  /// sums (d, kCensusSums) over agents [first, last); heeded (d, padded) is 1 or 0.
+  /// sums (d, kCensusSums) over agents [first, last); used (d, padded) is 1 or 0.
   void (*census)(const Census<Real>&, const Response<Real>&, const Real* forecast,
-                 const Real* energy, const double* recent_loss, unsigned char* heeded, Size first,
+                 const Real* energy, const double* recent_loss, unsigned char* used, Size first,
                  Size last, double* sums);
   /// recent_loss = forgetting recent_loss + min(|change - forecast|^2, largest) over agents [first,
   /// last). If `awake` is not null, agents that are not awake keep theirs.

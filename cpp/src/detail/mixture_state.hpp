@@ -48,9 +48,9 @@ struct BasicServerMixture<Real>::State {
     bool has_base = true;              // is the base a value of the series?
   };
   Shown staged, glanced;  // to be settled; of a forecast that leaves no trace
-  /// Whom to heed, 1 or 0 at o stride + agent, and the increments (d) that the others are taken to
-  /// have said. A null pointer: everybody.
-  struct Heeded {
+  /// Which forecasts to use, 1 or 0 at o stride + agent, and the increments (d) that replace the
+  /// others. A null mask: all are used.
+  struct Used {
     const unsigned char* mask = nullptr;
     const double* instead = nullptr;
   };
@@ -162,7 +162,7 @@ struct BasicServerMixture<Real>::State {
 
   /// The one pass over the window: products of the increments with every row of it, as it is
   /// `later` steps on. They are copied on the way. Returns the place of the sums.
-  Index ask_dots(const Real* increments, Index stride, const Heeded& heeded, Real* copy,
+  Index ask_dots(const Real* increments, Index stride, const Used& used, Real* copy,
                  Index later = 0) {
     const Index n = products(later), of_agents = (n + 1) * d;
     return reduce(
@@ -171,9 +171,9 @@ struct BasicServerMixture<Real>::State {
             const Real* from = increments + o * stride + first;
             Real* to = copy + o * N + first;
             std::copy(from, from + count, to);
-            if (heeded.mask != nullptr) {
-              const unsigned char* mask = heeded.mask + o * stride + first;
-              const Real instead = static_cast<Real>(heeded.instead[o]);
+            if (used.mask != nullptr) {
+              const unsigned char* mask = used.mask + o * stride + first;
+              const Real instead = static_cast<Real>(used.instead[o]);
               for (Index i = 0; i < count; ++i) to[i] = mask[i] ? to[i] : instead;
             }
             sums[n * d + o] = kernels.sum(to, count);
@@ -235,20 +235,19 @@ struct BasicServerMixture<Real>::State {
     if (own.due) exchange_sums();
   }
 
-  void measure(const Real* increments, Index stride, const double* base, const Heeded& heeded,
+  void measure(const Real* increments, Index stride, const double* base, const Used& used,
                Shown& shown, Real* copy) {
     others.require_whole();
     if (!own.due) sums.begin();
     shown.increments = copy;
-    const Index place = ask_dots(increments, stride, heeded, copy);
+    const Index place = ask_dots(increments, stride, used, copy);
     exchange_sums();
     take_dots(place, base, shown);
   }
 
   /// What is to be settled when the target is known.
-  void stage(const Real* increments, Index stride, const double* base,
-             const Heeded& heeded = Heeded()) {
-    measure(increments, stride, base, heeded, staged, staged_increments.data());
+  void stage(const Real* increments, Index stride, const double* base, const Used& used = Used()) {
+    measure(increments, stride, base, used, staged, staged_increments.data());
     past.require_base(base);
     is_staged = staged.has_base = true;
   }
@@ -257,10 +256,10 @@ struct BasicServerMixture<Real>::State {
   void reserve_glance() {
     if (glanced_increments.size() == 0) glanced_increments = detail::Buffer<Real>(d * N);
   }
-  void glance(const Real* increments, Index stride, const double* base, const Heeded& heeded,
+  void glance(const Real* increments, Index stride, const double* base, const Used& used,
               double* out) {
     reserve_glance();
-    measure(increments, stride, base, heeded, glanced, glanced_increments.data());
+    measure(increments, stride, base, used, glanced, glanced_increments.data());
     past.require_base(base);
     mixed(glanced, out);
   }
@@ -272,7 +271,7 @@ struct BasicServerMixture<Real>::State {
     for (Index o = 0; o < d; ++o)
       for (Index i = 0; i < N; ++i)
         plain[o * N + i] = static_cast<Real>(predictions[i * d + o] - last[o]);
-    measure(plain.data(), N, last.data(), Heeded(), staged, staged_increments.data());
+    measure(plain.data(), N, last.data(), Used(), staged, staged_increments.data());
     if (seen > 0) past.require_base(last.data());
     is_staged = true;
     staged.has_base = seen > 0;
@@ -526,7 +525,7 @@ struct BasicServerMixture<Real>::State {
     const Real* increments;
     Index stride;
     const double* base;
-    Heeded heeded;
+    Used used;
     const double* target;
     double* mixed;   // the forecast
     double* shares;  // (4, d), of it; or null
@@ -542,7 +541,7 @@ struct BasicServerMixture<Real>::State {
     const bool at_once = !all_here() && !settings.rivals;
     for (Index k = 0; k < n && !at_once; ++k) {
       const Step step = step_at(k);
-      stage(step.increments, step.stride, step.base, step.heeded);
+      stage(step.increments, step.stride, step.base, step.used);
       forecast(step);
       settle(step.target);
     }
@@ -553,7 +552,7 @@ struct BasicServerMixture<Real>::State {
     for (Index k = 0; k < n; ++k) {
       const Step step = step_at(k);
       dots.push_back(
-          ask_dots(step.increments, step.stride, step.heeded, staged_increments.data(), k));
+          ask_dots(step.increments, step.stride, step.used, staged_increments.data(), k));
       find_shift(step.target, step.base);
       products.push_back(settings.window > 0 ? ask_own(next_slot(k)) : 0);
     }

@@ -27,15 +27,15 @@ struct Lesson {
 template <class Real>
 struct Window {
   Index steps = 0;
-  const Real* x = nullptr;          // (steps, dx), standardised
-  const double* given = nullptr;    // (steps, N, p), if the caller passes the features
-  const Real* bound = nullptr;      // (steps, d): the largest forecasts allowed; null: no bound
-  const Real* change = nullptr;     // (steps, d): what is learnt before each step
-  const Real* next = nullptr;       // (steps, d): y - base of each step; null if not known yet
-  Real* shown = nullptr;            // (steps, d, padded): forecasts
-  Real* increment = nullptr;        // (steps, d, padded): after the policy; may be `shown`
-  Real* energy = nullptr;           // (steps, padded)
-  unsigned char* heeded = nullptr;  // (steps, d, padded), if agents are judged or some are away
+  const Real* x = nullptr;        // (steps, dx), standardised
+  const double* given = nullptr;  // (steps, N, p), if the caller passes the features
+  const Real* bound = nullptr;    // (steps, d): the largest forecasts allowed; null: no bound
+  const Real* change = nullptr;   // (steps, d): what is learnt before each step
+  const Real* next = nullptr;     // (steps, d): y - base of each step; null if not known yet
+  Real* shown = nullptr;          // (steps, d, padded): forecasts
+  Real* increment = nullptr;      // (steps, d, padded): after the policy; may be `shown`
+  Real* energy = nullptr;         // (steps, padded)
+  unsigned char* used = nullptr;  // (steps, d, padded), if agents are judged or some are away
   const unsigned char* awake = nullptr;  // (steps, padded), 1 or 0; null: all are awake
   Index learnt = 0;                      // number of steps learnt before the first one
   // what must be the same in all processes: inputs (steps, dx), the first base (d), and the y

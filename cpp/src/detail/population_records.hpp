@@ -127,7 +127,7 @@ struct Kept {
         cost(layout.padded),
         forecast(judged || layout.d > 1 ? layout.d * layout.padded : 0),
         recent_loss(judged ? layout.padded : 0),
-        heeded(judged ? layout.d * layout.padded : 0) {}
+        used(judged ? layout.d * layout.padded : 0) {}
 
   /// The increments as (N, d).
   auto increments(const Layout<Real>& layout) const {
@@ -145,9 +145,9 @@ struct Kept {
   Buffer<double> missed, missed_at_mark, away;
   // Empty if agents are not judged. `forecast` is also needed if some outputs can be missing while
   // others are not, so with more than one output.
-  Buffer<Real> forecast;         // (d, padded), local ones
-  Buffer<double> recent_loss;    // (padded)
-  Buffer<unsigned char> heeded;  // (d, padded)
+  Buffer<Real> forecast;       // (d, padded), local ones
+  Buffer<double> recent_loss;  // (padded)
+  Buffer<unsigned char> used;  // (d, padded)
 };
 
 }  // namespace memoa::detail

@@ -29,11 +29,11 @@ struct BasicPopulation<Real>::State {
   Index scored = 0;  // number of values of y that costs count, if y arrives late
   Overflow overflow;
   bool pending = false;
-  const unsigned char* heeded = nullptr;  // which agents the mixture uses; null: all
-  const unsigned char* awake = nullptr;   // (steps, padded), who was awake; null: all
-  bool awaits_sleep = false;              // whether the memory being loaded has the field `sleep`
-  bool keeps_forecasts = false;           // for a server that mixes them; set before `show`
-  const Real* forecasts = nullptr;        // (steps, d, padded), of the steps shown
+  const unsigned char* used = nullptr;   // which agents the mixture uses; null: all
+  const unsigned char* awake = nullptr;  // (steps, padded), who was awake; null: all
+  bool awaits_sleep = false;             // whether the memory being loaded has the field `sleep`
+  bool keeps_forecasts = false;          // for a server that mixes them; set before `show`
+  const Real* forecasts = nullptr;       // (steps, d, padded), of the steps shown
 
   explicit State(PopulationSettings s);
 
@@ -65,7 +65,7 @@ struct BasicPopulation<Real>::State {
   /// stays as it is.
   const Real* glance(const double* x, const unsigned char* present = nullptr);
   const Real* glanced_increments() const { return tile_increment.data(); }
-  const unsigned char* glanced_heeded() const { return heeded_at_glance; }
+  const unsigned char* glanced_used() const { return used_at_glance; }
 
   // Agents that are away, theory (10.10).
   /// Allocates memory for n steps in which some agents are away.
@@ -166,10 +166,10 @@ struct BasicPopulation<Real>::State {
   std::vector<Real> changes;                         // (steps, d), y - base
   detail::Buffer<Real> tile_increment, tile_energy;  // as in Kept, for several steps
   detail::Buffer<Real> tile_forecast, one_forecast;  // only if `keeps_forecasts`
-  detail::Buffer<unsigned char> tile_heeded;
+  detail::Buffer<unsigned char> tile_used;
   // only if some agents are away: (steps, padded), and (steps, d, padded) if agents are not judged
-  detail::Buffer<unsigned char> one_awake, tile_awake, one_heeded, awake_heeded;
-  const unsigned char* heeded_at_glance = nullptr;
+  detail::Buffer<unsigned char> one_awake, tile_awake, one_used, awake_used;
+  const unsigned char* used_at_glance = nullptr;
   double largest_loss = 0.0;  // of the step shown
 
   void draw(const detail::Group& group);
