@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["Communicator", "communicator"]
+
 
 class Communicator:
     """Computes sums and maxima over the processes of an MPI communicator.
