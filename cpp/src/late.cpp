@@ -127,8 +127,8 @@ class Late {
     learn_told();
     if (state_.waiting.is_full())
       throw std::invalid_argument(std::to_string(state_.waiting.size()) +
-                                  " forecasts wait for their y; expected learn with the oldest of "
-                                  "them first, and nan where its y never comes");
+                                  " forecasts wait for their y; expected learn with the y of the "
+                                  "oldest one first, or with nan if it never arrives");
     if (!state_.has_seen) {
       state_.show_nothing();
       std::fill_n(forecast, d_, 0.0);
@@ -289,7 +289,7 @@ void run_late(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixtu
   for (Index at = 0; at < waiting.size(); ++at)
     if (waiting.is_told(at) == (arriving ? 1.0 : 0.0))
       throw std::invalid_argument(
-          arriving ? "a run has told the y of forecasts that wait; expected none"
+          arriving ? "forecasts wait whose y is known from another run; expected none of these"
                    : "a forecast made by predict waits for its y; expected learn with all of them "
                      "before a run");
   if (n_initial > 1 && waiting.size() > 0)

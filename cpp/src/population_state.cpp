@@ -206,7 +206,7 @@ void BasicPopulation<Real>::State::require_sleep() const {
   if (is_late())
     throw std::invalid_argument("awake was given, but delay is " +
                                 std::to_string(settings.past.delay) +
-                                "; expected all agents to be awake where y comes late");
+                                "; expected all agents to be awake if y arrives late");
   if (!others.alone())
     throw std::invalid_argument(
         "awake was given, but several processes share the agents; expected all of them in one");
