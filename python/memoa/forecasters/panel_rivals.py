@@ -53,7 +53,7 @@ def pooled_readout(series: PanelSeries, n_threads: int | None) -> Float64:
     mean, deviations = np.zeros((2, n_clients, n_inputs))
     counted, learnt, squares = np.zeros((3, n_clients))
     bases, out = repeat_last(series, n_threads)[:, :, 0], np.full((n_steps, n_clients, 1), np.nan)
-    shown = []  # features of every step
+    shown: list[Float64] = []  # features of every step
     for t in range(n_steps):
         base = bases[t]
         here = ~np.isnan(base)
@@ -90,7 +90,7 @@ def smoothing(series: PanelSeries, n_threads: int | None) -> Float64:
     levels = np.full((len(SMOOTHING), n_clients), np.nan)
     losses, out = np.zeros_like(levels), np.full(series.Y.shape, np.nan)
     weight = np.array(SMOOTHING)[:, None]
-    shown = []  # the levels at every step
+    shown: list[Float64] = []  # the levels at every step
     for t in range(n_steps):
         y = values[t]
         if t > delay:
