@@ -33,6 +33,7 @@ PanelSettings settings_from(const py::dict& d) {
                 : aggregate == "clip" ? Aggregate::clip
                                       : Aggregate::trimmed;
   s.forgetting = d["forgetting"].cast<double>();
+  s.delay = d["delay"].cast<Index>();
   s.seed = d["seed"].cast<std::uint64_t>();
   s.n_threads = d["n_threads"].cast<int>();
   s.shard = d["shard"].cast<std::optional<Shard>>().value_or(Shard{});
@@ -89,20 +90,26 @@ class Pulse {
 
 Array run_panel(LockedPanel& self, const py::array& x, const Array& y,
                 const std::optional<Flags>& awake, const std::optional<Array>& initial,
-                const py::object& progress) {
+                std::optional<Array> bases, const py::object& progress) {
   const PanelSettings& s = settings_of(self);
   const Index T = y.ndim() == 3 ? y.shape(0) : 0;
   require_shape("Y", y, {T, s.n_clients, s.n_outputs});
   const py::buffer_info inputs = x.request();
-  if (initial) require_shape("initial", *initial, {s.n_clients, s.n_outputs});
+  const Index n_initial = initial && initial->ndim() == 3 ? initial->shape(0) : 1;
+  if (initial && initial->ndim() == 3)
+    require_shape("initial", *initial, {s.delay + 1, s.n_clients, s.n_outputs});
+  else if (initial)
+    require_shape("initial", *initial, {s.n_clients, s.n_outputs});
+  if (bases) require_shape("bases", *bases, {T, s.n_clients, s.n_outputs});
   const double* start = initial ? initial->data() : nullptr;
+  double* known = bases ? bases->mutable_data() : nullptr;
   const unsigned char* flags = flags_of(awake, T * s.n_clients);
   Array out({T, s.n_clients, s.n_outputs});
   double* forecasts = out.mutable_data();
   Pulse pulse(progress, T);
   self.compute([&](auto& panel) {
     const auto* values = inputs_of(panel, inputs, {T, s.n_clients, width_of(self)});
-    panel.run(values, y.data(), flags, T, forecasts, std::ref(pulse), start);
+    panel.run(values, y.data(), flags, T, forecasts, std::ref(pulse), start, n_initial, known);
   });
   return out;
 }
@@ -187,8 +194,22 @@ void bind_panel(py::module_& module) {
             self.compute([&](auto& panel) { panel.learn(y.data(), flags); });
           },
           arg("y").noconvert(), arg("awake").none(true))
+      .def(
+          "learn_late",
+          [](LockedPanel& self, const py::array& x, const Array& y,
+             const std::optional<Flags>& awake) {
+            const PanelSettings& s = settings_of(self);
+            require_shape("Y", y, {s.n_clients, s.n_outputs});
+            const py::buffer_info inputs = x.request();
+            const unsigned char* flags = flags_of(awake, s.n_clients);
+            self.compute([&](auto& panel) {
+              panel.learn_late(inputs_of(panel, inputs, {s.n_clients, width_of(self)}), y.data(),
+                               flags);
+            });
+          },
+          arg("x").noconvert(), arg("y").noconvert(), arg("awake").none(true))
       .def("run", &run_panel, arg("x").noconvert(), arg("y").noconvert(), arg("awake").none(true),
-           arg("initial").none(true), arg("progress"))
+           arg("initial").none(true), arg("bases").none(true), arg("progress"))
       .def(
           "add_clients",
           [](LockedPanel& self, Index count) {
@@ -198,6 +219,14 @@ void bind_panel(py::module_& module) {
       .def_property_readonly("steps",
                              [](const LockedPanel& self) {
                                return self.look([](const auto& e) { return e.steps(); });
+                             })
+      .def_property_readonly("n_waiting",
+                             [](const LockedPanel& self) {
+                               return self.look([](const auto& e) { return e.n_waiting(); });
+                             })
+      .def_property_readonly("n_told",
+                             [](const LockedPanel& self) {
+                               return self.look([](const auto& e) { return e.n_told(); });
                              })
       .def_property_readonly("n_clients",
                              [](const LockedPanel& self) { return settings_of(self).n_clients; })

@@ -6,6 +6,8 @@ namespace memoa {
 
 using detail::require;
 
+static constexpr Index kMostDelay = 1'000'000'000;
+
 void validate(const PanelSettings& s) {
   validate(s.encoder);
   if (const auto* random = std::get_if<RandomFeatures>(&s.encoder))
@@ -27,6 +29,7 @@ void validate(const PanelSettings& s) {
           "a number from 0 to 1e12");
   require(s.forgetting > 0.0 && s.forgetting <= 1.0, "forgetting", s.forgetting,
           "a number in (0, 1]");
+  require(s.delay >= 0 && s.delay <= kMostDelay, "delay", s.delay, "a number from 0 to 1e9");
   validate(s.shard, s.n_clients);
   if (s.shard.total > 0 && s.aggregate == Aggregate::trimmed)
     throw std::invalid_argument(
@@ -52,7 +55,15 @@ const PanelSettings& BasicPanel<Real>::settings() const {
 }
 template <class Real>
 bool BasicPanel<Real>::is_pending() const {
-  return state_->pending;
+  return state_->is_late() ? state_->waiting.size() > state_->waiting.told() : state_->pending;
+}
+template <class Real>
+Index BasicPanel<Real>::n_waiting() const {
+  return state_->waiting.size();
+}
+template <class Real>
+Index BasicPanel<Real>::n_told() const {
+  return state_->waiting.told();
 }
 template <class Real>
 Index BasicPanel<Real>::steps() const {
@@ -74,31 +85,73 @@ void BasicPanel<Real>::observe(const double* y) {
 
 template <class Real>
 void BasicPanel<Real>::predict(const Real* x, double* forecasts) {
-  state_->others.require_whole();
-  state_->check(x, nullptr, nullptr, 1);
-  state_->predict(x, forecasts);
+  State& s = *state_;
+  s.others.require_whole();
+  if (s.is_late() && s.waiting.is_full() && s.waiting.told() == 0)
+    throw std::invalid_argument(std::to_string(s.waiting.size()) +
+                                " forecasts wait for their y; expected learn with the oldest of "
+                                "them first, and nan where a y never comes");
+  s.check(x, nullptr, nullptr, 0, 1);
+  if (s.is_late())
+    s.predict_late(x, forecasts);
+  else
+    s.predict(x, forecasts);
 }
 
 template <class Real>
 void BasicPanel<Real>::learn(const double* y, const unsigned char* awake) {
-  state_->others.require_whole();
-  if (!state_->pending)
-    throw std::invalid_argument("X was not predicted; expected predict before learn");
-  state_->guard.targets("Y", y);
-  if (awake != nullptr) state_->make_beds();  // what may fail does so before anything is learnt
-  state_->learn(y, awake);
+  State& s = *state_;
+  s.others.require_whole();
+  if (!is_pending())
+    throw std::invalid_argument(s.is_late()
+                                    ? "no forecast waits for its y; expected predict before learn"
+                                    : "X was not predicted; expected predict before learn");
+  s.guard.targets("Y", y);
+  if (awake != nullptr) s.make_beds();  // what may fail does so before anything is learnt
+  if (!s.is_late()) return s.learn(y, awake);
+  while (s.waiting.told() > 0) s.learn_told(awake);
+  s.learn_oldest(y, awake);
+}
+
+template <class Real>
+void BasicPanel<Real>::learn_late(const Real* x, const double* y, const unsigned char* awake) {
+  State& s = *state_;
+  s.others.require_whole();
+  if (s.waiting.size() == 0)
+    throw std::invalid_argument("no forecast waits for its y; expected predict before learn");
+  s.guard.targets("Y", y);
+  Index told = 0;  // before the step of x
+  while (told < s.waiting.told() && !s.waiting.has_input(told, x)) ++told;
+  if (told == s.waiting.size() || !s.waiting.has_input(told, x))
+    throw std::invalid_argument(
+        "X is not that of the oldest forecasts that wait for their y; expected one Y after the "
+        "other, in the order of the forecasts");
+  if (awake != nullptr) s.make_beds();
+  for (; told > 0; --told) s.learn_told(awake);
+  s.learn_oldest(y, awake);
 }
 
 template <class Real>
 void BasicPanel<Real>::run(const Real* x, const double* y, const unsigned char* awake,
                            Index n_steps, double* forecasts,
-                           const std::function<void(Index)>& after_step, const double* initial) {
+                           const std::function<void(Index)>& after_step, const double* initial,
+                           Index n_initial, double* bases) {
   State& s = *state_;
   s.others.require_whole();
-  if (initial != nullptr) s.guard.targets("initial", initial);
-  s.check(x, y, initial, n_steps);
+  if (s.waiting.size() > s.waiting.told())
+    throw std::invalid_argument(
+        "a forecast made by predict waits for its y; expected learn with all of them before a run");
+  require(n_initial == 1 || n_initial == s.s.delay + 1, "n_initial", n_initial, "1, or delay + 1");
+  if (n_initial > 1 && s.waiting.size() > 0)
+    throw std::invalid_argument("initial has " + std::to_string(n_initial) +
+                                " rows, but forecasts wait already; expected one");
+  if (initial != nullptr) s.guard.targets("initial", initial, n_initial);
+  s.check(x, y, initial, n_initial, n_steps);
   if (awake != nullptr) s.make_beds();
   s.crowd.agree_on_length(n_steps);
+  if (s.is_late())
+    return s.run_late(x, y, awake, n_steps, forecasts, after_step, initial,
+                      initial == nullptr ? 0 : n_initial, bases);
   if (initial != nullptr) s.observe(initial);
   for (Index t = 0; t < n_steps; ++t) {
     s.predict(x + t * s.N * s.width, forecasts + t * s.N * s.d);
@@ -194,12 +247,13 @@ void BasicPanel<Real>::consensus_weights(double* out) const {
   State& s = *state_;
   s.others.require_whole();
   s.crowd.require_sums();
+  const double prior = detail::consensus_prior(s.s);
   for (Index i = 0; i < s.N; ++i)
     for (Index o = 0; o < s.d; ++o) {
       const auto a = static_cast<double>(s.agree_a.data()[o * s.padded + i]);
       const auto b = static_cast<double>(s.agree_b.data()[o * s.padded + i]);
       const double crowd = s.crowd.learnt_weight(o);
-      *out++ = s.s.learned ? std::clamp((b + 5.0 * crowd) / (a + 5.0), 0.0, 1.0)
+      *out++ = s.s.learned ? std::clamp((b + prior * crowd) / (a + prior), 0.0, 1.0)
                            : static_cast<double>(s.fixed);
     }
 }
@@ -244,7 +298,11 @@ PanelMemory BasicPanel<Real>::memory() const {
   State& s = *state_;
   s.others.require_whole();
   PanelMemory m;
+  if (s.is_late()) s.waiting.tidy();
   s.move_fields(m, detail::Save());
+  for (auto* values : {&m.waiting_values, &m.waiting_told})
+    for (double& value : *values)
+      if (std::isnan(value)) value = s.waiting.kMissing;
   m.seen.assign(m.base.size(), 1.0);
   for (std::size_t k = 0; k < m.base.size(); ++k)
     if (std::isnan(m.base[k])) m.base[k] = m.seen[k] = 0.0;
@@ -264,8 +322,11 @@ void BasicPanel<Real>::restore(const Memory& m) {
   State& s = *state_;
   detail::require_seed(m.seed, s.s.seed);
   s.move_fields(m, detail::Fits());
+  require(m.waiting >= 0 && m.waiting <= s.waiting.slots(), "memory.waiting", m.waiting,
+          "a number of steps that may wait");
   detail::require_untorn(m, *this);
   s.move_fields(m, detail::Load());
+  s.waiting.find_missing();
   const auto base = s.in_rows(s.base, s.d);
   for (Index i = 0; i < s.N; ++i)
     for (Index o = 0; o < s.d; ++o)
@@ -290,7 +351,10 @@ void BasicPanel<Real>::add_clients(Index count) {
   visit_fields(m, *this, [&](const char*, auto& field, const Shape&) {
     if constexpr (std::is_same_v<decltype(field), std::vector<double>&>)
       if (&field != &m.mean_readout && &field != &m.center && &field != &m.spread)
-        field.resize(field.size() / old * now, 0.0);
+        field.resize(field.size() / old * now,
+                     &field == &m.waiting_values || &field == &m.waiting_told
+                         ? state_->waiting.kMissing
+                         : 0.0);
   });
   m.checksum.reset();
   BasicPanel more(std::move(settings));

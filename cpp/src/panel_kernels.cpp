@@ -32,7 +32,7 @@ inline Real within(Real value, Real least, Real most) {
 template <class Real>
 inline Real consensus(const Agreement<Real>& g, Real a, Real b, Real crowd) {
   if (!g.learned) return g.fixed;
-  return within((b + Real(5) * crowd) / (a + Real(5)), Real(0), Real(1));
+  return within((b + g.prior * crowd) / (a + g.prior), Real(0), Real(1));
 }
 
 /// Whether a client has a scale, and there is a crowd to go to: a NaN says that there is none.
@@ -65,15 +65,65 @@ void forecast(const Agreement<Real>& g, double* out, Size first, Size last) {
 }
 
 template <class Real>
-void settle(const Agreement<Real>& g, const Outcome<Real>& outcome, double* sums, Size first,
-            Size last) {
+void keep(const Agreement<Real>& g, const LateStep<Real>& to, Real* mark, Real* change, Size first,
+          Size last) {
+  for (Size i = first; i < last; ++i) mark[i] = Real(kNothing);
+  for (Size o = 0; o < g.d; ++o) {
+    const Real agreed = static_cast<Real>(g.agreed[o]), crowd = static_cast<Real>(g.crowd[o]);
+    for (Size i = first; i < last; ++i) {
+      const Size at = o * g.padded + i;
+      const Shown<Real> shown = show(g, at, agreed, crowd);
+      to.forecast[at] = g.forecast[at], to.scale[at] = g.scale[at];
+      to.apart[at] = shown.apart, to.heard[at] = hears(g, at, agreed) ? Real(1) : Real(0);
+      to.base[at] = g.base[at], to.value[at] = shown.value;
+      change[at] = Real(0);
+      mark[i] = g.base[at] == g.base[at] ? Real(kCount + kKnown) : mark[i];
+    }
+  }
+}
+
+/// What y is compared with: the forecast made last,
+template <class Real>
+struct Fresh {
+  static constexpr bool kLate = false;
+  const Agreement<Real>& g;
+  Real forecast(Size at) const { return g.forecast[at]; }
+  Real scale(Size at) const { return g.scale[at]; }
+  double base(Size at) const { return g.base[at]; }
+  bool heard(Size at, Real agreed) const { return hears(g, at, agreed); }
+  Shown<Real> shown(Size at, Real agreed, Real crowd) const { return show(g, at, agreed, crowd); }
+};
+/// or one that has waited, theory (10.11).
+template <class Real>
+struct Waited {
+  static constexpr bool kLate = true;
+  const LateStep<Real>& step;
+  Real forecast(Size at) const { return step.forecast[at]; }
+  Real scale(Size at) const { return step.scale[at]; }
+  double base(Size at) const { return step.base[at]; }
+  bool heard(Size at, Real) const { return step.heard[at] > 0; }
+  Shown<Real> shown(Size at, Real, Real) const { return {step.apart[at], step.value[at]}; }
+};
+
+/// A client's mark, of which the inputs that came last are counted by now or not.
+template <class Real>
+inline Real late_mark(Real before, bool learns, bool knows) {
+  const Real left = before >= Real(kKnown) ? before - Real(kKnown) : before;
+  const Real then = !learns ? left : left == Real(kCount) ? Real(kLearn) : Real(kLater);
+  return then + Real(knows ? kKnown : 0);
+}
+
+template <class Real, class Said>
+void settle_with(const Said& said, const Agreement<Real>& g, const Outcome<Real>& outcome,
+                 double* sums, Size first, Size last) {
   unsigned char learns[kChunkAgents], known[kChunkAgents], knows[kChunkAgents];
   for (Size i = first; i < last; ++i) {
     bool whole = true, any = false, then = false;
     for (Size o = 0; o < g.d; ++o) {
-      const double base = g.base[o * g.padded + i], y = outcome.y[i * g.d + o];
+      const Size at = o * g.padded + i;
+      const double base = said.base(at), now = g.base[at], y = outcome.y[i * g.d + o];
       const bool seen = y == y, had = base == base;
-      whole = whole && seen && had, any = any || had, then = then || seen || had;
+      whole = whole && seen && had, any = any || had, then = then || seen || now == now;
     }
     learns[i - first] = whole, known[i - first] = any, knows[i - first] = then;
   }
@@ -82,21 +132,21 @@ void settle(const Agreement<Real>& g, const Outcome<Real>& outcome, double* sums
     double count = 0.0, sum_a = 0.0, sum_b = 0.0;
     for (Size i = first; i < last; ++i) {
       const Size at = o * g.padded + i;
-      const double y = outcome.y[i * g.d + o], base = g.base[at];
-      const Shown<Real> shown = show(g, at, agreed, crowd);
+      const double y = outcome.y[i * g.d + o];
+      const Shown<Real> shown = said.shown(at, agreed, crowd);
       const double error = y - shown.value;
       const bool scored = error == error, learn = learns[i - first] != 0;
       outcome.cost[i] += scored ? error * error : 0.0;
       outcome.scored[i] += scored ? 1.0 : 0.0;
-      const Real change = learn ? static_cast<Real>(y - base) : Real(0);
-      const bool agree = learn && hears(g, at, agreed);
-      const Real surprise = within(change / g.scale[at] - g.forecast[at], Real(-6), Real(6));
+      const Real change = learn ? static_cast<Real>(y - said.base(at)) : Real(0);
+      const bool agree = learn && said.heard(at, agreed);
+      const Real surprise = within(change / said.scale(at) - said.forecast(at), Real(-6), Real(6));
       const Real a = Real(.998) * g.agree_a[at] + shown.apart * shown.apart;
       const Real b = Real(.998) * g.agree_b[at] + shown.apart * surprise;
       g.agree_a[at] = agree ? a : g.agree_a[at];
       g.agree_b[at] = agree ? b : g.agree_b[at];
       outcome.change[at] = change;
-      g.base[at] = y == y ? y : base;
+      g.base[at] = y == y ? y : g.base[at];
       // a change whose square underflows makes no scale
       constexpr Real kLeast = std::numeric_limits<Real>::min();
       const bool moves = change * change >= kLeast;
@@ -112,10 +162,22 @@ void settle(const Agreement<Real>& g, const Outcome<Real>& outcome, double* sums
     sums[o] = count, sums[g.d + o] = sum_a, sums[2 * g.d + o] = sum_b;
   }
   for (Size i = first; i < last; ++i)
-    outcome.mark[i] = Real(learns[i - first]  ? kLearn
-                           : known[i - first] ? kCount
-                                              : kNothing) +
-                      Real(knows[i - first] ? kKnown : 0);
+    if constexpr (Said::kLate)
+      outcome.mark[i] = late_mark(outcome.mark[i], learns[i - first] != 0, knows[i - first] != 0);
+    else
+      outcome.mark[i] = Real(learns[i - first]  ? kLearn
+                             : known[i - first] ? kCount
+                                                : kNothing) +
+                        Real(knows[i - first] ? kKnown : 0);
+}
+
+template <class Real>
+void settle(const Agreement<Real>& g, const Outcome<Real>& outcome, double* sums, Size first,
+            Size last) {
+  if (outcome.late == nullptr)
+    settle_with(Fresh<Real>{g}, g, outcome, sums, first, last);
+  else
+    settle_with(Waited<Real>{*outcome.late}, g, outcome, sums, first, last);
 }
 
 // -------------------------------------------------------------------- sums over the crowd
@@ -198,7 +260,8 @@ void split(const Real* values, const Real* present, Size first, Size last, Split
 
 template <class Real>
 constexpr PanelKernels<Real> make() {
-  return {work_size<Real>, advance<Real>, forecast<Real>, settle<Real>, clipped<Real>, split<Real>};
+  return {work_size<Real>, advance<Real>, forecast<Real>, keep<Real>,
+          settle<Real>,    clipped<Real>, split<Real>};
 }
 
 }  // namespace

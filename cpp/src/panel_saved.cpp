@@ -33,6 +33,7 @@ std::string settings_text(const PanelSettings& s, const char* dtype) {
   members("aggregate", json_text(std::string(detail::kAggregates[kind])));
   members("encoder", detail::encoder_text(s.encoder));
   members("n_threads", std::to_string(s.n_threads));
+  if (s.delay > 0) members("delay", std::to_string(s.delay));
   if (s.shard.total > 0) {  // clients of one process among several
     members("first", std::to_string(s.shard.first));
     members("total", std::to_string(s.shard.total));
@@ -49,6 +50,7 @@ PanelSettings read_settings(const Json& json, int n_threads) {
   s.encoder = detail::read_encoder(json.at("encoder"));
   const auto saved = json.at("n_threads").as_integer("n_threads", 0, detail::kMostThreads);
   s.n_threads = n_threads < 0 ? static_cast<int>(saved) : n_threads;
+  if (json.find("delay") != nullptr) reader_of(json)("delay", s.delay);
   if (json.find("total") != nullptr) {
     const auto read = reader_of(json);
     read("first", s.shard.first), read("total", s.shard.total);
@@ -65,7 +67,7 @@ constexpr bool kIsNumber = std::is_arithmetic_v<std::decay_t<Field>>;
 PanelMemory read_memory(StateReader& reader, const PanelSettings& settings) {
   const Json& numbers = reader.header().at("numbers");
   for (const Index size : {settings.n_clients, settings.n_inputs, settings.n_outputs,
-                           n_features(settings.encoder, settings.n_inputs)})
+                           settings.delay, n_features(settings.encoder, settings.n_inputs)})
     if (size > (Index{1} << 40)) throw std::invalid_argument("a size is too large");
   PanelMemory memory;
   auto next = reader.arrays().begin();

@@ -28,7 +28,8 @@ from memoa._validate import Float64, as_choice, as_float64, as_int, as_number, r
 from memoa.encoder import Linear, Precomputed, RandomFeatures
 
 Flags = NDArray[np.uint8]
-_SHARED = ("steps", "due", "mean_readout", "center", "spread")  # others: a row per client
+# Of a memory; other fields have a row per client.
+_SHARED = ("steps", "due", "mean_readout", "center", "spread", "waiting", "told")
 Self = TypeVar("Self", bound="PanelState")
 
 
@@ -44,7 +45,9 @@ class PanelState(Estimator):
     n_outputs_: int  # once a value was seen
     _engine: _core.Panel | None
     _seen: Float64 | None  # the last values, until there is an engine
-    _pending: NDArray[Any] | None  # the inputs of the last forecast, while it can be learnt
+    # The inputs of the last forecast, while it can be learnt; None where y comes late: there the
+    # core keeps them.
+    _pending: NDArray[Any] | None
     _settings: dict[str, Any]  # of the engine
 
     def _begin(self) -> None:
@@ -161,7 +164,7 @@ class PanelState(Estimator):
         """Use an engine that was loaded."""
         given = isinstance(self._settings["encoder"], Precomputed)
         width = self._settings["encoder"].n_features if given else settings["n_inputs"]
-        seen = engine.steps > 0 or not np.isnan(engine.base()).all()
+        seen = engine.steps > 0 or engine.n_told > 0 or not np.isnan(engine.base()).all()
         self._keep(engine, width, settings["n_outputs"] if seen else None)
 
     @classmethod
@@ -249,6 +252,10 @@ class PanelState(Estimator):
             "readouts": (n_clients, d, p),
             "inputs": (n_clients, 0 if given else width),
         }
+        if settings["delay"] > 0:
+            slots = settings["delay"] + 1
+            expected["waiting_x"] = (n_clients, slots, p if given else width)
+            expected["waiting_shown"] = (n_clients, slots, 4, d)
         for name, shape in expected.items():
             if memory[name].shape != shape:
                 raise ValueError(f"{name} has shape {memory[name].shape}; expected {shape}")
@@ -286,6 +293,7 @@ class PanelState(Estimator):
             "consensus": None if learned else as_number("consensus", consensus),
             "aggregate": as_choice("aggregate", params["aggregate"], kinds),
             "forgetting": as_number("forgetting", params["forgetting"]),
+            "delay": as_int("delay", params["delay"], 0, below=2**31),
             "seed": as_int("random_state", params["random_state"], 0, below=2**64),
             "n_threads": 0 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31),
             "single": as_choice("dtype", params["dtype"], ("float64", "float32")) == "float32",
@@ -306,6 +314,10 @@ class PanelState(Estimator):
         engine = _core.Panel(**_for_core(settings))
         if self._seen is not None:
             engine.observe(self._seen)
+        if self._engine is not None and self._delay() > 0:  # of another width: nothing was known
+            nothing = np.zeros((self._n(), self.n_features_in_), self._dtype())
+            for _ in range(self._engine.n_waiting):
+                engine.predict(nothing)
         return engine
 
     def _keep(self, engine: _core.Panel, n_inputs: int, n_outputs: int | None) -> None:
@@ -318,7 +330,13 @@ class PanelState(Estimator):
             self._engine, self._seen, self._pending = engine, None, None
 
     def _learn(self, inputs: NDArray[Any], targets: Float64, flags: Flags | None) -> None:
+        if self._delay() > 0 and self._engine is None:
+            raise ValueError("no forecast waits for its y; expected predict_one with this X first")
         engine = self._engine_for(inputs.shape[-1], targets.shape[-1])
+        if self._delay() > 0:
+            engine.learn_late(inputs, targets, flags)
+            self._keep(engine, inputs.shape[-1], targets.shape[-1])
+            return
         waiting = self._pending is not None and engine is self._engine
         if not waiting or not np.array_equal(inputs, self._pending, equal_nan=True):  # type: ignore[arg-type]
             self._require_moderate(targets)  # before anything is predicted
@@ -351,6 +369,9 @@ class PanelState(Estimator):
         """Width of the values; 1 before any was seen."""
         return getattr(self, "n_outputs_", 1)
 
+    def _delay(self) -> int:
+        return int(self._settings["delay"])
+
     def _n(self) -> int:
         return int(self._settings["n_clients"])
 
@@ -377,6 +398,18 @@ class PanelState(Estimator):
         width = getattr(self, "n_outputs_", None)
         require_shape(name, targets, f"({steps}n_clients, n_outputs)", (*sizes, width))
         return targets
+
+    def _as_initial(self, initial: ArrayLike, shape: tuple[int, ...]) -> Float64:
+        """Values before a run, of one step or of all that were not known yet, of clients' shape."""
+        values, slots = as_float64("initial", initial), self._delay() + 1
+        of_all = values.ndim == 3 or (values.shape == (slots, shape[0]) and values.shape != shape)
+        if slots == 1 or not of_all:
+            start = self._as_targets("initial", initial, (self._n(),))
+            require_shape("initial", start, "(n_clients, n_outputs)", shape)
+            return start
+        start = values[..., None] if values.ndim == 2 else values
+        require_shape("initial", start, "(delay + 1, n_clients, n_outputs)", (slots, *shape))
+        return start
 
     def _require_moderate(self, values: Float64) -> None:
         """Raise ValueError if a value is too large to be learnt; NaN means no value."""

@@ -121,6 +121,7 @@ def panel_params(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: settings[name] for name in names} | {
         "encoder": _object(settings["encoder"]),
         "consensus": "learned" if settings["learned"] else settings["consensus"],
+        "delay": settings.get("delay", 0),
         "dtype": {"<f8": "float64", "<f4": "float32"}[settings["dtype"]],
         "n_threads": settings["n_threads"] or None,
         "random_state": settings["seed"],

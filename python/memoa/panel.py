@@ -12,7 +12,7 @@ from memoa._estimator import not_fitted
 from memoa._lock import serialised
 from memoa._panel_state import PanelState
 from memoa._shards import largest
-from memoa._validate import Float64, as_int, require_shape
+from memoa._validate import Float64, as_int
 from memoa.encoder import Linear, Precomputed, RandomFeatures
 from memoa.panel_run import PanelRun
 
@@ -49,6 +49,11 @@ class Panel(PanelState):
         last result are clipped first.
     forgetting : float
         Weight of a step relative to the next later one, in (0, 1].
+    delay : int
+        Number of further forecasts after which the clients' y is known: theory (10.11). Up to
+        ``delay + 1`` forecasts wait for their y, which `learn_one` learns in their order, each
+        from the features and the last known value of its time. They need memory for ``delay + 1``
+        times a client's inputs and features, and seven numbers per output.
     dtype : {"float64", "float32"}
         Type of the clients' state and of their inputs. "float32" needs half the memory and half of
         its bandwidth; targets and forecasts stay float64.
@@ -92,6 +97,7 @@ class Panel(PanelState):
         consensus: float | Literal["learned"] = "learned",
         aggregate: Literal["trimmed", "mean", "clip"] = "trimmed",
         forgetting: float = 0.998,
+        delay: int = 0,
         dtype: Literal["float64", "float32"] = "float64",
         n_threads: int | None = None,
         random_state: int = 0,
@@ -104,6 +110,7 @@ class Panel(PanelState):
         self.consensus = consensus
         self.aggregate = aggregate
         self.forgetting = forgetting
+        self.delay = delay
         self.dtype = dtype
         self.n_threads = n_threads
         self.random_state = random_state
@@ -116,6 +123,9 @@ class Panel(PanelState):
     def predict_one(self, X: ArrayLike) -> Float64:
         """Forecast every client's next value, without learning.
 
+        With a `delay` the forecast waits for its y, and `X` counts in the running moments from now
+        on.
+
         Parameters
         ----------
         X : array_like, shape (N, dx), or (N, p) features with Precomputed
@@ -125,18 +135,27 @@ class Panel(PanelState):
         -------
         ndarray, shape (N, d)
             NaN for a client without a value so far.
+
+        Raises
+        ------
+        ValueError
+            If ``delay + 1`` forecasts wait for their y already.
         """
         inputs = self._as_inputs(X, "(n_clients, n_inputs)", (self._n(),))
         engine = self._engine_for(inputs.shape[-1], None)
         inputs = inputs.copy()  # the caller may change it at any time
         forecasts = engine.predict(inputs)
         self._keep(engine, inputs.shape[-1], None)
-        self._pending = inputs
+        self._pending = inputs if self._delay() == 0 else None
         return forecasts
 
     @serialised
     def learn_one(self, X: ArrayLike, Y: ArrayLike, awake: ArrayLike | None = None) -> Panel:
         """Learn the values `Y` that belong to `X`; predict first if `X` was not predicted yet.
+
+        With a `delay`, `X` is that of the oldest forecast that waits, and any other is refused. A
+        value that never comes is NaN. If a run has told the y of older forecasts, they are learnt
+        before.
 
         Parameters
         ----------
@@ -145,8 +164,8 @@ class Panel(PanelState):
         Y : array_like, shape (N, d), or (N,) where d = 1, float64
             The clients' values; NaN where a client has none.
         awake : array_like of bool, shape (N,), optional
-            Which clients take part in the next exchange. The others keep the crowd's readout that
-            they received last, and count in no average.
+            Which clients take part in the next exchange, whatever step `Y` belongs to. The others
+            keep the crowd's readout that they received last, and count in no average.
         """
         inputs = self._as_inputs(X, "(n_clients, n_inputs)", (self._n(),))
         targets = self._as_targets("Y", Y, (self._n(),))
@@ -157,8 +176,11 @@ class Panel(PanelState):
     def observe(self, Y: ArrayLike) -> Panel:
         """Use `Y` (N, d) as the last values seen, without learning; NaN means no value."""
         values = self._as_targets("Y", Y, (self._n(),))
-        if self._engine is not None and values.shape[-1] == self._settings["n_outputs"]:
-            self._engine.observe(values)
+        same = values.shape[-1] == self._settings["n_outputs"]
+        if self._engine is not None and (same or self._delay() > 0):
+            engine = self._engine_for(self.n_features_in_, values.shape[-1])
+            engine.observe(values)
+            self._keep(engine, self.n_features_in_, values.shape[-1])
         else:
             self._require_moderate(values)
             self._engine, self._seen = None, values.copy()
@@ -187,7 +209,11 @@ class Panel(PanelState):
         Y : array_like, shape (T, N, d), or (T, N) where d = 1, float64
             The clients' values; NaN where a client has none.
         initial : array_like, shape (N, d), optional
-            Observed first: the values just before ``Y[0]``; NaN means no value.
+            Observed first: the values just before ``Y[0]``; NaN means no value. With a `delay`: the
+            last values known when ``X[0]`` comes, or all ``delay + 1`` before ``Y[0]``, shape
+            (delay + 1, N, d), which become known one after the other. ``Y[t]`` is then learnt after
+            the forecast of ``X[t + delay]``, and the last ones with the forecasts that come after
+            the run.
         awake : array_like of bool, shape (T, N), optional
             Which clients take part in the exchange after each step.
         progress : callable(done, total), optional
@@ -208,28 +234,28 @@ class Panel(PanelState):
         targets = self._as_targets("Y", Y, (None, self._n()))
         inputs = self._as_inputs(X, "(n_steps, n_clients, n_inputs)", (len(targets), self._n()))
         flags = self._as_flags(awake, targets.shape[:2])
-        start = None
-        if initial is not None:
-            start = self._as_targets("initial", initial, (self._n(),))
-            require_shape("initial", start, "(n_clients, n_outputs)", targets.shape[1:])
+        start = None if initial is None else self._as_initial(initial, targets.shape[1:])
         engine = self._engine_for(inputs.shape[-1], targets.shape[-1])
-        steps, before, kept = engine.steps, engine.base(), targets.copy()
+        steps, before, kept = (engine.steps, engine.n_waiting), engine.base(), targets.copy()
         if start is not None:
-            before = np.where(np.isnan(start), before, start)
+            first = start[0] if start.ndim == 3 else start
+            before = np.where(np.isnan(first), before, first)
+        bases = np.empty(targets.shape) if self._delay() > 0 else None
         try:
-            predictions = engine.run(inputs, targets, flags, start, progress)
+            predictions = engine.run(inputs, targets, flags, start, bases, progress)
         finally:
-            if engine.steps > steps:  # also if Ctrl-C ended it
+            if (engine.steps, engine.n_waiting) != steps:  # also if Ctrl-C ended it
                 self._keep(engine, inputs.shape[-1], targets.shape[-1])
                 self._pending = None
-        return PanelRun(predictions, kept, before)
+        return PanelRun(predictions, kept, before, self._delay(), bases)
 
     @serialised
     def add_clients(self, count: int) -> Panel:
         """Add `count` clients without history, after those that are there.
 
         They use the crowd's readout from their second increment on. A forecast not yet learnt is
-        dropped.
+        dropped. With a `delay` the forecasts that wait stay: `learn_one` then takes rows of all
+        clients, and does not read the new clients' rows of `X`.
         """
         count = as_int("count", count, 1)
         if self.communicator is not None:

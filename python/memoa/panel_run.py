@@ -29,6 +29,10 @@ class PanelRun:
         Values; NaN if there is none.
     initial : ndarray, shape (N, d)
         Last values seen before the run; NaN if there were none.
+    delay : int
+        Number of further forecasts after which a value is known.
+    bases : ndarray, shape (T, N, d), optional
+        Last values known at each forecast, NaN if there were none; only with a `delay`.
 
     Examples
     --------
@@ -44,10 +48,14 @@ class PanelRun:
     predictions: Float64
     targets: Float64
     initial: Float64
+    delay: int = 0
+    bases: Float64 | None = None
 
     def __post_init__(self) -> None:
         for one in fields(self):
-            getattr(self, one.name).setflags(write=False)
+            value = getattr(self, one.name)
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by the constructor's arguments, so that a copy is read-only too."""
@@ -60,7 +68,7 @@ class PanelRun:
 
     @property
     def repeat_last_rmse(self) -> Float64:
-        """The same for repeating the last value, a strong baseline."""
+        """The same for repeating the last value known, a strong baseline."""
         return _rmse(self._changes)
 
     def relative_rmse(self, *, skip: int = 2, least: int = 20, last: int | None = None) -> Float64:
@@ -104,7 +112,9 @@ class PanelRun:
         """
         steps, clients, d = self.targets.shape
         bands = Intervals(levels, clients * d)
-        bounds = bands.run(self.predictions.reshape(steps, -1), self.targets.reshape(steps, -1))
+        bounds = bands.run(
+            self.predictions.reshape(steps, -1), self.targets.reshape(steps, -1), delay=self.delay
+        )
         return bounds.reshape(steps, len(bands.levels), 2, clients, d)
 
     def coverage(self, levels: Sequence[float] = (0.8, 0.95)) -> Float64:
@@ -144,7 +154,7 @@ class PanelRun:
             return lines[0] + "; too few steps to compare"
         worst = int(np.nanargmax(relative))
         lines += [
-            "error over that of repeating the last value",
+            f"error over that of repeating the last {'known ' * (self.delay > 0)}value",
             f"  mean client   {np.nanmean(relative):>10.4g}",
             f"  worst client  {relative[worst]:>10.4g}  client {worst}",
         ]
@@ -161,7 +171,10 @@ class PanelRun:
 
     @cached_property
     def _changes(self) -> Float64:
-        """Return the targets minus the last value seen before each."""
+        """Return the targets minus the last value known before each."""
+        if self.bases is not None:
+            late: Float64 = self.targets - self.bases
+            return late
         values = np.concatenate([self.initial[None], self.targets])
         rows = np.where(np.isnan(values), -1, np.arange(len(values))[:, None, None])
         latest: NDArray[np.intp] = np.maximum.accumulate(rows, axis=0)[:-1]

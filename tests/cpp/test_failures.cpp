@@ -146,6 +146,16 @@ TEST_CASE("memory that runs out anywhere changes nothing of a panel") {
   CHECK(all_of(restored) == all_of(panel));
   failures += fail_every_allocation(panel, [&] { panel.add_clients(3); });
   CHECK(panel.settings().n_clients == 9);
+
+  settings.delay = 3;
+  Panel late(settings);
+  failures += fail_every_allocation(
+      late, [&] { late.run(stream.x(0), stream.y(0), awake.data(), 20, forecasts.data()); });
+  failures += fail_every_allocation(late, [&] { late.predict(stream.x(20), forecasts.data()); });
+  failures += fail_every_allocation(
+      late, [&] { late.learn_late(stream.x(20), stream.y(20), awake.data()); });
+  failures += fail_every_allocation(late, [&] { late.add_clients(3); });
+  CHECK(late.n_waiting() == 0);
   MESSAGE("allocations that failed: " << failures);
   CHECK(failures > 20);
 }

@@ -307,6 +307,136 @@ TEST_CASE("the trimmed mean of a large crowd is that of sorted values") {
     }
 }
 
+namespace {
+
+/// Forecasts of steps one at a time, every y learnt as soon as it is known.
+template <class Real>
+std::vector<double> follow_late(BasicPanel<Real>& panel, const Clients& c) {
+  const std::vector<Real> x = inputs_of<Real>(c);
+  const Index delay = panel.settings().delay;
+  std::vector<double> forecasts(static_cast<std::size_t>(c.T * c.N * c.d));
+  for (Index t = 0; t < c.T; ++t) {
+    panel.predict(x.data() + t * c.N * c.dx, forecasts.data() + t * c.N * c.d);
+    if (t >= delay)
+      panel.learn_late(x.data() + (t - delay) * c.N * c.dx, c.y.data() + (t - delay) * c.N * c.d,
+                       c.awake.data() + t * c.N);
+  }
+  return plain(forecasts);
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("late: a run and steps give the same bits, on any thread and processor", Real,
+                   double, float) {
+  const Clients c = random_clients(12, 1100, 3, 2, 14);
+  for (const Aggregate aggregate : kAggregates) {
+    PanelSettings settings = settings_of(c);
+    settings.aggregate = aggregate, settings.n_threads = 1, settings.delay = 3;
+    BasicPanel<Real> stepped(settings);
+    stepped.observe(c.initial.data());
+    const auto forecasts = follow_late(stepped, c);
+    const auto seen = see(stepped);
+    const auto same = [&] {
+      BasicPanel<Real> other(settings);
+      CHECK(run_all(other, c) == forecasts);
+      CHECK(see(other) == seen);
+      CHECK(other.n_waiting() == 3);
+      CHECK(other.n_told() == 3);
+    };
+    for (const int threads : {1, 2, 3}) {
+      settings.n_threads = threads;
+      same();
+    }
+    for (const std::string& set : tests::instruction_sets()) {
+      setenv("MEMOA_INSTRUCTION_SET", set.c_str(), 1);
+      same();
+    }
+    unsetenv("MEMOA_INSTRUCTION_SET");
+  }
+}
+
+TEST_CASE_TEMPLATE("late: a restored panel goes on with the same bits", Real, double, float) {
+  const Clients c = random_clients(13, 41, 2, 2, 24);
+  const std::vector<Real> x = inputs_of<Real>(c);
+  for (const Encoder& encoder :
+       {Encoder(Linear{}), Encoder(RandomFeatures{4}), Encoder(Precomputed{2})})
+    for (const Index learnt : {0, 1, 3}) {  // 1 waits to be taken in
+      PanelSettings settings = settings_of(c, encoder);
+      settings.delay = 4;
+      BasicPanel<Real> panel(settings), restored(settings);
+      panel.observe(c.initial.data());
+      std::vector<double> shown(static_cast<std::size_t>(c.N * c.d)), again(shown);
+      for (Index t = 0; t < 5; ++t) panel.predict(x.data() + t * c.N * c.dx, shown.data());
+      const auto learn = [&](BasicPanel<Real>& one, Index t) {
+        one.learn(c.y.data() + t * c.N * c.d, c.awake.data() + t * c.N);
+      };
+      for (Index t = 0; t < learnt; ++t) learn(panel, t);
+      restored.restore(panel.memory());
+      CHECK(see(restored) == see(panel));
+      for (Index t = 5; t < c.T; ++t) {
+        for (auto* one : {&panel, &restored}) {
+          if (one->n_waiting() == 5) learn(*one, t - 5);
+          one->predict(x.data() + t * c.N * c.dx, one == &panel ? shown.data() : again.data());
+          if (t == 8 && learnt == 3) learn(*one, 4);
+        }
+        CHECK(plain(again) == plain(shown));
+      }
+      CHECK(see(restored) == see(panel));
+    }
+}
+
+TEST_CASE_TEMPLATE("late: a warm step allocates nothing", Real, double, float) {
+  const Clients c = random_clients(14, 700, 3, 1, 14);
+  const std::vector<Real> x = inputs_of<Real>(c);
+  PanelSettings settings = settings_of(c);
+  settings.n_threads = 1, settings.delay = 3;
+  BasicPanel<Real> panel(settings);
+  std::vector<double> forecasts(static_cast<std::size_t>(c.N));
+  std::size_t before = 0;
+  for (Index t = 0; t < c.T; ++t) {
+    if (t == 8) before = tests::allocations();
+    panel.predict(x.data() + t * c.N * c.dx, forecasts.data());
+    if (t % 2 == 0 || t < 3) continue;
+    for (const Index ago : {3, 2})  // two at once: the first has to be taken in before the second
+      panel.learn(c.y.data() + (t - ago) * c.N, c.awake.data() + t * c.N);
+  }
+  CHECK(before > 0);
+  CHECK(tests::allocations() - before == 0);
+}
+
+TEST_CASE("late: what does not fit is named and changes nothing") {
+  const Clients c = random_clients(15, 9, 2, 1, 12);
+  PanelSettings settings = settings_of(c);
+  settings.delay = 2;
+  Panel panel(settings);
+  std::vector<double> out(static_cast<std::size_t>(c.T * c.N));
+  const auto learn = [&](Index t) { panel.learn_late(c.x.data() + t * 18, c.y.data() + t * 9); };
+  CHECK(names(refusal([&] { learn(0); }), "no forecast waits for its y"));
+  CHECK(names(refusal([&] { panel.learn(c.y.data()); }), "no forecast waits for its y"));
+  panel.observe(c.initial.data());
+  for (Index t = 0; t < 3; ++t) panel.predict(c.x.data() + t * 18, out.data());
+  CHECK(panel.is_pending());
+  const PanelMemory before = panel.memory();
+  CHECK(names(refusal([&] { panel.predict(c.x.data() + 54, out.data()); }),
+              "3 forecasts wait for their y"));
+  CHECK(names(refusal([&] { learn(1); }), "X is not that of the oldest"));
+  CHECK(names(refusal([&] { run_all(panel, c); }), "a forecast made by predict waits for its y"));
+  CHECK(panel.memory().checksum == before.checksum);
+
+  PanelMemory torn = before;
+  torn.waiting = 4;
+  CHECK(names(refusal([&] { panel.restore(torn); }), "memory.waiting is 4"));
+  torn = before;
+  torn.told = 4;
+  CHECK(names(refusal([&] { panel.restore(torn); }), "memory.told is 4"));
+  torn = before;
+  torn.waiting_x.pop_back();
+  CHECK(names(refusal([&] { panel.restore(torn); }), "memory.waiting_x has 53 numbers"));
+  CHECK(panel.memory().checksum == before.checksum);
+  settings.delay = -1;
+  CHECK(names(refusal([&] { Panel{settings}; }), "delay is -1"));
+}
+
 TEST_CASE("float32 follows float64") {
   const Clients c = random_clients(9, 40, 3, 2, 60);
   Panel wide(settings_of(c));

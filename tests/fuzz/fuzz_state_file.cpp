@@ -34,6 +34,7 @@ void go_on(memoa::BasicPanel<Real>& panel) {
   const auto y = filled(s.n_clients * s.n_outputs, 1.0);
   auto forecasts = y;
   for (int step = 0; step < 2; ++step) {
+    if (panel.is_pending()) panel.learn(y.data());  // a late one may have no room for another
     panel.predict(x.data(), forecasts.data());
     panel.learn(y.data());
   }

@@ -227,6 +227,55 @@ CASES |= {
 }
 
 
+def late_panel(path: Path | None = None) -> memoa.Panel:
+    """As many forecasts wait as may, and a run has told the y of two of them."""
+    model = memoa.Panel(3, n_threads=1, delay=2)
+    model.run(CLIENTS[0][:10], CLIENTS[1][:10], awake=np.tile([True, True, False], (10, 1)))
+    model.predict_one(CLIENTS[0][10])
+    return model
+
+
+def waiting_panel(path: Path | None = None) -> memoa.Panel:
+    """Two forecasts wait for their y, and a step that was learnt to be taken in."""
+    model = memoa.Panel(3, n_threads=1, delay=2).observe(CLIENTS[1][0])
+    for step in range(3):
+        model.predict_one(CLIENTS[0][step])
+    return model.learn_one(CLIENTS[0][0], CLIENTS[1][0])
+
+
+def saved_late_panel(path: Path) -> memoa.Panel:
+    model = late_panel()
+    model.save(path)
+    return model
+
+
+def a_late_panel_step(model: Model, path: Path) -> None:
+    model.learn_one(CLIENTS[0][1], CLIENTS[1][1], awake=np.array([True, False, True]))
+
+
+CASES |= {
+    "Panel.predict_one, late": (
+        waiting_panel,
+        lambda model, path: model.predict_one(CLIENTS[0][3]),
+    ),
+    "Panel.predict_one, told": (late_panel, lambda model, path: model.predict_one(CLIENTS[0][11])),
+    "Panel.learn_one, late": (waiting_panel, a_late_panel_step),
+    "Panel.learn_one, told": (
+        late_panel,
+        lambda model, path: model.learn_one(CLIENTS[0][10], CLIENTS[1][10]),
+    ),
+    "Panel.observe, late": (waiting_panel, lambda model, path: model.observe(CLIENTS[1][1])),
+    "Panel.run, late": (
+        lambda path: memoa.Panel(3, n_threads=1, delay=2),
+        lambda model, path: model.run(*CLIENTS, initial=CLIENTS[1][:3, :, None]),
+    ),
+    "Panel.add_clients, late": (late_panel, lambda model, path: model.add_clients(2)),
+    "Panel.save, late": (saved_late_panel, lambda model, path: model.save(path)),
+    "Panel.load, late": (saved_late_panel, lambda model, path: memoa.Panel.load(path)),
+    "Panel restore, late": (late_panel, lambda model, path: pickle.loads(pickle.dumps(model))),
+}
+
+
 def predict_again(model: Model) -> None:
     if isinstance(model, memoa.Panel):
         model.predict_one(CLIENTS[0][10])

@@ -67,8 +67,8 @@ def follow(model: memoa.OnlineEnsemble, first: int = 0, last: int = T) -> dict[s
     }
 
 
-def clients(communicator: Any) -> memoa.Panel:
-    return memoa.Panel(N, aggregate="clip", n_threads=1, communicator=communicator)
+def clients(communicator: Any, delay: int = 0) -> memoa.Panel:
+    return memoa.Panel(N, aggregate="clip", delay=delay, n_threads=1, communicator=communicator)
 
 
 def follow_panel(panel: memoa.Panel, save: str | None = None) -> dict[str, Any]:
@@ -77,6 +77,8 @@ def follow_panel(panel: memoa.Panel, save: str | None = None) -> dict[str, Any]:
     y[rng.random(y.shape) < 0.1] = np.nan
     here = slice(panel.clients.start, panel.clients.stop)
     panel.run(x[:6, here], y[:6, here], initial=y[6, here][:, None])
+    if panel.delay > 0:
+        panel.predict_one(x[6, here])
     panel.learn_one(x[6, here], y[6, here], awake=np.arange(N)[here] % 3 > 0)
     forecasts = panel.predict_one(x[7, here])
     if save is not None:
@@ -113,6 +115,7 @@ def everything(communicator: Any) -> dict[str, Any]:
         "greedy": follow(ensemble(communicator, policy="greedy", aggregate="mean")),
         "mix": follow(ensemble(communicator, encoder=MIX)),
         "panel": follow_panel(clients(communicator)),
+        "late panel": follow_panel(clients(communicator, delay=2)),
         "simulation": roll_out(communicator),
     }
 

@@ -106,6 +106,16 @@ def panel(rng: random.Random) -> memoa.Panel:
     return model
 
 
+def late_panel(rng: random.Random) -> memoa.Panel:
+    model = memoa.Panel(3, n_threads=1, delay=2)
+    if rng.random() < 0.7:
+        model.run(X[:9].reshape(3, 3, 3), Y[:9].reshape(3, 3))
+    for step in range(rng.randrange(3)):
+        if model._engine is None or model._engine.n_waiting <= 2:
+            model.predict_one(X[3 * step : 3 * step + 3])
+    return model
+
+
 def call_ensemble(rng: random.Random, model: memoa.OnlineEnsemble) -> Any:
     some = [
         rng.choice(
@@ -201,6 +211,7 @@ KINDS: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = (
     (ensemble, call_ensemble),
     (late, call_late),
     (panel, call_panel),
+    (late_panel, call_panel),
     (lambda rng: None, call_game),
 )
 

@@ -195,7 +195,7 @@ class Panel:
         self.consensus, self.seed = consensus, seed
         self.aggregate = aggregate
         self.tamper = (lambda values, step: values) if tamper is None else tamper
-        self.started, self.steps = False, 0
+        self.started, self.steps, self.prior = False, 0, 5.0
 
     def start(self, n_inputs, n_outputs):
         self.encoder.start(self.seed, n_inputs)
@@ -310,8 +310,8 @@ class Panel:
         for o in range(self.d):
             here = self.present[:, o]
             a, b = self.agree_a[:, o], self.agree_b[:, o]
-            crowd = np.clip(b[here].sum() / (a[here].sum() + 5.0), 0.0, 1.0)
-            weights[:, o] = np.clip((b + 5.0 * crowd) / (a + 5.0), 0.0, 1.0)
+            crowd = np.clip(b[here].sum() / (a[here].sum() + self.prior), 0.0, 1.0)
+            weights[:, o] = np.clip((b + self.prior * crowd) / (a + self.prior), 0.0, 1.0)
         return weights
 
     def learn(self, y, awake=None):

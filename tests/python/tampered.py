@@ -62,6 +62,14 @@ def small_panel() -> memoa.Panel:
     return panel
 
 
+def small_late_panel() -> memoa.Panel:
+    """A run has told the y of one forecast that waits, and not of the other."""
+    panel = memoa.Panel(3, delay=1)
+    panel.run(X[:30].reshape(10, 3, 3), Y[:30, :1].reshape(10, 3))
+    panel.predict_one(X[30:33])
+    return panel
+
+
 # ------------------------------------------------------------------ the format, by a slow writer
 
 
@@ -269,6 +277,10 @@ def loads_or_refuses(data: bytes, path: Path, kind: type = memoa.OnlineEnsemble)
 def go_on(model: Any) -> None:
     if isinstance(model, memoa.Panel):
         rows = model.n_clients, model.n_features_in_
+        if model.delay > 0:
+            if model._engine.n_waiting <= model.delay or model._engine.n_told > 0:
+                model.predict_one(np.zeros(rows))
+            return
         model.learn_one(np.zeros(rows), np.zeros((rows[0], model.n_outputs_)))
         return
     x = np.zeros(model.n_features_in_)
@@ -325,6 +337,7 @@ SAVED: dict[str, Callable[[], Any]] = {
     "late ensemble": small_late,
     "sleeping ensemble": small_asleep,
     "panel": small_panel,
+    "late panel": small_late_panel,
 }
 
 

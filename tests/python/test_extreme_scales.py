@@ -226,6 +226,7 @@ def test_an_ensemble_is_finite(
     forgetting=st.sampled_from([1e-3, 0.9, 1.0]),
     aggregate=st.sampled_from(["trimmed", "clip", "mean"]),
     dtype=st.sampled_from(["float64", "float32"]),
+    delay=st.sampled_from([0, 2]),
 )
 @settings(deadline=None, max_examples=200)
 @example(
@@ -233,6 +234,7 @@ def test_an_ensemble_is_finite(
     x=1.0,
     y=1.0,
     late=1.0,
+    delay=0,
     pooling=1e-39,
     ridge=1e-39,
     consensus="learned",

@@ -28,6 +28,7 @@ from tampered import (
     small_asleep,
     small_ensemble,
     small_late,
+    small_late_panel,
     small_panel,
 )
 
@@ -297,7 +298,9 @@ def test_levels_of_intervals_in_a_header_are_checked(tmp_path: Path) -> None:
         assert loads_or_refuses(changed, path) == "refused", levels
 
 
-@pytest.mark.parametrize("make", [small_ensemble, small_late, small_asleep, small_panel])
+@pytest.mark.parametrize(
+    "make", [small_ensemble, small_late, small_asleep, small_panel, small_late_panel]
+)
 @pytest.mark.parametrize("name", TAMPERS)
 def test_changed_files_are_refused_or_go_on(name: str, make: Any, tmp_path: Path) -> None:
     """Checksums keep nobody out who can compute them: then every value is checked."""
@@ -363,7 +366,7 @@ def test_signed_files_with_other_arrays(small: bytes, tmp_path: Path) -> None:
 # ------------------------------------------------------------------ pickles
 
 
-@pytest.mark.parametrize("make", [learnt, small_late, small_asleep, small_panel])
+@pytest.mark.parametrize("make", [learnt, small_late, small_asleep, small_panel, small_late_panel])
 def test_a_changed_state_is_one_clear_error(make: Any) -> None:
     rng, model = np.random.default_rng(1), make()
     for _ in range(200):
@@ -372,7 +375,8 @@ def test_a_changed_state_is_one_clear_error(make: Any) -> None:
 
 def test_a_state_of_another_panel_is_refused_before_anything_is_made() -> None:
     state = small_panel().__getstate__()
-    for name, value in (("n_clients", 10**12), ("n_inputs", 2**60), ("encoder", None)):
+    changes = ("n_clients", 10**12), ("n_inputs", 2**60), ("encoder", None), ("delay", 10**8)
+    for name, value in changes:
         settings = {**state["_settings"], name: value}
         with pytest.raises(ValueError, match="not the state of a panel"):
             memoa.Panel.__new__(memoa.Panel).__setstate__({**state, "_settings": settings})

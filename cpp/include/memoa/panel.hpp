@@ -22,6 +22,7 @@ struct PanelSettings {
   double consensus = 0.0;      ///< l >= 0, if it is not learned
   Aggregate aggregate = Aggregate::trimmed;
   double forgetting = 0.998;  ///< in (0, 1]
+  Index delay = 0;            ///< y is known after so many further forecasts, theory (10.11)
   std::uint64_t seed = 0;
   int n_threads = 0;  ///< 0: all that the process may use
   Shard shard;        ///< by default this process has all; else no trimmed aggregate
@@ -49,6 +50,13 @@ struct PanelMemory {
   std::vector<double> asleep, held;      ///< 1 if a client uses the mean readout it got last
   std::vector<double> mean_readout;
   std::vector<double> center, spread;  ///< of the clipped means of readouts, then of forecasts
+  // where y comes late: the steps that wait for it, the oldest first
+  Index waiting = 0, told = 0;           ///< how many, and how many of them have their y from a run
+  std::vector<double> waiting_x;         ///< (N, delay + 1, width)
+  std::vector<double> waiting_features;  ///< (N, delay + 1, p)
+  std::vector<double> waiting_shown;     ///< (N, delay + 1, 4, d)
+  std::vector<double> waiting_values;    ///< (N, delay + 1, 2, d); missing: the largest double
+  std::vector<double> waiting_told;      ///< (N, delay + 1, d), likewise
   // Set by `memory` and checked by `restore`; none if not known.
   std::optional<std::uint64_t> seed;      ///< of the encoder
   std::optional<std::uint32_t> checksum;  ///< CRC-32 of the fields above
@@ -60,6 +68,9 @@ struct PanelMemory {
 /// forecasts are double.
 ///
 ///     predict(x) forecasts and changes nothing that was learnt until learn(y).
+///
+/// Where y comes late (`delay`), every forecast waits for its y: its inputs count from then on, and
+/// `learn` takes the y of the oldest.
 ///
 /// Input is checked before anything changes (std::invalid_argument). NaN means a missing y. Inputs
 /// are read only after their client has a value.
@@ -79,19 +90,31 @@ class MEMOA_API BasicPanel {
   /// Uses y (N, d) as the last values seen, without learning; NaN means no value.
   void observe(const double* y);
   /// Forecasts (N, d) from the clients' inputs x (N, dx), or features (N, p) with Precomputed. NaN
-  /// for a client without a value so far, whose inputs are not read.
+  /// for a client without a value so far, whose inputs are not read. Refused where `delay` + 1
+  /// forecasts wait for their y.
   void predict(const Real* x, double* forecasts);
   /// Learns the y (N, d) that belongs to the last predicted x; NaN means no value. `awake` (N), or
-  /// null for all: which clients take part in the next exchange.
+  /// null for all: which clients take part in the next exchange. Where y comes late it is that of
+  /// the oldest forecast whose y no run has told; those before it are learnt first.
   void learn(const double* y, const unsigned char* awake = nullptr);
+  /// The same for the inputs x that the y belongs to; refused if they are not those of that
+  /// forecast. Where y comes late.
+  void learn_late(const Real* x, const double* y, const unsigned char* awake = nullptr);
   bool is_pending() const;  ///< predicted, not yet learnt
+  Index n_waiting() const;  ///< forecasts that wait for a late y,
+  Index n_told() const;     ///< and how many of them have it, from a run
 
   /// predict and learn T steps: x (T, N, dx), y (T, N, d), awake (T, N) or null, forecasts
   /// (T, N, d). Calls after_step(steps done) if given; if that throws, the run ends with the steps
   /// so far learnt. `initial` (N, d), if given, is observed first.
+  ///
+  /// Where y comes late, y[t] is learnt after the forecast of x[t + delay], and those of the last
+  /// steps with the forecasts that follow the run. `initial` may then have `n_initial` = delay + 1
+  /// rows, which become known one after the other; `bases` (T, N, d), if given, are the last values
+  /// known at each forecast.
   void run(const Real* x, const double* y, const unsigned char* awake, Index n_steps,
            double* forecasts, const std::function<void(Index)>& after_step = {},
-           const double* initial = nullptr);
+           const double* initial = nullptr, Index n_initial = 1, double* bases = nullptr);
 
   // For a federation: each process has a panel of some clients, none of which is ever `awake`, and
   // the server has a panel of all clients.
@@ -104,7 +127,7 @@ class MEMOA_API BasicPanel {
   void have_moved(unsigned char* out) const;
 
   /// Adds clients without history, after those that are there. A forecast not yet learnt is
-  /// dropped.
+  /// dropped; where y comes late it waits on, without the new clients.
   void add_clients(Index count);
 
   Index steps() const;
@@ -161,6 +184,15 @@ void visit_fields(Memory& memory, const PanelSettings& s, const Visit& visit) {
   visit("mean_readout", memory.mean_readout, Shape{d, p});
   visit("center", memory.center, Shape{d * (p + 1)});
   visit("spread", memory.spread, Shape{d * (p + 1)});
+  if (s.delay == 0) return;
+  const Index slots = s.delay + 1;
+  visit("waiting", memory.waiting, Shape{});
+  visit("told", memory.told, Shape{});
+  visit("waiting_x", memory.waiting_x, Shape{N, slots, given ? p : s.n_inputs});
+  visit("waiting_features", memory.waiting_features, Shape{N, slots, p});
+  visit("waiting_shown", memory.waiting_shown, Shape{N, slots, 4, d});
+  visit("waiting_values", memory.waiting_values, Shape{N, slots, 2, d});
+  visit("waiting_told", memory.waiting_told, Shape{N, slots, d});
 }
 
 template <class Memory, class Real, class Visit>

@@ -229,7 +229,9 @@ class Clients : Ridge<Real> {
     const PairMask<Real> known = splat(Real(kKnown)) <= mark;
     Two left = select(known, mark - splat(Real(kKnown)), mark);
     if (!pass_.learn) left = Two{};
-    const PairMask<Real> counts = splat(Real(kCount)) <= left, learns = splat(Real(kLearn)) <= left;
+    const PairMask<Real> marked = splat(Real(kCount)) <= left, soon = left <= splat(Real(kLearn));
+    const PairMask<Real> counts = {marked.lo & soon.lo, marked.hi & soon.hi};
+    const PairMask<Real> learns = splat(Real(kLearn)) <= left;
     for (Size k = 0; k < r_.p; ++k) {
       if (Ahead) this->template ask_ahead<1>(r_.pending + k);
       learnt_[k] = select(learns, get(r_.pending + k), Two{});

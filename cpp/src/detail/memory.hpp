@@ -99,9 +99,8 @@ inline void check_numbers(const PanelMemory& m) {
   };
   flags("memory.seen", m.seen), flags("memory.asleep", m.asleep);
   flags("memory.moved", m.moved), flags("memory.present", m.present);
-  all("memory.mark", m.mark, "what a step leaves to be learnt", [](double value) {
-    return value >= 0.0 && value <= 6.0 && value != 3.0 && value == std::floor(value);
-  });
+  all("memory.mark", m.mark, "what a step leaves to be learnt",
+      [](double value) { return value >= 0.0 && value <= 7.0 && value == std::floor(value); });
   all("memory.base", m.base, "at most 1e150 in size",
       [](double value) { return std::abs(value) <= kLargest<double>; });
   const auto positive = [&](const char* name, const std::vector<double>& field) {
@@ -110,6 +109,11 @@ inline void check_numbers(const PanelMemory& m) {
   positive("memory.counted", m.counted), positive("memory.learnt", m.learnt);
   positive("memory.squares", m.squares), positive("memory.deviations", m.deviations);
   positive("memory.cost", m.cost), positive("memory.scored", m.scored);
+  require(m.told >= 0 && m.told <= m.waiting, "memory.told", m.told,
+          "a number of the steps that wait");
+  constexpr double kMissing = std::numeric_limits<double>::max();
+  all("memory.waiting_told", m.waiting_told, "at most 1e150 in size, or missing",
+      [](double value) { return std::abs(value) <= kLargest<double> || value == kMissing; });
 }
 
 /// Requires that every number fits into the type in which the engine stores it.

@@ -11,6 +11,11 @@
 
 namespace memoa::detail {
 
+/// Weight of 0 in the crowd's consensus weight, and of the crowd's in a client's, theory (8.3).
+inline double consensus_prior(const PanelSettings& s) {
+  return 5.0 * (1.0 + static_cast<double>(s.delay));
+}
+
 /// What the clients of a panel share: the crowd's readout and forecast, over the present clients,
 /// and the crowd's consensus weight.
 template <class Real>
@@ -19,6 +24,7 @@ class PanelCrowd {
   PanelCrowd(const PanelSettings& settings, const PanelKernels<Real>& kernels, Index p,
              Index padded, int n_threads, Exchange& others)
       : kind_(settings.aggregate),
+        prior_(consensus_prior(settings)),
         kernels_(kernels),
         N_(settings.n_clients),
         d_(settings.n_outputs),
@@ -108,15 +114,18 @@ class PanelCrowd {
     }
   }
   double learnt_weight(Index output) const {
-    return std::clamp(sum_b_[output] / (sum_a_[output] + 5.0), 0.0, 1.0);
+    return std::clamp(sum_b_[output] / (sum_a_[output] + prior_), 0.0, 1.0);
   }
 
   /// Call after a step was learnt, when the sums of its chunks are known.
   void settle() {
     ask_sums();
+    due = 1;
+  }
+  /// Call where the last forecast is not taken back: once it was learnt, or when it begins to wait.
+  void keep_forecast() {
     std::copy(next_center_.begin(), next_center_.end(), center.begin() + d_ * p_);
     std::copy(next_spread_.begin(), next_spread_.end(), spread.begin() + d_ * p_);
-    due = 1;
   }
   /// A chunk's sums (3, d): the number of present clients, and their a and b in (8.3).
   double* sums_of(Index chunk) { return &partial_[chunk * 3 * d_]; }
@@ -196,6 +205,7 @@ class PanelCrowd {
   }
 
   const Aggregate kind_;
+  const double prior_;
   const PanelKernels<Real>& kernels_;
   const Index N_, d_, p_, padded_, chunks_;  // N: clients here
   std::vector<TrimmedMean<Real>> trimmed_;   // per thread

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "detail/kernels.hpp"
+#include "detail/panel_waiting.hpp"
 #include "detail/validate.hpp"
 
 namespace memoa::detail {
@@ -17,9 +18,11 @@ template <class Real>
 struct PanelRows {
   const Real* x;
   const double* y;
-  const double* initial;  // (N, d), observed first, or null
-  const double* base;     // (d, padded), NaN where no value was seen
-  Index padded, n_steps;
+  const double* initial;  // (n_initial, N, d), each observed before its step, or null
+  Index n_initial;
+  const double* base;  // (d, padded), NaN where no value was seen
+  Index padded, n_steps, delay;
+  const PanelWaiting<Real>* waiting;  // where y comes late
 };
 
 /// Refuses bad numbers before anything changes: infinite or too large ones, and missing inputs of
@@ -37,12 +40,12 @@ class PanelGuard {
                                 : 1e150),  // squares of features add up in H
         bad_(static_cast<std::size_t>((N_ + kChunkAgents - 1) / kChunkAgents)) {}
 
-  /// Values (N, d); NaN means no value.
-  void targets(const char* name, const double* y) const {
+  /// Values (N, d), or of several steps; NaN means no value.
+  void targets(const char* name, const double* y, Index n_steps = 1) const {
     bool large = false;  // found without a branch, so that compilers can vectorise
-    for (Index k = 0; k < N_ * d_; ++k) large |= std::abs(y[k]) > most_y_;
-    for (Index k = 0; k < N_ * d_ && large; ++k)
-      if (std::abs(y[k]) > most_y_) refuse(name, y, k / d_, d_, false, most_y_, true);
+    for (Index k = 0; k < n_steps * N_ * d_; ++k) large |= std::abs(y[k]) > most_y_;
+    for (Index k = 0; k < n_steps * N_ * d_ && large; ++k)
+      if (std::abs(y[k]) > most_y_) refuse(name, y, k / d_, d_, n_steps > 1, most_y_, true);
   }
 
   /// Records the first bad number of a chunk of clients; on any thread.
@@ -52,17 +55,23 @@ class PanelGuard {
     if (rows.y == nullptr && all_fine(rows.x + first * width_, (last - first) * width_)) return;
     bool known[kChunkAgents];
     for (Index i = first; i < last; ++i) known[i - first] = knows(rows, i);
+    const auto learn = [&](const double* y) {
+      for (Index i = first; i < last && y != nullptr; ++i)
+        for (Index o = 0; o < d_; ++o)
+          known[i - first] = known[i - first] || !std::isnan(y[i * d_ + o]);
+    };
     Index& found = bad_[chunk];  // 2 (t N + i) for X, and 1 more for Y
-    for (Index t = 0; t < rows.n_steps && found < 0; ++t)
+    Index learnt = 0;            // of the steps that wait, and then of these
+    for (Index t = 0; t < rows.n_steps && found < 0; ++t) {
+      if (t < rows.n_initial && rows.initial != nullptr) learn(rows.initial + t * N_ * d_);
+      for (; learnt < rows.waiting->size() + t - rows.delay; ++learnt) learn(target(rows, learnt));
       for (Index i = first; i < last && found < 0; ++i) {
         const Index row = t * N_ + i;
         if (known[i - first] && !all_fine(rows.x + row * width_, width_)) found = 2 * row;
-        for (Index o = 0; o < d_ && rows.y != nullptr; ++o) {
-          const double v = rows.y[row * d_ + o];
-          if (std::abs(v) > most_y_ && found < 0) found = 2 * row + 1;
-          known[i - first] = known[i - first] || !std::isnan(v);
-        }
+        for (Index o = 0; o < d_ && rows.y != nullptr; ++o)
+          if (std::abs(rows.y[row * d_ + o]) > most_y_ && found < 0) found = 2 * row + 1;
       }
+    }
   }
 
   /// Throws an error for the first bad number, if any.
@@ -83,11 +92,15 @@ class PanelGuard {
     return fine;
   }
   bool knows(const PanelRows<Real>& rows, Index client) const {
-    for (Index o = 0; o < d_; ++o) {
+    for (Index o = 0; o < d_; ++o)
       if (!std::isnan(rows.base[o * rows.padded + client])) return true;
-      if (rows.initial != nullptr && !std::isnan(rows.initial[client * d_ + o])) return true;
-    }
     return false;
+  }
+  /// The y (N, d) of a step, the oldest that waits being 0; null where none is known.
+  const double* target(const PanelRows<Real>& rows, Index step) const {
+    const Index waits = rows.waiting->size();
+    if (step < waits) return step < rows.waiting->told() ? rows.waiting->told(step) : nullptr;
+    return rows.y == nullptr ? nullptr : rows.y + (step - waits) * N_ * d_;
   }
 
   template <class Value>

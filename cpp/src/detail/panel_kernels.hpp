@@ -19,8 +19,9 @@ struct ClientRecord {
   Size rows;
 };
 
-/// What a step leaves for the next pass to learn, and whether the client has a value by now.
-enum Mark { kNothing = 0, kCount = 1, kLearn = 2, kKnown = 4 };
+/// What a step leaves for the next pass to learn, and whether the client has a value by now. Inputs
+/// that are learnt are counted too, unless they were counted before (kLater).
+enum Mark { kNothing = 0, kCount = 1, kLearn = 2, kLater = 3, kKnown = 4 };
 
 /// Farther than so many deviations a value is bounded, once so many were counted, theory section 8.
 /// Inputs are judged later, for a seasonal one begins with a season of zeros.
@@ -56,6 +57,7 @@ struct Agreement {
   Size d, padded;
   bool learned;
   Real fixed;               // the consensus weight where it is not learned
+  Real prior;               // weight of the crowd's in a client's own, theory (8.3)
   const double* crowd;      // (d), the crowd's consensus weight
   const double* agreed;     // (d), the crowd's forecast; NaN where there is no crowd
   const Real* forecast;     // (d, padded)
@@ -64,6 +66,14 @@ struct Agreement {
   Real* present;            // (d, padded), 1 where a client counts in the crowd's averages
   Real* moved;              // (d, padded), 1 once an increment was not 0: there is a scale
   double* base;             // (d, padded), NaN where no value was seen
+};
+
+/// What a forecast leaves behind where its y comes late, rows (d, padded), theory (10.11).
+template <class Real>
+struct LateStep {
+  Real *forecast, *scale;  // c and s at that time
+  Real *apart, *heard;     // the distance from the crowd's forecast, and 1 if there was one
+  double *base, *value;    // NaN where no value was seen
 };
 
 /// What becomes known at the end of a step.
@@ -75,6 +85,7 @@ struct Outcome {
   Real* mark;                  // (padded)
   double* cost;                // (padded), squared errors
   double* scored;              // (padded), how many
+  const LateStep<Real>* late;  // the forecast that y belongs to, or null for the last one
 };
 
 /// Brackets about the two order statistics that cut a trimmed mean, low_to < high_from, and what
@@ -96,6 +107,9 @@ struct PanelKernels {
   void (*advance)(const ClientPass<Real>&, Size first, Size last);
   /// Forecasts (N, d) of clients [first, last).
   void (*forecast)(const Agreement<Real>&, double* out, Size first, Size last);
+  /// Keeps the forecasts just made until their y comes, and marks their inputs to be counted.
+  void (*keep)(const Agreement<Real>&, const LateStep<Real>&, Real* mark, Real* change, Size first,
+               Size last);
   /// Counts errors, learns the consensus weights, moves the bases and marks what is to be learnt.
   /// sums (3 d): those who are present then, and their a and b.
   void (*settle)(const Agreement<Real>&, const Outcome<Real>&, double* sums, Size first, Size last);

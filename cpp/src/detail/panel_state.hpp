@@ -12,6 +12,7 @@
 #include "detail/panel_crowd.hpp"
 #include "detail/panel_guard.hpp"
 #include "detail/panel_kernels.hpp"
+#include "detail/panel_waiting.hpp"
 #include "detail/team.hpp"
 #include "detail/validate.hpp"
 #include "memoa/panel.hpp"
@@ -44,6 +45,8 @@ struct BasicPanel<Real>::State {
   mutable detail::Exchange others;
   detail::PanelCrowd<Real> crowd;
   detail::PanelGuard<Real> guard;
+  detail::PanelWaiting<Real> waiting;
+  detail::Buffer<Real> aside;  // (d p, padded) where y comes late: readouts that nobody sees
   Index steps = 0;
   bool pending = false, unlearnt = false, any_asleep = false;
 
@@ -68,7 +71,9 @@ struct BasicPanel<Real>::State {
         scored(padded),
         others(s.shard),
         crowd(s, kernels, p, padded, n_threads, others),
-        guard(N, d, width, dx == 0) {
+        guard(N, d, width, dx == 0),
+        waiting(s, p, width, padded),
+        aside(is_late() ? d * p * padded : 0) {
     for (auto* rows : of_outputs()) *rows = detail::Buffer<Real>(d * padded);
     for (int thread = 0; thread < n_threads; ++thread) work.emplace_back(kernels.work_size(record));
     if (const auto* random = std::get_if<RandomFeatures>(&s.encoder)) {
@@ -90,6 +95,7 @@ struct BasicPanel<Real>::State {
   }
 
   double norm() const { return detail::feature_norm(s.encoder, p); }
+  bool is_late() const { return s.delay > 0; }
 
   detail::ClientRecord layout() const {
     detail::ClientRecord r{};
@@ -125,13 +131,14 @@ struct BasicPanel<Real>::State {
                         body);
   }
   /// Refuses series that `guard` refuses.
-  void check(const Real* x, const double* y, const double* initial, Index n_steps) {
+  void check(const Real* x, const double* y, const double* initial, Index n_initial,
+             Index n_steps) {
+    const detail::PanelRows<Real> rows{x,      y,       initial, n_initial, base.data(),
+                                       padded, n_steps, s.delay, &waiting};
     on_threads(static_cast<double>(n_steps * width), [&](const detail::Worker& worker) {
-      worker.chunks(chunks, [&](Index chunk) {
-        guard.look(chunk, {x, y, initial, base.data(), padded, n_steps});
-      });
+      worker.chunks(chunks, [&](Index chunk) { guard.look(chunk, rows); });
     });
-    guard.judge({x, y, initial, base.data(), padded, n_steps});
+    guard.judge(rows);
   }
   double step_work() const { return static_cast<double>(p * (p * p / 3 + 4 * p + 2 * dx)); }
 
@@ -163,6 +170,7 @@ struct BasicPanel<Real>::State {
             padded,
             s.learned,
             fixed,
+            static_cast<Real>(detail::consensus_prior(s)),
             crowd.weight.data(),
             crowd.forecast.data(),
             forecast.data(),
@@ -174,7 +182,8 @@ struct BasicPanel<Real>::State {
             base.data()};
   }
 
-  void advance_chunk(const Real* x, Index chunk, int thread) {
+  /// A pass that only learns puts its readouts `aside`: those of the last forecasts are exchanged.
+  void advance_chunk(const Real* x, Index chunk, int thread, Real* readouts) {
     const detail::ClientPass<Real> pass{&record,
                                         records.data(),
                                         N,
@@ -192,7 +201,7 @@ struct BasicPanel<Real>::State {
                                         crowd.sent.data(),
                                         any_asleep ? asleep.data() : nullptr,
                                         held.data(),
-                                        readout.data(),
+                                        readouts,
                                         forecast.data(),
                                         scale.data(),
                                         work[thread].data()};
@@ -206,7 +215,8 @@ struct BasicPanel<Real>::State {
       crowd.work_on_readouts(worker, readout.data(), present.data());
     };
     const auto advance = [&](const detail::Worker& worker) {
-      worker.chunks(chunks, [&](Index chunk) { advance_chunk(x, chunk, worker.thread); });
+      worker.chunks(chunks,
+                    [&](Index chunk) { advance_chunk(x, chunk, worker.thread, readout.data()); });
       worker.meet();
       crowd.work_on_forecasts(worker, forecast.data(), present.data());
     };
@@ -249,9 +259,17 @@ struct BasicPanel<Real>::State {
   }
 
   void learn(const double* y, const unsigned char* awake) {
+    settle(y, awake, nullptr);
+    crowd.keep_forecast();
+    unlearnt = true;
+    pending = false;
+  }
+
+  /// What is now known of the last forecast, or of one that has waited.
+  void settle(const double* y, const unsigned char* awake, const detail::LateStep<Real>* late) {
     const auto rule = agreement();
-    const detail::Outcome<Real> outcome{y,           awake,       change.data(),
-                                        mark.data(), cost.data(), scored.data()};
+    const detail::Outcome<Real> outcome{y,           awake,         change.data(), mark.data(),
+                                        cost.data(), scored.data(), late};
     on_threads(static_cast<double>(20 * d), [&](const detail::Worker& worker) {
       worker.chunks(chunks, [&](Index chunk) {
         const Index first = chunk * detail::kChunkAgents;
@@ -262,9 +280,17 @@ struct BasicPanel<Real>::State {
     crowd.settle();
     send_to_bed(awake);
     ++steps;
-    unlearnt = true;
-    pending = false;
   }
+
+  // Where y comes late; see panel_late.cpp.
+  void wait(const Real* x);
+  void predict_late(const Real* x, double* out);
+  void learn_oldest(const double* y, const unsigned char* awake);
+  void learn_told(const unsigned char* awake) { learn_oldest(waiting.told(0), awake); }
+  void absorb();
+  void run_late(const Real* x, const double* y, const unsigned char* awake, Index n_steps,
+                double* forecasts, const std::function<void(Index)>& after_step,
+                const double* initial, Index n_initial, double* bases);
 
   /// A client that falls asleep keeps the mean readout that it was last sent.
   void send_to_bed(const unsigned char* awake) {
@@ -332,6 +358,14 @@ struct BasicPanel<Real>::State {
     move(memory.mean_readout, crowd.readout.data(), d * p);
     move(memory.center, crowd.center.data(), d * (p + 1));
     move(memory.spread, crowd.spread.data(), d * (p + 1));
+    if (!is_late()) return;
+    move(memory.waiting, waiting.count());
+    move(memory.told, waiting.n_told());
+    move(memory.waiting_x, waiting.all_x());
+    move(memory.waiting_features, waiting.all_features());
+    move(memory.waiting_shown, waiting.all_shown());
+    move(memory.waiting_values, waiting.all_values());
+    move(memory.waiting_told, waiting.all_told());
   }
 
   std::size_t bytes() const {
@@ -339,7 +373,7 @@ struct BasicPanel<Real>::State {
       return static_cast<std::size_t>(buffer.size()) * sizeof(*buffer.data());
     };
     return of(records) + of(readout) + 7 * of(forecast) + of(mark) + of(base) + of(cost) +
-           of(scored) + of(asleep) + of(held) + crowd.bytes();
+           of(scored) + of(asleep) + of(held) + of(aside) + waiting.bytes() + crowd.bytes();
   }
 };
 

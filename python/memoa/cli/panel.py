@@ -16,7 +16,7 @@ from rich.table import Table
 from memoa import build_info
 from memoa._files import prepare, whole, write_text
 from memoa.cli.reading import WRITING, takes
-from memoa.cli.series import Force, sign_of
+from memoa.cli.series import Delay, Force, sign_of
 from memoa.cli.terminal import progress_bar, wide_console
 from memoa.datasets import PANELS, PanelSeries, load_long
 from memoa.forecasters.panel_comparison import LEVELS, PANEL, PanelComparison, compare_panel
@@ -70,6 +70,7 @@ def panel_command(
     aggregate: Annotated[
         Aggregate, typer.Option(help="How to average the clients' readouts.")
     ] = Aggregate.trimmed,
+    delay: Delay = 0,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Number of threads.", show_default="all available")
     ] = None,
@@ -102,9 +103,11 @@ def panel_command(
     prepare(folder, [f"forecasts.{format.value}", *FILES], force=force)
     settings = {"pooling": pooling, "ridge": ridge, "aggregate": aggregate.value}
     typer.echo(repr(series))
+    series = series.late(delay)
+    report = source | settings | ({"delay": delay} if delay else {})
     with progress_bar("comparing") as progress:
         found = compare_panel(series, n_threads=threads, progress=progress, **settings)  # type: ignore[arg-type]
-    file = write_files(folder, found, source | settings, format)
+    file = write_files(folder, found, report, format)
     print_table(found)
     typer.echo(f"{file}, clients.csv, panel.png and settings.json are in {folder}")
 

@@ -154,6 +154,6 @@ def _panel(name: str, y: FloatArray, season: int | None = None) -> PanelSeries:
     X, columns = panel_inputs(y, LAGS, season, holt_winters=True)
     width = len(str(y.shape[1] - 1))
     ids = np.array([f"client {i:0{width}}" for i in range(y.shape[1])])
-    return PanelSeries(
-        X[:-1], y[1:, :, None], y[0][:, None], ids, np.arange(1, len(y)), columns, name
-    )
+    made = (LAGS, season, True)
+    times = np.arange(1, len(y))
+    return PanelSeries(X[:-1], y[1:, :, None], y[0][:, None], ids, times, columns, name, made=made)

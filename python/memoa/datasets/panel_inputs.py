@@ -86,13 +86,14 @@ def _find_season(y: FloatArray) -> int | None:
     return best if best > 1 else None
 
 
-def _seasonal(y: FloatArray, season: int) -> FloatArray:
+def _seasonal(y: FloatArray, season: int, delay: int = 0) -> FloatArray:
     n_steps, n_clients = y.shape
     out = np.zeros((n_steps, n_clients, 3))
     level, last = np.full((2, n_clients), np.nan)
     index, sums, counts = np.zeros((3, season, n_clients))
     for t in range(n_steps):
-        phase, following = t % season, (t + 1) % season
+        phase, following = t % season, (t + 1 + delay) % season
+        between = (t + 1 + np.arange(delay + 1)) % season  # phases up to the target's
         now = y[t]
         seen, started = ~np.isnan(now), ~np.isnan(level)
         smooth = (1.0 - SMOOTH_LEVEL) * level + SMOOTH_LEVEL * (now - index[phase])
@@ -106,24 +107,26 @@ def _seasonal(y: FloatArray, season: int) -> FloatArray:
         known = ~np.isnan(last)
         out[t, :, 0] = np.where(known, level + index[following] - last, 0.0)
         out[t, :, 1] = np.where(known, index[following] - index[phase], 0.0)
-        out[t, :, 2] = sums[following] / np.maximum(counts[following], 1)
+        out[t, :, 2] = (sums[between] / np.maximum(counts[between], 1)).sum(axis=0)
     return out
 
 
 def panel_inputs(
-    y: FloatArray, lags: int, season: int | None, holt_winters: bool
+    y: FloatArray, lags: int, season: int | None, holt_winters: bool, delay: int = 0
 ) -> tuple[FloatArray, tuple[str, ...]]:
-    """Return inputs (T, N, dx), known at t for the target at t + 1, and their names."""
+    """Return inputs (T, N, dx), known at t for the target at t + 1 + delay, and their names."""
     filled = fill_forward(y)
     columns = [_change(filled, lag, lag + 1) for lag in range(lags)]
     names = [f"increment lag {lag}" if lag else "increment" for lag in range(lags)]
     columns.append(_level_deviation(filled))
     names.append("level deviation")
     if season is not None:
-        columns += [_change(filled, season - 1, 0), _change(filled, season - 1, season)]
+        ago = season * (delay // season + 1)  # the latest season that is known, theory (10.8)
+        same = ago - 1 - delay
+        columns += [_change(filled, same, 0), _change(filled, same, ago)]
         names += ["seasonal gap", "seasonal increment"]
         if holt_winters:
-            columns += list(np.moveaxis(_seasonal(y, season), 2, 0))
+            columns += list(np.moveaxis(_seasonal(y, season, delay), 2, 0))
             names += ["Holt-Winters increment", "seasonal index change", "mean seasonal increment"]
     return np.stack(columns, axis=2), tuple(names)
 

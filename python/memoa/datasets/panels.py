@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,11 @@ class PanelSeries:
         Names of the long table's columns: client, time and target.
     next_X : array_like, shape (N, dx), optional
         Inputs of the step after the last one, whose targets are not known yet.
+    earlier : array_like, shape (delay, N, d), optional
+        The values before `initial`, if a value is known only after `delay` further steps; see
+        `late`.
+    made : tuple (lags, season, holt_winters), optional
+        How the inputs were computed from the values, for `late`.
 
     Raises
     ------
@@ -69,6 +74,8 @@ class PanelSeries:
     name: str = "panel"
     names: tuple[str, str, str] = ("unique_id", "ds", "y")
     next_X: FloatArray | None = None
+    earlier: FloatArray | None = None
+    made: tuple[int, int | None, bool] | None = None
 
     def __post_init__(self) -> None:
         X, Y, initial = (as_float64(k, getattr(self, k)).copy() for k in ("X", "Y", "initial"))
@@ -91,16 +98,81 @@ class PanelSeries:
         if self.next_X is not None:
             fields["next_X"] = as_float64("next_X", self.next_X).copy()
             require_shape("next_X", fields["next_X"], "(n_clients, n_inputs)", X.shape[1:])
+        if self.earlier is not None:
+            fields["earlier"] = as_float64("earlier", self.earlier).copy()
+            labels = "(delay, n_clients, n_outputs)"
+            require_shape("earlier", fields["earlier"], labels, (None, *Y.shape[1:]))
         for name, array in fields.items():
             array.setflags(write=False)
             object.__setattr__(self, name, array)
         object.__setattr__(self, "columns", columns)
 
     @property
+    def delay(self) -> int:
+        """Number of further steps after which a value is known."""
+        return 0 if self.earlier is None else len(self.earlier)
+
+    @property
+    def before(self) -> FloatArray:
+        """Argument ``initial`` of `Panel.run`: shape (N, d), or (delay + 1, N, d) if late."""
+        if self.earlier is None:
+            return self.initial
+        return np.concatenate([self.earlier, self.initial[None]])
+
+    def late(self, delay: int) -> PanelSeries:
+        """Return the same series with every value known only after `delay` further steps.
+
+        The inputs are computed from the values known then: increments end `delay` steps earlier,
+        and seasonal inputs refer to the latest season that is known. The first `delay` steps become
+        `earlier` values.
+
+        Parameters
+        ----------
+        delay : int
+            At least 0.
+
+        Raises
+        ------
+        ValueError
+            If the series is not longer than `delay`, is late already, or its inputs were not
+            computed from its values by `load_long` or a generator.
+
+        Examples
+        --------
+        >>> import memoa
+        >>> series = memoa.datasets.similar_households(n_clients=3, n=100).late(24)
+        >>> series.Y.shape, series.before.shape
+        ((76, 3, 1), (25, 3, 1))
+        """
+        delay = as_int("delay", delay, 0, below=len(self.Y))
+        if delay == 0:
+            return self
+        if self.earlier is not None:
+            raise ValueError(f"{self.name} is late already")
+        if self.made is None:
+            raise ValueError(
+                f"the inputs of {self.name} were given, and may contain values that are not known "
+                "yet; expected a series from load_long or a generator"
+            )
+        values = np.concatenate([self.initial[None], self.Y])[:, :, 0]
+        inputs, _ = panel_inputs(values, *self.made, delay)
+        known = len(self.Y) - delay  # rows of inputs whose target is there
+        return replace(
+            self,
+            X=inputs[:known],
+            Y=self.Y[delay:],
+            initial=values[delay][:, None],
+            times=self.times[delay:],
+            next_X=None if self.next_X is None else inputs[known],
+            earlier=values[:delay, :, None],
+        )
+
+    @property
     def awake(self) -> NDArray[np.bool_]:
         """Whether a client is active, shape (T, N): from its first value to its last."""
         seen = ~np.isnan(self.Y).all(axis=2)
-        began = np.maximum.accumulate(seen, axis=0) | ~np.isnan(self.initial).all(axis=1)
+        before = ~np.isnan(self.before.reshape(-1, *self.initial.shape)).all(axis=(0, 2))
+        began = np.maximum.accumulate(seen, axis=0) | before
         goes_on = np.flip(np.maximum.accumulate(np.flip(seen, axis=0), axis=0), axis=0)
         return np.logical_and(began, goes_on)
 
@@ -286,6 +358,7 @@ def load_long(
         table.name,
         (id, time, target),
         inputs[-1],
+        made=(lags, season, bool(holt_winters)),
     )
 
 

@@ -215,6 +215,7 @@ class PanelServer:
         self.members = tuple(sizes)
         self._shape = as_int("n_features", n_features, 1), as_int("n_outputs", n_outputs, 1)
         self._engine = _core.Panel(
+            delay=0,
             n_clients=sum(sizes),
             n_inputs=1,
             n_outputs=n_outputs,

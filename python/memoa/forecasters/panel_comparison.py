@@ -10,7 +10,7 @@ import numpy as np
 
 from memoa._validate import Float64
 from memoa.datasets.panels import PanelSeries
-from memoa.forecasters.panel_rivals import RIVALS
+from memoa.forecasters.panel_rivals import RIVALS, repeat_last
 from memoa.panel import Panel
 from memoa.panel_run import PanelRun
 
@@ -29,7 +29,7 @@ class PanelComparison:
     runs : dict of str to PanelRun
         The runs by name; ``panel`` is the first.
     errors : dict of str to ndarray, shape (N,)
-        Every client's error over that of repeating its last value; NaN if too few steps were
+        Every client's error over that of repeating its last known value; NaN if too few steps were
         scored.
     next : ndarray, shape (N, 1), optional
         The panel's forecast of the step after the last one, if its inputs are known.
@@ -87,7 +87,8 @@ def compare_panel(
     Parameters
     ----------
     series : PanelSeries
-        A panel with one output.
+        A panel with one output. If its values are late (`PanelSeries.late`), no method knows them
+        earlier.
     pooling, ridge, aggregate, n_threads
         As for `memoa.Panel`.
     progress : callable, optional
@@ -104,20 +105,23 @@ def compare_panel(
             pooling=pooling,
             ridge=ridge,
             aggregate=aggregate,  # type: ignore[arg-type]
+            delay=series.delay,
             n_threads=n_threads,
         )
-        run = engine.run(series.X, series.Y, initial=series.initial, awake=series.awake)
+        run = engine.run(series.X, series.Y, initial=series.before, awake=series.awake)
         if series.next_X is not None:
             following.append(engine.predict_one(series.next_X))
         return run.predictions
 
     forecasters = {PANEL: panel, **RIVALS}
+    initial = series.before.reshape(-1, *series.initial.shape)[0]
+    bases = repeat_last(series, n_threads) if series.delay > 0 else None
     runs = {}
     for done, (name, forecaster) in enumerate(forecasters.items()):
         if progress is not None:
             progress(done, len(forecasters), name)
         predictions = forecaster(series, n_threads)
-        runs[name] = PanelRun(predictions, series.Y, series.initial)
+        runs[name] = PanelRun(predictions, series.Y, initial, series.delay, bases)
     errors = {name: run.relative_rmse() for name, run in runs.items()}
     return PanelComparison(series, runs, errors, following[0] if following else None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +20,9 @@ Rival = Callable[[PanelSeries, int | None], Float64]
 
 def alone(series: PanelSeries, n_threads: int | None, *, ridge: float = PRIVATE_RIDGE) -> Float64:
     """Return forecasts (T, N, 1) of clients that exchange nothing."""
-    panel = Panel(len(series.ids), ridge=ridge, pooling=0.0, consensus=0.0, n_threads=n_threads)
-    return panel.run(series.X, series.Y, initial=series.initial).predictions
+    settings: Any = {"ridge": ridge, "pooling": 0.0, "consensus": 0.0, "delay": series.delay}
+    panel = Panel(len(series.ids), n_threads=n_threads, **settings)
+    return panel.run(series.X, series.Y, initial=series.before).predictions
 
 
 def greedy(series: PanelSeries, n_threads: int | None) -> Float64:
@@ -33,8 +35,9 @@ def mix_of_ridges(series: PanelSeries, n_threads: int | None) -> Float64:
     rivals = np.stack([alone(series, n_threads, ridge=ridge) for ridge in RIDGES])
     losses = np.nan_to_num((rivals - series.Y) ** 2)
     before, counts = np.zeros_like(losses), np.zeros_like(losses[0])
-    np.cumsum(losses[:, :-1], axis=1, out=before[:, 1:])
-    np.cumsum(~np.isnan(rivals[0] - series.Y)[:-1], axis=0, out=counts[1:])
+    known, late = max(len(series.Y) - 1 - series.delay, 0), 1 + series.delay
+    np.cumsum(losses[:, :known], axis=1, out=before[:, late:])
+    np.cumsum(~np.isnan(rivals[0] - series.Y)[:known], axis=0, out=counts[late:])
     noise = 8.0 * before.min(axis=0) / np.maximum(counts, 1.0)
     lead = before - before.min(axis=0)
     weights = np.exp(-np.divide(lead, noise, out=np.zeros_like(lead), where=noise > 0.0))
@@ -49,8 +52,10 @@ def pooled_readout(series: PanelSeries, n_threads: int | None) -> Float64:
     gram, cross = np.zeros((p, p)), np.zeros((n_clients, p))
     mean, deviations = np.zeros((2, n_clients, n_inputs))
     counted, learnt, squares = np.zeros((3, n_clients))
-    base, out = series.initial[:, 0].copy(), np.full((n_steps, n_clients, 1), np.nan)
+    bases, out = repeat_last(series, n_threads)[:, :, 0], np.full((n_steps, n_clients, 1), np.nan)
+    shown: list[Float64] = []  # features of every step
     for t in range(n_steps):
+        base = bases[t]
         here = ~np.isnan(base)
         counted += here
         share = 1.0 / np.maximum(counted, 1)[:, None]
@@ -65,39 +70,47 @@ def pooled_readout(series: PanelSeries, n_threads: int | None) -> Float64:
         own = (cross[moves] / scale[moves, None]).sum(axis=0) / max(moves.sum(), 1)
         readout = np.linalg.solve(gram / max(moves.sum(), 1) + PRIVATE_RIDGE * np.eye(p), own)
         out[t, :, 0] = base + scale * (z @ readout)
-        y = series.Y[t, :, 0]
-        learns = here & ~np.isnan(y)
+        shown.append(z)
+        if t < series.delay:
+            continue
+        z, change = shown[t - series.delay], (series.Y[:, :, 0] - bases)[t - series.delay]
+        learns = ~np.isnan(change)
+        change = change[learns]
         gram = known * gram + z[learns].T @ z[learns]
-        change = (y - base)[learns]
         cross[learns] = known * cross[learns] + z[learns] * change[:, None]
         squares[learns] += change**2
         learnt += learns
-        base = np.where(np.isnan(y), base, y)
     return out
 
 
 def smoothing(series: PanelSeries, n_threads: int | None) -> Float64:
     """Smooth exponentially, with the weight that was best for the client so far."""
-    values = np.concatenate([series.initial[None], series.Y])[:, :, 0]
+    values, delay = _known(series), series.delay
     n_steps, n_clients = series.Y.shape[:2]
     levels = np.full((len(SMOOTHING), n_clients), np.nan)
     losses, out = np.zeros_like(levels), np.full(series.Y.shape, np.nan)
     weight = np.array(SMOOTHING)[:, None]
-    for t in range(n_steps + 1):
+    shown: list[Float64] = []  # the levels at every step
+    for t in range(n_steps):
         y = values[t]
-        if t > 0:
-            best = losses.argmin(axis=0)
-            out[t - 1, :, 0] = levels[best, np.arange(n_clients)]
-            losses += np.nan_to_num((y - levels) ** 2)
+        if t > delay:
+            losses += np.nan_to_num((y - shown[t - 1 - delay]) ** 2)
         smooth = levels + weight * (y - levels)
         levels = np.where(np.isnan(y), levels, np.where(np.isnan(levels), y, smooth))
+        out[t, :, 0] = levels[losses.argmin(axis=0), np.arange(n_clients)]
+        shown.append(levels)
     return out
 
 
 def repeat_last(series: PanelSeries, n_threads: int | None) -> Float64:
-    """The last value seen."""
-    values = np.concatenate([series.initial[None], series.Y])[:-1, :, 0]
-    return fill_forward(values)[:, :, None]
+    """The last value known."""
+    return fill_forward(_known(series))[:, :, None]
+
+
+def _known(series: PanelSeries) -> Float64:
+    """Return the values (T, N) that become known just before each step."""
+    before = series.before.reshape(-1, *series.initial.shape)
+    return np.concatenate([before, series.Y])[: len(series.Y), :, 0]
 
 
 RIVALS: dict[str, Rival] = {

@@ -137,7 +137,8 @@ def _draw_history(axes: Axes, found: PanelComparison) -> None:
 
 def joined_late(series: PanelSeries) -> NDArray[np.bool_]:
     """Return which clients (N,) started after a tenth of the steps, when a crowd existed."""
-    values = np.concatenate([series.initial[None], series.Y])[:, :, 0]
+    before = series.before.reshape(-1, *series.initial.shape)
+    values = np.concatenate([before, series.Y])[:, :, 0]
     first: NDArray[np.intp] = np.argmax(~np.isnan(values), axis=0)
     return np.asarray(first > len(values) / 10)
 
