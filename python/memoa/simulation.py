@@ -150,9 +150,7 @@ def simulate(
     if len(policies) != len(games):
         raise ValueError(f"policy holds {len(policies)} policies; expected {len(games)}")
     n_types, d = len(games), games[0].n_outputs
-    seed = as_int("random_state", random_state, 0)
-    if seed >= 2**64:
-        raise ValueError(f"random_state is {seed}; expected an integer below 2^64")
+    seed = as_int("random_state", random_state, 0, below=2**64)
     check(communicator)
     total = as_int("n_agents", n_agents, 1)
     agents = share("n_agents", total, communicator)
