@@ -15,6 +15,7 @@ from experiments.pieces import ProgressCallback, Store, compute
 from experiments.refitted import STORED
 from experiments.section import APPENDIX, Context, Experiment, Section
 from experiments.theory import Theory
+from experiments.weakest import Weakest
 from memoa import build_info
 from memoa._files import prepare, write_text
 from memoa._validate import as_int
@@ -27,6 +28,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Theory(),
     Heterogeneity(),
     Encoders(),
+    Weakest(),
 )
 PAGE, FOLDER, RESULTS = "experiments.md", "experiments", "results.jsonl"
 MARK = re.compile(r"<!-- section: (\w+) -->\n(.*?)(?=<!-- section: |\Z)", re.DOTALL)
