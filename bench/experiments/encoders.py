@@ -201,14 +201,13 @@ def _worst_steps(found: Sequence[Result]) -> str:
     usual = max(set(steps), key=steps.count)
     mean = np.median([np.mean(one["agents"][1]) for one in found])
     return " ".join(
-        f"""The formula of the series has a kink there. The window's mixture, which has most of the
-        server's forecast, errs most at step {usual} (with {steps.count(usual)} of {len(steps)}
-        seeds). At the step before, all agents miss the kink: the mean errors by kind are
-        {kinds("agents", 0)}. That step is so much larger than the others of the window that the
-        weights are fitted to it alone: their sums by kind go from {kinds("weights", 0)} to
-        {kinds("weights", 1)}. Then the kinds err in different ways, {kinds("agents", 1)}, and the
-        mixture's error is {median("error", 1)}, while the mean of all agents has {mean:.2g}. Agents
-        of one kind err more alike, so extreme weights do less harm among them.""".split()
+        f"""The formula of the series has a kink there. The window's mixture errs most at step
+        {usual} (with {steps.count(usual)} of {len(steps)} seeds). At the step before, all agents
+        miss the kink: the mean errors by kind are {kinds("agents", 0)}. That step is so much larger
+        than the others of the window that the weights are fitted to it: their sums by kind go from
+        {kinds("weights", 0)} to {kinds("weights", 1)}. Then the kinds err in different ways,
+        {kinds("agents", 1)}, and the mixture's error is {median("error", 1)}, while the mean of all
+        agents has {mean:.2g}.""".split()
     )
 
 
