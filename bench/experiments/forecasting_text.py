@@ -16,8 +16,9 @@ ROWS = """What the rows are:
 - *online ridge*: a ridge regression on the same inputs with forgetting 0.99.
 - *river*: its streaming regressors with their own defaults, on the same inputs, standardised.
 - *statsforecast*: its automatic exponential smoothing (AutoETS) and its automatic theta method,
-  fitted anew at every step to all values so far. They see no inputs. Their season is the period
-  that *seasonal repetition* finds among the lags up to 24.
+  fitted anew at every step to the last 500 values, which keeps a long series within minutes. They
+  see no inputs. Their season is the period that *seasonal repetition* finds among the lags up to
+  24.
 
 *online ridge* and *river* learn the change from the last value, as the agents do. Seconds are those
 of all steps of a run on one thread, while other runs may have used the other processors."""

@@ -25,11 +25,11 @@ from memoa.forecasters.last_value import LastValue
 
 STORED = Path(__file__).resolve().parents[1] / "results" / "refitted.jsonl"
 LONGEST = 24  # steps; AutoETS leaves longer seasons out
-LEAST = 10  # values before the first fit
+LEAST, MOST = 10, 500  # values before the first fit; values that are fitted to
 
 
 class Refitted(LastValue):
-    """A model that is fitted to all values so far at every step, one per output.
+    """A model that is fitted to the last 500 values at every step, one per output.
 
     It does not see the inputs. Its season is the period that `Seasonal` finds, none where that is
     1 or two seasons have not been seen. Where there are too few values for the model, or it fails,
@@ -58,7 +58,7 @@ class Refitted(LastValue):
         self._check_x(x)
         if len(self._past) < LEAST:
             return np.array(self._last)
-        past = np.array(self._past)
+        past = np.array(self._past[-MOST:])
         return np.array([self._next(past[:, o], s) for o, s in enumerate(self._seasons)])
 
     def learn_one(self, x: ArrayLike, y: ArrayLike) -> None:

@@ -421,7 +421,7 @@ class Echo:
         return {"mean": np.array([100.0 * self.season_length + len(y)])}
 
 
-def test_a_refitted_model_sees_all_values_and_the_season_so_far(
+def test_a_refitted_model_sees_the_last_values_and_the_season_so_far(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model, cycle = Refitted(Echo), np.resize([1.0, 2.0, 4.0], 30)
@@ -435,6 +435,8 @@ def test_a_refitted_model_sees_all_values_and_the_season_so_far(
     assert first[9:].tolist() == [300.0 + n for n in range(10, 30)]
     assert second[9:].tolist() == [200.0 + n for n in range(10, 30)]
     assert model.failures == 0
+    monkeypatch.setattr(refitted, "MOST", 20)
+    assert model.predict_one([0.0]).tolist() == [320.0, 220.0]
     monkeypatch.setattr(Echo, "fails", True)
     assert model.predict_one([0.0]).tolist() == [cycle[-1], 1.0]
     assert model.failures == 2
