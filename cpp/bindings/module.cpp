@@ -49,7 +49,9 @@ PYBIND11_MODULE(_core, module) {
   set_interrupt_check(&check_signals);
   module.def("available_threads", &available_threads);
   module.def("instruction_set", &instruction_set);
-  module.def("use_one_thread_only", &use_one_thread_only);
+  // OpenMP's workers do not survive a fork: a forked child computes on one thread.
+  if (const auto os = py::module_::import("os"); py::hasattr(os, "register_at_fork"))
+    os.attr("register_at_fork")(py::arg("after_in_child") = py::cpp_function(&use_one_thread_only));
   module.def(
       "require_finite",
       [](const char* name, const Array& array) {

@@ -1,13 +1,11 @@
 #include "memoa/encoder.hpp"
 
-#include "memoa/eigen.hpp"
-
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
+#include "detail/matrix.hpp"
 #include "detail/philox.hpp"
 #include "detail/validate.hpp"
 
@@ -78,40 +76,14 @@ EncoderWeights draw_random_features(const RandomFeatures& e, std::uint64_t seed,
   return weights;
 }
 
-/// Modulus of the pair of complex eigenvalues of [[a, b], [c, d]].
-double pair_modulus(double a, double b, double c, double d) {
-  const double half = 0.5 * (a - d), largest = std::max({std::abs(half), std::abs(b), std::abs(c)});
-  const double h = half / largest;
-  return std::hypot(d + half, largest * std::sqrt(std::abs(h * h + c / largest * (b / largest))));
-}
-
-/// Largest modulus of an eigenvalue. Eigen's EigenSolver does the same, bit by bit, and brings what
-/// computes eigenvectors, which takes a file as long to compile as all the rest.
-double spectral_radius(const RowMatrix& w) {
-  const double scale = w.cwiseAbs().maxCoeff();
-  if (scale < std::numeric_limits<double>::min()) return 0.0;
-  const Eigen::HessenbergDecomposition<RowMatrix> reduced(w / scale);
-  Eigen::RealSchur<RowMatrix> schur(w.rows());
-  schur.computeFromHessenberg(reduced.matrixH(), RowMatrix(), false);
-  const RowMatrix T = scale * schur.matrixT();
-  double radius = 0.0;
-  for (Index i = 0; i < T.rows(); ++i) {
-    const bool pair = i + 1 < T.rows() && T(i + 1, i) != 0.0;
-    const double modulus =
-        pair ? pair_modulus(T(i, i), T(i, i + 1), T(i + 1, i), T(i + 1, i + 1)) : std::abs(T(i, i));
-    radius = std::max(radius, modulus);
-    if (pair) ++i;
-  }
-  return radius;
-}
-
 std::vector<double> draw_reservoir(std::uint64_t seed, std::uint64_t agent, Index p,
                                    double radius) {
   detail::AgentRandom random(seed, agent, kReservoir);
-  RowMatrix w(p, p);
-  for (Index i = 0; i < w.size(); ++i) w.data()[i] = random.normal();
-  w *= radius / spectral_radius(w);
-  return {w.data(), w.data() + w.size()};
+  std::vector<double> w(static_cast<std::size_t>(p * p));
+  for (double& value : w) value = random.normal();
+  const double by = radius / detail::spectral_radius(w.data(), p);
+  for (double& value : w) value *= by;
+  return w;
 }
 
 }  // namespace

@@ -1,7 +1,10 @@
 #include "detail/matrix.hpp"
 
+#include <Eigen/Eigenvalues>
 #include <Eigen/LU>
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "detail/interrupt.hpp"
 
@@ -30,27 +33,30 @@ void add_in_slices(Out&& out, const Left& left, const Right& right) {
   }
 }
 
-template <class Left, class Right>
-void add_to(Target out, const Left& left, const Right& right, bool lower) {
-  if (lower)
-    add_in_slices(out.template triangularView<Eigen::Lower>(), left, right);
-  else
-    add_in_slices(out.noalias(), left, right);
+/// Modulus of the pair of complex eigenvalues of [[a, b], [c, d]].
+double pair_modulus(double a, double b, double c, double d) {
+  const double half = 0.5 * (a - d), largest = std::max({std::abs(half), std::abs(b), std::abs(c)});
+  const double h = half / largest;
+  return std::hypot(d + half, largest * std::sqrt(std::abs(h * h + c / largest * (b / largest))));
 }
 
 }  // namespace
 
-void add_large_product(const Operand& a, const Operand& b, double* out, Index stride, bool lower) {
-  const Target to(out, a.rows, b.cols, Eigen::OuterStride<>(stride));
-  const Strided left = stored(a), right = stored(b);
-  if (a.transposed && b.transposed)
-    add_to(to, left.transpose(), right.transpose(), lower);
-  else if (a.transposed)
-    add_to(to, left.transpose(), right, lower);
-  else if (b.transposed)
-    add_to(to, left, right.transpose(), lower);
+void add_large_product(const Operand& a, const Operand& b, double* out, Index stride) {
+  if (b.transposed) {  // rare, and one more kind of product would take seconds to compile
+    const Rows copy = stored(b).transpose();
+    return add_large_product(a, {copy.data(), b.rows, b.cols, b.cols, false}, out, stride);
+  }
+  Target to(out, a.rows, b.cols, Eigen::OuterStride<>(stride));
+  if (a.transposed)
+    add_in_slices(to.noalias(), stored(a).transpose(), stored(b));
   else
-    add_to(to, left, right, lower);
+    add_in_slices(to.noalias(), stored(a), stored(b));
+}
+
+void add_lower_product(const Operand& a, const Operand& b, double* out, Index stride) {
+  Target to(out, a.cols, b.cols, Eigen::OuterStride<>(stride));
+  add_in_slices(to.triangularView<Eigen::Lower>(), stored(a).transpose(), stored(b));
 }
 
 double solve_large(const Matrix<kDynamic, kDynamic>& system, double* right, Index cols) {
@@ -59,6 +65,27 @@ double solve_large(const Matrix<kDynamic, kDynamic>& system, double* right, Inde
   Eigen::Map<Rows> x(right, n, cols);
   x = lu.solve(x).eval();
   return lu.rcond();
+}
+
+// Eigen's EigenSolver does the same, bit by bit, and brings what computes eigenvectors, which takes
+// a file as long to compile as all the rest.
+double spectral_radius(const double* matrix, Index n) {
+  const Eigen::Map<const Rows> w(matrix, n, n);
+  const double scale = w.cwiseAbs().maxCoeff();
+  if (scale < std::numeric_limits<double>::min()) return 0.0;
+  const Eigen::HessenbergDecomposition<Rows> reduced(w / scale);
+  Eigen::RealSchur<Rows> schur(w.rows());
+  schur.computeFromHessenberg(reduced.matrixH(), Rows(), false);
+  const Rows T = scale * schur.matrixT();
+  double radius = 0.0;
+  for (Index i = 0; i < T.rows(); ++i) {
+    const bool pair = i + 1 < T.rows() && T(i + 1, i) != 0.0;
+    const double modulus =
+        pair ? pair_modulus(T(i, i), T(i, i + 1), T(i + 1, i), T(i + 1, i + 1)) : std::abs(T(i, i));
+    radius = std::max(radius, modulus);
+    if (pair) ++i;
+  }
+  return radius;
 }
 
 }  // namespace memoa::detail

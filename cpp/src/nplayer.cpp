@@ -216,15 +216,13 @@ class CentralizedRecursion {
       const Square E = times_transposed(priced, factor);
       multiply<false>(E, rows_of(stacked_, size_, j), rows_of(right, size_, j));
     }
-    const auto on_predictions =
-        transposed(stacked_.block<kDynamic, kDynamic>(0, 0, 2 * size_, size_));
     player.s.set_zero();
     for (Index k = 0; k < 2 * size_; ++k)
       for (Index row = 0; row < size_; ++row) player.s[row] += stacked_(k, row) * right(k, size_);
     player.P.set_zero();
-    add_large_product(operand(on_predictions),
+    add_lower_product(operand(stacked_.block<kDynamic, kDynamic>(0, 0, 2 * size_, size_)),
                       operand(right.block<kDynamic, kDynamic>(0, 0, 2 * size_, size_)),
-                      player.P.data(), size_, true);
+                      player.P.data(), size_);
     for (Index row = 0; row < size_; ++row)
       for (Index column = row + 1; column < size_; ++column)
         player.P(row, column) = player.P(column, row);

@@ -6,21 +6,9 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# libgomp reads this when it is loaded. Idle workers that spin slow down other libraries with their
-# own OpenMP (by a factor of twelve for torch). A value set by the user stays.
-_spin = os.environ.get("GOMP_SPINCOUNT")
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-try:
-    from memoa import _core
-finally:
-    if _spin is None:
-        del os.environ["GOMP_SPINCOUNT"]
-    del _spin
-
-from memoa._core import NumericalError  # noqa: E402
-
 if TYPE_CHECKING:
     from memoa import datasets
+    from memoa._core import NumericalError
     from memoa.certificate import Certificate, certify
     from memoa.encoder import EchoState, Linear, Precomputed, RandomFeatures
     from memoa.ensemble import OnlineEnsemble
@@ -86,9 +74,10 @@ __all__ = [
     "solve_social_optimum",
 ]
 
-# The names of each module. A module is loaded at the first use of one of its names, because
-# loading all of them takes as long as loading NumPy.
+# The names of each module. A module is loaded at the first use of one of its names: `import memoa`
+# alone reads neither NumPy nor the compiled core.
 _NAMES = {
+    "_core": "NumericalError",
     "certificate": "Certificate certify",
     "encoder": "EchoState Linear Precomputed RandomFeatures",
     "ensemble": "OnlineEnsemble",
@@ -109,9 +98,20 @@ _NAMES = {
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-# OpenMP's workers do not survive a fork: a forked child computes on one thread
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_core.use_one_thread_only)
+
+def _load_core() -> Any:
+    """Load the compiled core.
+
+    libgomp reads the variable when it is loaded. Idle workers that spin slow down other libraries
+    with their own OpenMP (by a factor of twelve for torch). A value set by the user stays.
+    """
+    spin = os.environ.get("GOMP_SPINCOUNT")
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    try:
+        return import_module("memoa._core")
+    finally:
+        if spin is None:
+            os.environ.pop("GOMP_SPINCOUNT", None)
 
 
 def __getattr__(name: str) -> Any:
@@ -119,8 +119,12 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("memoa")
+    if name == "_core":
+        return _load_core()
     if name in _MODULES:
-        value = getattr(import_module(f"memoa.{_MODULES[name]}"), name)
+        from_core = _MODULES[name] == "_core"
+        module = _load_core() if from_core else import_module(f"memoa.{_MODULES[name]}")
+        value = getattr(module, name)
         globals()[name] = value
         return value
     if name == "datasets" or name in _NAMES:
@@ -134,11 +138,12 @@ def __dir__() -> list[str]:
 
 def build_info() -> dict[str, str]:
     """Return version, compiler, libraries, instruction set and threads of the compiled core."""
+    core = _load_core()
     return {
         "version": __getattr__("__version__"),
-        **_core.build(),
-        "instruction_set": _core.instruction_set(),
-        "threads": str(_core.available_threads()),
+        **core.build(),
+        "instruction_set": core.instruction_set(),
+        "threads": str(core.available_threads()),
     }
 
 

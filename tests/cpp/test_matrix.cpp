@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <Eigen/Eigenvalues>
 #include <Eigen/LU>
 #include <limits>
 
@@ -59,20 +60,46 @@ TEST_CASE("Products, sums and systems are Eigen's, for every size") {
   for (const Index n : {1, 2, 5, 9, 23, 24, 41, 90}) check_square<kDynamic>(n, random);
 }
 
-TEST_CASE("Large products take parts of matrices, and the lower triangle alone") {
+TEST_CASE("Large products take parts of matrices, transposed or not") {
   Random random(2);
   for (const Index inner : {1, 7, 8, 64, 200}) {
     const RowMatrix A = random.matrix(50, inner + 3), B = random.matrix(inner, 70);
-    const auto a = own<kDynamic, kDynamic>(A), b = own<kDynamic, kDynamic>(B);
+    const RowMatrix At = A.transpose(), Bt = B.transpose();
+    const auto a = own<kDynamic, kDynamic>(A), b = own<kDynamic, kDynamic>(B),
+               at = own<kDynamic, kDynamic>(At), bt = own<kDynamic, kDynamic>(Bt);
     const auto part = a.block<kDynamic, kDynamic>(1, 2, 40, inner);
+    const auto turned = at.block<kDynamic, kDynamic>(2, 1, inner, 40);
     const RowMatrix expected = A.block(1, 2, 40, inner) * B;
     CHECK(distance(theirs(part * b), expected) < 1e-13);
+    CHECK(distance(theirs(transposed(turned) * b), expected) < 1e-13);
+    CHECK(distance(theirs(part * transposed(bt)), expected) < 1e-13);
+    CHECK(distance(theirs(transposed(turned) * transposed(bt)), expected) < 1e-13);
+  }
+}
+
+TEST_CASE("Of a product of a transposed matrix the lower triangle alone is added") {
+  Random random(4);
+  for (const Index inner : {1, 7, 8, 64, 200}) {
+    const RowMatrix A = random.matrix(inner + 3, 50), B = random.matrix(inner, 70);
+    const auto a = own<kDynamic, kDynamic>(A), b = own<kDynamic, kDynamic>(B);
     detail::Matrix<kDynamic, kDynamic> lower(40, 40);
-    const auto square = b.block<kDynamic, kDynamic>(0, 5, inner, 40);
-    add_large_product(operand(part), operand(square), lower.data(), 40, true);
-    const RowMatrix all = A.block(1, 2, 40, inner) * B.middleCols(5, 40);
+    add_lower_product(operand(a.block<kDynamic, kDynamic>(2, 1, inner, 40)),
+                      operand(b.block<kDynamic, kDynamic>(0, 5, inner, 40)), lower.data(), 40);
+    const RowMatrix all = A.block(2, 1, inner, 40).transpose() * B.middleCols(5, 40);
     CHECK(distance(theirs(lower), RowMatrix(all.triangularView<Eigen::Lower>())) < 1e-13);
   }
+}
+
+TEST_CASE("The spectral radius is the largest modulus of an eigenvalue") {
+  Random random(5);
+  for (const Index n : {1, 2, 5, 30}) {
+    const RowMatrix A = random.matrix(n, n);
+    const double expected =
+        Eigen::EigenSolver<Eigen::MatrixXd>(A).eigenvalues().cwiseAbs().maxCoeff();
+    CHECK(detail::spectral_radius(A.data(), n) == doctest::Approx(expected).epsilon(1e-10));
+  }
+  const RowMatrix zero = RowMatrix::Zero(3, 3);
+  CHECK(detail::spectral_radius(zero.data(), 3) == 0.0);
 }
 
 TEST_CASE("A large system is solved in place and tells how close to singular it is") {

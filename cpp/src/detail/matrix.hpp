@@ -257,9 +257,10 @@ Operand operand(const A& a) {
   return {v.data, v.rows(), v.cols(), v.stride, A::kTransposed};
 }
 
-/// out += a b by blocks that fit the caches; `lower`: of the lower triangle alone.
-void add_large_product(const Operand& a, const Operand& b, double* out, Index stride,
-                       bool lower = false);
+/// out += a b by blocks that fit the caches.
+void add_large_product(const Operand& a, const Operand& b, double* out, Index stride);
+/// The lower triangle of out += a' b likewise, where neither a nor b is transposed already.
+void add_lower_product(const Operand& a, const Operand& b, double* out, Index stride);
 
 /// Products of as many multiplications are faster by blocks, if not too flat.
 constexpr Index kLargeProduct = Index{24} * 24 * 24, kFlat = 8;
@@ -387,5 +388,8 @@ class Lu {
 /// Solves the system for a right side of many columns, in place, by blocks that fit the caches.
 /// Returns an estimate of the reciprocal condition number in the 1-norm.
 double solve_large(const Matrix<kDynamic, kDynamic>& system, double* right, Index cols);
+
+/// The largest modulus of an eigenvalue of an n x n matrix.
+double spectral_radius(const double* matrix, Index n);
 
 }  // namespace memoa::detail

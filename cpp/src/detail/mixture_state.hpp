@@ -1,10 +1,10 @@
 #pragma once
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "detail/buffer.hpp"
 #include "detail/exchange.hpp"
@@ -32,17 +32,17 @@ struct BasicServerMixture<Real>::State {
   int n_threads;
   Index seen = 0, steps = 0, newest = -1;  // steps ever, steps in the window, the newest slot
   const detail::Kernels<Real>& kernels;
-  detail::Buffer<Real> errors;  // (window, d, N)
-  std::vector<double> targets;  // (window, d)
-  Eigen::MatrixXd gram;         // E E', (rows, rows)
-  Eigen::VectorXd row_sums;     // E 1
-  std::vector<double> last;     // (d), the last target
-  std::vector<double> losses;   // (7, d), theory (6.7)
+  detail::Buffer<Real> errors;   // (window, d, N)
+  std::vector<double> targets;   // (window, d)
+  std::vector<double> gram;      // E E', (rows, rows)
+  std::vector<double> row_sums;  // E 1
+  std::vector<double> last;      // (d), the last target
+  std::vector<double> losses;    // (7, d), theory (6.7)
   /// Predictions as increments from a base, and what the window says of them.
   struct Shown {
     std::vector<double> base;          // (d)
-    Eigen::MatrixXd dots;              // E increments', (rows, d), where the dual is solved
-    Eigen::VectorXd sums;              // increments 1, (d)
+    std::vector<double> dots;          // increments E', (d, rows), where the dual is solved
+    std::vector<double> sums;          // increments 1, (d)
     const Real* increments = nullptr;  // (d, N)
     std::vector<double> agents;        // (d), their average by exponential weights
     bool has_base = true;              // is the base a value of the series?
@@ -62,7 +62,7 @@ struct BasicServerMixture<Real>::State {
   // the solution: u = level 1 + E' dual, or u = primal + level 1
   bool solved = false;
   double level = 0.0;
-  Eigen::VectorXd dual;
+  std::vector<double> dual;
   std::vector<double> primal, root_decay;  // of the rows
   std::vector<double> powers;              // of the root of the decay, (window)
   detail::Buffer<double> system, scaled,
@@ -106,17 +106,17 @@ struct BasicServerMixture<Real>::State {
     counted_losses.resize(base_size());
     for (auto* of : {&least_agent_loss, &least_error, &next_least}) of->resize(base_size());
     targets.resize(static_cast<std::size_t>(rows));
-    gram.setZero(rows, rows);
-    row_sums.setZero(rows);
+    gram.resize(static_cast<std::size_t>(rows * rows));
+    row_sums.resize(static_cast<std::size_t>(rows));
     last.assign(base_size(), 0.0);
     losses.assign(7 * base_size(), 0.0);
     for (auto* shown : {&staged, &glanced}) {
       shown->base.assign(base_size(), 0.0);
-      shown->dots.setZero(rows, d);
-      shown->sums.setZero(d);
+      shown->dots.resize(static_cast<std::size_t>(d * rows));
+      shown->sums.resize(base_size());
       shown->agents.resize(base_size());
     }
-    dual.setZero(rows);
+    dual.resize(static_cast<std::size_t>(rows));
     root_decay.resize(static_cast<std::size_t>(rows));
     for (Index age = 0; age < settings.window; ++age)
       powers.push_back(std::pow(settings.decay, 0.5 * static_cast<double>(age)));
@@ -147,6 +147,8 @@ struct BasicServerMixture<Real>::State {
   /// Numbers from a row of a system to the next, with its right sides.
   static Index stride_of(Index unknowns) { return (unknowns + 2 + 7) / 8 * 8; }
   Real* row(Index r) { return errors.data() + r * N; }
+  /// Of two rows, from the Gram matrix.
+  double& gram_at(Index r, Index other) { return gram[r * rows + other]; }
 
   /// Asks for sums over agents by fixed chunks: fill(first, count, sums) writes `width` sums of a
   /// chunk. Returns their place.
@@ -192,7 +194,7 @@ struct BasicServerMixture<Real>::State {
     const Index n = products(), of_agents = place + (n + 1) * d;
     std::copy(base, base + d, shown.base.begin());
     for (Index o = 0; o < d; ++o) {
-      for (Index r = 0; r < n; ++r) shown.dots(r, o) = sums[place + r * d + o];
+      for (Index r = 0; r < n; ++r) shown.dots[o * rows + r] = sums[place + r * d + o];
       shown.sums[o] = sums[place + n * d + o];
       if (settings.rivals) shown.agents[o] = sums[of_agents + 2 * o + 1] / sums[of_agents + 2 * o];
     }
@@ -219,7 +221,7 @@ struct BasicServerMixture<Real>::State {
     const Index at = own.slot * d;
     for (Index o = 0; o < d; ++o) {
       for (Index other = 0; other <= o; ++other)
-        gram(at + o, at + other) = gram(at + other, at + o) = sums[own.place + o * d + other];
+        gram_at(at + o, at + other) = gram_at(at + other, at + o) = sums[own.place + o * d + other];
       row_sums[at + o] = sums[own.place + d * d + o];
     }
     own.due = false;
@@ -302,7 +304,7 @@ struct BasicServerMixture<Real>::State {
       const Real* increments = shown.increments + o * N;
       for (Index i = 0; i < N; ++i) product += primal[i] * static_cast<double>(increments[i]);
     } else {
-      product = dual.head(filled()).dot(shown.dots.col(o).head(filled()));
+      product = detail::kernels<double>().dot(dual.data(), &shown.dots[o * rows], filled());
     }
     return (settings.total - 1.0) * shown.base[o] + level * shown.sums[o] + product;
   }
@@ -513,8 +515,8 @@ struct BasicServerMixture<Real>::State {
     for (double& by : shift) by = static_cast<double>(static_cast<Real>(by));  // as the rows see it
     for (Index o = 0; o < d; ++o)
       for (Index r = 0; r < before; ++r)  // a row that makes room is among them: `take_own` follows
-        gram(r, at + o) = gram(at + o, r) =
-            is_missing(o) ? 0.0 : staged.dots(r, o) - shift[o] * row_sums[r];
+        gram_at(r, at + o) = gram_at(at + o, r) =
+            is_missing(o) ? 0.0 : staged.dots[o * rows + r] - shift[o] * row_sums[r];
     for (Index o = 0; o < d; ++o) targets[at + o] = std::isnan(target[o]) ? 0.0 : target[o];
     newest = next_slot();
     steps = std::min(seen, settings.window);
@@ -579,19 +581,21 @@ struct BasicServerMixture<Real>::State {
   void find_weights() {
     const Index n = filled();
     level = settings.total / static_cast<double>(n_total);
-    dual.setZero();
+    std::fill(dual.begin(), dual.end(), 0.0);
     std::fill(primal.begin(), primal.end(), 0.0);
     if (seen < least_steps || settings.window == 0) return;
-    const double kappa = settings.absolute ? settings.ridge
-                                           : settings.ridge * slow * gram.diagonal().head(n).sum() /
-                                                 static_cast<double>(n);
+    double squares = 0.0;
+    for (Index r = 0; r < n; ++r) squares += gram_at(r, r);
+    const double kappa = settings.absolute
+                             ? settings.ridge
+                             : settings.ridge * slow * squares / static_cast<double>(n);
     if (!(kappa > 0.0) || !std::isfinite(kappa)) return;
     for (Index slot = 0; slot < steps; ++slot)
       std::fill_n(root_decay.begin() + slot * d, d,
                   powers[(newest - slot + settings.window) % settings.window]);
     if (is_primal() ? solve_primal(kappa) : solve_dual(kappa)) return;
     level = settings.total / static_cast<double>(n_total);  // errors at rounding level, or overflow
-    dual.setZero();
+    std::fill(dual.begin(), dual.end(), 0.0);
     std::fill(primal.begin(), primal.end(), 0.0);
   }
 
@@ -627,7 +631,8 @@ struct BasicServerMixture<Real>::State {
     level = -scale;
     for (Index r = 0; r < n; ++r)
       dual[r] = root_decay[r] * ((by_targets ? by_targets[r] : 0.0) + scale * by_ones[r]);
-    return std::isfinite(level) && dual.allFinite();
+    return std::isfinite(level) && std::all_of(dual.begin(), dual.begin() + n,
+                                               [](double value) { return std::isfinite(value); });
   }
 
   /// The same u with N unknowns: A = kappa I + Theta'Theta, u_b = A^-1 Theta' rho, u_1 = A^-1 1.
@@ -702,7 +707,7 @@ struct BasicServerMixture<Real>::State {
     move(memory.newest, newest);
     move(memory.errors, errors.data(), errors.size());
     move(memory.targets, targets.data(), rows);
-    move(memory.gram, gram.data(), gram.size());
+    move(memory.gram, gram.data(), rows * rows);
     move(memory.row_sums, row_sums.data(), rows);
     move(memory.last, last.data(), d);
     move(memory.losses, losses.data(), 7 * d);

@@ -14,7 +14,11 @@
 #define MEMOA_VECTORS
 #ifdef __SSE2__
 #define MEMOA_SSE2
-#include <immintrin.h>
+#ifdef __AVX__
+#include <immintrin.h>  // a second to read: of the plain level only what it needs
+#else
+#include <emmintrin.h>
+#endif
 #endif
 #endif
 

@@ -6,7 +6,7 @@
 
 #include "detail/parallel.hpp"
 #if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>
+#include <emmintrin.h>
 #endif
 
 namespace memoa::detail {
