@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
+
 from experiments import refitted
 from experiments.benchmarks import PUBLISHED, load
 from experiments.figures import plot_forecasting
@@ -92,7 +94,7 @@ class Forecasting(Experiment):
         table says how many.
     river, statsforecast : str or None
         Their versions; None leaves their rows out. Without statsforecast its stored results are
-        shown.
+        shown, and a dash where there is none.
     """
 
     name: ClassVar[str] = "forecasting"
@@ -123,11 +125,14 @@ class Forecasting(Experiment):
                 scores.setdefault(cell, {}).setdefault(measure, []).append(result[measure])
         names, rows = context.series(self.series), [row.name for row in self._rows(context)]
         write_csv(context.folder / "forecasting.csv", _lines(scores))
+        met = verdicts(scores, self.series)
+        for cell in ((name, row) for name in names for row in rows):
+            scores.setdefault(cell, {measure: [np.nan] for measure in MEASURES})
         plot_forecasting(scores, names, rows, path=context.folder / "forecasting.png")
         out = Section(
             self.name,
             "Forecasting: eight series, one default",
-            verdicts=verdicts(scores, self.series),
+            verdicts=met,
             left_out=context.absent(self.series) + self._missing_rows(rows),
             settings={
                 "published": {name: PUBLISHED[name] for name in self.series},
@@ -149,6 +154,7 @@ class Forecasting(Experiment):
             "server:",
             policy_table(scores, names),
             " ".join(OTHERS.split()),
+            *_against_refits(scores, names, rows),
         ]
         for name in names:
             out.tables += [
@@ -170,17 +176,10 @@ class Forecasting(Experiment):
             out.append(Row(name, seeds, versions))
         if self.statsforecast is None:
             return out
-        known = Store(refitted.STORED)
         versions = {"statsforecast": self.statsforecast}
-        for row in (Row(name, context.seeds[:1], versions) for name in REFITTED):
-            pieces = [
-                piece
-                for series in context.series(self.series)
-                for piece in _pieces(context, series, row)
-            ]
-            if refitted.installed() or all(known.get(piece) is not None for piece in pieces):
-                out.append(row)
-        return out
+        rows = [Row(name, context.seeds[:1], versions) for name in REFITTED]
+        series = context.series(self.series)
+        return out + [row for row in rows if any(_pieces(context, name, row) for name in series)]
 
     @staticmethod
     def _missing_rows(rows: Sequence[str]) -> list[str]:
@@ -196,9 +195,11 @@ class Forecasting(Experiment):
 
 
 def _pieces(context: Context, series: str, row: Row) -> list[Piece]:
-    """The work of one cell of the table."""
+    """The work of one cell of the table; none where it can be neither done nor looked up."""
     if row.name in REFITTED:
-        return [context.piece(REFIT, series, row.versions, forecaster=row.name)]
+        piece = context.piece(REFIT, series, row.versions, forecaster=row.name)
+        known = refitted.installed() or Store(refitted.STORED).get(piece) is not None
+        return [piece] if known else []
     return [
         context.piece(SCORE, series, row.versions, forecaster=row.name, seed=seed)
         for seed in row.seeds
@@ -278,13 +279,37 @@ def verdicts(scores: Scores, series: Sequence[str] = tuple(PUBLISHED)) -> list[V
 def summary_table(scores: Scores, names: Sequence[str], rows: Sequence[str]) -> str:
     """Server RMSE of every forecaster on every series."""
     medians = {(n, r): quartiles(scores[n, r]["server_rmse"])[0] for n in names for r in rows}
-    best = {name: min(medians[name, row] for row in rows) for name in names}
+    best = {name: np.nanmin([medians[name, row] for row in rows]) for name in names}
     lines = [["*published*", *(PUBLISHED[name] for name in names)]]
     for row in rows:
         cells = [number(medians[name, row]) for name in names]
         wins = [medians[name, row] == best[name] for name in names]
         lines.append([row, *(f"**{x}**" if win else x for x, win in zip(cells, wins))])
     return table(("server RMSE", *names), lines)
+
+
+def _against_refits(scores: Scores, names: Sequence[str], rows: Sequence[str]) -> list[str]:
+    """A line for each model that is fitted anew at every step: its error over the server's."""
+    out = []
+    for row in rows:
+        if row not in REFITTED:
+            continue
+        ratios = {
+            name: quartiles(scores[name, row]["server_rmse"])[0]
+            / quartiles(scores[name, MEMOA]["server_rmse"])[0]
+            for name in names
+        }
+        known = {name: ratio for name, ratio in ratios.items() if not np.isnan(ratio)}
+        least, most = (pick(known, key=lambda name: known[name]) for pick in (min, max))
+        wins = [name for name, ratio in known.items() if ratio < 1.0]
+        out.append(
+            f"*{row}*: its error is {known[least]:.4g} ({least}) to {known[most]:.4g} ({most}) "
+            f"times the server's; it is better on {', '.join(wins) or 'none'} of "
+            f"{len(known)} series."
+        )
+    if any(np.isnan(scores[name, row]["server_rmse"][0]) for name in names for row in rows):
+        out.append("A dash: not computed, because such a row takes minutes a series.")
+    return out
 
 
 def policy_table(scores: Scores, names: Sequence[str]) -> str:
@@ -314,7 +339,7 @@ def _detail(scores: Scores, name: str, rows: Sequence[str]) -> str:
     lines = []
     for row in rows:
         cells = scores[name, row]
-        runs = len(cells["server_rmse"])
+        runs = np.count_nonzero(~np.isnan(cells["server_rmse"]))
         lines.append([row, str(runs), *(spread(cells[measure]) for measure in MEASURES)])
     return table(("forecaster", "runs", *MEASURE_NAMES), lines)
 

@@ -300,11 +300,17 @@ class TestReport:
         assert "statsforecast version 9.8.7" in page
         assert not any("statsforecast" in line for line in section.left_out)
         assert kept.read_text() == text
-        # A series without stored results: the rows are left out.
+        # A series without stored results has a dash, and its verdicts do not mind.
         (section,) = run_experiments(
             tmp_path, seeds=1, experiments=[Forecasting(("logistic", "periodic"), river=None)]
         )
-        assert sum("statsforecast is not installed" in line for line in section.left_out) == 2
+        page = (tmp_path / "experiments.md").read_text(encoding="utf-8")
+        assert all(f"| {name} | 0.125 | – |" in page for name in REFITTED)
+        assert not any("nan" in verdict.found for verdict in section.verdicts)
+        tables = (tmp_path / "experiments-tables.md").read_text(encoding="utf-8")
+        assert "| statsforecast: AutoETS | 0 | – |" in tables
+        rows = lines(tmp_path / "experiments/forecasting.csv")
+        assert sum(row["forecaster"] in REFITTED for row in rows) == 2
 
     def test_every_section_has_its_files_and_keeps_its_place(self, tmp_path: Path) -> None:
         made = {
