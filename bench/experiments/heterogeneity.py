@@ -1,7 +1,8 @@
 """Agents that differ in kind: does the weakest still gain, told apart or taken for one type?
 
-Twice: in the game of the theory, where the law of each type's features is known and expected costs
-can be compared; and online, where agents with three sorts of encoders forecast a series.
+Twice: in the game of the theory, where the distribution of each type's features is known and
+expected costs can be compared; and online, where agents with three sorts of encoders forecast a
+series.
 """
 
 from __future__ import annotations

@@ -29,6 +29,16 @@ class PanelRun:
         Values; NaN if there is none.
     initial : ndarray, shape (N, d)
         Last values seen before the run; NaN if there were none.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> series = memoa.datasets.similar_households(n_clients=20, n=200)
+    >>> run = memoa.Panel(n_clients=20).run(series.X, series.Y, initial=series.initial)
+    >>> run.predictions.shape
+    (200, 20, 1)
+    >>> run.worst_client_rmse >= run.mean_client_rmse
+    True
     """
 
     predictions: Float64

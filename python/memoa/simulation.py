@@ -37,6 +37,17 @@ class Simulation:
     agents : range
         Numbers of the agents in `cost`: all, or the share of this process. All other attributes
         describe all agents.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> game = memoa.Game([[1.0, 0.5]], [0.2, 0.2], [1.0], coupling=0.5, horizon=4)
+    >>> policy = memoa.solve_mean_field(game)
+    >>> rollout = memoa.simulate(game, policy, 1000, mean=[0.0], cov=[[1.0]])
+    >>> rollout.cost.shape, rollout.mean_path.shape
+    ((1000,), (5, 1))
+    >>> bool(rollout.cost[rollout.worst_agent] == rollout.worst_cost)
+    True
     """
 
     cost: Float64 = field(repr=False)

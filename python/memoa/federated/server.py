@@ -50,6 +50,17 @@ class Exchange:
         Number of steps learnt: T, or T - 1 if the last y is not known yet.
     present : tuple of int
         The clients that replied in time.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> from memoa.federated import Client, Server
+    >>> series = memoa.datasets.logistic_map(40)
+    >>> client, server = Client(n_agents=8), Server([8]).observe(series.initial)
+    >>> messages = server.ask(series.X[:5], series.Y[:5])
+    >>> exchange = server.hear({0: client.answer(messages[0])})
+    >>> exchange.first, exchange.learnt, exchange.predictions.shape
+    (0, 5, (5, 1))
     """
 
     first: int
