@@ -157,6 +157,7 @@ std::vector<Policy> solve_mean_field(const std::vector<Game>& games,
                                      const std::vector<double>& shares) {
   require_types(games, shares);
   std::vector<const Game*> pointers;
+  pointers.reserve(games.size());
   for (const Game& game : games) pointers.push_back(&game);
   if (games.size() == 1) return {solve_mean_field(games.front())};
   return MeanFieldRecursion<kDynamic, kDynamic>(pointers, shares).run();

@@ -65,9 +65,9 @@ template <class Real>
 double Pass<Real>::step_work() const {
   double work = 0.0;
   for (const Group& group : layout_.groups) {
-    const Index p = group.record.p;
-    work += static_cast<double>(p * (p * p / 3 + 2 * p + group.record.row_size)) *
-            static_cast<double>(group.n);
+    const auto p = static_cast<double>(group.record.p);
+    const auto row_size = static_cast<double>(group.record.row_size);
+    work += p * (p * p / 3.0 + 2.0 * p + row_size) * static_cast<double>(group.n);
   }
   return work / static_cast<double>(layout_.N);
 }

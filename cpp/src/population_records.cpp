@@ -88,7 +88,7 @@ Layout<Real>::Layout(const PopulationSettings& s)
     g.record = record_of(g.encoder, n_features(g.encoder, encoded), d, encoded);
     g.place = place;
     place += g.padded * g.record.rows;
-    groups.push_back(std::move(g));
+    groups.push_back(g);
   }
 }
 

@@ -61,7 +61,7 @@ constexpr double kFinite = std::numeric_limits<double>::max();
 std::string place_of(Index entry, const Index* first, const Index* last) {
   std::string place;
   for (const Index* n = last; n-- != first; entry /= *n)
-    place = std::to_string(entry % *n) + (place.empty() ? "" : ", ") + place;
+    place.insert(0, std::to_string(entry % *n) + (place.empty() ? "" : ", "));
   return place;
 }
 

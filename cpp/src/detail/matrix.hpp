@@ -381,8 +381,7 @@ class Lu {
  private:
   Matrix<N, N> lu_;
   // rows that changed places with row k
-  std::conditional_t<N == kDynamic, std::vector<Index>, std::array<Index, N == kDynamic ? 1 : N>>
-      order_;
+  std::conditional_t<N == kDynamic, std::vector<Index>, std::array<Index, std::max(N, 1)>> order_;
 };
 
 /// Solves the system for a right side of many columns, in place, by blocks that fit the caches.

@@ -292,9 +292,9 @@ struct BasicServerMixture<Real>::State {
   }
 
   // Rival 0 is the base, rival 1 the mixture.
-  double& loss(int rival, Index o) { return losses[(3 * rival) * d + o]; }
-  double& largest(int rival, Index o) { return losses[(3 * rival + 1) * d + o]; }
-  double& next_largest(int rival, Index o) { return losses[(3 * rival + 2) * d + o]; }
+  double& loss(Index rival, Index o) { return losses[(3 * rival) * d + o]; }
+  double& largest(Index rival, Index o) { return losses[(3 * rival + 1) * d + o]; }
+  double& next_largest(Index rival, Index o) { return losses[(3 * rival + 2) * d + o]; }
   double& lead(Index o) { return losses[6 * d + o]; }
 
   /// The mixture of the predictions, relative to their base.

@@ -21,12 +21,12 @@ inline std::array<std::uint64_t, 4> threefry(const std::array<std::uint64_t, 4>&
   };
 #pragma GCC unroll 5
   for (int four = 0; four < 5; ++four) {
-    const auto* rotation = kRotations + 4 * (four % 2);
+    const auto* rotation = four % 2 == 0 ? kRotations : kRotations + 4;
     mix(x0, x1, rotation[0][0]), mix(x2, x3, rotation[0][1]);
     mix(x0, x3, rotation[1][0]), mix(x2, x1, rotation[1][1]);
     mix(x0, x1, rotation[2][0]), mix(x2, x3, rotation[2][1]);
     mix(x0, x3, rotation[3][0]), mix(x2, x1, rotation[3][1]);
-    const auto round = static_cast<std::uint64_t>(four + 1);
+    const auto round = static_cast<std::uint64_t>(four) + 1;
     x0 += keys[(four + 1) % 5];
     x1 += keys[(four + 2) % 5];
     x2 += keys[(four + 3) % 5];
