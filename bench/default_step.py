@@ -3,8 +3,9 @@
     python bench/default_step.py
 
 Processor time of steps (`predict_one`, `learn_one`) and of runs of 16, of agents with the default's
-features, which see the past of y, over that of agents with 16 dense relu features of x alone.
-Rounds take turns; quartiles of their ratios, and the best ratio of the two least times.
+features, which see the past of y, over that of agents with 16 dense relu features of x alone. And
+of a mix of four encoders over the mean of the four by themselves. Rounds take turns; quartiles of
+their ratios, and the best ratio of the least times.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from interleaving import Task, interleaved, ratio
 
 import memoa
+from experiments.encoders import KINDS, MIX, POPULATIONS
 
 N_AGENTS, N_INPUTS, STEPS, ROUNDS = 4096, 4, 16, 15
 SERVER = memoa.Mixture(window=0, fallback=False, rivals=False, start=0)
@@ -45,20 +47,31 @@ def task(dtype: str, steps: int, **settings: object) -> Task:
     return Task(call, STEPS * N_AGENTS)
 
 
+def compare(dtype: str, steps: int, tasks: dict[str, Task], over: str, what: str) -> None:
+    """Print the first task's time, and its ratio to the mean of the others."""
+    seconds = interleaved(tasks, ROUNDS, clock=process_time)
+    first, *others = seconds
+    mean = np.mean([seconds[name] for name in others], axis=0)
+    found = ratio(seconds[first], list(mean))
+    least = {name: min(values) for name, values in seconds.items()}
+    print(
+        f"{dtype}, {'single steps' if steps == 1 else 'a run'}: {what} "
+        f"{least[first] * 1e9:.0f} ns per agent and step, "
+        f"{least[first] / np.mean([least[name] for name in others]):.2f} times {over} "
+        f"(median of rounds {found['median']:.2f}, "
+        f"quartiles {found['q1']:.2f} and {found['q3']:.2f})"
+    )
+
+
 def main() -> None:
     for dtype in ("float64", "float32"):
         for steps in (1, STEPS):
             tasks = {"default": task(dtype, steps), "plain": task(dtype, steps, **PLAIN)}
-            seconds = interleaved(tasks, ROUNDS, clock=process_time)
-            found = ratio(seconds["default"], seconds["plain"])
-            least = {name: min(values) for name, values in seconds.items()}
-            print(
-                f"{dtype}, {'single steps' if steps == 1 else 'a run'}: "
-                f"{least['default'] * 1e9:.0f} ns per agent and step, "
-                f"{least['default'] / least['plain']:.2f} times the plain one's "
-                f"(median of rounds {found['median']:.2f}, "
-                f"quartiles {found['q1']:.2f} and {found['q3']:.2f})"
-            )
+            compare(dtype, steps, tasks, "the plain one's", "the default")
+    for dtype in ("float64", "float32"):
+        for steps in (1, STEPS):
+            tasks = {name: task(dtype, steps, encoder=POPULATIONS[name]) for name in (MIX, *KINDS)}
+            compare(dtype, steps, tasks, "the mean of its four encoders'", "a mix")
 
 
 if __name__ == "__main__":

@@ -157,7 +157,7 @@ def simulation(quick: bool) -> list[Row]:
     data = reference.random_game(np.random.default_rng(0), 2, 8, horizon)
     game = to_game(data)
     policy, mean, cov = memoa.solve_mean_field(game), np.zeros(2), np.eye(2)
-    law = (game, policy, n_agents, mean, cov, 0)
+    arguments = (game, policy, n_agents, mean, cov, 0)
 
     def compiled(threads: int) -> Callable[[], object]:
         return lambda: memoa.simulate(game, policy, n_agents, mean=mean, cov=cov, n_threads=threads)
@@ -166,10 +166,10 @@ def simulation(quick: bool) -> list[Row]:
         {
             "memoa, 1 thread": compiled(1),
             "memoa, 2 threads": compiled(2),
-            "NumPy, every feature drawn": lambda: numpy_baselines.simulate_features(*law),
-            "NumPy, Z b drawn": lambda: numpy_baselines.simulate_outputs(*law, forms=False),
+            "NumPy, every feature drawn": lambda: numpy_baselines.simulate_features(*arguments),
+            "NumPy, Z b drawn": lambda: numpy_baselines.simulate_outputs(*arguments, forms=False),
             "NumPy, Z b drawn, the core's forms": lambda: numpy_baselines.simulate_outputs(
-                *law, forms=True
+                *arguments, forms=True
             ),
         },
         3 if quick else 15,

@@ -6,11 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
+
+from experiments import refitted
 from experiments.benchmarks import PUBLISHED, load
 from experiments.figures import plot_forecasting
-from experiments.pieces import Method, Piece, Result
+from experiments.forecasting_text import OTHERS, ROWS
+from experiments.pieces import Method, Piece, Result, Store
+from experiments.refitted import REFITTED
 from experiments.section import (
     Context,
     Experiment,
@@ -38,34 +43,6 @@ from memoa.forecasters.standard import (
 MEASURES = ("server_rmse", "mean_agent_rmse", "worst_agent_rmse", "regret", "seconds")
 MEASURE_NAMES = ("server", "mean agent", "worst agent", "under-performer regret", "seconds")
 
-ROWS = """What the rows are:
-
-- *greedy*: the same population and server without the game.
-- *equal weights*: the plain mean of memoa's agents.
-- *one-step weights*: greedy agents with the weights of the predecessor (arXiv:2505.00216): one step
-  of history and an absolute ridge of 1.
-- *EWA*: the exponentially weighted average of the greedy agents. Its rate is the one of a grid that
-  would have been best so far.
-- *BOA*: Bernstein online aggregation of the greedy agents (Wintenberger 2017), second-order, with a
-  rate for each agent.
-- *and the last value*: repeating the last value is one more expert.
-- *seasonal repetition*: the value of one period ago. The period is the lag from 1 to 60 whose
-  repetitions had the smallest discounted error so far.
-- *online ridge*: a ridge regression on the same inputs with forgetting 0.99.
-- *river*: its streaming regressors with their own defaults, on the same inputs, standardised.
-
-The last two learn the change from the last value, as the agents do. Seconds are those of all steps
-of a run on one thread, while other runs may have used the other processors."""
-
-OTHERS = """\
-Where other methods win, and why. *periodic*: seasonal repetition knows the cycle after one period,
-while agents have to guess before. Repeating the last value for three steps at the start, instead of
-two, would help on cycles but cost 1 % on the series of the defaults' study. *drift* and *drift-1d*:
-after a change of concept the server keeps its mixture for some ten steps too long; agents with a
-short memory are better there. *boc validation*: nothing can be forecast there, and finding that out
-has a price. On such near-walks, single agents are noisier than those of the previous default, which
-had fewer inputs."""
-
 Scores = Mapping[tuple[str, str], Mapping[str, Sequence[float]]]
 
 
@@ -84,7 +61,24 @@ def score(series: str, forecaster: str, seed: int, data: Path | None = None) -> 
     return {measure: getattr(found, measure) for measure in MEASURES}
 
 
+def score_refitted(series: str, forecaster: str, data: Path | None = None) -> Result:
+    """The same of a model that is fitted anew at every step, and how often that failed."""
+    made = REFITTED[forecaster]()
+    found, _, _ = evaluate(forecaster, made, load(series, data))
+    scores = {measure: getattr(found, measure) for measure in MEASURES}
+    return {**scores, "failures": made.failures}
+
+
 SCORE = Method("forecasting.score", 3, score)
+REFIT = Method("forecasting.refitted", 1, score_refitted)
+
+
+class Row(NamedTuple):
+    """A forecaster of the table: its seeds, and what else its results depend on."""
+
+    name: str
+    seeds: tuple[int, ...]
+    versions: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -98,8 +92,9 @@ class Forecasting(Experiment):
     few_seeds : dict of str to int
         Forecasters that run with the first seeds only: river's forest takes seconds a run. The
         table says how many.
-    river : str or None
-        Its version; None leaves its rows out.
+    river, statsforecast : str or None
+        Their versions; None leaves their rows out. Without statsforecast its stored results are
+        shown, and a dash where there is none.
     """
 
     name: ClassVar[str] = "forecasting"
@@ -108,14 +103,17 @@ class Forecasting(Experiment):
         default_factory=lambda: {"river: adaptive random forest": 5}
     )
     river: str | None = field(default_factory=river_version)
+    statsforecast: str | None = field(
+        default_factory=lambda: refitted.installed() or refitted.stored()
+    )
 
     def pieces(self, context: Context) -> list[Piece]:
         """For the series and forecasters that are available."""
         return [
-            context.piece(SCORE, series, versions, forecaster=name, seed=seed)
+            piece
             for series in context.series(self.series)
-            for name, seeds, versions in self._rows(context)
-            for seed in seeds
+            for row in self._rows(context)
+            for piece in _pieces(context, series, row)
         ]
 
     def section(self, context: Context, results: Sequence[Result]) -> Section:
@@ -125,24 +123,29 @@ class Forecasting(Experiment):
             cell = (str(piece.settings["series"]), str(piece.settings["forecaster"]))
             for measure in MEASURES:
                 scores.setdefault(cell, {}).setdefault(measure, []).append(result[measure])
-        names, rows = context.series(self.series), [name for name, _, _ in self._rows(context)]
+        names, rows = context.series(self.series), [row.name for row in self._rows(context)]
         write_csv(context.folder / "forecasting.csv", _lines(scores))
+        met = verdicts(scores, self.series)
+        for cell in ((name, row) for name in names for row in rows):
+            scores.setdefault(cell, {measure: [np.nan] for measure in MEASURES})
         plot_forecasting(scores, names, rows, path=context.folder / "forecasting.png")
         out = Section(
             self.name,
             "Forecasting: eight series, one default",
-            verdicts=verdicts(scores, self.series),
-            left_out=context.absent(self.series) + self._missing_rows(),
+            verdicts=met,
+            left_out=context.absent(self.series) + self._missing_rows(rows),
             settings={
                 "published": {name: PUBLISHED[name] for name in self.series},
                 "river": self.river,
+                "statsforecast": self.statsforecast,
             },
         )
         out.blocks += [
             "Root-mean-square errors of the server over all steps and outputs, medians over the "
             f"{len(context.seeds)} seeds, lowest in bold. Every forecaster has its default "
             "settings for all series. *Published* are the figures listed for arXiv:2605.05492. "
-            f"river is version {self.river or '(not installed)'}.",
+            f"river is version {self.river or '(not installed)'}, statsforecast version "
+            f"{self.statsforecast or '(not installed)'}.",
             summary_table(scores, names, rows),
             ROWS,
             image(context, "forecasting.png", "Errors relative to repeating the last value"),
@@ -151,6 +154,7 @@ class Forecasting(Experiment):
             "server:",
             policy_table(scores, names),
             " ".join(OTHERS.split()),
+            *_against_refits(scores, names, rows),
         ]
         for name in names:
             out.tables += [
@@ -160,8 +164,8 @@ class Forecasting(Experiment):
             ]
         return out
 
-    def _rows(self, context: Context) -> list[tuple[str, tuple[int, ...], dict[str, str]]]:
-        """Available forecasters, their seeds, and what else their results depend on."""
+    def _rows(self, context: Context) -> list[Row]:
+        """Available forecasters."""
         out = []
         for name, factory in standard_forecasters().items():
             if name in RIVER and self.river is None:
@@ -169,16 +173,37 @@ class Forecasting(Experiment):
             seeds = context.seeds if takes_seed(factory) else context.seeds[:1]
             seeds = seeds[: self.few_seeds.get(name, len(seeds))]
             versions = {"river": self.river} if name in RIVER and self.river else {}
-            out.append((name, seeds, versions))
-        return out
+            out.append(Row(name, seeds, versions))
+        if self.statsforecast is None:
+            return out
+        versions = {"statsforecast": self.statsforecast}
+        rows = [Row(name, context.seeds[:1], versions) for name in REFITTED]
+        series = context.series(self.series)
+        return out + [row for row in rows if any(_pieces(context, name, row) for name in series)]
 
-    def _missing_rows(self) -> list[str]:
-        if self.river is not None:
-            return []
+    @staticmethod
+    def _missing_rows(rows: Sequence[str]) -> list[str]:
         return [
-            f'{name}: left out, river is not installed (pip install "memoa[experiments]")'
-            for name in RIVER
+            f'{name}: left out, {package} is not installed (pip install "memoa[{extra}]")'
+            for names, package, extra in (
+                (RIVER, "river", "experiments"),
+                (REFITTED, "statsforecast", "statsforecast"),
+            )
+            for name in names
+            if name not in rows
         ]
+
+
+def _pieces(context: Context, series: str, row: Row) -> list[Piece]:
+    """The work of one cell of the table; none where it can be neither done nor looked up."""
+    if row.name in REFITTED:
+        piece = context.piece(REFIT, series, row.versions, forecaster=row.name)
+        known = refitted.installed() or Store(refitted.STORED).get(piece) is not None
+        return [piece] if known else []
+    return [
+        context.piece(SCORE, series, row.versions, forecaster=row.name, seed=seed)
+        for seed in row.seeds
+    ]
 
 
 def verdicts(scores: Scores, series: Sequence[str] = tuple(PUBLISHED)) -> list[Verdict]:
@@ -254,13 +279,37 @@ def verdicts(scores: Scores, series: Sequence[str] = tuple(PUBLISHED)) -> list[V
 def summary_table(scores: Scores, names: Sequence[str], rows: Sequence[str]) -> str:
     """Server RMSE of every forecaster on every series."""
     medians = {(n, r): quartiles(scores[n, r]["server_rmse"])[0] for n in names for r in rows}
-    best = {name: min(medians[name, row] for row in rows) for name in names}
+    best = {name: np.nanmin([medians[name, row] for row in rows]) for name in names}
     lines = [["*published*", *(PUBLISHED[name] for name in names)]]
     for row in rows:
         cells = [number(medians[name, row]) for name in names]
         wins = [medians[name, row] == best[name] for name in names]
         lines.append([row, *(f"**{x}**" if win else x for x, win in zip(cells, wins))])
     return table(("server RMSE", *names), lines)
+
+
+def _against_refits(scores: Scores, names: Sequence[str], rows: Sequence[str]) -> list[str]:
+    """A line for each model that is fitted anew at every step: its error over the server's."""
+    out = []
+    for row in rows:
+        if row not in REFITTED:
+            continue
+        ratios = {
+            name: quartiles(scores[name, row]["server_rmse"])[0]
+            / quartiles(scores[name, MEMOA]["server_rmse"])[0]
+            for name in names
+        }
+        known = {name: ratio for name, ratio in ratios.items() if not np.isnan(ratio)}
+        least, most = (pick(known, key=lambda name: known[name]) for pick in (min, max))
+        wins = [name for name, ratio in known.items() if ratio < 1.0]
+        out.append(
+            f"*{row}*: its error is {known[least]:.4g} ({least}) to {known[most]:.4g} ({most}) "
+            f"times the server's; it is better on {', '.join(wins) or 'none'} of "
+            f"{len(known)} series."
+        )
+    if any(np.isnan(scores[name, row]["server_rmse"][0]) for name in names for row in rows):
+        out.append("A dash: not computed, because such a row takes minutes a series.")
+    return out
 
 
 def policy_table(scores: Scores, names: Sequence[str]) -> str:
@@ -290,7 +339,7 @@ def _detail(scores: Scores, name: str, rows: Sequence[str]) -> str:
     lines = []
     for row in rows:
         cells = scores[name, row]
-        runs = len(cells["server_rmse"])
+        runs = np.count_nonzero(~np.isnan(cells["server_rmse"]))
         lines.append([row, str(runs), *(spread(cells[measure]) for measure in MEASURES)])
     return table(("forecaster", "runs", *MEASURE_NAMES), lines)
 

@@ -1,7 +1,8 @@
 """Agents that differ in kind: does the weakest still gain, told apart or taken for one type?
 
-Twice: in the game of the theory, where the law of each type's features is known and expected costs
-can be compared; and online, where agents with three sorts of encoders forecast a series.
+Twice: in the game of the theory, where the distribution of each type's features is known and
+expected costs can be compared; and online, where agents with three sorts of encoders forecast a
+series.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ INTRODUCTION = (
 )
 WEAKEST = (
     "In the game of the theory, the weakest is the type with the largest expected cost. Online, "
-    "it is the agent with the largest error on the series. Medians over the seeds."
+    "it is the agent with the largest error on the series, in a population whose agents see x "
+    "alone and have a consensus of 1; [a mix of encoders](#a-mix-of-encoders) has the default's "
+    "agents."
 )
 POLICIES = {
     "greedy": "greedy",
@@ -142,7 +145,8 @@ class Heterogeneity(Experiment):
         out = Section(self.name, "Heterogeneous agents", left_out=context.absent(self.series))
         out.blocks += [
             INTRODUCTION,
-            WEAKEST,
+            f"{WEAKEST} Medians over {len(context.seeds[: self.most_seeds])} seeds in the game, "
+            f"{len(context.seeds[: self.most_online_seeds])} online.",
             image(context, "heterogeneity.png", "Worst agent relative to greedy, by heterogeneity"),
             _sentence(ratios, self.families, places),
         ]

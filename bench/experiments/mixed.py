@@ -74,15 +74,17 @@ FAMILIES = (
 
 def play(sorts: Sequence[Sort], seed: int, n_agents: int) -> Result:
     """Mean cost of the worst type, and the worst agent's, under each policy; same dice for all."""
-    laws = [_law(*one) for one in sorts]
-    n_types = len(laws)
+    all_moments = [_moments(*one) for one in sorts]
+    n_types = len(all_moments)
     shares = np.full(n_types, 1.0 / n_types)
-    games = [_game(law) for law in laws]
+    games = [_game(moments) for moments in all_moments]
     solved: dict[str, Sequence[Policy]] = {
         "types": solve_mean_field(games),
-        "one": [_of_mean(solve_mean_field(_game(_pooled(laws))), shares)] * n_types,
+        "one": [_of_mean(solve_mean_field(_game(_pooled(all_moments))), shares)] * n_types,
         "alike": [_of_mean(solve_mean_field(game), shares) for game in games],
-        "greedy": [_of_mean(solve_myopic(_game(law, consensus=0.0)), shares) for law in laws],
+        "greedy": [
+            _of_mean(solve_myopic(_game(moments, consensus=0.0)), shares) for moments in all_moments
+        ],
     }
     out: Result = {}
     for name, policies in solved.items():
@@ -105,7 +107,7 @@ def play(sorts: Sequence[Sort], seed: int, n_agents: int) -> Result:
     return out
 
 
-def _law(activation: Activation, width: int, gain: float) -> FeatureMoments:
+def _moments(activation: Activation, width: int, gain: float) -> FeatureMoments:
     """Moments of sqrt(2/p) act(a) with a ~ N(0, 1), padded by features that are always 0.
 
     Hidden features need a mean to act with, and that of tanh is 0: there it is shifted by 1/2.
@@ -127,18 +129,18 @@ def _law(activation: Activation, width: int, gain: float) -> FeatureMoments:
     )
 
 
-def _pooled(laws: Sequence[FeatureMoments]) -> FeatureMoments:
-    """The law of an agent of unknown type, column by column."""
-    means = np.array([law.mean for law in laws])  # (K, 1, p)
-    covs = np.array([law.cov for law in laws])
+def _pooled(all_moments: Sequence[FeatureMoments]) -> FeatureMoments:
+    """The moments of an agent of unknown type, column by column."""
+    means = np.array([moments.mean for moments in all_moments])  # (K, 1, p)
+    covs = np.array([moments.cov for moments in all_moments])
     between = means.var(axis=0)[0]
     return FeatureMoments(means.mean(axis=0), covs.mean(axis=0) + between[:, None, None])
 
 
-def _game(law: FeatureMoments, consensus: float = CONSENSUS) -> Game:
+def _game(moments: FeatureMoments, consensus: float = CONSENSUS) -> Game:
     """Track AIM and stay near the others, (1.3)."""
     return Game(
-        *law,
+        *moments,
         np.full((HORIZON, 1), AIM / (1.0 + consensus)),
         tracking=1.0 + consensus,
         coupling=consensus / (1.0 + consensus),

@@ -86,19 +86,28 @@ def versions() -> dict[str, str]:
 
 
 class Store:
-    """Results in a file of JSON lines; lines that were cut off, or are damaged, are ignored."""
+    """Results in a file of JSON lines; lines that were cut off, or are damaged, are ignored.
 
-    def __init__(self, path: Path) -> None:
+    Parameters
+    ----------
+    path : Path
+        The file that new results are appended to.
+    others : sequence of Path
+        Files with more results, which are only read.
+    """
+
+    def __init__(self, path: Path, others: Sequence[Path] = ()) -> None:
         self.path = path
         self._records: dict[str, dict[str, Any]] = {}
-        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-        self._is_cut = bool(text) and not text.endswith("\n")
-        for line in text.splitlines():
-            try:
-                record = json.loads(line)
-                self._records[record["key"]] = {k: record[k] for k in ("result", "versions")}
-            except (ValueError, TypeError, KeyError):
-                continue
+        for one in (*others, path):
+            text = one.read_text(encoding="utf-8", errors="replace") if one.exists() else ""
+            self._is_cut = bool(text) and not text.endswith("\n")
+            for line in text.splitlines():
+                try:
+                    record = json.loads(line)
+                    self._records[record["key"]] = {k: record[k] for k in ("result", "versions")}
+                except (ValueError, TypeError, KeyError):
+                    continue
 
     def get(self, piece: Piece) -> Result | None:
         """The result of a piece, None where it has not been computed."""

@@ -12,8 +12,10 @@ from experiments.encoders import Encoders
 from experiments.forecasting import Forecasting
 from experiments.heterogeneity import Heterogeneity
 from experiments.pieces import ProgressCallback, Store, compute
+from experiments.refitted import STORED
 from experiments.section import APPENDIX, Context, Experiment, Section
 from experiments.theory import Theory
+from experiments.weakest import Weakest
 from memoa import build_info
 from memoa._files import prepare, write_text
 from memoa._validate import as_int
@@ -26,6 +28,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Theory(),
     Heterogeneity(),
     Encoders(),
+    Weakest(),
 )
 PAGE, FOLDER, RESULTS = "experiments.md", "experiments", "results.jsonl"
 MARK = re.compile(r"<!-- section: (\w+) -->\n(.*?)(?=<!-- section: |\Z)", re.DOTALL)
@@ -44,7 +47,8 @@ def run_experiments(
     """Compute what is not yet known, write tables, figures and settings, and the report.
 
     Results are kept in ``OUT/experiments/results.jsonl``. An interrupted call continues where it
-    stopped. What other settings or another version of a method would make is computed again.
+    stopped. What other settings or another version of a method would make is computed again. Some
+    that take long are kept in the repository, see `experiments.refitted`.
 
     Parameters
     ----------
@@ -81,7 +85,7 @@ def run_experiments(
     folder = Path(out) / FOLDER
     prepare(folder, [], force=True)
     context = Context(folder, None if data is None else Path(data), tuple(range(number)))
-    store = Store(folder / RESULTS)
+    store = Store(folder / RESULTS, [STORED])
     sections = []
     for one in experiments:
         if only and one.name not in only:

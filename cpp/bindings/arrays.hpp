@@ -133,6 +133,13 @@ struct Locked {
     const std::lock_guard<Mutex> guard(mutex);
     return std::visit(body, engine);
   }
+  /// The same for body(engine, lock), which may let others at the engine meanwhile.
+  template <class Body>
+  auto compute_in_turns(const Body& body) {
+    py::gil_scoped_release release;
+    std::unique_lock<Mutex> lock(mutex);
+    return std::visit([&](auto& own) { return body(own, lock); }, engine);
+  }
   /// body(engine) for a glance at what no computation changes.
   template <class Body>
   decltype(auto) look(const Body& body) const {
@@ -143,6 +150,7 @@ struct Locked {
 void bind_federated(py::module_& module);
 void bind_game(py::module_& module);
 void bind_certificate(py::module_& module);
+void bind_ensemble(py::module_& module);
 void bind_equilibrium(py::module_& module);
 void bind_interval(py::module_& module);
 void bind_mixture(py::module_& module);

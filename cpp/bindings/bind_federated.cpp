@@ -1,7 +1,7 @@
 #include "memoa/federated.hpp"
 
+#include "bind_ensemble.hpp"
 #include "bind_panel.hpp"
-#include "bind_population.hpp"
 
 namespace memoa::python {
 namespace {
@@ -16,7 +16,7 @@ void require_present(const Present& present, Index size) {
                                 " values; expected " + std::to_string(size));
 }
 
-py::tuple tell_forecasts(LockedPopulation& self, const Array& inputs, const Array& targets) {
+py::tuple tell_forecasts(LockedEnsemble& self, const Array& inputs, const Array& targets) {
   const PopulationSettings& s = settings_of(self);
   const Index T = steps_of(inputs), known = steps_of(targets);
   Shape shape = input_shape(s);
@@ -25,13 +25,14 @@ py::tuple tell_forecasts(LockedPopulation& self, const Array& inputs, const Arra
   require_shape("Y", targets, {known, s.n_outputs});
   Array forecasts({T, s.n_agents, s.n_outputs}), energies({T, s.n_agents});
   double *c = forecasts.mutable_data(), *e = energies.mutable_data();
-  self.compute(
-      [&](auto& population) { tell(population, inputs.data(), targets.data(), T, known, c, e); });
+  self.compute([&](auto& ensemble) {
+    tell(ensemble.population(), inputs.data(), targets.data(), T, known, c, e);
+  });
   return py::make_tuple(forecasts, energies);
 }
 
-py::tuple hear_forecasts(LockedPopulation& self, LockedMixture& mixture, const Array& forecasts,
-                         const Array& energies, const Present& present, const Array& targets) {
+py::tuple hear_forecasts(LockedEnsemble& self, const Array& forecasts, const Array& energies,
+                         const Present& present, const Array& targets) {
   const PopulationSettings& s = settings_of(self);
   const Index T = steps_of(forecasts), known = steps_of(targets);
   require_shape("forecasts", forecasts, {T, s.n_agents, s.n_outputs});
@@ -41,8 +42,8 @@ py::tuple hear_forecasts(LockedPopulation& self, LockedMixture& mixture, const A
   Array predictions({T, s.n_outputs}), mean_field({T, s.n_outputs});
   double *mixed = predictions.mutable_data(), *mean = mean_field.mutable_data();
   const Told told{forecasts.data(), energies.data(), present.data()};
-  compute(self, mixture, [&](auto& population, auto& server, auto&) {
-    hear(population, server, told, targets.data(), T, known, mixed, mean);
+  self.compute([&](auto& ensemble) {
+    hear(ensemble.population(), ensemble.server(), told, targets.data(), T, known, mixed, mean);
   });
   return py::make_tuple(predictions, mean_field);
 }
@@ -58,11 +59,10 @@ Shape readout_shape(const LockedPanel& panel) {
 
 void bind_federated(py::module_& module) {
   using py::arg;
-  module.def("tell", &tell_forecasts, arg("population"), arg("inputs").noconvert(),
+  module.def("tell", &tell_forecasts, arg("ensemble"), arg("inputs").noconvert(),
              arg("targets").noconvert());
-  module.def("hear", &hear_forecasts, arg("population"), arg("mixture"),
-             arg("forecasts").noconvert(), arg("energies").noconvert(), arg("present").noconvert(),
-             arg("targets").noconvert());
+  module.def("hear", &hear_forecasts, arg("ensemble"), arg("forecasts").noconvert(),
+             arg("energies").noconvert(), arg("present").noconvert(), arg("targets").noconvert());
   module.def(
       "receive_readout",
       [](LockedPanel& panel, const Array& mean_readout) {

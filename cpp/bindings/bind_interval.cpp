@@ -2,6 +2,7 @@
 
 #include "arrays.hpp"
 #include "constructor.hpp"
+#include "detail/late_intervals.hpp"
 #include "memoa/interval.hpp"
 
 namespace memoa::python {
@@ -9,19 +10,16 @@ namespace {
 
 Index n_levels(const Intervals& self) { return static_cast<Index>(self.levels().size()); }
 
-/// Bounds (T, levels, 2, d) of forecasts (T, d), each made before its outcome is learnt.
-Array run(Intervals& self, const Array& forecasts, const Array& targets) {
+/// Bounds (T, levels, 2, d) of forecasts (T, d), each made before its outcome is learnt, `delay`
+/// forecasts later.
+Array run(Intervals& self, const Array& forecasts, const Array& targets, Index delay) {
   const Index d = self.n_outputs(), n = forecasts.ndim() == 2 ? forecasts.shape(0) : 0;
   require_shape("forecasts", forecasts, {n, d});
   require_shape("targets", targets, {n, d});
   Array bounds({n, n_levels(self), Index(2), d});
-  double* out = bounds.mutable_data();
-  const double *forecast = forecasts.data(), *y = targets.data();
+  detail::LateIntervals late(self, std::min(delay, n));
   // With the GIL: a step is some nanoseconds, and threads that share the object take turns.
-  for (Index t = 0; t < n; ++t) {
-    self.bounds(forecast + t * d, out + t * n_levels(self) * 2 * d);
-    self.learn(forecast + t * d, y + t * d);
-  }
+  late.run(forecasts.data(), targets.data(), nullptr, n, false, bounds.mutable_data());
   return bounds;
 }
 
@@ -55,8 +53,7 @@ void bind_interval(py::module_& module) {
           },
           arg("forecast").noconvert(), arg("y").noconvert(), arg("bounds").noconvert() = py::none(),
           arg("delay") = 0)
-      .def("run", &run, arg("forecasts").noconvert(), arg("targets").noconvert())
-      .def("__copy__", [](const Intervals& self) { return Intervals(self); })
+      .def("run", &run, arg("forecasts").noconvert(), arg("targets").noconvert(), arg("delay"))
       .def("memory", &Intervals::memory)
       .def("restore", &Intervals::restore, arg("memory"));
 }

@@ -99,6 +99,7 @@ PYBIND11_MODULE(_core, module) {
   python::bind_interval(module);
   python::bind_mixture(module);
   python::bind_population(module);
+  python::bind_ensemble(module);
   python::bind_panel(module);
   python::bind_federated(module);
 }

@@ -10,12 +10,12 @@ namespace memoa::detail {
 namespace {
 
 constexpr Index kJury = 256;
-constexpr double kWorse = 4.0;           // times the usual recent loss: set aside
-constexpr double kLargestLoss = 100;     // times the usual loss: what an error counts for at most
-constexpr double kRange = 5.0;           // deviations from the median
-constexpr double kDeviation = 1.4826;    // of a normal law, in median absolute deviations
-constexpr double kCut = 0.2;             // share that a trimmed mean leaves out at either end
-constexpr double kLargestEnergy = 16.0;  // times the usual |z|^2
+constexpr double kWorse = 4.0;           // agents above so many usual recent losses are left out
+constexpr double kLargestLoss = 100;     // one error counts at most so many usual losses
+constexpr double kRange = 5.0;           // in deviations from the median
+constexpr double kDeviation = 1.4826;    // of a normal variable, in median absolute deviations
+constexpr double kCut = 0.2;             // fraction that a trimmed mean leaves out at each end
+constexpr double kLargestEnergy = 16.0;  // in usual |z|^2
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 std::vector<Index> draw_jury(Index n_agents) {
@@ -59,7 +59,7 @@ void Crowd<Real>::ask(SharedSums& sums, Index steps, const double* recent_loss,
   const Index place = sums.gather((1 + steps * (d + 1)) * size());
   for (Index j = 0; j < size(); ++j) {
     const Index agent = jury_[j] - layout_.first;
-    if (agent < 0 || agent >= layout_.N) continue;  // another process has it
+    if (agent < 0 || agent >= layout_.N) continue;  // in another process
     double* said = &sums.gathered(place + j);
     *said = recent_loss[agent];
     for (Index step = 0; step < steps; ++step) {
@@ -88,8 +88,8 @@ void Crowd<Real>::look(Index step, Index learnt, const Real* change, const unsig
   if (!sits) std::copy(recent_loss_.begin(), recent_loss_.end(), values_.begin());
   const double usual = median(sits ? n : size);
   const bool judges =
-      sits && n_awake >= static_cast<double>(kLeastCrowd);  // else whoever is awake counts
-  // the sum of the forgetting's powers, what divides a recent loss
+      sits && n_awake >= static_cast<double>(kLeastCrowd);  // else all that are awake count
+  // the sum of the weights in a recent loss: 1 + forgetting + forgetting^2 + ...
   const double weight =
       -std::expm1(static_cast<double>(learnt) * std::log(kForgetting)) / (1.0 - kForgetting);
   census.worst = judges && usual > 0.0 ? kWorse * usual : kInfinity;
@@ -100,7 +100,7 @@ void Crowd<Real>::look(Index step, Index learnt, const Real* change, const unsig
   for (Index j = 0; j < size; ++j) {
     if (!judges || is_away(j, awake)) continue;
     const double at = energy(step, j);
-    if (!(at > 0)) continue;  // an agent without features says nothing
+    if (!(at > 0)) continue;  // an agent without features has no forecast
     values_[n++] = at;
     if (recent_loss_[j] <= census.worst) trusted_.push_back(j);
   }
@@ -123,7 +123,7 @@ void Crowd<Real>::look(Index step, Index learnt, const Real* change, const unsig
   }
 }
 
-/// Theory (6.10) from what the trusted of the jury forecast.
+/// Theory (6.10) from the forecasts of the trusted members of the jury.
 template <class Real>
 void Crowd<Real>::find_limits(Index step, Index o, Real* limits) {
   constexpr Real kNone = std::numeric_limits<Real>::infinity();

@@ -49,7 +49,7 @@ EncoderWeights draw_input(std::uint64_t seed, std::uint64_t agent, Index p, Inde
   return weights;
 }
 
-/// Appends `count` of the first n inputs, none twice; where there are fewer, all of them.
+/// Appends `count` different inputs of the first n; all n if there are fewer.
 void draw_columns(detail::AgentRandom& random, Index count, Index n, std::vector<Index>& columns) {
   std::vector<Index> left(static_cast<std::size_t>(n));
   std::iota(left.begin(), left.end(), Index{0});
@@ -70,7 +70,7 @@ EncoderWeights draw_random_features(const RandomFeatures& e, std::uint64_t seed,
   for (Index row = 0; row < q && e.n_columns > 0; ++row) {
     draw_columns(random, size, row % 2 == 1 && n_own > 0 ? n_own : n_inputs, weights.columns);
     for (; static_cast<Index>(weights.columns.size()) < (row + 1) * size;
-         weights.columns.push_back(0))  // a row that sees fewer
+         weights.columns.push_back(0))  // fills a row that has fewer inputs
       weights.input[weights.columns.size()] = 0.0;
   }
   return weights;
@@ -145,11 +145,11 @@ double Moments::deviation() const { return count > 0.0 ? std::sqrt(squares / cou
 void Coordinate::count(double x) {
   if (std::isnan(x)) return;                      // theory (10.4)
   constexpr double kFar = 8.0, kCountsAs = 4.0;   // deviations
-  constexpr double kSeen = 10.0;                  // values before any is far
-  constexpr double kTaken = 4.0;                  // of a run of far values
-  constexpr double kRun = 32.0;                   // excess of far values: the level has moved
-  constexpr double kNear = 0.25, kQuiet = 32.0;   // a stretch so narrow, in deviations
-  constexpr double kShare = 0.25, kLeast = 16.0;  // and so long, of all values and in values
+  constexpr double kSeen = 10.0;                  // values before one can be an outlier
+  constexpr double kTaken = 4.0;                  // outliers of a series that count
+  constexpr double kRun = 32.0;                   // excess of outliers: the level has moved
+  constexpr double kNear = 0.25, kQuiet = 32.0;   // how narrow the interval is, in deviations
+  constexpr double kShare = 0.25, kLeast = 16.0;  // its share of all values; least number of them
   const double deviation = known_.deviation(), away = x - known_.mean;
   const bool is_far = known_.count >= kSeen && deviation > 0.0 && std::abs(away) > kFar * deviation;
   age_ += 1.0;

@@ -21,7 +21,8 @@ void require_known(Index n_steps, Index n_known) {
                                 ", or one less");
 }
 
-/// What the present tell, step by step; an energy is a square.
+/// Requires numbers of moderate size from the agents that are present. An energy is a square, so it
+/// must not be negative.
 template <class Real>
 void require_told(const Told& told, Index n_steps, Index N, Index d) {
   const auto refuse = [](const char* name, double value, Index t, Index i, const char* least) {
@@ -44,7 +45,7 @@ void require_told(const Told& told, Index n_steps, Index N, Index d) {
     }
 }
 
-/// A server that hears of its agents.
+/// The server's half: a population whose agents forecast elsewhere, and its mixture.
 template <class Real>
 class Listener {
  public:
@@ -54,7 +55,7 @@ class Listener {
         N_(state_.layout.N),
         d_(state_.layout.d),
         padded_(state_.layout.padded),
-        heeded_(static_cast<std::size_t>(d_ * padded_)),
+        used_(static_cast<std::size_t>(d_ * padded_)),
         mean_(static_cast<std::size_t>(d_)),
         mean_forecast_(static_cast<std::size_t>(d_)) {
     present_.reserve(static_cast<std::size_t>(N_));
@@ -83,9 +84,8 @@ class Listener {
     const Real* said = !rivals()   ? state_.kept.increment.data()
                        : everybody ? forecasts_.data()
                                    : said_.data();
-    server_.stage(
-        said, padded_, state_.base.data(),
-        {all ? nullptr : heeded_.data(), rivals() ? mean_forecast_.data() : mean_.data()});
+    server_.stage(said, padded_, state_.base.data(),
+                  {all ? nullptr : used_.data(), rivals() ? mean_forecast_.data() : mean_.data()});
     server_.mixed(server_.staged, prediction);
   }
 
@@ -104,19 +104,20 @@ class Listener {
  private:
   using State = Inside::State<BasicPopulation<Real>>;
 
-  /// Does the server mix local forecasts, and not what becomes of them?
+  /// Whether the server mixes local forecasts, not the increments after the policy.
   bool rivals() const { return server_.settings.rivals; }
   static Real* room_in(detail::Buffer<Real>& buffer, Index size) {
     if (buffer.size() < size) buffer = detail::Buffer<Real>(size);
     return buffer.data();
   }
 
-  /// Theory section 6, steps 3 and 4, among the agents of `crowd`: these are all that are present.
-  /// Returns what a recent loss counts at most.
+  /// Theory section 6, steps 3 and 4, for the agents of `crowd`, which are all that are present.
+  /// Returns the most that one error adds to a recent loss.
   double step(State& crowd, const double* forecasts, const double* energies) {
     const Index n = crowd.layout.N, stride = crowd.layout.padded;
     const bool everybody = n == N_;
-    // Honest agents forecast no change then, and the crowd has no range yet that would stop others.
+    // At the first step honest agents forecast no change, and the crowd has no range yet that would
+    // exclude others. So all forecasts are set to 0.
     const bool knows = state_.steps > 0;
     Real* increments = crowd.kept.increment.data();
     Real* shown = rivals() ? room_in(forecasts_, d_ * stride) : increments;
@@ -132,7 +133,7 @@ class Listener {
     window.shown = shown;
     window.increment = increments;
     window.energy = crowd.kept.energy.data();
-    window.heeded = crowd.kept.heeded.data();
+    window.used = crowd.kept.used.data();
     window.learnt = state_.steps;
     window.base = state_.base.data();
     window.told = true;
@@ -140,16 +141,17 @@ class Listener {
     std::copy_n(crowd.pass.mean(0), d_, mean_.begin());
     std::copy_n(crowd.pass.mean_forecast(0), d_, mean_forecast_.begin());
     if (everybody && judges(crowd.settings))
-      std::copy_n(crowd.kept.heeded.data(), d_ * padded_, heeded_.begin());
+      std::copy_n(crowd.kept.used.data(), d_ * padded_, used_.begin());
     return crowd.pass.largest_loss(0);
   }
 
-  /// The same among some: an ensemble of their number, and the others say what it says on average.
+  /// The same if only some are present: an ensemble of their number takes the step, and the others
+  /// get its mean as their forecast.
   void step_with_some(const double* forecasts, const double* energies) {
     const auto n = static_cast<Index>(present_.size());
     std::fill(mean_.begin(), mean_.end(), 0.0);
     std::fill(mean_forecast_.begin(), mean_forecast_.end(), 0.0);
-    std::fill(heeded_.begin(), heeded_.end(), static_cast<unsigned char>(0));
+    std::fill(used_.begin(), used_.end(), static_cast<unsigned char>(0));
     auto& kept = state_.kept;
     if (n > 0) {
       if (!some_ || some_->layout.N != n) {
@@ -173,7 +175,7 @@ class Listener {
         increment[i] = some_->kept.increment.data()[from];
         if (said) said[o * padded_ + i] = forecasts_.data()[from];
         const bool judged = judges(some_->settings);
-        heeded_[o * padded_ + i] = judged ? some_->kept.heeded.data()[from] : 1;
+        used_[o * padded_ + i] = judged ? some_->kept.used.data()[from] : 1;
         if (judged) kept.forecast.data()[o * padded_ + i] = some_->kept.forecast.data()[from];
       }
     }
@@ -185,8 +187,8 @@ class Listener {
            (some_ && !present_.empty() && judges(some_->settings));
   }
 
-  /// Learning charges everybody: what is known of the absent is put aside, and the recent losses
-  /// of all where those present were too few to be a crowd.
+  /// Learning adds to the costs of all agents. So the numbers of absent agents are saved before and
+  /// restored after it; also the recent losses of all, if too few are present to be a crowd.
   void save_absent() {
     const auto& kept = state_.kept;
     cost_.assign(kept.cost.data(), kept.cost.data() + padded_);
@@ -208,11 +210,11 @@ class Listener {
   State& state_;
   Inside::State<BasicServerMixture<Real>>& server_;
   const Index N_, d_, padded_;
-  std::vector<unsigned char> heeded_;       // (d, padded), whom the mixture heeds
-  std::vector<double> mean_;                // (d), the mean field less the base
+  std::vector<unsigned char> used_;         // (d, padded), which agents the mixture uses
+  std::vector<double> mean_;                // (d), mean field - base
   std::vector<double> mean_forecast_;       // (d), of local forecasts
-  detail::Buffer<Real> forecasts_, said_;   // of the present as a crowd, and of all, where mixed
-  std::vector<Index> present_;              // the agents that are, in their order
+  detail::Buffer<Real> forecasts_, said_;   // of those present, and of all; only with rivals
+  std::vector<Index> present_;              // numbers of the agents that are, in order
   std::unique_ptr<State> some_;             // as many agents as were last present, if not all
   std::vector<double> cost_, recent_loss_;  // before learning
   double largest_loss_ = 0.0;

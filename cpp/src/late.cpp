@@ -19,10 +19,11 @@ void BasicPopulation<Real>::State::wait(const double* x) {
   waiting.has_base(at) = static_cast<double>(has_seen);
   waiting.is_told(at) = 0.0;
   if (!has_seen) return;
-  largest_loss = std::min(largest_loss, std::numeric_limits<double>::max());  // a memory is finite
+  // A memory has finite numbers only.
+  largest_loss = std::min(largest_loss, std::numeric_limits<double>::max());
   const Real* own = keeps_forecasts            ? forecasts
                     : kept.forecast.size() > 0 ? kept.forecast.data()
-                                               : kept.increment.data();  // nobody will ask
+                                               : kept.increment.data();  // never read
   std::copy_n(kept.increment.data(), numbers, waiting.increments(at));
   std::copy_n(own, numbers, waiting.forecasts(at));
   inputs.learnt = inputs.counted;
@@ -45,7 +46,7 @@ void BasicPopulation<Real>::State::each_pending(Real* kept, const Body& body) co
   }
 }
 
-/// A reservoir moves with every input, whenever its y comes.
+/// A reservoir advances with every input, no matter when its y arrives.
 template <class Real>
 void BasicPopulation<Real>::State::move_reservoir(const Real* features) {
   for (const detail::Group& group : layout.groups) {
@@ -69,7 +70,7 @@ void BasicPopulation<Real>::State::learn_oldest(const double* y) {
     return waiting.pop();
   }
   if (detail::all_missing(y, d)) return waiting.pop();
-  if (lesson.to_records) settle();  // of a step learnt just before
+  if (lesson.to_records) settle();  // the step learnt just before
   const double* from = waiting.base(0);
   for (Index o = 0; o < d; ++o) lesson.change[o] = static_cast<Real>(y[o] - from[o]);
   bound_change(inputs.past, y, from, lesson.bounded.data());
@@ -83,7 +84,7 @@ void BasicPopulation<Real>::State::learn_oldest(const double* y) {
       pass.kernels().remember(own, padded, lesson.change.data(), d,
                               detail::Crowd<Real>::kForgetting, largest_loss,
                               kept.recent_loss.data(), first, last, nullptr);
-    for (Index o = 0; o < d && kept.forecast.size() > 0; ++o)  // what (10.6) learns
+    for (Index o = 0; o < d && kept.forecast.size() > 0; ++o)  // (10.6) learns these
       std::copy(own + o * padded + first, own + o * padded + last,
                 kept.forecast.data() + o * padded + first);
   });
@@ -101,12 +102,12 @@ void BasicPopulation<Real>::State::learn_oldest(const double* y) {
   waiting.pop();
 }
 
-/// Learns the oldest step from the features that were kept of it.
+/// Learns the oldest step from its stored features.
 template <class Real>
 void BasicPopulation<Real>::State::absorb_features() {
   each_pending(waiting.features(0), [](Real& shown, Real kept) { shown = kept; });
   settle();
-  move_reservoir(waiting.features(waiting.size() - 1));  // it was taken back to that step
+  move_reservoir(waiting.features(waiting.size() - 1));  // `settle` set it back to the oldest step
 }
 
 // ------------------------------------------------------------------ with their server
@@ -126,19 +127,19 @@ class Late {
     learn_told();
     if (state_.waiting.is_full())
       throw std::invalid_argument(std::to_string(state_.waiting.size()) +
-                                  " forecasts wait for their y; expected learn with the oldest of "
-                                  "them first, and nan where its y never comes");
+                                  " forecasts wait for their y; expected learn with the y of the "
+                                  "oldest one first, or with nan if it never arrives");
     if (!state_.has_seen) {
       state_.show_nothing();
       std::fill_n(forecast, d_, 0.0);
       return state_.wait(x);
     }
     state_.show(x, 1, nullptr, false);
-    state_.pending = false;  // until the server has seen it too
-    const unsigned char* heeded = state_.heeded;
+    state_.pending = false;  // until the server has the forecasts too
+    const unsigned char* used = state_.used;
     server_.stage(
         state_.forecasts, state_.layout.padded, state_.base.data(),
-        {heeded, state_.keeps_forecasts ? state_.pass.mean_forecast(0) : state_.pass.mean(0)});
+        {used, state_.keeps_forecasts ? state_.pass.mean_forecast(0) : state_.pass.mean(0)});
     server_.mixed(server_.staged, forecast);
     state_.wait(x);
     auto& waiting = state_.waiting;
@@ -156,7 +157,7 @@ class Late {
     state_.pending = true;
   }
 
-  /// The oldest step and its y.
+  /// Learns the y of the oldest step.
   void learn(const double* y) {
     auto& waiting = state_.waiting;
     const bool teaches = waiting.has_base(0) != 0.0 && !all_missing(y, d_);
@@ -191,7 +192,7 @@ class Late {
     if (state_.has_seen && server_.settings.rivals) server_.past.observe(state_.base.data());
   }
 
-  /// Shares (4, d) in the forecast made last.
+  /// Shares (4, d) in the last forecast.
   void write_shares(double* shares) {
     if (state_.has_seen) return server_.write_shares(shares);
     std::fill_n(shares, 4 * d_, 0.0);
@@ -205,7 +206,7 @@ class Late {
   const Index d_;
 };
 
-/// What a run writes of the step that it just predicted, and what its agents lose by it.
+/// Writes the results of the step that a run just predicted, and adds up its agents' costs.
 template <class Real>
 class Account {
  public:
@@ -224,7 +225,7 @@ class Account {
     waiting.is_told(at) = 1.0;
   }
 
-  /// The step t and its y.
+  /// Adds step t, with its y.
   void add(Index t, const double* y) {
     auto& waiting = state_.waiting;
     const Index d = state_.layout.d, padded = state_.layout.padded, at = waiting.size() - 1;
@@ -288,7 +289,7 @@ void run_late(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixtu
   for (Index at = 0; at < waiting.size(); ++at)
     if (waiting.is_told(at) == (arriving ? 1.0 : 0.0))
       throw std::invalid_argument(
-          arriving ? "a run has told the y of forecasts that wait; expected none"
+          arriving ? "forecasts wait whose y is known from another run; expected none of these"
                    : "a forecast made by predict waits for its y; expected learn with all of them "
                      "before a run");
   if (n_initial > 1 && waiting.size() > 0)
@@ -302,7 +303,7 @@ void run_late(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixtu
   if (initial) late.observe(initial);
   for (Index t = 0, next = 0; t < n_steps; ++t) {
     if (t == next) next += pace ? std::max<Index>(pace(t), 1) : n_steps;
-    std::copy_n(inputs + t * width, width, x.data());  // another thread may write there
+    std::copy_n(inputs + t * width, width, x.data());  // a copy: another thread may write there
     std::copy_n(targets + t * d, d, y.data());
     state.require_input(x.data());
     require_moderate_or_missing("Y, changed during the run,", y.data(), {1, d}, kLargest<Real>);

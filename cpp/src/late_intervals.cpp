@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "detail/missing.hpp"
+
 namespace memoa::detail {
 namespace {
 
@@ -54,12 +56,14 @@ const std::vector<double>& LateIntervals::add(const double* forecast) {
 }
 
 void LateIntervals::learn(const double* y) {
+  if (count_ == 0) return;
   const Forecast& oldest = at(0);
   if (oldest.is_known) bands_.learn(oldest.values.data(), y, oldest.bounds.data(), delay_);
   pop();
 }
 
 void LateIntervals::learn_told() {
+  if (count_ == 0) return;
   if (at(0).is_told)
     learn(at(0).told.data());
   else
@@ -67,15 +71,18 @@ void LateIntervals::learn_told() {
 }
 
 void LateIntervals::run(const double* forecasts, const double* targets, const double* bases,
-                        Index n_steps) {
+                        Index n_steps, bool is_arriving, double* bounds) {
   const Index d = bands_.n_outputs();
-  for (Index t = 0; t < n_steps; ++t, forecasts += d, targets += d, bases += d) {
-    const bool is_known = std::none_of(bases, bases + d, [](double v) { return std::isnan(v); });
-    add(is_known ? forecasts : nullptr);
-    Forecast& newest = at(count_ - 1);
-    std::copy_n(targets, d, newest.told.begin());
-    newest.is_told = true;
-    if (count_ > delay_) learn_told();
+  for (Index t = 0; t < n_steps; ++t, forecasts += d, targets += d) {
+    const bool is_known = bases == nullptr || is_complete(bases + t * d, d);
+    const std::vector<double>& around = add(is_known ? forecasts : nullptr);
+    if (bounds != nullptr) bounds = std::copy(around.begin(), around.end(), bounds);
+    if (!is_arriving) {
+      Forecast& newest = at(count_ - 1);
+      std::copy_n(targets, d, newest.told.begin());
+      newest.is_told = true;
+    }
+    if (count_ > delay_) is_arriving ? learn(targets) : learn_told();
   }
 }
 

@@ -15,7 +15,7 @@ class NashRecursion {
       : game_(game),
         value_(game, n_agents),
         response_(game.n_outputs(), game.n_features()),
-        law_(game.n_features(), game.n_outputs()),
+        stage_policy_(game.n_features(), game.n_outputs()),
         policy_(allocate_policy(game, game.n_outputs())) {}
 
   Policy run() {
@@ -29,8 +29,8 @@ class NashRecursion {
       const PolicyStage<D, D> out(policy_, t);
       solve_stage(stage, out);
       out.require_finite(t);
-      law_.set(out.gain, out.mean_gain, out.offset, value_.N);
-      value_.step_back(stage, law_.own, law_.gain, law_.shared);
+      stage_policy_.set(out.gain, out.mean_gain, out.offset, value_.N);
+      value_.step_back(stage, stage_policy_.own, stage_policy_.gain, stage_policy_.shared);
     }
     return std::move(policy_);
   }
@@ -72,7 +72,7 @@ class NashRecursion {
   const Game& game_;
   SymmetricValue<D> value_;
   ControlResponse<D> response_;
-  SymmetricLaw<D> law_;
+  SymmetricPolicy<D> stage_policy_;
   Policy policy_;
 };
 

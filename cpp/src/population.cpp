@@ -15,7 +15,7 @@ using detail::require;
 
 namespace {
 
-/// One value or one per type, each of which `holds`.
+/// Requires one value, or one per type, and that `holds` is true for each.
 template <class Holds>
 void require_types(const std::vector<double>& values, const char* name, const char* expected,
                    const Holds& holds) {
@@ -52,7 +52,7 @@ std::string describe(const PopulationSettings& s) {
          ", horizon = " + std::to_string(s.horizon);
 }
 
-/// What the agents take, by a sum that cannot overflow.
+/// Bytes of memory for the agents, computed in floating point so that it cannot overflow.
 template <class Real>
 double bytes_for(const PopulationSettings& s) {
   const auto n = [](Index value) { return static_cast<double>(value); };
@@ -78,7 +78,7 @@ void require_at_once(const State& state) {
   if (state.is_late())
     throw std::invalid_argument(
         "delay is " + std::to_string(state.settings.past.delay) +
-        "; expected predict and learn together with the mixture where y comes late");
+        "; expected predict and learn together with the mixture if y arrives late");
 }
 
 }  // namespace
@@ -91,7 +91,7 @@ void validate(const PopulationSettings& s) {
   validate(s.past);
   if (s.past.delay > 0 && s.shard.reducer != nullptr)
     throw std::invalid_argument("delay is " + std::to_string(s.past.delay) +
-                                "; expected 0 where processes share the agents");
+                                "; expected 0 if processes share the agents");
   require(s.consensus >= 0.0 && s.consensus <= 1e12, "consensus", s.consensus,
           "a number from 0 to 1e12");
   require(s.effort > 0.0 && std::isfinite(s.effort), "effort", s.effort,

@@ -1,5 +1,5 @@
-// Compiled once per instruction set, with MEMOA_LEVEL as the name of its namespace; see
-// detail/kernels.hpp for what that forbids here.
+// Compiled once per instruction set, with MEMOA_LEVEL as the name of its namespace.
+// detail/kernels.hpp says what must not be used here for that reason.
 #include "detail/agents.hpp"
 #include "detail/definite.hpp"
 #include "detail/weighing.hpp"
@@ -7,7 +7,7 @@
 namespace memoa::detail::MEMOA_LEVEL {
 namespace {
 
-/// Lanes are added in their order.
+/// Adds the lanes in order.
 template <class Real>
 double add_lanes(const Real* values) {
   double sum = 0.0;
@@ -36,7 +36,8 @@ void advance(const Advance<Real>& pass, Size first, Size last) {
 
 // -------------------------------------------------------------------- the policy, theory (6.2)
 
-// The loops below have no small linear algebra to keep in registers: compilers find their vectors.
+// The loops below have no small linear algebra that must stay in registers, so the compiler can
+// vectorise them.
 
 template <class Real>
 inline Real strength(const Response<Real>& r, Real energy) {  // s
@@ -105,7 +106,7 @@ void charge(const Real* increment, Size padded, const Real* change, Size d, doub
 
 template <bool Some, class Real>
 void take_census(const Census<Real>& q, const Response<Real>& r, const Real* forecast,
-                 const Real* energy, const double* recent_loss, unsigned char* heeded, Size first,
+                 const Real* energy, const double* recent_loss, unsigned char* used, Size first,
                  Size last, double* sums) {
   for (Size o = 0; o < r.d; ++o) {
     Real totals[kCensusSums][kLanes<Real>] = {};
@@ -114,11 +115,11 @@ void take_census(const Census<Real>& q, const Response<Real>& r, const Real* for
         const Size agent = i + l;
         const Real c = forecast[o * r.padded + agent], e = energy[agent];
         const Real away = c < q.centre[o] ? q.centre[o] - c : c - q.centre[o];
-        const bool is_heeded = agent < r.n_agents && recent_loss[agent] <= q.worst &&
-                               away <= q.range[o] && (!Some || r.awake[agent]);
-        const bool counts = is_heeded && c >= q.low[o] && c <= q.high[o];
+        const bool is_used = agent < r.n_agents && recent_loss[agent] <= q.worst &&
+                             away <= q.range[o] && (!Some || r.awake[agent]);
+        const bool counts = is_used && c >= q.low[o] && c <= q.high[o];
         const Real s = strength(r, e);
-        heeded[o * r.padded + agent] = is_heeded ? 1 : 0;
+        used[o * r.padded + agent] = is_used ? 1 : 0;
         totals[0][l] += counts ? c : Real(0);
         totals[1][l] += counts ? s * c : Real(0);
         totals[2][l] += counts ? s : Real(0);
@@ -130,11 +131,11 @@ void take_census(const Census<Real>& q, const Response<Real>& r, const Real* for
 }
 template <class Real>
 void census(const Census<Real>& q, const Response<Real>& r, const Real* forecast,
-            const Real* energy, const double* recent_loss, unsigned char* heeded, Size first,
+            const Real* energy, const double* recent_loss, unsigned char* used, Size first,
             Size last, double* sums) {
   r.awake != nullptr
-      ? take_census<true>(q, r, forecast, energy, recent_loss, heeded, first, last, sums)
-      : take_census<false>(q, r, forecast, energy, recent_loss, heeded, first, last, sums);
+      ? take_census<true>(q, r, forecast, energy, recent_loss, used, first, last, sums)
+      : take_census<false>(q, r, forecast, energy, recent_loss, used, first, last, sums);
 }
 
 template <bool Some, class Real>
@@ -166,7 +167,7 @@ void remember(const Real* forecast, Size padded, const Real* change, Size d, dou
 
 // -------------------------------------------------------------------- rows of the mixture's window
 
-constexpr Size kPartialSums = 16;  // fixes the order of additions, whatever the vectors
+constexpr Size kPartialSums = 16;  // fixes the order of additions for any vector width
 
 template <class Real, class Term>
 double add_up(Size n, const Term& term) {

@@ -9,7 +9,7 @@
 namespace memoa::detail {
 namespace {
 
-/// 0 where there is nobody: the increment of the base.
+/// 0 if nobody counts: the increment of the base.
 double mean_of(double sum, double count) { return count != 0.0 ? sum / count : 0.0; }
 
 }  // namespace
@@ -87,7 +87,8 @@ void Pass<Real>::run(const Window<Real>& w, Lesson<Real>& lesson) {
   }
   const double work = step_work() * static_cast<double>(w.steps);
   const bool answers = judges_ || !greedy();
-  if (layout_.is_mixed() && !w.told) settle_costs(lesson);  // before any new increment is written
+  // The costs need the old increments, which the pass overwrites.
+  if (layout_.is_mixed() && !w.told) settle_costs(lesson);
   const auto forecasts = [&](const Worker& worker) { forecast_all(w, lesson, worker); };
   const auto answer = [&](const Worker& worker) {
     worker.chunks(layout_.chunks, [&](Index chunk) {
@@ -110,7 +111,7 @@ void Pass<Real>::run(const Window<Real>& w, Lesson<Real>& lesson) {
       }
       acts(worker);
     });
-  } else {  // an exchange is for the thread that called
+  } else {  // exchanges must happen on the calling thread
     layout_.on_threads(work, forecasts);
     find_responses(w);
     if (answers) {
@@ -150,9 +151,9 @@ void Pass<Real>::charge(const Lesson<Real>& lesson, Index first, Index last) {
                       first, last, lesson.awake_or_all());
 }
 
-/// Theory section 6, steps 1 and 2, for all agents: this thread's part. Agents of a group lie
-/// together; their forecasts go to their places among all, and sums over chunks are of these
-/// places.
+/// This thread's part of theory section 6, steps 1 and 2, for all agents. The records of a group
+/// are stored together, but forecasts are stored by the agents' own numbers, and chunks of sums are
+/// chunks of these numbers.
 template <class Real>
 void Pass<Real>::forecast_all(const Window<Real>& w, const Lesson<Real>& lesson,
                               const Worker& worker) {
@@ -172,7 +173,7 @@ void Pass<Real>::forecast_all(const Window<Real>& w, const Lesson<Real>& lesson,
   each_chunk([&](Index chunk) { gather(w, chunk); });
 }
 
-/// What a pass over a group's agents is told, but for where they lie.
+/// The arguments of a pass over a group's agents, without the pointers to their memory.
 template <class Real>
 Advance<Real> Pass<Real>::advance_of(const Group& group, const Window<Real>& w,
                                      const Lesson<Real>& lesson) const {
@@ -195,7 +196,7 @@ Advance<Real> Pass<Real>::advance_of(const Group& group, const Window<Real>& w,
   return a;
 }
 
-/// The chunk's agents where all have one encoder.
+/// The agents of a chunk, if all have the same encoder.
 template <class Real>
 void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk,
                           int thread) {
@@ -214,14 +215,14 @@ void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Ind
   a.bad = overflowed_.data() + chunk * w.steps;
   a.work = work_[thread].data();
   layout_.of_chunk(chunk, [&](Index first, Index last) {
-    if (lesson.to_costs) charge(lesson, first, last);  // before new increments take their place
+    if (lesson.to_costs) charge(lesson, first, last);  // before the increments are overwritten
     kernels_.advance(a, first, last);
     if (w.awake != nullptr && w.steps > 0) count_awake(w, chunk);
     take_last(w, first, last);
   });
 }
 
-/// A chunk of a group's agents, which to the kernels are all that there are.
+/// A chunk of a group's agents. The kernels see this chunk as if it were a whole population.
 template <class Real>
 void Pass<Real>::forecast_apart(const Window<Real>& w, const Lesson<Real>& lesson,
                                 const Group& group, Index chunk, Size* bad, int thread) {
@@ -260,7 +261,7 @@ void Pass<Real>::forecast_apart(const Window<Real>& w, const Lesson<Real>& lesso
   }
 }
 
-/// Keeps the last forecasts where an output may be missing alone.
+/// Stores the last forecasts if some outputs can be missing while others are not.
 template <class Real>
 void Pass<Real>::take_last(const Window<Real>& w, Index first, Index last) {
   if (layout_.d == 1 || w.steps == 0 || !w.keep_last) return;
@@ -270,7 +271,7 @@ void Pass<Real>::take_last(const Window<Real>& w, Index first, Index last) {
   }
 }
 
-/// A chunk of all agents, whose groups have forecast.
+/// A chunk of all agents, after the groups have made their forecasts.
 template <class Real>
 void Pass<Real>::gather(const Window<Real>& w, Index chunk) {
   const Index N = layout_.N, padded = layout_.padded;
@@ -290,15 +291,15 @@ void Pass<Real>::gather(const Window<Real>& w, Index chunk) {
     add_forecasts(w, chunk);
 }
 
-/// A chunk whose agents forecast elsewhere.
+/// A chunk of agents whose forecasts come from elsewhere.
 template <class Real>
 void Pass<Real>::add_told(const Window<Real>& w, Index chunk) {
   add_forecasts(w, chunk);
   std::fill_n(overflowed_.begin() + chunk * w.steps, w.steps, layout_.N);
 }
 
-/// A chunk some of whose agents are away: the sums of the others, how many these are, and, where
-/// nobody judges, whom the mixture heeds.
+/// A chunk in which some agents are away: the sums over the others, and their number. If agents are
+/// not judged, the mixture uses exactly those that are awake.
 template <class Real>
 void Pass<Real>::count_awake(const Window<Real>& w, Index chunk) {
   const Index d = layout_.d, padded = layout_.padded;
@@ -309,12 +310,12 @@ void Pass<Real>::count_awake(const Window<Real>& w, Index chunk) {
       awake_[chunk * w.steps + step] =
           static_cast<double>(std::count(awake + first, awake + last, 1));
       for (Index o = 0; o < d && !judges_; ++o)
-        std::copy(awake + first, awake + last, w.heeded + (step * d + o) * padded + first);
+        std::copy(awake + first, awake + last, w.used + (step * d + o) * padded + first);
     }
   });
 }
 
-/// The sums of a chunk's forecasts and energies, lane by lane as `advance` forms them.
+/// The sums of a chunk's forecasts and energies, lane by lane as `advance` computes them.
 template <class Real>
 void Pass<Real>::add_forecasts(const Window<Real>& w, Index chunk) {
   constexpr Index kLanes = Layout<Real>::kLanes;
@@ -335,25 +336,25 @@ void Pass<Real>::add_forecasts(const Window<Real>& w, Index chunk) {
   });
 }
 
-/// Asks for the sums over agents, `width` of them for every step.
+/// Requests the sums over agents, `width` of them for every step.
 template <class Real>
 void Pass<Real>::add_partials(Index width) {
   sums_.add(partial_.data(), layout_.chunks, steps_ * width);
 }
 
-/// Agents of a chunk.
+/// Number of agents in a chunk.
 template <class Real>
 double Pass<Real>::agents_of(Index chunk) const {
   return static_cast<double>(std::min(kChunkAgents, layout_.N - chunk * kChunkAgents));
 }
 
-/// Of these, those that are awake.
+/// Number of agents in a chunk that are awake.
 template <class Real>
 double Pass<Real>::awake_in(Index chunk, Index step) const {
   return has_sleepers_ ? awake_[chunk * steps_ + step] : agents_of(chunk);
 }
 
-/// Agents that the means of a step count.
+/// Number of agents that count in the means of a step.
 template <class Real>
 double Pass<Real>::awake_at(Index step) const {
   if (!has_sleepers_) return static_cast<double>(layout_.total);
@@ -362,7 +363,8 @@ double Pass<Real>::awake_at(Index step) const {
   return n;
 }
 
-/// Asks for sums of the 16th powers of the chunks' mean energies, whose root is a bound on each.
+/// Requests the sums of the 16th powers of the chunks' mean energies. The 16th root of such a sum
+/// is an upper bound of every chunk's mean energy.
 template <class Real>
 void Pass<Real>::ask_largest_energies() {
   const Index d = layout_.d;
@@ -375,8 +377,8 @@ void Pass<Real>::ask_largest_energies() {
   sums_.add(energies_.data(), layout_.chunks, steps_);
 }
 
-/// Sums of energies of which no chunk counts for more than the jury allows. That takes another
-/// exchange, but for windows whose chunks are all known to be below.
+/// Sums of energies in which no chunk counts for more than the jury allows. They need another
+/// exchange, except if all chunks of the window are known to be below this limit.
 template <class Real>
 void Pass<Real>::bound_energies() {
   const Index d = layout_.d, steps = steps_;
@@ -398,7 +400,8 @@ void Pass<Real>::bound_energies() {
     means_[step * (d + 1) + d] = mean_of(sums_[step], awake_at(step));
 }
 
-/// Whom each step heeds, and theory (6.1) from the means of the forecasts and of |z|^2.
+/// Finds each step's limits of the crowd, and solves the game of theory (6.1) from the means of the
+/// forecasts and of |z|^2.
 template <class Real>
 void Pass<Real>::find_responses(const Window<Real>& w) {
   const Index d = layout_.d;
@@ -423,7 +426,7 @@ void Pass<Real>::find_responses(const Window<Real>& w) {
     for (Index step = 0; step < w.steps; ++step)
       crowd_.look(step, w.learnt + step, w.next ? w.next + step * d : nullptr, awake(step),
                   awake_at(step));
-    if (!greedy()) bound_energies();  // nobody else asks for them
+    if (!greedy()) bound_energies();  // greedy agents do not use them
   }
   for (Index step = 0; step < w.steps; ++step) {
     const double* means = &means_[step * (d + 1)];
@@ -439,14 +442,14 @@ void Pass<Real>::find_responses(const Window<Real>& w) {
     const RelativeStage g = games_[step] = relative_game(
         means[d], settings_.horizon, settings_.discount, settings_.consensus, settings_.effort);
     Response<Real>& r = responses_[step];
-    r.price = static_cast<Real>(std::min(g.price, 1e30));  // far above any energy, and a float
+    r.price = static_cast<Real>(std::min(g.price, 1e30));  // far above any energy; fits a float
     r.share = static_cast<Real>(g.share);
     r.own = static_cast<Real>(g.own);
     r.pull = &pull_[step * d];
   }
 }
 
-/// What processes must have in common at the start of a window.
+/// Requires that the calls and data of this window are the same in all processes.
 template <class Real>
 void Pass<Real>::agree_on(const Window<Real>& w) {
   const bool series = w.next != nullptr;
@@ -468,7 +471,7 @@ void Pass<Real>::respond(const Window<Real>& w, Index chunk) {
   });
 }
 
-/// Theory (6.9) and (6.10): the sums over the agents that count, and who is heeded.
+/// Theory (6.9) and (6.10): the sums over the agents that count, and which agents the mixture uses.
 template <class Real>
 void Pass<Real>::take_census(const Window<Real>& w, Index chunk) {
   const Index d = layout_.d, padded = layout_.padded, width = kCensusSums * d;
@@ -478,7 +481,7 @@ void Pass<Real>::take_census(const Window<Real>& w, Index chunk) {
       const Census<Real>& census = crowd_.census(step);
       const Real* forecast = w.shown + step * d * padded;
       kernels_.census(census, responses_[step], forecast, w.energy + step * padded, recent_loss,
-                      w.heeded + step * d * padded, first, last,
+                      w.used + step * d * padded, first, last,
                       &partial_[(chunk * w.steps + step) * width]);
       if (w.next != nullptr)
         kernels_.remember(forecast, padded, w.next + step * d, d, Crowd<Real>::kForgetting,
@@ -514,8 +517,8 @@ void Pass<Real>::find_mean_fields(const Window<Real>& w) {
   }
 }
 
-/// Increments of the chunk's agents by (6.2), and their costs where the outcomes are known. Those
-/// of a window's last step are kept.
+/// Increments of the chunk's agents by (6.2), and their costs if the outcomes are known. The
+/// increments of the window's last step are stored.
 template <class Real>
 void Pass<Real>::act(const Window<Real>& w, Index chunk) {
   const Index d = layout_.d, padded = layout_.padded;

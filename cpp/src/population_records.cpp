@@ -31,7 +31,7 @@ Record record_of(const Encoder& encoder, Index p, Index d, Index dx) {
   return r;
 }
 
-/// The values of the types for the agents of each group, see Records.
+/// The values of a setting for the agents of each group, by type; see Records.
 template <class Real>
 Buffer<Real> by_type(const std::vector<double>& values, Index n_types, const Layout<Real>& layout) {
   const auto n_values = static_cast<Index>(values.size()), size = 2 * n_types * kLanes<Real>;
@@ -49,7 +49,7 @@ Index n_types(const PopulationSettings& s) {
   return static_cast<Index>(std::max(s.forgetting.size(), s.ridge.size()));
 }
 
-/// n agents in whole pairs of blocks.
+/// n rounded up to whole pairs of blocks.
 template <class Real>
 Index padded_to_blocks(Index n) {
   constexpr Index kPair = 2 * kLanes<Real>;

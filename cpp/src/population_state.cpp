@@ -48,14 +48,14 @@ BasicPopulation<Real>::State::State(PopulationSettings s)
   });
 }
 
-/// Each thread is the first to touch its part.
+/// Each thread is the first to touch its part of the memory, so its pages are near the thread.
 template <class Real>
 void BasicPopulation<Real>::State::draw(const detail::Group& group) {
   const bool echo = group.record.features == detail::Features::echo;
   const Index p = group.record.p;
   const double work =
       static_cast<double>(p * layout.encoded + (echo ? 10 * p * p * p : 0)) * 50.0 + 100;
-  constexpr Index kBlock = detail::Layout<Real>::kLanes;  // agents whose numbers lie together
+  constexpr Index kBlock = detail::Layout<Real>::kLanes;  // agents that share a record
   detail::Stop stop;
   layout.on_threads(work, [&](const detail::Worker& worker) {
     worker.chunks(group.chunks, [&](Index chunk) {
@@ -118,7 +118,8 @@ void BasicPopulation<Real>::State::bound_change(const Past& past, const double* 
   }
 }
 
-/// Theory section 6, step 1: each input is counted, then standardised; the past of y stands beside.
+/// Theory section 6, step 1: each input is added to the running moments, then standardised. The
+/// past of y is appended.
 template <class Real>
 void BasicPopulation<Real>::State::encode(const double* x, Index n, const double* targets,
                                           Inputs& into) {
@@ -146,15 +147,16 @@ void BasicPopulation<Real>::State::encode(const double* x, Index n, const double
 
 template <class Real>
 void BasicPopulation<Real>::State::reserve(Index n) {
-  const Index numbers = n * layout.d * layout.padded;  // all the room before any of it is taken
+  // Allocate everything before anything is replaced, so that a failure changes nothing.
+  const Index numbers = n * layout.d * layout.padded;
   if (keeps_forecasts && tile_forecast.size() < numbers)
     tile_forecast = detail::Buffer<Real>(numbers);
   if (tile_energy.size() >= n * layout.padded) return;
   detail::Buffer<Real> increments(numbers), energies(n * layout.padded);
-  detail::Buffer<unsigned char> heeded(judges(settings) ? numbers : 0);
+  detail::Buffer<unsigned char> used(judges(settings) ? numbers : 0);
   tile_increment = std::move(increments);
   tile_energy = std::move(energies);
-  tile_heeded = std::move(heeded);
+  tile_used = std::move(used);
 }
 
 template <class Real>
@@ -167,11 +169,11 @@ void BasicPopulation<Real>::State::reserve_sleep(Index n) {
   const Index once = first ? padded : 0;
   Bytes tile(n * padded), of_tile(n * numbers), one(once), of_one(first ? numbers : 0), past(once);
   Numbers missed(once), at_mark(once), away(once);
-  pass.reserve_awake();  // the last that may fail
-  tile_awake = std::move(tile), awake_heeded = std::move(of_tile);
+  pass.reserve_awake();  // the last call that may fail
+  tile_awake = std::move(tile), awake_used = std::move(of_tile);
   if (!first) return;
   for (auto* values : {&missed, &at_mark, &away}) std::fill_n(values->data(), padded, 0.0);
-  one_awake = std::move(one), one_heeded = std::move(of_one), lesson.awake = std::move(past);
+  one_awake = std::move(one), one_used = std::move(of_one), lesson.awake = std::move(past);
   kept.missed = std::move(missed), kept.missed_at_mark = std::move(at_mark);
   kept.away = std::move(away);
 }
@@ -190,7 +192,8 @@ const unsigned char* BasicPopulation<Real>::State::take(const unsigned char* pre
 
 template <class Real>
 bool BasicPopulation<Real>::State::keeps_sleep() const {
-  const auto some = [this](const detail::Buffer<double>& values) {  // padding is never awake
+  // The padding counts as away, so it is left out.
+  const auto some = [this](const detail::Buffer<double>& values) {
     const double* first = values.data();
     return values.size() > 0 &&
            std::any_of(first, first + layout.N, [](double v) { return v != 0.0; });
@@ -203,7 +206,7 @@ void BasicPopulation<Real>::State::require_sleep() const {
   if (is_late())
     throw std::invalid_argument("awake was given, but delay is " +
                                 std::to_string(settings.past.delay) +
-                                "; expected all agents to be awake where y comes late");
+                                "; expected all agents to be awake if y arrives late");
   if (!others.alone())
     throw std::invalid_argument(
         "awake was given, but several processes share the agents; expected all of them in one");
@@ -238,7 +241,7 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
   if (n > 1) reserve(n);
   if (n == 1 && keeps_forecasts && one_forecast.size() == 0)
     one_forecast = detail::Buffer<Real>(d * layout.padded);
-  forget_shown();  // what fails from here on has shown nothing that can be learnt
+  forget_shown();  // if anything fails from here on, there is nothing that can be learnt
   std::copy(base.begin(), base.end(), bases.begin());
   for (Index t = 0; t < n && targets != nullptr; ++t)
     for (Index o = 0; o < d; ++o) {  // the last value seen, theory (10.5)
@@ -266,14 +269,14 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
   window.energy = n > 1 ? tile_energy.data() : kept.energy.data();
   awake = take(present, n, n > 1 ? tile_awake.data() : one_awake.data());
   window.awake = awake;
-  window.heeded = n > 1 ? tile_heeded.data() : kept.heeded.data();
+  window.used = n > 1 ? tile_used.data() : kept.used.data();
   if (awake != nullptr && !judges(settings))
-    window.heeded = n > 1 ? awake_heeded.data() : one_heeded.data();
+    window.used = n > 1 ? awake_used.data() : one_used.data();
   window.learnt = steps;
   window.raw = x, window.base = base.data(), window.targets = targets;
   window.want_worst = want_worst;
   pass.run(window, lesson);
-  heeded = judges(settings) || awake != nullptr ? window.heeded : nullptr;
+  used = judges(settings) || awake != nullptr ? window.used : nullptr;
   largest_loss = pass.largest_loss(n - 1);
 
   std::copy_n(before(n - 1), d, shown_base.begin());
@@ -324,13 +327,12 @@ const Real* BasicPopulation<Real>::State::glance(const double* x, const unsigned
   window.shown = keeps_forecasts ? tile_forecast.data() : tile_increment.data();
   window.energy = tile_energy.data();
   window.awake = take(present, 1, tile_awake.data());
-  window.heeded =
-      window.awake == nullptr || judges(settings) ? tile_heeded.data() : awake_heeded.data();
+  window.used = window.awake == nullptr || judges(settings) ? tile_used.data() : awake_used.data();
   window.learnt = steps;
   window.raw = x, window.base = base.data();
   window.keep_last = false;
   pass.run(window, lesson);
-  heeded_at_glance = judges(settings) || window.awake != nullptr ? window.heeded : nullptr;
+  used_at_glance = judges(settings) || window.awake != nullptr ? window.used : nullptr;
   return window.shown;
 }
 
@@ -356,11 +358,10 @@ std::size_t BasicPopulation<Real>::State::bytes() const {
     return static_cast<std::size_t>(buffer.size()) * sizeof(*buffer.data());
   };
   return records.bytes() + of(kept.increment) + of(kept.energy) + of(kept.cost) + of(kept.at_mark) +
-         of(kept.forecast) + of(kept.recent_loss) + of(kept.heeded) + of(tile_increment) +
-         of(tile_forecast) + of(one_forecast) + of(tile_energy) + of(tile_heeded) +
-         of(kept.missed) + of(kept.missed_at_mark) + of(kept.away) + of(one_awake) +
-         of(tile_awake) + of(one_heeded) + of(awake_heeded) + of(lesson.awake) + waiting.bytes() +
-         pass.bytes();
+         of(kept.forecast) + of(kept.recent_loss) + of(kept.used) + of(tile_increment) +
+         of(tile_forecast) + of(one_forecast) + of(tile_energy) + of(tile_used) + of(kept.missed) +
+         of(kept.missed_at_mark) + of(kept.away) + of(one_awake) + of(tile_awake) + of(one_used) +
+         of(awake_used) + of(lesson.awake) + waiting.bytes() + pass.bytes();
 }
 
 template struct BasicPopulation<double>::State;

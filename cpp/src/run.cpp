@@ -32,16 +32,16 @@ void require_record(const RunOutput& output, Index n_agents) {
                                   "; expected agents from 0 to " + std::to_string(n_agents - 1));
 }
 
-/// Whom the server heeds at a step, and what it takes the others to have said.
+/// Which agents the server uses at a step, and the forecast that it uses in place of the others.
 template <class Real>
-auto heed(const Inside::State<BasicPopulation<Real>>& state, const unsigned char* mask,
-          Index step) {
-  return typename Inside::State<BasicServerMixture<Real>>::Heeded{
+auto used_at(const Inside::State<BasicPopulation<Real>>& state, const unsigned char* mask,
+             Index step) {
+  return typename Inside::State<BasicServerMixture<Real>>::Used{
       mask ? mask + step * state.layout.d * state.layout.padded : nullptr,
       state.keeps_forecasts ? state.pass.mean_forecast(step) : state.pass.mean(step)};
 }
 
-/// Both engines along a series that was checked.
+/// Takes both engines through a series that was already checked.
 template <class Real>
 class Runner {
  public:
@@ -57,7 +57,7 @@ class Runner {
         x_(static_cast<std::size_t>(detail::kTile * state_.layout.dx)),
         y_(static_cast<std::size_t>(detail::kTile * d_)) {
     state_.keeps_forecasts = server_.settings.rivals;
-    // what may fail does so before anything is learnt
+    // Everything that may fail is done before anything is learnt.
     state_.reserve(std::min(detail::kTile, n_steps));
     if (awake != nullptr)
       state_.reserve_sleep(std::max<Index>(std::min(detail::kTile, n_steps), 1));
@@ -67,13 +67,14 @@ class Runner {
     if (looks) server_.reserve_glance();
   }
 
-  /// The steps before the t-th were a warm-up.
+  /// The steps before step t were a warm-up.
   void begin_counting(Index t) {
     state_.mark_costs();
     if (output_.worst_cost) std::fill_n(output_.worst_cost, t, 0.0);
   }
 
-  /// The steps [first, last). Tiles end where all processes end theirs, whatever they pause for.
+  /// Takes the steps [first, last). Tiles end at fixed steps, the same in all processes, no matter
+  /// where a process pauses.
   void advance(Index first, Index last) {
     while (first < last) {
       if (!state_.has_seen) {
@@ -90,7 +91,7 @@ class Runner {
     }
   }
 
-  /// Processes take as many steps and record the same agents.
+  /// Requires that all processes take the same number of steps and record the same agents.
   void agree(Index n_steps) {
     detail::SharedSums shared(state_.others);
     const double length = static_cast<double>(n_steps);
@@ -99,7 +100,8 @@ class Runner {
     shared.agree("record", record.data(), output_.n_record);
     shared.exchange();
   }
-  /// What every process knows a part of: the largest costs, and what was recorded.
+  /// Exchanges the results of which each process has a part: the largest costs and the recorded
+  /// predictions.
   void share(Index n_steps) {
     if (output_.worst_cost) state_.others.max(output_.worst_cost, n_steps);
     const Index n = n_steps * output_.n_record * d_;
@@ -112,8 +114,8 @@ class Runner {
   }
 
  private:
-  /// The next n steps as they are now. They were checked before the run, but another thread may
-  /// have written there since, and a NaN that is learnt stays for good.
+  /// Copies the next n steps, and checks the copies. They were checked before the run, but another
+  /// thread may have changed them since, and a NaN that is learnt could never be removed.
   void read(Index first, Index n) {
     const Index dx = state_.layout.dx;
     std::copy_n(inputs_ + first * dx, n * dx, x_.data());
@@ -130,19 +132,19 @@ class Runner {
     return awake_ != nullptr ? awake_ + t * state_.layout.N : nullptr;
   }
 
-  /// A step without any y: forecast, and no trace left.
+  /// A step without any y: makes the forecast, and learns nothing.
   void look(Index t) {
     read(t, 1);
     const double* x = state_.layout.dx > 0 ? x_.data() : inputs_ + t * state_.width();
     const Real* shown = state_.glance(x, awake_at(t));
     server_.glance(shown, state_.layout.padded, state_.base.data(),
-                   heed<Real>(state_, state_.glanced_heeded(), 0), output_.predictions + t * d_);
+                   used_at<Real>(state_, state_.glanced_used(), 0), output_.predictions + t * d_);
     if (output_.shares) server_.write_shares(output_.shares + t * 4 * d_);
     show(t, 0, state_.glanced_increments(), state_.base.data());
     if (output_.worst_cost) output_.worst_cost[t] = t > 0 ? output_.worst_cost[t - 1] : 0.0;
   }
 
-  /// Writes what the agents said at step t, which is number `step` of its tile.
+  /// Writes the agents' predictions at step t, which is number `step` of its tile.
   void show(Index t, Index step, const Real* shown, const double* base) {
     for (Index o = 0; o < d_ && output_.mean_field; ++o)
       output_.mean_field[t * d_ + o] = base[o] + state_.pass.mean(step)[o];
@@ -155,7 +157,7 @@ class Runner {
     }
   }
 
-  /// Nothing is known of the first y that is ever seen.
+  /// The step of the first y: nothing is known yet, so all forecasts are 0.
   void observe_first(Index t) {
     read(t, 1);
     state_.show_nothing();
@@ -173,7 +175,8 @@ class Runner {
     for (Index step = 0; step < n; ++step)
       if (detail::all_missing(y_.data() + step * d_, d_))
         throw std::invalid_argument("Y has changed during the run");
-    // features that a caller makes not finite encode nothing; there may be too many to copy
+    // Features that the caller passes may be too many to copy. If one is no longer finite, its
+    // agent repeats the base.
     const double* x = state_.layout.dx > 0 ? x_.data() : inputs_ + first * state_.width();
     const Real* increments =
         state_.show(x, n, y_.data(), output_.worst_cost != nullptr, awake_at(first));
@@ -184,7 +187,7 @@ class Runner {
       return {state_.forecasts + step * d_ * stride,
               stride,
               before(step),
-              heed<Real>(state_, state_.heeded, step),
+              used_at<Real>(state_, state_.used, step),
               y_.data() + step * d_,
               output_.predictions + (first + step) * d_,
               output_.shares ? output_.shares + (first + step) * 4 * d_ : nullptr};
@@ -223,9 +226,9 @@ void predict(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixtur
   }
   auto& state = Inside::of(population);
   auto& server = Inside::of(mixture);
-  state.forget_shown();  // until the server has seen it too
+  state.forget_shown();  // until the server has the forecasts too
   server.stage(state.forecasts, population.stride(), population.base(),
-               heed<Real>(state, state.heeded, 0));
+               used_at<Real>(state, state.used, 0));
   server.mixed(server.staged, forecast);
   state.keep_shown();
 }
@@ -254,7 +257,7 @@ void predict_rows(const BasicPopulation<Real>& population, const BasicServerMixt
     state.reserve_sleep(1);
   }
   state.keeps_forecasts = server.settings.rivals;
-  if (state.is_late()) detail::learn_told(population, mixture);  // known since the last forecast
+  if (state.is_late()) detail::learn_told(population, mixture);  // their y is known by now
   if (!state.has_seen) {
     std::fill_n(forecasts, n_rows * d, 0.0);
     return;
@@ -264,7 +267,7 @@ void predict_rows(const BasicPopulation<Real>& population, const BasicServerMixt
     const unsigned char* present = awake != nullptr ? awake + t * state.layout.N : nullptr;
     const Real* shown = state.glance(inputs + t * state.width(), present);
     server.glance(shown, state.layout.padded, state.base.data(),
-                  heed<Real>(state, state.glanced_heeded(), 0), forecasts + t * d);
+                  used_at<Real>(state, state.glanced_used(), 0), forecasts + t * d);
   }
 }
 
@@ -299,7 +302,7 @@ void run(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture, c
   for (Index done = 0; done < n_steps;) {
     const Index more = pace ? std::max<Index>(pace(done), 1) : n_steps;
     Index last = more < n_steps - done ? done + more : n_steps;
-    // no process knows how fast the others are: all pause between tiles alone
+    // No process knows how fast the others are, so all pause only between tiles.
     if (!state.others.alone())
       last = std::min((last + detail::kTile - 1) / detail::kTile * detail::kTile, n_steps);
     if (done < skip) last = std::min(last, skip);

@@ -38,7 +38,7 @@ void visit_settings(Settings& s, const Visit& visit) {
   visit("seed", s.seed);
 }
 
-/// Those that files of the first version do not have.
+/// Settings that files of the first version do not have.
 template <class Settings, class Visit>
 void visit_newer_settings(Settings& s, const Visit& visit) {
   visit("lags", s.past.lags);
@@ -74,7 +74,7 @@ std::string settings_text(const PopulationSettings& s, const char* dtype) {
   members("aggregate", json_text(std::string(kAggregates[static_cast<std::size_t>(s.aggregate)])));
   members("encoder", detail::encoders_text(s.encoder));
   members("n_threads", std::to_string(s.n_threads));
-  if (s.shard.total > 0) {  // agents of one process among several
+  if (s.shard.total > 0) {  // the agents of one of several processes
     members("first", std::to_string(s.shard.first));
     members("total", std::to_string(s.shard.total));
   }
@@ -83,7 +83,7 @@ std::string settings_text(const PopulationSettings& s, const char* dtype) {
 
 PopulationSettings read_settings(const Json& json, int n_threads) {
   PopulationSettings s;
-  s.past = {}, s.bounded = false;  // what files of the first version mean
+  s.past = {}, s.bounded = false;  // the meaning of files of the first version
   visit_settings(s, reader_of(json));
   visit_newer_settings(s, detail::optional_reader_of(json));
   const std::string& policy = json.at("policy").as_string("policy");
@@ -138,7 +138,7 @@ void check(const MixtureMemory& memory, const Mixture& mixture) {
   detail::check_numbers(memory, mixture.window);
 }
 
-/// Reads what `arrays_of` and `write_numbers` wrote into a new engine.
+/// Fills a new engine from the arrays and numbers of a file.
 template <class Engine>
 void fill(Engine& engine, const std::string& owner, const Json& numbers, StateReader& reader) {
   typename Engine::Memory memory;
@@ -154,15 +154,16 @@ void fill(Engine& engine, const std::string& owner, const Json& numbers, StateRe
   Inside::of(engine).refresh();
 }
 
-/// The sizes that the header's arrays must have, before anything of that size is made: those of an
-/// engine that does not exist yet.
+/// Checks the sizes of the arrays in the header against the settings, before the engine, which
+/// allocates memory of these sizes, is created.
 void require_arrays(const StateReader& reader, const PopulationSettings& s, const Mixture& m) {
   const auto size_of = [&](const char* name) -> std::uint64_t {
     for (const StateArray& array : reader.arrays())
       if (array.name == name) return array.size();
     throw std::invalid_argument(std::string("the array '") + name + "' is missing");
   };
-  // of two factors each, so that no product overflows: the sizes in the file are true
+  // Two factors instead of a product, which could overflow. The sizes of the file's arrays can be
+  // trusted: they were compared with its length.
   const auto require = [&](const char* name, Index rows, Index columns) {
     const std::uint64_t size = size_of(name);
     const auto r = static_cast<std::uint64_t>(rows), c = static_cast<std::uint64_t>(columns);
@@ -219,7 +220,8 @@ Saved read_all(StateReader& reader, const PopulationSettings& settings, const Mi
   auto& engines = std::get<SavedEngines<Real>>(saved.engines);
   saved.pending = detail::read_pending(reader, "pending", Inside::of(engines.population).width());
   reader.finish();
-  if (!saved.pending.empty() && settings.shard.total == 0) {  // a part forecasts with the others
+  // One of several parts can only forecast together with the others.
+  if (!saved.pending.empty() && settings.shard.total == 0) {
     std::vector<double> forecast(static_cast<std::size_t>(settings.n_outputs));
     const auto awake = Inside::of(engines.population).present();
     predict(engines.population, engines.mixture, saved.pending.data(), forecast.data(),
@@ -256,7 +258,7 @@ template <class Real>
 void save(const std::string& path, const BasicPopulation<Real>& population,
           const BasicServerMixture<Real>& mixture, const std::vector<double>& pending,
           const std::string& note) {
-  Json::parse(note);  // else the header would not be JSON
+  Json::parse(note);  // throws if it is not JSON
   const char* dtype = std::is_same_v<Real, float> ? "<f4" : "<f8";
   Inside::of(population).others.require_whole();
   Inside::of(mixture).require_own();

@@ -361,7 +361,7 @@ Simulation simulate(const std::vector<Game>& games, const std::vector<Policy>& p
     const auto size = static_cast<Index>(all.size()) / K;
     return std::vector<double>(all.begin() + k * size, all.begin() + (k + 1) * size);
   };
-  for (Index k = 0; k < K; ++k) require_law("mean", part(mean, k), "cov", part(cov, k), d);
+  for (Index k = 0; k < K; ++k) require_moments("mean", part(mean, k), "cov", part(cov, k), d);
   detail::require_memory("a simulation with n_agents = " + std::to_string(settings.n_agents) +
                              ", n_outputs = " + std::to_string(d),
                          8.0 * static_cast<double>(settings.n_agents) * static_cast<double>(d + 1));

@@ -158,8 +158,8 @@ void require_policy(const std::string& name, const Policy& policy, const Game& g
            to_text(mean_size));
 }
 
-void require_law(const std::string& mean_name, const std::vector<double>& mean,
-                 const std::string& cov_name, const std::vector<double>& cov, Index d) {
+void require_moments(const std::string& mean_name, const std::vector<double>& mean,
+                     const std::string& cov_name, const std::vector<double>& cov, Index d) {
   require_size(mean_name, mean.size(), d);
   require_size(cov_name, cov.size(), d * d);
   require_finite(mean_name.c_str(), mean.data(), {d});

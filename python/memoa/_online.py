@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -43,8 +42,6 @@ class Online(Regressor):
     feature_names_in_: Names
     _engines: Engines | None
     _base: Float64 | None  # the last y seen, until there are engines
-    _pending: Float64 | None  # the last predicted x, while it can be learnt
-    _awake: Flags | None  # who was there then; None for all
     _seed: int | None
 
     def _begin(self) -> None:
@@ -82,13 +79,8 @@ class Online(Regressor):
         """
         engines = self._learnt("save")
         names = getattr(self, "feature_names_in_", None)
-        bands = None if engines.bands is None else engines.bands.memory()
         params = {**self.get_params(deep=False), "intervals": engines.levels}
-        all_of_it = engines.population.steps * engines.n_outputs  # where no y was missing
-        scored = None if engines.scored == all_of_it else engines.scored
-        waits = None if engines.late is None else engines.late.memory()
-        note = write_note(params, engines.seed, names, self._flat, bands, scored, waits)
-        engines.save(os.fspath(path), self._pending, note)
+        engines.save(os.fspath(path), write_note(params, engines.seed, names, self._flat))
 
     @classmethod
     def load(
@@ -120,7 +112,7 @@ class Online(Regressor):
             If `save` did not write it; one line that names the file.
         """
         name = os.fspath(path)
-        engines, pending, header = Engines.load(name, n_threads, communicator)
+        engines, header = Engines.load(name, n_threads, communicator)
         with naming_header(name):
             params, names, flat = read_note(header, cls._names())
             if n_threads is not None:
@@ -128,10 +120,9 @@ class Online(Regressor):
             if communicator is not None:
                 params["communicator"] = communicator
             made = cls(**params)
-        made._seed, made._flat, made._pending = engines.seed, flat, pending
-        made._awake = engines.population.awake()
+        made._seed, made._flat = engines.seed, flat
         made._keep(engines, None if names is None else np.array(names, dtype=object))
-        if engines.population.has_seen:
+        if engines.core.has_seen:
             made.n_outputs_ = engines.n_outputs
         return made
 
@@ -145,13 +136,11 @@ class Online(Regressor):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the state, with the same bits; a forecast not yet learnt is computed again."""
-        self.__dict__.update({"_awake": None} | state)
+        self.__dict__.update(state)
         self._lock = EngineLock()
         join_river(type(self))
         if isinstance(self._engines, Frozen):  # from copy.copy, which calls no constructor
             self._engines = thaw(self._engines.state)
-        if self._engines is not None and self._pending is not None:
-            self._engines.predict(self._pending, self._awake)
 
     # ------------------------------------------------------------------ several processes
 
@@ -171,7 +160,7 @@ class Online(Regressor):
 
     def __sklearn_is_fitted__(self) -> bool:
         """Return whether any y was seen."""
-        return self._engines is not None and self._engines.population.has_seen
+        return self._engines is not None and self._engines.core.has_seen
 
     @property
     def _raw_memory_usage(self) -> int:
@@ -179,7 +168,7 @@ class Online(Regressor):
         return 0 if self._engines is None else self._engines.bytes
 
     def _forget(self) -> None:
-        self._engines = self._base = self._pending = self._awake = None
+        self._engines = self._base = None
         self._seed = None
         self._flat = False
         for name in ("n_outputs_", "n_features_in_", "feature_names_in_"):
@@ -232,44 +221,29 @@ class Online(Regressor):
         awake: Flags | None = None,
     ) -> Float64:
         engines = self._engines_for(inputs.shape, n_outputs)
-        if self._base is not None and not engines.population.has_seen:
-            engines.observe(self._base)
+        if self._base is not None and not engines.core.has_seen:
+            engines.core.observe(self._base)
         # where y comes late nothing takes a forecast back: a warning that is an error needs a spare
         spare = engines.spare() if engines.delay > 0 and _warnings_are_errors() else None
-        inputs = inputs.copy()  # the caller may change it at any time
         try:
             mixed = engines.predict(inputs, awake)
         except ValueError as error:
             raise with_column(error, names) from None
-        except BaseException as error:
-            if spare is not None and isinstance(error, Warning):
-                if engines is self._engines:
-                    self._engines = spare
-            elif isinstance(error, Warning) or not engines.population.is_pending:  # half-way
-                self._show_again(engines)
+        except Warning:  # the agents' numbers overflowed
+            if spare is None:
+                engines.core.take_back()
+            elif engines is self._engines:
+                self._engines = spare
             raise
         self._keep(engines, names)
-        self._pending = inputs if engines.delay == 0 else None  # else the core keeps it
-        self._awake = awake
         return mixed
-
-    def _show_again(self, engines: Engines) -> None:
-        """Predict the waiting x again: a failed call may have changed the shown forecast."""
-        waiting, self._pending = self._pending, None
-        if waiting is not None and engines is self._engines:
-            with suppress(MemoryError):  # it is predicted again when its y is learnt
-                engines.predict(waiting, self._awake)
-                self._pending = waiting
-        else:
-            self._pending = waiting
 
     def _learn(self, inputs: Float64, names: Names | None, target: Float64) -> None:
         if (self._engines or self).delay > 0:
             self._learn_late(inputs, names, target)
             return
-        waiting = self._pending
-        pending = waiting is not None and np.array_equal(waiting, inputs, equal_nan=True)
-        if pending and target.size == self._learnt("y").n_outputs:  # its width may be new
+        engines, width = self._engines, target.size  # the width may be new
+        if engines and width == engines.n_outputs and engines.core.waits_for(inputs):
             self._take(target)
         else:
             self._step(inputs, names, target)
@@ -281,7 +255,7 @@ class Online(Regressor):
             raise ValueError("no forecast waits for its y; expected predict_one with this x first")
         engines = self._engines_for(self._engines.input_shape, target.size)
         try:
-            engines.learn_late(inputs, target)
+            engines.core.learn_oldest(inputs, target)
         except ValueError as error:
             raise with_column(error, names) from None
         self._engines = engines
@@ -306,16 +280,15 @@ class Online(Regressor):
         try:
             self._take(target)
         except BaseException:
+            engines = self._learnt("y")
             self.__dict__ = before
-            if self._engines is not None:
-                self._show_again(self._engines)
+            engines.core.take_back()
             raise
         return mixed
 
     def _take(self, target: Float64) -> None:
-        self._learnt("y").learn(target)
+        self._learnt("y").core.learn(target)
         self.n_outputs_ = target.size
-        self._pending = self._awake = None
 
     def _observe(self, target: Float64) -> None:
         if self._engines is None:
@@ -324,10 +297,9 @@ class Online(Regressor):
             self._base = np.where(np.isnan(target), before, target)
         else:
             engines = self._engines_for(self._engines.input_shape, target.size)
-            engines.observe(target)
+            engines.core.observe(target)
             self._engines = engines
         self.n_outputs_ = target.size
-        self._pending = self._awake = None
 
     def _run(
         self,
@@ -345,7 +317,7 @@ class Online(Regressor):
         # A warning that is an error throws the run away, and where y comes late a run may find no
         # memory half-way: a second copy of the engines, made before the work, takes their place.
         spare = engines.spare() if _warnings_are_errors() or engines.delay > 0 else None
-        if initial is None and not engines.population.has_seen:
+        if initial is None and not engines.core.has_seen:
             initial = self._base
         try:
             return engines.run(inputs, targets, initial, record, progress, warmup, arriving, awake)
@@ -356,14 +328,11 @@ class Online(Regressor):
                 if engines is self._engines:
                     self._engines = spare
                 engines = spare
-                self._show_again(engines)
             raise
         finally:  # what was interrupted has learnt the steps done, what was refused nothing
-            if engines.population.has_seen and engines is not spare:
+            if engines.core.has_seen and engines is not spare:
                 self._keep(engines, names)
                 self.n_outputs_ = engines.n_outputs
-                if not engines.population.is_pending:
-                    self._pending = self._awake = None
 
     def _learnt(self, name: str) -> Engines:
         if self._engines is None:

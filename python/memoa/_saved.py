@@ -21,17 +21,8 @@ FIRST_MIXTURE: dict[str, Any] = {"rivals": False, "start": 0}
 KINDS = {kind.__name__: kind for kind in (RandomFeatures, EchoState, Precomputed, Linear, Mixture)}
 
 
-def write_note(
-    params: Mapping[str, Any],
-    seed: int,
-    names: Names | None,
-    flat: bool,
-    bands: list[float] | None = None,
-    scored: int | None = None,
-    waits: list[Any] | None = None,
-) -> str:
-    """The constructor's arguments, the names of the inputs, whether y was given as (T,), what the
-    intervals have learnt and wait for, and how many values of y costs count."""
+def write_note(params: Mapping[str, Any], seed: int, names: Names | None, flat: bool) -> str:
+    """The constructor's arguments, the names of the inputs, and whether y was given as (T,)."""
     state = params["random_state"]
     number = int(state) if isinstance(state, (int, np.integer)) else seed
     listed = None if names is None else list(names)
@@ -39,11 +30,7 @@ def write_note(
         if not isinstance(name, (str, int, float)):
             raise TypeError(f"the input {name!r} cannot be saved; expected names that are text")
     kept = {name: value for name, value in params.items() if name != "communicator"}
-    note: dict[str, Any] = {"params": {**kept, "random_state": number}}
-    note |= {"names": listed, "flat": flat}
-    note |= {} if bands is None else {"bands": bands}
-    note |= {} if scored is None else {"values_scored": scored}
-    note |= {} if waits is None else {"waits": waits}
+    note = {"params": {**kept, "random_state": number}, "names": listed, "flat": flat}
     return json.dumps(note, default=_plain, allow_nan=False)
 
 

@@ -443,7 +443,7 @@ class OnlineEnsemble(Online):
             raise not_fitted("predict was called before anything was learnt; expected fit first")
         inputs, names = self._inputs().rows(X)
         try:
-            mixed = self._engines.predict_rows(inputs)
+            mixed = self._engines.core.predict_rows(inputs)
         except ValueError as error:
             raise with_column(error, names) from None
         return mixed[:, 0] if self._flat else mixed
@@ -457,13 +457,13 @@ class OnlineEnsemble(Online):
 
         Of an agent that was away, what it would have said.
         """
-        return self._learnt("agent_predictions").population.predictions()
+        return self._learnt("agent_predictions").core.predictions()
 
     @property
     @serialised
     def mean_field(self) -> Float64:
         """Mean of the agents' last predictions, shape (d,); the last value where all were away."""
-        return self._learnt("mean_field").population.mean_field()
+        return self._learnt("mean_field").core.mean_field()
 
     @property
     @serialised
@@ -472,10 +472,7 @@ class OnlineEnsemble(Online):
 
         NaN before the first error was seen.
         """
-        engines = self._learnt("prediction_intervals")
-        if engines.bounds is None:
-            return np.full((len(engines.levels), 2, engines.n_outputs), np.nan)
-        return np.array(engines.bounds)
+        return self._learnt("prediction_intervals").core.intervals()
 
     @property
     @serialised
@@ -483,7 +480,7 @@ class OnlineEnsemble(Online):
         """The server's present weights, shape (N,), a new array."""
         if self._engines is None:
             return np.full(len(self.agents), self.mixture.total / self.n_agents)
-        return self._engines.server.weights()
+        return self._engines.core.weights()
 
     @property
     @serialised
@@ -492,7 +489,7 @@ class OnlineEnsemble(Online):
         warn_renamed("mixture_weight", "shares: this is 1 - shares[3]", stacklevel=3)
         if self._engines is None:
             return np.ones(1 if self._base is None else self._base.size)
-        return self._engines.server.mixture_weight()
+        return self._engines.core.mixture_weight()
 
     @property
     @serialised
@@ -503,7 +500,7 @@ class OnlineEnsemble(Online):
         exponential weights; of seasonal repetition; and of the last value. Without
         ``mixture.rivals`` the second and the third are 0.
         """
-        return self._learnt("shares").server.shares()
+        return self._learnt("shares").core.shares()
 
     @property
     @serialised
@@ -513,7 +510,7 @@ class OnlineEnsemble(Online):
         They combine `weights` and the exponential weights, each times its share. Seasonal
         repetition and the last value have the rest of the forecast.
         """
-        return self._learnt("forecast_weights").server.forecast_weights()
+        return self._learnt("forecast_weights").core.forecast_weights()
 
     @property
     @serialised
@@ -529,7 +526,7 @@ class OnlineEnsemble(Online):
     def under_performer(self) -> tuple[int, float]:
         """The agent with the largest sum of squared errors, and that sum: the regret."""
         engines = self._learnt("under_performer")
-        return largest(engines.communicator, engines.population.costs(), engines.agents)
+        return largest(engines.communicator, engines.core.costs(), engines.agents)
 
     @serialised
     def gather_agent_predictions(self) -> Float64 | None:

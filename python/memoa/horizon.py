@@ -123,7 +123,7 @@ class MultiHorizon(Estimator):
                 base = np.zeros(1) if model._base is None else model._base
                 rows.append(np.zeros(base.size) if np.isnan(base).any() else base.copy())
             else:
-                rows.append(model._engines.predict_rows(inputs[None])[0])
+                rows.append(model._engines.core.predict_rows(inputs[None])[0])
         return np.array(rows)
 
     def learn_one(self: Self, x: Any, y: ArrayLike) -> Self:

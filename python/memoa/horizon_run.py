@@ -28,6 +28,17 @@ class MultiHorizonRun:
         ``targets`` is its y, ``Y[t + lead - 1]``; NaN if it is not known yet.
     Y : ndarray, shape (T, d)
         The values of the series.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> series = memoa.datasets.logistic_map(400)
+    >>> model = memoa.MultiHorizon(memoa.OnlineEnsemble(n_agents=20), leads=(1, 3))
+    >>> run = model.run(series.X, series.Y, initial=series.initial)
+    >>> run.run_of(3).predictions.shape
+    (400, 1)
+    >>> run.unseen(3).shape  # of steps after the end of the series
+    (2, 1)
     """
 
     leads: tuple[int, ...]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
-from copy import copy
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from memoa import _core
@@ -87,15 +84,7 @@ class Intervals:
         own, y = as_float64("forecasts", forecasts), as_float64("targets", targets)
         require_shape("forecasts", own, "(n_steps, n_outputs)", shape)
         require_shape("targets", y, "(n_steps, n_outputs)", shape)
-        if as_int("delay", delay, 0) > 0:
-            return LateIntervals(self, delay).run(own, y)
-        return self._core.run(own, y)
-
-    def __copy__(self) -> Intervals:
-        """Return a copy with the same state."""
-        twin = object.__new__(Intervals)
-        twin.levels, twin.n_outputs, twin._core = self.levels, self.n_outputs, copy(self._core)
-        return twin
+        return self._core.run(own, y, as_int("delay", delay, 0))
 
     def memory(self) -> list[float]:
         """Return all that was learnt."""
@@ -118,115 +107,3 @@ class Intervals:
         array = as_float64(name, value)
         require_shape(name, array, "(n_outputs,)", (self.n_outputs,))
         return array
-
-
-class Waits(NamedTuple):
-    """A forecast whose outcome is not learnt yet: its bounds, and its y if a run has it."""
-
-    forecast: Float64  # (d,)
-    bounds: Float64  # (levels, 2, d)
-    told: Float64 | None  # (d,)
-
-
-class LateIntervals:
-    """Intervals whose outcomes arrive after further forecasts; each has its own bounds.
-
-    Parameters
-    ----------
-    bands : Intervals
-        The intervals.
-    delay : int
-        Number of forecasts that may come in between.
-    """
-
-    def __init__(self, bands: Intervals, delay: int) -> None:
-        self.bands = bands
-        self.delay = delay
-        self.waiting: deque[Waits | None] = deque()  # None if nothing is to be learnt
-
-    def __copy__(self) -> LateIntervals:
-        """Return a copy with the same state and the same waiting forecasts."""
-        twin = LateIntervals(copy(self.bands), self.delay)
-        twin.waiting = self.waiting.copy()
-        return twin
-
-    def add(self, forecast: Float64 | None, bounds: Float64, told: Float64 | None = None) -> None:
-        """Add a forecast with its bounds to those that wait; None if nothing was known."""
-        self.waiting.append(None if forecast is None else Waits(forecast, bounds, told))
-
-    def learn(self, y: Float64 | None = None) -> None:
-        """Learn the oldest waiting forecast; without y, use the one that was set before."""
-        oldest = self.waiting.popleft()
-        outcome = y if y is not None or oldest is None else oldest.told
-        if oldest is not None and outcome is not None:
-            self.bands.learn(oldest.forecast, outcome, oldest.bounds, delay=self.delay)
-
-    def run(
-        self,
-        forecasts: Float64,
-        targets: Float64,
-        knew: Any = None,
-        arriving: bool = False,
-    ) -> Float64:
-        """Return bounds (T, levels, 2, d) of forecasts; `knew`: whether anything was known then.
-
-        If targets are `arriving`, each belongs to the oldest waiting forecast.
-        """
-        shape = (len(self.bands.levels), 2, self.bands.n_outputs)
-        bounds = np.full((len(forecasts), *shape), np.nan)
-        for t, (forecast, y) in enumerate(zip(forecasts, targets)):
-            if knew is None or knew[t]:
-                bounds[t] = self.bands.bounds(forecast)
-                told = None if arriving else y.copy()
-                self.add(forecast.copy(), bounds[t].copy(), told)
-            else:
-                self.add(None, bounds[t])
-            if len(self.waiting) > self.delay:
-                self.learn(y if arriving else None)
-        return bounds
-
-    def forget(self, n_waiting: int) -> None:
-        """Let so many forecasts wait, of which nothing is to be learnt."""
-        self.waiting = deque([None] * n_waiting)
-
-    def memory(self) -> list[Any]:
-        """Return what waits, as JSON values."""
-        return [None if one is None else [_listed(part) for part in one] for one in self.waiting]
-
-    def restore(self, memory: Any, n_waiting: int) -> None:
-        """Restore the result of `memory`; ValueError if it is not one."""
-        if not isinstance(memory, list) or len(memory) != n_waiting:
-            raise ValueError(f"waits is not a list of {n_waiting}; expected one entry per forecast")
-        d, levels = self.bands.n_outputs, len(self.bands.levels)
-        self.waiting.clear()
-        for one in memory:
-            if one is None:
-                self.waiting.append(None)
-                continue
-            if not isinstance(one, list) or len(one) != 3:
-                raise ValueError("waits has an entry that is not a forecast, bounds and y")
-            forecast, bounds, told = one
-            self.waiting.append(
-                Waits(
-                    _array(forecast, (d,)),
-                    _array(bounds, (levels, 2, d)),
-                    None if told is None else _array(told, (d,)),
-                )
-            )
-
-
-def _listed(values: Float64 | None) -> list[float | None] | None:
-    """Return the numbers as a flat list, None for NaN."""
-    if values is None:
-        return None
-    return [None if np.isnan(value) else float(value) for value in values.ravel()]
-
-
-def _array(values: Any, shape: tuple[int, ...]) -> Float64:
-    known = (int, float, type(None))
-    if not isinstance(values, list) or not all(type(value) in known for value in values):
-        raise ValueError("waits has an entry that is not a number")
-    array = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-    if array.size != int(np.prod(shape)):
-        raise ValueError(f"waits has {array.size} numbers; expected shape {shape}")
-    return array.reshape(shape)

@@ -20,6 +20,13 @@ class FeatureMoments(NamedTuple):
         Mean of the features.
     cov : ndarray, shape (T, p, d, d) or (p, d, d)
         Covariance of the outputs in each column of the features.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> moments = memoa.feature_moments(activation="cos", mean=[[0.0, 1.0]], std=1.0)
+    >>> moments.mean.shape, moments.cov.shape
+    ((1, 2), (2, 1, 1))
     """
 
     mean: Float64

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["Communicator", "communicator"]
+
 
 class Communicator:
     """Computes sums and maxima over the processes of an MPI communicator.
@@ -30,6 +32,16 @@ class Communicator:
         Number of this process.
     size : int
         Number of processes.
+
+    Examples
+    --------
+    A program for ``mpiexec -n 2 python program.py``::
+
+        import memoa.mpi
+
+        world = memoa.mpi.communicator()
+        ensemble = memoa.OnlineEnsemble(2048, communicator=world)
+        print(f"process {world.rank} of {world.size} has the agents {ensemble.agents}")
     """
 
     def __init__(self, comm: Any) -> None:

@@ -200,6 +200,14 @@ class CentralizedPolicy:
         The constant part of every control.
     rcond : float
         Smallest reciprocal condition number (1-norm, estimated) of the stages' linear systems.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> pair = memoa.NPlayerGame([[[[1.0]]] * 3] * 2, [[[0.1]] * 3] * 2, [[1.0]] * 3, coupling=0.5)
+    >>> policy = memoa.solve_centralized_nash(pair)
+    >>> policy.gain.shape  # three stages, two players, one feature, two predictions
+    (3, 2, 1, 2)
     """
 
     gain: Float64

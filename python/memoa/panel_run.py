@@ -33,6 +33,16 @@ class PanelRun:
         Number of further forecasts after which a value is known.
     bases : ndarray, shape (T, N, d), optional
         Last values known at each forecast, NaN if there were none; only with a `delay`.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> series = memoa.datasets.similar_households(n_clients=20, n=200)
+    >>> run = memoa.Panel(n_clients=20).run(series.X, series.Y, initial=series.initial)
+    >>> run.predictions.shape
+    (200, 20, 1)
+    >>> run.worst_client_rmse >= run.mean_client_rmse
+    True
     """
 
     predictions: Float64

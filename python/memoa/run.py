@@ -53,9 +53,8 @@ class Run:
     shares : ndarray, shape (T, 4, d)
         Shares in the server's forecasts, see `OnlineEnsemble.shares`; all 0 if no y was known.
     agent_rmse : ndarray, shape (N,)
-        Of the agents here, where several processes hold them. Where some were away, of each over
-        the steps at which it was awake: nan where there was none. Such an agent counts in no mean,
-        and is neither the best nor the worst.
+        Error of every agent of this process, over the steps at which it was awake. NaN if it never
+        was; such an agent counts in no mean, and is neither the best nor the worst.
     worst_cost : ndarray, shape (T,)
         Largest sum of squared errors of an agent up to and including each step; its last entry is
         the under-performer regret.
@@ -83,6 +82,16 @@ class Run:
         If y arrives late, the last known value at each step, NaN if there was none; else None.
     delay : int
         Number of forecasts made before a y was known.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> series = memoa.datasets.logistic_map(400)
+    >>> run = memoa.OnlineEnsemble().run(series.X, series.Y, initial=series.initial)
+    >>> run.predictions.shape, run.agent_rmse.shape
+    ((400, 1), (64,))
+    >>> run.best_agent_rmse < run.mean_agent_rmse < run.worst_agent_rmse < run.repeat_last_rmse
+    True
     """
 
     predictions: Float64

@@ -37,6 +37,17 @@ class Simulation:
     agents : range
         Numbers of the agents in `cost`: all, or the share of this process. All other attributes
         describe all agents.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> game = memoa.Game([[1.0, 0.5]], [0.2, 0.2], [1.0], coupling=0.5, horizon=4)
+    >>> policy = memoa.solve_mean_field(game)
+    >>> rollout = memoa.simulate(game, policy, 1000, mean=[0.0], cov=[[1.0]])
+    >>> rollout.cost.shape, rollout.mean_path.shape
+    ((1000,), (5, 1))
+    >>> bool(rollout.cost[rollout.worst_agent] == rollout.worst_cost)
+    True
     """
 
     cost: Float64 = field(repr=False)
@@ -139,9 +150,7 @@ def simulate(
     if len(policies) != len(games):
         raise ValueError(f"policy holds {len(policies)} policies; expected {len(games)}")
     n_types, d = len(games), games[0].n_outputs
-    seed = as_int("random_state", random_state, 0)
-    if seed >= 2**64:
-        raise ValueError(f"random_state is {seed}; expected an integer below 2^64")
+    seed = as_int("random_state", random_state, 0, below=2**64)
     check(communicator)
     total = as_int("n_agents", n_agents, 1)
     agents = share("n_agents", total, communicator)

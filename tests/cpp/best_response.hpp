@@ -8,8 +8,8 @@
 /// of the identities (1.6), (3.1) to (3.3) that the solver uses.
 namespace memoa::tests {
 
-/// The law of one agent along a path: b = gain y + shift at every stage.
-struct Law {
+/// The policy of one agent along a path: b = gain y + shift at every stage.
+struct AgentPolicy {
   std::vector<RowMatrix> gain;         // (p, d)
   std::vector<Eigen::VectorXd> shift;  // (p)
 };
@@ -36,28 +36,28 @@ class AgentProblem {
     }
   }
 
-  /// Cost-to-go from stage 0 of playing the law.
-  Value evaluate(const Law& law) const {
+  /// Cost-to-go from stage 0 of playing the policy.
+  Value evaluate(const AgentPolicy& policy) const {
     Value value = terminal();
     for (Index t = game_.horizon() - 1; t >= 0; --t)
-      value = back(t, value, law.gain[t], law.shift[t]);
+      value = back(t, value, policy.gain[t], policy.shift[t]);
     return value;
   }
 
-  /// The optimal law, stage by stage from the first-order condition R b = -M'(K x + k).
-  Law optimum() const {
+  /// The optimal policy, stage by stage from the first-order condition R b = -M'(K x + k).
+  AgentPolicy optimum() const {
     const Index T = game_.horizon();
-    Law law{std::vector<RowMatrix>(T), std::vector<Eigen::VectorXd>(T)};
+    AgentPolicy best{std::vector<RowMatrix>(T), std::vector<Eigen::VectorXd>(T)};
     Value value = terminal();
     for (Index t = T - 1; t >= 0; --t) {
       const Stage stage = make_stage(t, value);
       const Eigen::LDLT<Eigen::MatrixXd> R(stage.R);
       const auto M = map(game_.feature_mean(t));
-      law.gain[t] = -R.solve(M.transpose() * stage.K * map(game_.transition(t)));
-      law.shift[t] = -R.solve(M.transpose() * (stage.K * stage.common + stage.k));
-      value = back(t, value, law.gain[t], law.shift[t]);
+      best.gain[t] = -R.solve(M.transpose() * stage.K * map(game_.transition(t)));
+      best.shift[t] = -R.solve(M.transpose() * (stage.K * stage.common + stage.k));
+      value = back(t, value, best.gain[t], best.shift[t]);
     }
-    return law;
+    return best;
   }
 
  private:
@@ -109,15 +109,15 @@ class AgentProblem {
   std::vector<Eigen::VectorXd> mean_;
 };
 
-/// The policy as a law along the flow `path` (T+1, K d).
-inline Law along(const Policy& policy, const std::vector<double>& path) {
-  Law law;
+/// The policy of one agent when the mean follows `path` (T+1, K d).
+inline AgentPolicy along(const Policy& policy, const std::vector<double>& path) {
+  AgentPolicy own;
   for (Index t = 0; t < policy.horizon; ++t) {
     const VectorMap mean(path.data() + t * policy.mean_size, policy.mean_size);
-    law.gain.push_back(map(policy.gain_at(t)));
-    law.shift.push_back(map(policy.mean_gain_at(t)) * mean + map(policy.offset_at(t)));
+    own.gain.push_back(map(policy.gain_at(t)));
+    own.shift.push_back(map(policy.mean_gain_at(t)) * mean + map(policy.offset_at(t)));
   }
-  return law;
+  return own;
 }
 
 }  // namespace memoa::tests

@@ -37,7 +37,7 @@ inline GameData one_stage(double coupling) {
   return data;
 }
 
-/// The flow of the mean is what the mean of agents does who all play the law.
+/// The difference between the flow of the mean and the mean of agents that all play the policy.
 inline double distance_from_own_flow(const Game& game, const Policy& policy) {
   double largest = 0.0;
   for (Index t = 0; t < game.horizon(); ++t) {

@@ -12,8 +12,8 @@ Certificate certified(const Game& game, const Policy& policy, Index n_agents, co
   return certify(game, policy, n_agents, start.mean, start.cov, known);
 }
 
-/// A law that is no equilibrium of anything.
-Policy other_law(const Game& game) {
+/// A policy that is no equilibrium of anything.
+Policy other_policy(const Game& game) {
   Policy policy = solve_mean_field(game);
   problems::Random random(6);
   for (std::vector<double>* values : {&policy.gain, &policy.mean_gain, &policy.offset})
@@ -40,8 +40,8 @@ TEST_CASE("the exploitability (5.3) is the difference of two costs, never below 
     for (const Index n : {1, 2, 30, 100'000})
       for (const MeanField known : {MeanField::empirical, MeanField::limit}) {
         const Game game(random_game(310 + size.d, size.T, size.d, size.p));
-        for (const Policy& law : {other_law(game), solve_nash(game, n), solve_myopic(game)}) {
-          const Certificate found = certified(game, law, n, random_start(2, size.d), known);
+        for (const Policy& policy : {other_policy(game), solve_nash(game, n), solve_myopic(game)}) {
+          const Certificate found = certified(game, policy, n, random_start(2, size.d), known);
           const double difference = found.cost - found.best_response_cost;
           CHECK(difference >= -1e-13 * found.cost);
           CHECK(std::abs(difference - found.exploitability) <= 1e-13 * found.cost);
@@ -49,7 +49,7 @@ TEST_CASE("the exploitability (5.3) is the difference of two costs, never below 
       }
 }
 
-TEST_CASE("the mean-field law loses 1/N^2 on the empirical mean, 1/N on the flow") {
+TEST_CASE("the mean-field policy loses 1/N^2 on the empirical mean, 1/N on the flow") {
   const Game game(random_game(320, 4, 2, 3));
   const Policy policy = solve_mean_field(game);
   const Start start = random_start(3, 2);
@@ -70,26 +70,26 @@ TEST_CASE("with a billion agents the costs are those of one agent along the flow
     CAPTURE(size.d);
     const Game game(random_game(330 + size.d, size.T, size.d, size.p));
     const Start start = random_start(4, size.d);
-    Policy law = other_law(game);
+    Policy policy = other_policy(game);
     for (Index t = 0; t < size.T; ++t) {  // its own flow, by (1.1)
       const RowMatrix closed =
           map(game.transition(t)) + map(game.mean_transition(t)) +
-          map(game.feature_mean(t)) * (map(law.gain_at(t)) + map(law.mean_gain_at(t)));
+          map(game.feature_mean(t)) * (map(policy.gain_at(t)) + map(policy.mean_gain_at(t)));
       const Eigen::VectorXd shift =
-          map(game.drift(t)) + map(game.feature_mean(t)) * map(law.offset_at(t));
-      std::copy_n(closed.data(), closed.size(), law.mean_map.begin() + t * closed.size());
-      std::copy_n(shift.data(), shift.size(), law.mean_shift.begin() + t * shift.size());
+          map(game.drift(t)) + map(game.feature_mean(t)) * map(policy.offset_at(t));
+      std::copy_n(closed.data(), closed.size(), policy.mean_map.begin() + t * closed.size());
+      std::copy_n(shift.data(), shift.size(), policy.mean_shift.begin() + t * shift.size());
     }
-    const std::vector<double> path = law.mean_path(start.mean.data());
+    const std::vector<double> path = policy.mean_path(start.mean.data());
     const AgentProblem problem(game, path);
-    const auto expected = [&](const Law& played) {
+    const auto expected = [&](const AgentPolicy& played) {
       const Value value = problem.evaluate(played);
       const VectorMap mean(start.mean.data(), size.d);
       return value(mean) + (value.P * MatrixMap(start.cov.data(), size.d, size.d)).trace();
     };
     for (const MeanField known : {MeanField::empirical, MeanField::limit}) {
-      const Certificate found = certified(game, law, 1'000'000'000, start, known);
-      CHECK(found.cost == doctest::Approx(expected(along(law, path))).epsilon(1e-7));
+      const Certificate found = certified(game, policy, 1'000'000'000, start, known);
+      CHECK(found.cost == doctest::Approx(expected(along(policy, path))).epsilon(1e-7));
       CHECK(found.best_response_cost == doctest::Approx(expected(problem.optimum())).epsilon(1e-7));
     }
   }
@@ -99,9 +99,9 @@ TEST_CASE("what does not fit the game is refused") {
   const Game game(random_game(340, 3, 2, 2)), wider(random_game(341, 3, 2, 4));
   const Policy policy = solve_mean_field(game);
   const Start start = random_start(5, 2);
-  const auto refused = [&](const Policy& law, Index n, const std::vector<double>& mean,
+  const auto refused = [&](const Policy& wrong, Index n, const std::vector<double>& mean,
                            const std::vector<double>& cov) {
-    return refusal([&] { certify(game, law, n, mean, cov); });
+    return refusal([&] { certify(game, wrong, n, mean, cov); });
   };
   CHECK(names(refused(policy, 0, start.mean, start.cov), "n_agents"));
   CHECK(names(refused(solve_mean_field(wider), 5, start.mean, start.cov), "policy"));

@@ -133,6 +133,99 @@ TEST_CASE("learning what was not predicted predicts it first") {
   CHECK(follow(other, stream, 20, 30) == follow(one, stream, 20, 30));
 }
 
+TEST_CASE("a forecast that is taken back leaves the one before it to be learnt") {
+  const Stream stream = random_stream(11, 30, 3, 2);
+  auto one = fresh<double>(stream), other = fresh<double>(stream);
+  follow(one, stream, 0, 10), follow(other, stream, 0, 10);
+  CHECK(one.waiting().empty());
+  CHECK(names(refusal([&] { one.learn(y_of(stream, 10)); }), "x was not predicted"));
+  one.predict(x_of(stream, 10)), other.predict(x_of(stream, 10));
+  one.predict(x_of(stream, 15));
+  CHECK(one.waits_for(x_of(stream, 15)));
+  one.take_back();
+  CHECK(one.waits_for(x_of(stream, 10)));
+  CHECK(one.waiting() == std::vector<double>(stream.x(10), stream.x(10) + 3));
+  CHECK(one.intervals() == other.intervals());
+  one.take_back();  // none was before it
+  CHECK(!one.waits_for(x_of(stream, 10)));
+  CHECK(names(refusal([&] { one.learn(y_of(stream, 10)); }), "x was not predicted"));
+  one.learn(x_of(stream, 10), y_of(stream, 10)), other.learn(y_of(stream, 10));
+  CHECK(follow(one, stream, 11, 30) == follow(other, stream, 11, 30));
+}
+
+TEST_CASE_TEMPLATE("a run tells what its steps do", Real, double, float) {
+  const Stream stream = with_gaps(12, 40);
+  const Index T = 39, levels = static_cast<Index>(kLevels.size());
+  for (const Index delay : {Index{0}, kDelay}) {
+    auto whole = delay > 0 ? late<Real>(stream) : fresh<Real>(stream);
+    auto steps = delay > 0 ? late<Real>(stream) : fresh<Real>(stream);
+    const auto numbers = [](Index n) { return std::vector<double>(static_cast<std::size_t>(n)); };
+    std::vector<double> forecasts = numbers(T * 2), bounds = numbers(T * levels * 4), next(2),
+                        next_bounds = numbers(levels * 4), rmse = numbers(21), base(2);
+    EnsembleOutput output;
+    output.predictions = forecasts.data(), output.bounds = bounds.data(), output.next = next.data();
+    output.next_bounds = next_bounds.data(), output.agent_rmse = rmse.data();
+    output.base = base.data(), output.skip = 5;
+    RunOptions options;
+    const double initial[] = {0.5, -0.5};
+    options.initial = initial;
+    const Scored scored = whole.run({stream.x(0), T + 1, 3}, {stream.y(0), T, 2}, output, options);
+    CHECK(scored.first == 5);
+    Index known = 0;
+    for (Index t = 5; t < T; ++t)
+      for (Index o = 0; o < 2; ++o) known += std::isnan(stream.y(t)[o]) ? 0 : 1;
+    CHECK(scored.values == known);
+    CHECK(base == std::vector<double>{0.5, -0.5});
+    steps.observe({initial, 2});
+    for (double& bound : bounds) bound = std::isnan(bound) ? -1.0 : bound;
+    const std::vector<double> expected = follow(steps, stream, 0, T);
+    const auto width = static_cast<std::size_t>(levels * 4);
+    std::vector<double> both;
+    for (std::size_t t = 0; t < static_cast<std::size_t>(T); ++t) {
+      both.insert(both.end(), forecasts.begin() + 2 * t, forecasts.begin() + 2 * (t + 1));
+      both.insert(both.end(), bounds.begin() + width * t, bounds.begin() + width * (t + 1));
+    }
+    CHECK(both == expected);
+    CHECK(whole.scored() == steps.scored());
+    CHECK(steps.predict_rows({stream.x(T), 1, 3}) == next);
+    CHECK(steps.predict(x_of(stream, T)) == next);
+    CHECK(steps.intervals() == next_bounds);
+    CHECK(*std::min_element(rmse.begin(), rmse.end()) > 0.0);
+  }
+}
+
+TEST_CASE("forecasts of rows move no interval that waits for its y") {
+  const Stream stream = random_stream(13, 30, 3, 2);
+  auto one = late<double>(stream), other = late<double>(stream);
+  follow(one, stream, 0, 20), follow(other, stream, 0, 20);
+  one.predict(x_of(stream, 20)), other.predict(x_of(stream, 20));
+  one.predict_rows({stream.x(21), 5, 3});  // as many wait as may
+  for (auto* each : {&one, &other}) each->learn(x_of(stream, 17), y_of(stream, 17));
+  CHECK(follow(one, stream, 21, 30) == follow(other, stream, 21, 30));
+}
+
+TEST_CASE_TEMPLATE("memories and the note restore an ensemble", Real, double, float) {
+  const Stream stream = with_gaps(14, 40);
+  for (const bool comes_late : {false, true}) {
+    const auto make = [&] { return comes_late ? late<Real>(stream) : fresh<Real>(stream); };
+    auto ensemble = make(), restored = make(), torn = make();
+    follow(ensemble, stream, 0, 25);
+    const auto population = ensemble.population().memory();
+    const auto server = ensemble.server().memory();
+    const std::string note = ensemble.note();
+    restored.restore(population, server, note, ensemble.intervals());
+    CHECK(restored.intervals() == ensemble.intervals());
+    CHECK(restored.note() == note);
+    CHECK(follow(restored, stream, 25, 40) == follow(ensemble, stream, 25, 40));
+    const auto refused = [&](const std::string& text, const std::vector<double>& intervals) {
+      return refusal([&] { torn.restore(population, server, text, intervals); });
+    };
+    CHECK(contains(refused("null", {}), "bands"));
+    CHECK(contains(refused("{\"bands\": [1]}", {}), "memory has 1 numbers"));
+    CHECK(names(refused(note, {1.0}), "intervals has 1 numbers; expected 8"));
+  }
+}
+
 TEST_CASE_TEMPLATE("what is loaded goes on with the same bits", Real, double, float) {
   const Stream stream = with_gaps(3, 40);
   for (const Encoders& encoder : kEncoders)
@@ -302,9 +395,6 @@ TEST_CASE("what cannot be learnt is named and changes nothing") {
   twin.learn(good, y_of(stream, 12));
   CHECK(follow(ensemble, stream, 13, 30) == follow(twin, stream, 13, 30));
 
-  PopulationSettings shared = settings_of(5, stream);
-  shared.shard.total = 10;
-  CHECK(names(refusal([&] { OnlineEnsemble{shared}; }), "settings.shard"));
   CHECK(names(refusal([&] { OnlineEnsemble({}, {}, {0.9, 0.5}); }), "levels"));
 }
 

@@ -4,11 +4,11 @@
 using namespace memoa;
 using problems::Random;
 using problems::random_game;
+using tests::AgentPolicy;
 using tests::AgentProblem;
 using tests::along;
 using tests::contains;
 using tests::distance;
-using tests::Law;
 using tests::message_of;
 using tests::names;
 using tests::refusal;
@@ -33,8 +33,8 @@ GameData scalar_game(Index horizon) {
   return data;
 }
 
-double cost(const AgentProblem& problem, const Law& law, const Eigen::VectorXd& y) {
-  return problem.evaluate(law)(y);
+double cost(const AgentProblem& problem, const AgentPolicy& policy, const Eigen::VectorXd& y) {
+  return problem.evaluate(policy)(y);
 }
 
 }  // namespace
@@ -47,7 +47,7 @@ TEST_CASE("the policy (3.4) is the agent's best response to its own flow") {
     Random random(7);
     const std::vector<double> path = policy.mean_path(random.uniforms(size.d).data());
     const AgentProblem problem(game, path);
-    const Law played = along(policy, path), best = problem.optimum();
+    const AgentPolicy played = along(policy, path), best = problem.optimum();
     for (Index t = 0; t < size.T; ++t) {
       CHECK((played.gain[t] - best.gain[t]).cwiseAbs().maxCoeff() < 1e-11);
       CHECK((played.shift[t] - best.shift[t]).cwiseAbs().maxCoeff() < 1e-11);
@@ -63,11 +63,11 @@ TEST_CASE("leaving the policy raises an agent's exact cost") {
     Random random(8);
     const std::vector<double> path = policy.mean_path(random.uniforms(size.d).data());
     const AgentProblem problem(game, path);
-    const Law played = along(policy, path);
+    const AgentPolicy played = along(policy, path);
     const Eigen::VectorXd y = random.vector(size.d);
     const double least = cost(problem, played, y);
     for (Index t = 0; t < size.T; ++t) {
-      Law up = played, down = played;
+      AgentPolicy up = played, down = played;
       const RowMatrix of_gain = 0.01 * random.matrix(size.p, size.d);
       const Eigen::VectorXd of_shift = 0.01 * random.vector(size.p);
       up.gain[t] += of_gain;
@@ -153,7 +153,7 @@ TEST_CASE("every type's policy is its best response to the joint flow") {
     const std::vector<double> path = policies[0].mean_path(random.uniforms(3 * d).data());
     for (std::size_t k = 0; k < games.size(); ++k) {
       const AgentProblem problem(games[k], path, shares);
-      const Law played = along(policies[k], path), best = problem.optimum();
+      const AgentPolicy played = along(policies[k], path), best = problem.optimum();
       Eigen::VectorXd mean = VectorMap(path.data() + static_cast<Index>(k) * d, d);
       for (Index t = 0; t < 4; ++t) {
         CHECK((played.gain[t] - best.gain[t]).cwiseAbs().maxCoeff() < 1e-11);

@@ -20,7 +20,7 @@ std::vector<double> moved(const std::vector<double>& values, Index first,
 
 }  // namespace
 
-TEST_CASE("no other symmetric law costs less on average than the social optimum") {
+TEST_CASE("no other symmetric policy costs less on average than the social optimum") {
   for (const Size& size : kSizes)
     for (const Index n : {1, 3, 40}) {
       CAPTURE(size.d);
@@ -43,7 +43,7 @@ TEST_CASE("no other symmetric law costs less on average than the social optimum"
         };
         const double up = rise(0.01), down = rise(-0.01);
         CHECK(up > 0.0);
-        // quadratic in one stage's law: stationary exactly where both rises are equal
+        // quadratic in one stage's policy: stationary exactly where both rises are equal
         CHECK(up == doctest::Approx(down).epsilon(1e-7));
       }
     }

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import memoa
-from experiments import ablations, benchmarks, forecasting, pieces, variants
+from experiments import ablations, benchmarks, forecasting, pieces, refitted, variants
 from experiments.ablations import Ablations
 from experiments.command import make_app
 from experiments.defaults import Defaults
@@ -25,6 +25,7 @@ from experiments.heterogeneity import Heterogeneity
 from experiments.knobs import COMMUNICATION, KNOBS, NOISE, with_setting
 from experiments.mixed import FAMILIES
 from experiments.pieces import Method, Piece, Store, compute
+from experiments.refitted import REFITTED, Refitted
 from experiments.report import EXPERIMENTS, run_experiments
 from experiments.section import Context, Section, quartiles, spread
 from experiments.study import COLUMNS
@@ -47,7 +48,7 @@ _KNOBS = tuple(
     if knob.name not in ("effort", "horizon", "mixture_ridge")
 )
 SMALL = (
-    Forecasting(("periodic", "logistic", "boc"), river=None),
+    Forecasting(("periodic", "logistic", "boc"), river=None, statsforecast=None),
     Defaults(),
     Ablations(
         ("logistic", "ett"),
@@ -274,8 +275,42 @@ class TestReport:
         assert settings["seeds"] == [0, 1]
         assert settings["versions"] == [pieces.versions()]
         assert settings["ensemble"]["n_agents"] == memoa.OnlineEnsemble().n_agents
-        assert len(settings["left out"]) == 1 + len(RIVER)
+        assert len(settings["left out"]) == 1 + len(RIVER) + len(REFITTED)
         assert [one["met"] for one in settings["verdicts"]] == [one.met for one in section.verdicts]
+
+    def test_stored_results_of_refits_are_shown_and_read_only(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        kept = tmp_path / "kept.jsonl"
+        monkeypatch.setattr(refitted, "STORED", kept)
+        monkeypatch.setattr("experiments.report.STORED", kept)
+        monkeypatch.setattr(refitted, "installed", lambda: None)
+        assert refitted.stored() is None
+        assert Forecasting().statsforecast is None
+        found = dict.fromkeys(forecasting.MEASURES, 0.125) | {"failures": 0}
+        for name in REFITTED:
+            settings = {"series": "logistic", "forecaster": name}
+            piece = Piece(forecasting.REFIT, settings, {"statsforecast": "9.8.7"})
+            Store(kept).put(piece, found)
+        text, shown = kept.read_text(), Forecasting(("logistic",), river=None)
+        assert shown.statsforecast == refitted.stored() == "9.8.7"
+        (section,) = run_experiments(tmp_path, seeds=1, experiments=[shown])
+        page = (tmp_path / "experiments.md").read_text(encoding="utf-8")
+        assert all(f"| {name} | 0.125 |" in page for name in REFITTED)
+        assert "statsforecast version 9.8.7" in page
+        assert not any("statsforecast" in line for line in section.left_out)
+        assert kept.read_text() == text
+        # A series without stored results has a dash, and its verdicts do not mind.
+        (section,) = run_experiments(
+            tmp_path, seeds=1, experiments=[Forecasting(("logistic", "periodic"), river=None)]
+        )
+        page = (tmp_path / "experiments.md").read_text(encoding="utf-8")
+        assert all(f"| {name} | 0.125 | – |" in page for name in REFITTED)
+        assert not any("nan" in verdict.found for verdict in section.verdicts)
+        tables = (tmp_path / "experiments-tables.md").read_text(encoding="utf-8")
+        assert "| statsforecast: AutoETS | 0 | – |" in tables
+        rows = lines(tmp_path / "experiments/forecasting.csv")
+        assert sum(row["forecaster"] in REFITTED for row in rows) == 2
 
     def test_every_section_has_its_files_and_keeps_its_place(self, tmp_path: Path) -> None:
         made = {
@@ -375,6 +410,42 @@ def test_the_study_of_the_defaults_is_quoted(tmp_path: Path) -> None:
         assert words in tables and words not in page
     assert "\n## One default for all\n" in tables
     assert lines(tmp_path / "experiments/defaults.csv")[1]["server"] == "1.25"
+
+
+class Echo:
+    """In place of a model of statsforecast: a hundred times the season, plus the length."""
+
+    fails = False
+
+    def __init__(self, season_length: int) -> None:
+        self.season_length = season_length
+
+    def forecast(self, y: np.ndarray, h: int) -> dict:
+        if self.fails:
+            raise Exception("no model able to be fitted")
+        assert h == 1
+        return {"mean": np.array([100.0 * self.season_length + len(y)])}
+
+
+def test_a_refitted_model_sees_the_last_values_and_the_season_so_far(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, cycle = Refitted(Echo), np.resize([1.0, 2.0, 4.0], 30)
+    model.observe([cycle[0], 0.5])
+    shown = []
+    for t, y in enumerate(cycle[1:], start=1):
+        shown.append(model.predict_one([0.0]))
+        model.learn_one([0.0], [y, float(t % 2)])
+    first, second = np.array(shown).T
+    assert first[:9].tolist() == cycle[:9].tolist()  # too few values: the last one
+    assert first[9:].tolist() == [300.0 + n for n in range(10, 30)]
+    assert second[9:].tolist() == [200.0 + n for n in range(10, 30)]
+    assert model.failures == 0
+    monkeypatch.setattr(refitted, "MOST", 20)
+    assert model.predict_one([0.0]).tolist() == [320.0, 220.0]
+    monkeypatch.setattr(Echo, "fails", True)
+    assert model.predict_one([0.0]).tolist() == [cycle[-1], 1.0]
+    assert model.failures == 2
 
 
 def pieces_of(page: str) -> list[str]:

@@ -165,8 +165,8 @@ class TestPlayedTypes:
     @pytest.mark.parametrize("family", mixed.FAMILIES, ids=lambda one: one.name)
     def test_the_right_types_are_an_equilibrium(self, family: mixed.Family) -> None:
         """Whoever plays another of the policies against their flow does no better."""
-        laws = [mixed._law(*one) for one in family.sorts(2)]
-        games, shares = [mixed._game(law) for law in laws], np.full(3, 1.0 / 3.0)
+        all_moments = [mixed._moments(*one) for one in family.sorts(2)]
+        games, shares = [mixed._game(moments) for moments in all_moments], np.full(3, 1.0 / 3.0)
         policies = memoa.solve_mean_field(games)
         start = {
             "mean": [0.0],
@@ -181,7 +181,7 @@ class TestPlayedTypes:
                     mixed._of_mean(p, shares)
                     for p in (
                         memoa.solve_mean_field(game),
-                        memoa.solve_myopic(mixed._game(laws[kind], consensus=0.0)),
+                        memoa.solve_myopic(mixed._game(all_moments[kind], consensus=0.0)),
                     )
                 ),
             )
@@ -200,12 +200,12 @@ class TestPlayedTypes:
             ("cos", np.cos, 0.0),
             ("tanh", np.tanh, 0.5),
         ):
-            law = mixed._law(kind, 4, 3.0)
+            moments = mixed._moments(kind, 4, 3.0)
             sample = 3.0 * np.sqrt(0.5) * act(draws + shift)
-            assert law.mean[0, :4] == pytest.approx(sample.mean(), abs=0.01)
-            assert law.cov[:4, 0, 0] == pytest.approx(sample.var(), rel=0.02)
-            assert not law.mean[0, 4:].any()
-            assert not law.cov[4:].any()
+            assert moments.mean[0, :4] == pytest.approx(sample.mean(), abs=0.01)
+            assert moments.cov[:4, 0, 0] == pytest.approx(sample.var(), rel=0.02)
+            assert not moments.mean[0, 4:].any()
+            assert not moments.cov[4:].any()
 
 
 def _with_a_few_more(policy: memoa.Policy) -> memoa.Policy:

@@ -276,11 +276,17 @@ CASES |= {
 }
 
 
-def predict_again(model: Model) -> None:
+def waiting_of(known: dict[str, Any]) -> Any:
+    """The input that waits for its y, of a panel or of an ensemble."""
+    return known["_pending"] if "_pending" in known else (known["_engines"] or {}).get("waiting")
+
+
+def predict_again(model: Model, before: dict[str, Any]) -> None:
     if isinstance(model, memoa.Panel):
         model.predict_one(CLIENTS[0][10])
     else:
-        model.predict_one(X[10], None if model._awake is None else model._awake.view(bool))
+        awake = before["_engines"]["awake"]
+        model.predict_one(X[10], None if awake is None else np.frombuffer(awake[1], dtype=bool))
 
 
 def fail_every_allocation(case: Case, path: Path, *, once: bool) -> int:
@@ -304,8 +310,8 @@ def fail_every_allocation(case: Case, path: Path, *, once: bool) -> int:
             break
         if not raised:  # done without that memory
             model = make(path)
-        if before["_pending"] is not None and model._pending is None:  # to be predicted anew
-            predict_again(model)
+        if waiting_of(before) is not None and waiting_of(everything(model)) is None:
+            predict_again(model, before)
         now = everything(model)
         changed = [name for name in before | now if now.get(name) != before.get(name)]
         assert not changed, f"{changed} changed by failure {failures}"

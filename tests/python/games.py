@@ -42,13 +42,13 @@ def case(seed: int, largest: int = 5):
     return data, {"mean": rng.normal(size=d), "cov": random_psd(rng, d, d)}
 
 
-def law_of(policy):
+def coefficients_of(policy):
     """gain, mean_gain and offset, to be compared in one go."""
     return policy.gain, policy.mean_gain, policy.offset
 
 
-def assert_same_law(policy, expected, tolerance=1e-12):
-    """Both laws, relative to the largest number of each array."""
-    for got, want in zip(law_of(policy), law_of(expected)):
+def assert_same_policy(policy, expected, tolerance=1e-12):
+    """Both policies, relative to the largest number of each array."""
+    for got, want in zip(coefficients_of(policy), coefficients_of(expected)):
         scale = max(1.0, np.abs(want).max())
         np.testing.assert_allclose(got, want, rtol=0, atol=tolerance * scale)

@@ -94,7 +94,7 @@ def late(rng: random.Random) -> memoa.OnlineEnsemble:
     if rng.random() < 0.7:
         model.run(X[:5], Y[:5])
     for x in X[5 : 5 + rng.randrange(4)]:
-        if model._engines is None or model._engines.population.n_waiting <= model.delay:
+        if model._engines is None or model._engines.core.n_waiting <= model.delay:
             model.predict_one(x)
     return model
 

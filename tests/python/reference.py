@@ -423,12 +423,12 @@ class Ensemble:
         if self.bounded:
             c = np.clip(c, -self.past.largest, self.past.largest)  # (6.13)
         self.c, energies = c, np.array([z @ z for z in self.z])
-        heeded, counted = self.crowd.heeded(c, energies, self.awake)
+        used, counted = self.crowd.used(c, energies, self.awake)
         increments, mean = self.act(c, energies, counted)
         self.forecast, self.mean_field = self.base + increments, self.base + mean
-        said = np.where(heeded, increments, mean)
+        said = np.where(used, increments, mean)
         if self.has_rivals:  # which mix what agents forecast by themselves
-            said = np.where(heeded, c, [average(v[on]) for v, on in zip(c.T, counted.T)])
+            said = np.where(used, c, [average(v[on]) for v, on in zip(c.T, counted.T)])
         self.heard = self.base + said
         self.mixed = self.agent_weights() @ self.heard
         if self.has_rivals:

@@ -29,21 +29,21 @@ class Server(Ensemble):
             self.mean_field = np.zeros(self.d)
             return self.mean_field
         increments, mean = np.zeros((self.n, self.d)), np.zeros(self.d)
-        heeded = np.zeros((self.n, self.d), bool)
+        used = np.zeros((self.n, self.d), bool)
         forecasts, usual = np.zeros((self.n, self.d)), np.zeros(self.d)
         self.c = c[self.on]
         self.crowd = Crowd(len(self.on), self.aggregate)
         self.awake = all_on = np.ones(len(self.on), bool)  # of those that are heard
         if len(self.on):
             self.crowd.record, self.crowd.weight = self.record[self.on], self.weight
-            heeded[self.on], counted = self.crowd.heeded(self.c, energies[self.on], all_on)
+            used[self.on], counted = self.crowd.used(self.c, energies[self.on], all_on)
             forecasts[self.on] = self.c
             usual = np.array([v[on].mean() for v, on in zip(self.c.T, counted.T)])
             increments[self.on], mean = self.act(self.c, energies[self.on], counted)
         self.forecast, self.mean_field = self.base + increments, self.base + mean
-        said = np.where(heeded, increments, mean)
+        said = np.where(used, increments, mean)
         if self.has_rivals:
-            said = np.where(heeded, forecasts, usual)
+            said = np.where(used, forecasts, usual)
         self.heard = self.base + said
         self.mixed = self.agent_weights() @ self.heard
         if self.has_rivals:

@@ -14,11 +14,11 @@ import numpy as np
 
 from reference import GameData, require_regular
 
-# ---------------------------------------------------------------- laws and stages
+# ---------------------------------------------------------------- policies and stages
 
 
 @dataclass(frozen=True)
-class Law:
+class SymmetricPolicy:
     """b = gain y + mean_gain m + offset; `values` holds what the solver carried, stage 0 first."""
 
     gain: np.ndarray  # (T, p, d)
@@ -47,19 +47,19 @@ def stage(game: GameData, t: int) -> tuple:
     )
 
 
-def collect(rows: list[tuple], rcond: float = 1.0, values: list | None = None) -> Law:
-    """A Law from per-stage (gain, mean_gain, offset), last stage first."""
+def collect(rows: list[tuple], rcond: float = 1.0, values: list | None = None) -> SymmetricPolicy:
+    """A SymmetricPolicy from per-stage (gain, mean_gain, offset), last stage first."""
     gain, mean_gain, offset = (np.array([row[j] for row in rows[::-1]]) for j in range(3))
-    return Law(gain, mean_gain, offset, rcond, tuple((values or [])[::-1]))
+    return SymmetricPolicy(gain, mean_gain, offset, rcond, tuple((values or [])[::-1]))
 
 
-def mean_path(game: GameData, law: Law, start: np.ndarray) -> np.ndarray:
-    """(T+1, d): the expected mean from `start` when everybody plays `law`; theory (3.2), (1.1)."""
+def mean_path(game: GameData, policy: SymmetricPolicy, start: np.ndarray) -> np.ndarray:
+    """(T+1, d): the expected mean from `start` when all play `policy`; theory (3.2), (1.1)."""
     path = [np.asarray(start, float)]
     for t in range(len(game.target)):
         mean, _, a, abar, f, _, _ = stage(game, t)
         m = path[-1]
-        control = (law.gain[t] + law.mean_gain[t]) @ m + law.offset[t]
+        control = (policy.gain[t] + policy.mean_gain[t]) @ m + policy.offset[t]
         path.append((a + abar) @ m + f + mean @ control)
     return np.array(path)
 
@@ -115,46 +115,46 @@ def free_motion(game: GameData, n_agents: int, t: int) -> np.ndarray:
     return np.hstack([a + abar / n_agents, abar / n_agents, f[:, None]])
 
 
-def others_law(law: tuple, n_agents: int) -> tuple[np.ndarray, np.ndarray]:
+def others_policy(policy: tuple, n_agents: int) -> tuple[np.ndarray, np.ndarray]:
     """b_j = private y_j + shared z of another agent j under (gain, mean_gain, offset)."""
-    gain, mean_gain, offset = law
+    gain, mean_gain, offset = policy
     return gain, np.hstack([mean_gain / n_agents, mean_gain / n_agents, offset[:, None]])
 
 
-def motion_of_sum(game: GameData, n_agents: int, t: int, law: tuple) -> np.ndarray:
-    """E S+ as a matrix on z, when the others play `law`: (Si, So, S0) of theory section 5."""
+def motion_of_sum(game: GameData, n_agents: int, t: int, policy: tuple) -> np.ndarray:
+    """E S+ as a matrix on z, when the others play `policy`: (Si, So, S0) of theory section 5."""
     mean, _, a, abar, f, _, _ = stage(game, t)
     d, n = len(a), n_agents - 1
-    private, shared = others_law(law, n_agents)
+    private, shared = others_policy(policy, n_agents)
     pick_sum = np.hstack([np.zeros((d, d)), np.eye(d), np.zeros((d, 1))])
     common = np.hstack([abar / n_agents, abar / n_agents, f[:, None]]) + mean @ shared
     return (a + mean @ private) @ pick_sum + n * common
 
 
-def response_control(game, n_agents, t, after: SymmetricValue, law: tuple) -> np.ndarray:
-    """Best response to `law` as a (p, 2d+1) matrix on z, theory section 5."""
+def response_control(game, n_agents, t, after: SymmetricValue, policy: tuple) -> np.ndarray:
+    """Best response to `policy` as a (p, 2d+1) matrix on z, theory section 5."""
     mean, cov, _, _, _, _, effort = stage(game, t)
     d = len(mean)
     k1 = after.form[:d, :d]
     r = mean.T @ k1 @ mean + noise_weight(cov, k1) + effort
     moved = np.vstack(
-        [free_motion(game, n_agents, t), motion_of_sum(game, n_agents, t, law), unit_row(d)]
+        [free_motion(game, n_agents, t), motion_of_sum(game, n_agents, t, policy), unit_row(d)]
     )
     return -np.linalg.solve(r, mean.T @ after.form[:d] @ moved)
 
 
-def value_before(game, n_agents, t, after, own: np.ndarray, law: tuple) -> SymmetricValue:
-    """One step of the value when agent i plays own @ z and the others play `law`."""
+def value_before(game, n_agents, t, after, own: np.ndarray, policy: tuple) -> SymmetricValue:
+    """One step of the value when agent i plays own @ z and the others play `policy`."""
     mean, cov, a, abar, f, _, effort = stage(game, t)
     d, n = len(a), n_agents - 1
-    private, shared = others_law(law, n_agents)
+    private, shared = others_policy(policy, n_agents)
     pick_sum = np.hstack([np.zeros((d, d)), np.eye(d), np.zeros((d, 1))])
     alone = a + mean @ private  # y_j+ = alone y_j + common z + noise
     common = np.hstack([abar / n_agents, abar / n_agents, f[:, None]]) + mean @ shared
     moved = np.vstack(
         [
             free_motion(game, n_agents, t) + mean @ own,
-            motion_of_sum(game, n_agents, t, law),
+            motion_of_sum(game, n_agents, t, policy),
             unit_row(d),
         ]
     )
@@ -191,7 +191,7 @@ def nash_control(game, n_agents, t, after: SymmetricValue) -> tuple[np.ndarray, 
     return -np.linalg.solve(r, mean.T @ one_a), rcond
 
 
-def solve_nash_reference(game: GameData, n_agents: int) -> Law:
+def solve_nash_reference(game: GameData, n_agents: int) -> SymmetricPolicy:
     """Exact Nash of n_agents alike agents, (4.1)-(4.3); `values` holds the SymmetricValues."""
     d = game.target.shape[1]
     value, rows, values, rcond = zero_value(d), [], [], np.inf
@@ -215,24 +215,26 @@ def expected_cost(value: SymmetricValue, n_agents: int, mean, cov) -> float:
     return float(cost)
 
 
-def limit_law(game: GameData, law: Law, start: np.ndarray) -> Law:
-    """The same law with the flow m_t from `start` in place of the empirical mean."""
-    path = mean_path(game, law, start)[:-1]
-    frozen = np.array([g @ m for g, m in zip(law.mean_gain, path, strict=True)])
-    return replace(law, mean_gain=np.zeros_like(law.mean_gain), offset=law.offset + frozen)
+def limit_policy(game: GameData, policy: SymmetricPolicy, start: np.ndarray) -> SymmetricPolicy:
+    """The same policy with the flow m_t from `start` in place of the empirical mean."""
+    path = mean_path(game, policy, start)[:-1]
+    frozen = np.array([g @ m for g, m in zip(policy.mean_gain, path, strict=True)])
+    return replace(policy, mean_gain=np.zeros_like(policy.mean_gain), offset=policy.offset + frozen)
 
 
-def certify_reference(game, law: Law, n_agents, mean, cov, mean_field="empirical") -> dict:
-    """(5.1), (5.2): cost of playing `law`, of answering it optimally, and the difference.
+def certify_reference(
+    game, policy: SymmetricPolicy, n_agents, mean, cov, mean_field="empirical"
+) -> dict:
+    """(5.1), (5.2): cost of playing `policy`, of answering it optimally, and the difference.
 
-    The best response knows the law and every agent's state, also where the others act on the limit.
+    The best response knows the policy and every agent's state, also if the others act on the limit.
     """
     if mean_field == "limit":
-        law = limit_law(game, law, mean)
+        policy = limit_policy(game, policy, mean)
     playing = answering = zero_value(game.target.shape[1])
     for t in reversed(range(len(game.target))):
-        at = (law.gain[t], law.mean_gain[t], law.offset[t])
-        private, shared = others_law(at, n_agents)
+        at = (policy.gain[t], policy.mean_gain[t], policy.offset[t])
+        private, shared = others_policy(at, n_agents)
         own = shared.copy()
         own[:, : private.shape[1]] += private
         playing = value_before(

@@ -1,7 +1,7 @@
 """Slow NumPy twins of what keeps a bad value from costing the rest of a series.
 
 The standardiser of theory section 6, step 1; the fallback (6.7); and the crowd's limits of (6.9)
-and (6.10), which the averages over agents and the mixture heed.
+and (6.10), which the averages over agents and the mixture use.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class Fallback:
 
 
 class Crowd:
-    """Whom the averages of step 3 and the mixture heed, theory (6.9) and (6.10).
+    """Which agents the averages of step 3 and the mixture use, theory (6.9) and (6.10).
 
     Every agent is of the jury, as where there are at most 256 of them.
     """
@@ -174,29 +174,29 @@ class Crowd:
         """The median of the recent losses of those awake; of all where nobody is."""
         return np.median(self.record[awake] if awake.any() else self.record)
 
-    def heeded(self, c, energies, awake):
-        """Those that the mixture heeds and those that the averages count, (N, d) each."""
+    def used(self, c, energies, awake):
+        """Agents that the mixture uses, and agents that the averages count, (N, d) each."""
         everybody = np.ones(c.shape, bool) & awake[:, None]
         if not self.judges(awake):
             return everybody, everybody
         usual = self.usual(awake)
         trusted = ((self.record <= self.WORSE * usual) | (usual == 0.0)) & awake
         jury = trusted & (energies > 0)
-        heeded, counted = everybody & trusted[:, None], everybody & trusted[:, None]
+        used, counted = everybody & trusted[:, None], everybody & trusted[:, None]
         for o in range(c.shape[1]):
             if not jury.any():
                 continue
             centre = np.median(c[jury, o])
             spread = 1.4826 * np.median(abs(c[jury, o] - centre))
             if spread > 0.0:
-                heeded[:, o] &= abs(c[:, o] - centre) <= self.RANGE * spread
-            counted[:, o] = heeded[:, o]
+                used[:, o] &= abs(c[:, o] - centre) <= self.RANGE * spread
+            counted[:, o] = used[:, o]
             if self.aggregate == "trimmed":
-                ordered = np.sort(c[jury & heeded[:, o], o])
+                ordered = np.sort(c[jury & used[:, o], o])
                 cut = int(self.CUT * len(ordered))
                 low, high = ordered[cut], ordered[len(ordered) - 1 - cut]
                 counted[:, o] &= (c[:, o] >= low) & (c[:, o] <= high)
-        return heeded, counted
+        return used, counted
 
     def learn(self, c, change, awake):
         """Count the squared error of every local forecast, c (N, d), change = y - base (d,)."""

@@ -7,12 +7,12 @@ import math
 import numpy as np
 
 from reference import GameData
-from reference_nash import Law, collect, noise_weight, stage
+from reference_nash import SymmetricPolicy, collect, noise_weight, stage
 
 # ---------------------------------------------------------------- baselines
 
 
-def myopic_reference(game: GameData) -> Law:
+def myopic_reference(game: GameData) -> SymmetricPolicy:
     """argmin_b E|y+ - e|_Q^2 + g|b|^2 stage by stage: neither the future nor the others count."""
     rows = []
     for t in range(len(game.target)):
@@ -24,8 +24,8 @@ def myopic_reference(game: GameData) -> Law:
     return collect(rows[::-1])
 
 
-def solve_social_reference(game: GameData, n_agents: float = math.inf) -> Law:
-    """Law of least average cost, (7.2)-(7.4); `values` holds (Pd, Pm, sm, r). inf: the limit."""
+def solve_social_reference(game: GameData, n_agents: float = math.inf) -> SymmetricPolicy:
+    """Policy of least average cost, (7.2)-(7.4); `values` holds (Pd, Pm, sm, r). inf: the limit."""
     d, share = game.target.shape[1], 1.0 / n_agents
     pd, pm, sm, r = np.zeros((d, d)), np.zeros((d, d)), np.zeros(d), 0.0
     rows, values = [], []
@@ -48,9 +48,9 @@ def solve_social_reference(game: GameData, n_agents: float = math.inf) -> Law:
     return collect(rows, values=values)
 
 
-def social_cost(law: Law, n_agents: float, mean, cov) -> float:
+def social_cost(policy: SymmetricPolicy, n_agents: float, mean, cov) -> float:
     """(7.5): the average cost of the social optimum from y_0 independent with mean and cov."""
-    pd, pm, sm, r = law.values[0]
+    pd, pm, sm, r = policy.values[0]
     share = 1.0 / n_agents
     weight = (1 - share) * pd + share * pm
     return float(np.trace(weight @ cov) + mean @ pm @ mean + 2 * sm @ mean + r)
@@ -62,7 +62,7 @@ def social_cost(law: Law, n_agents: float, mean, cov) -> float:
 def relu_moments(mu: np.ndarray, sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of max(X, 0), X ~ N(mu, sigma^2) with sigma > 0, elementwise.
 
-    With c = mu/sigma, Phi and phi the normal law and density at c: the mean is
+    With c = mu/sigma, Phi and phi the normal distribution function and density at c: the mean is
     sigma (c Phi + phi) and the variance sigma^2 (Phi + c^2 Phi (1-Phi) + c phi (1-2 Phi) - phi^2).
     """
     c = np.asarray(mu, float) / sigma

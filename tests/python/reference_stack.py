@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reference import GameData
-from reference_nash import Law, limit_law, noise_weight, stage
+from reference_nash import SymmetricPolicy, limit_policy, noise_weight, stage
 
 
 @dataclass(frozen=True)
@@ -114,14 +114,14 @@ def centralized_nash_reference(games: list[GameData], server: Server | None = No
     return table[..., :-1], table[..., -1], [(v[:-1, :-1], v[:-1, -1], v[-1, -1]) for v in values]
 
 
-def stack_law(law: Law, n_agents: int) -> np.ndarray:
-    """(T, N, p, N d + 1): a symmetric law as controls on X."""
-    d = law.gain.shape[2]
+def stack_policy(policy: SymmetricPolicy, n_agents: int) -> np.ndarray:
+    """(T, N, p, N d + 1): a symmetric policy as controls on X."""
+    d = policy.gain.shape[2]
     mean, one = pick_mean(n_agents, d), constant(n_agents, d)
     return np.array(
         [
             [g @ pick(i, n_agents, d) + gm @ mean + np.outer(h, one) for i in range(n_agents)]
-            for g, gm, h in zip(law.gain, law.mean_gain, law.offset, strict=True)
+            for g, gm, h in zip(policy.gain, policy.mean_gain, policy.offset, strict=True)
         ]
     )
 
@@ -189,21 +189,28 @@ def stack_social(game: GameData, n_agents: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def simulate_reference(
-    game: GameData, law: Law, n_agents, mean, cov, rng, replicas=1, mean_field="empirical"
+    game: GameData,
+    policy: SymmetricPolicy,
+    n_agents,
+    mean,
+    cov,
+    rng,
+    replicas=1,
+    mean_field="empirical",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Costs (replicas, N) and mean paths (replicas, T+1, d) of Gaussian features and states.
 
     Columns of Z are N(M[:, k], C[k]), independent over k, agents and stages. On the limit, agents
-    read the precomputed flow where the law asks for m; dynamics and costs keep the empirical mean.
+    read the precomputed flow in place of m; dynamics and costs keep the empirical mean.
     """
     if mean_field == "limit":
-        law = limit_law(game, law, mean)
+        policy = limit_policy(game, policy, mean)
     y = rng.multivariate_normal(mean, cov, size=(replicas, n_agents))
     cost, path = np.zeros((replicas, n_agents)), [y.mean(axis=1)]
     for t in range(len(game.target)):
         feature_mean, feature_cov, a, abar, f, _, _ = stage(game, t)
         m = path[-1][:, None, :]
-        b = y @ law.gain[t].T + m @ law.mean_gain[t].T + law.offset[t]
+        b = y @ policy.gain[t].T + m @ policy.mean_gain[t].T + policy.offset[t]
         y = y @ a.T + m @ abar.T + f
         for k, cov_k in enumerate(feature_cov):
             column = rng.multivariate_normal(feature_mean[:, k], cov_k, size=(replicas, n_agents))

@@ -286,7 +286,7 @@ def go_on(model: Any) -> None:
     x = np.zeros(model.n_features_in_)
     if model._engines.delay == 0:
         model.learn_one(x, np.zeros(model._engines.n_outputs))
-    elif model._engines.population.n_waiting <= model._engines.delay:
+    elif model._engines.core.n_waiting <= model._engines.delay:
         model.predict_one(x)
     else:
         model.predict(x[None])

@@ -9,20 +9,20 @@ from hypothesis import strategies as st
 
 import memoa
 from games import case, to_game
-from reference_nash import Law, certify_reference
+from reference_nash import SymmetricPolicy, certify_reference
 
 MODES = ["empirical", "limit"]
 
 
 def random_policy(rng, data):
-    """A law that is no equilibrium of anything, with its true flow."""
+    """A policy that is no equilibrium of anything, with its true flow."""
     horizon, d, p = data.feature_mean.shape
     gain, mean_gain = 0.3 * rng.normal(size=(2, horizon, p, d))
     offset = rng.normal(size=(horizon, p))
     motion = data.transition + data.mean_transition + data.feature_mean @ (gain + mean_gain)
     shift = data.drift + np.einsum("tdp,tp->td", data.feature_mean, offset)
     policy = memoa.Policy(gain, mean_gain, offset, mean_map=motion, mean_shift=shift)
-    return policy, Law(gain, mean_gain, offset)
+    return policy, SymmetricPolicy(gain, mean_gain, offset)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -31,9 +31,9 @@ def random_policy(rng, data):
 def test_equals_the_slow_recursion(seed, n_agents, mode):
     data, start = case(seed, largest=6)
     game = to_game(data)
-    policy, law = random_policy(np.random.default_rng(seed), data)
+    policy, twin = random_policy(np.random.default_rng(seed), data)
     got = memoa.certify(game, policy, n_agents, mean_field=mode, **start)
-    want = certify_reference(data, law, n_agents, start["mean"], start["cov"], mode)
+    want = certify_reference(data, twin, n_agents, start["mean"], start["cov"], mode)
     assert got.cost == pytest.approx(want["cost"], rel=1e-12)
     assert got.best_response_cost == pytest.approx(want["best_response_cost"], rel=1e-12)
     assert got.exploitability == pytest.approx(want["exploitability"], abs=1e-12 * got.cost)
@@ -87,7 +87,7 @@ def test_exploitability_of_the_mean_field_law_falls(seed, mode, power):
 
 
 def test_a_certain_start_needs_no_communication():
-    """Without noise nobody's prediction leaves the flow: both laws cost the same."""
+    """Without noise nobody's prediction leaves the flow: both policies cost the same."""
     data, start = case(3)
     data.feature_cov[:] = 0.0
     game, policy = to_game(data), memoa.solve_mean_field(to_game(data))

@@ -12,7 +12,6 @@ import pytest
 
 import memoa
 from helpers import assert_same_bits, ensemble, series, steps
-from memoa import _core
 
 BUILT_IN = [
     memoa.datasets.periodic,
@@ -100,9 +99,7 @@ def test_it_takes_half_the_memory() -> None:
     for dtype in ("float64", "float32"):
         model = memoa.OnlineEnsemble(10_000, memoa.RandomFeatures(8), dtype=dtype)
         steps(model, x, y)
-        engine = model._learnt("bytes").population
-        assert isinstance(engine, _core.Population)
-        sizes.append(engine.bytes)
+        sizes.append(model._learnt("bytes").core.bytes)
     assert 0.45 < sizes[1] / sizes[0] < 0.55
 
 

@@ -70,7 +70,7 @@ def test_what_no_number_holds(values: list[float], expected: float) -> None:
 
 
 def test_a_mean_field_of_many_chunks_is_the_exact_one() -> None:
-    """With greedy agents, all heeded, it is the base and the sum of the increments' chunk sums."""
+    """With greedy agents, all used, it is the base and the sum of the increments' chunk sums."""
     model = memoa.OnlineEnsemble(3000, memoa.RandomFeatures(4), policy="greedy", aggregate="mean")
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(30, 2)), rng.normal(size=30)

@@ -22,5 +22,5 @@ def test_it_runs(program: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_list_has_every_program() -> None:
     listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
-    for program in PROGRAMS:
-        assert f"[{program.name}]({program.name})" in listed
+    for program in [*PROGRAMS, *EXAMPLES.glob("cpp/*.cpp")]:
+        assert f"[{program.name}]({program.relative_to(EXAMPLES).as_posix()})" in listed

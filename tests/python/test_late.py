@@ -332,7 +332,7 @@ def test_an_interrupted_run_goes_on() -> None:
     with pytest.raises(KeyboardInterrupt):
         model.run(X, Y, initial=initial, progress=stop)
     assert model._engines is not None
-    done = model._engines.population.steps + model._engines.population.n_waiting
+    done = model._engines.core.steps + model._engines.core.n_waiting
     again = model.run(X[done:], Y[done:])
     whole = ensemble(8, delay=3).run(X, Y, initial=initial)
     assert_same_bits(again.predictions, whole.predictions[done:])

@@ -143,7 +143,7 @@ def test_a_part_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> No
         model.save(tmp_path / "a.npz")
         before = sorted(path.name for path in tmp_path.iterdir())
         if communicator.rank == 1:
-            model._engines.population = _Unwritable(model._engines.population)  # type: ignore[union-attr]
+            model._engines.core = _Unwritable(model._engines.core)  # type: ignore[union-attr]
         with pytest.raises(OSError):
             model.save(tmp_path / "a.npz")
         communicator._all(None)
@@ -154,14 +154,14 @@ def test_a_part_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> No
 
 
 class _Unwritable:
-    def __init__(self, population: Any) -> None:
-        self.population = population
+    def __init__(self, core: Any) -> None:
+        self.core = core
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.population, name)
+        return getattr(self.core, name)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        self.population.save(*args, **kwargs)
+        self.core.save(*args, **kwargs)
         raise OSError("no space left")
 
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import memoa
-from games import assert_same_law, case, law_of, to_game
+from games import assert_same_policy, case, coefficients_of, to_game
 from reference_nash import mean_path, solve_nash_reference
 from reference_social import myopic_reference, social_cost, solve_social_reference
-from reference_stack import stack_law, stack_social
+from reference_stack import stack_policy, stack_social
 
 SIZES = [1, 2, 3, 7, 1000, 10**6, 10**9]
 
@@ -27,7 +27,7 @@ def test_nash_equals_the_slow_recursion(seed, n_agents):
         memoa.solve_nash(to_game(data), n_agents),
         solve_nash_reference(data, n_agents),
     )
-    assert_same_law(policy, expected)
+    assert_same_policy(policy, expected)
     assert policy.rcond == pytest.approx(expected.rcond, rel=1e-10)
     np.testing.assert_allclose(
         policy.mean_path(start["mean"]), mean_path(data, expected, start["mean"]), atol=1e-11
@@ -42,7 +42,7 @@ def test_nash_tends_to_the_mean_field_at_rate_one_over_n(seed):
     gaps = [
         max(
             n * np.abs(a - b).max()
-            for a, b in zip(law_of(memoa.solve_nash(game, n)), law_of(limit))
+            for a, b in zip(coefficients_of(memoa.solve_nash(game, n)), coefficients_of(limit))
         )
         for n in (10**4, 10**6)
     ]
@@ -88,7 +88,7 @@ def test_social_optimum_equals_the_slow_recursion(seed, n_agents):
     data, start = case(seed, largest=6)
     policy = memoa.solve_social_optimum(to_game(data), n_agents)
     expected = solve_social_reference(data, n_agents)
-    assert_same_law(policy, expected)
+    assert_same_policy(policy, expected)
     np.testing.assert_allclose(
         policy.mean_path(start["mean"]), mean_path(data, expected, start["mean"]), atol=1e-11
     )
@@ -100,7 +100,7 @@ def test_social_optimum_is_one_controller_of_all(seed, n_agents):
     data, start = case(seed, largest=3)
     policy = memoa.solve_social_optimum(to_game(data), n_agents)
     brute, _ = stack_social(data, n_agents)
-    np.testing.assert_allclose(stack_law(policy, n_agents), brute, atol=1e-11)
+    np.testing.assert_allclose(stack_policy(policy, n_agents), brute, atol=1e-11)
     expected = social_cost(solve_social_reference(data, n_agents), n_agents, **start)
     assert memoa.certify(to_game(data), policy, n_agents, **start).cost == pytest.approx(
         expected, rel=1e-12
@@ -127,7 +127,7 @@ def test_without_coupling_nash_is_the_optimum():
         replace(data, coupling=0 * data.coupling, mean_transition=0 * data.mean_transition)
     )
     for n_agents in (2, 50):
-        assert_same_law(
+        assert_same_policy(
             memoa.solve_nash(alone, n_agents), memoa.solve_social_optimum(alone, n_agents)
         )
 
@@ -136,7 +136,7 @@ def test_without_coupling_nash_is_the_optimum():
 def test_myopic_equals_its_definition(seed):
     data, start = case(seed, largest=6)
     policy, expected = memoa.solve_myopic(to_game(data)), myopic_reference(data)
-    assert_same_law(policy, expected)
+    assert_same_policy(policy, expected)
     np.testing.assert_allclose(
         policy.mean_path(start["mean"]), mean_path(data, expected, start["mean"]), atol=1e-11
     )
@@ -145,7 +145,9 @@ def test_myopic_equals_its_definition(seed):
 def test_a_last_stage_without_coupling_is_myopic():
     data, _ = case(3)
     game = to_game(replace(data, coupling=0 * data.coupling))
-    for got, want in zip(law_of(memoa.solve_mean_field(game)), law_of(memoa.solve_myopic(game))):
+    for got, want in zip(
+        coefficients_of(memoa.solve_mean_field(game)), coefficients_of(memoa.solve_myopic(game))
+    ):
         np.testing.assert_allclose(got[-1], want[-1], atol=1e-12)
 
 

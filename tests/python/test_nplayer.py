@@ -156,9 +156,9 @@ def test_types_of_agents_tend_to_the_mean_field():
         for i, policy in enumerate(policies):
             blocks = stacked.gain[:, i].reshape(4, 3, n, 2)
             on_types = np.stack([blocks[:, :, j::2].sum(axis=2) for j in (0, 1)], axis=2)
-            law = policy.mean_gain.reshape(4, 3, 2, 2).copy()
-            law[:, :, i] += policy.gain
-            gap = max(gap, np.abs(on_types - law).max())
+            expected = policy.mean_gain.reshape(4, 3, 2, 2).copy()
+            expected[:, :, i] += policy.gain
+            gap = max(gap, np.abs(on_types - expected).max())
             gap = max(gap, np.abs(stacked.offset[:, i] - policy.offset).max())
         scaled.append(n * gap)
     assert scaled[2] == pytest.approx(scaled[1], rel=0.2)

@@ -67,7 +67,7 @@ def test_at_the_end_of_a_pipeline(made: str) -> None:
     pipeline = scaler | model if made == "bar" else compose.Pipeline(scaler, model)
     score = evaluate.progressive_val_score(DATASET, pipeline, metrics.MAE())
     assert pipeline[-1] is model
-    assert model._learnt("steps").population.steps == len(DATASET) - 1  # the first is observed
+    assert model._learnt("steps").core.steps == len(DATASET) - 1  # the first is observed
     alone = evaluate.progressive_val_score(DATASET, ensemble(), metrics.MAE())
     assert score.get() == pytest.approx(alone.get(), rel=0.2)
     fresh = pipeline.clone()

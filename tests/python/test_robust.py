@@ -331,8 +331,8 @@ def test_the_twin_sets_an_agent_of_large_losses_aside() -> None:
     c[3] = -2.0
     for _ in range(3):
         crowd.learn(c, change, everybody)
-    heeded, _ = crowd.heeded(np.zeros((20, 1)), np.ones(20), everybody)
-    assert np.flatnonzero(~heeded[:, 0]).tolist() == [3]
+    used, _ = crowd.used(np.zeros((20, 1)), np.ones(20), everybody)
+    assert np.flatnonzero(~used[:, 0]).tolist() == [3]
 
 
 # ---------------------------------------------------------------- settings and their products

@@ -74,7 +74,7 @@ def test_no_run_is_lost_on_first_use() -> None:
         model.observe(INITIAL)
         run = partial(model.run, X[:8], Y[:8])
         together(run, run)
-        assert model._learnt("steps").population.steps == 16
+        assert model._learnt("steps").core.steps == 16
 
 
 def test_steps_of_two_threads_are_whole_and_none_is_lost() -> None:
@@ -86,7 +86,7 @@ def test_steps_of_two_threads_are_whole_and_none_is_lost() -> None:
             assert np.isfinite(model.step_one(x, y)).all()
 
     together(step, step, step)
-    assert model._learnt("steps").population.steps == 3 * len(X)
+    assert model._learnt("steps").core.steps == 3 * len(X)
 
 
 def test_predictions_of_a_second_thread_change_nothing() -> None:
@@ -136,8 +136,8 @@ def test_a_copy_made_meanwhile_is_of_one_step(way: str, tmp_path: Path) -> None:
     together(follow, copy)
     assert copies
     for found in copies:
-        engines = found._learnt("steps")
-        assert engines.population.steps == engines.server.memory()["steps"]
+        of_population, of_server = found._learnt("steps").core.memory()
+        assert of_population["steps"] == of_server["steps"]
 
 
 def test_an_input_that_is_overwritten_meanwhile_leaves_no_nan() -> None:

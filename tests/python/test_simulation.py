@@ -1,4 +1,4 @@
-"""simulate: exact where nothing is random, in law where it is, and the same bits always."""
+"""simulate: exact if nothing is random, else in distribution, and always the same bits."""
 
 from __future__ import annotations
 

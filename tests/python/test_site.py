@@ -17,6 +17,7 @@ MODULES = [
     "memoa.federated",
     "memoa.flower",
     "memoa.forecasters",
+    "memoa.mpi",
     "memoa.plots",
     "memoa.verify",
 ]

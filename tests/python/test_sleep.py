@@ -148,7 +148,7 @@ def test_an_agents_own_forecast_is_that_of_one_who_never_slept(
     assert_same_bits(one.recorded, other.recorded)
     assert not np.array_equal(one.predictions, other.predictions)
     for name in ("gram", "cross", "reservoir", "standardiser"):
-        first, second = (m._engines.population.memory()[name] for m in (asleep, never))  # type: ignore[union-attr]
+        first, second = (m._engines.core.memory()[0][name] for m in (asleep, never))  # type: ignore[union-attr]
         assert_same_bits(first, second)
 
 

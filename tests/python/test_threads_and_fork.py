@@ -172,5 +172,5 @@ def test_one_ensemble_on_two_python_threads_stays_whole() -> None:
     for worker in workers:
         worker.join(timeout=60)
     assert errors == []
-    assert model._learnt("steps").population.steps == 21 * len(X)
+    assert model._learnt("steps").core.steps == 21 * len(X)
     assert np.isfinite(model.predict_one(X[0])).all()

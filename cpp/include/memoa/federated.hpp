@@ -25,12 +25,11 @@ MEMOA_API void tell(BasicPopulation<Real>& population, const double* inputs, con
 
 /// The server's half: forecasts (T, d) and mean fields (T, d) of such steps; the first `n_known`
 /// are learnt. The population's own agents never run. It stores what is known about all agents
-/// (base, costs, recent losses), and its encoder is Precomputed of any
-/// width.
+/// (base, costs, recent losses), and its encoder is Precomputed of any width.
 ///
-/// An absent agent counts in no average and is not charged, and the mixture uses the mean field as
-/// its forecast: the step is that of an ensemble of the present agents. If all are absent, the mean
-/// field is the base. Before any step was learnt, all forecasts are 0.
+/// An absent agent counts in no average, its cost does not change, and the mixture uses the mean
+/// field as its forecast: the step is that of an ensemble of the present agents. If all are absent,
+/// the mean field is the base. Before any step was learnt, all forecasts are 0.
 template <class Real>
 MEMOA_API void hear(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
                     const Told& told, const double* targets, Index n_steps, Index n_known,

@@ -9,20 +9,22 @@
 
 namespace memoa {
 
-/// Writes all that a population and its server learnt to one file, a NumPy npz with a JSON header
-/// and checksums. It holds nothing executable. It is written beside `path`, and takes that name
-/// once it is whole and on the disk: whatever happens, `path` is the old file or the new one.
+/// Writes all that a population and its server have learnt to one file: a NumPy npz with a JSON
+/// header and checksums. The file contains nothing executable. It is first written under another
+/// name beside `path`, and renamed when it is complete and on the disk. So `path` is always either
+/// the old file or the new one.
 ///
-/// `pending` is the x last predicted where it shall be learnt after loading, else empty. `note` is
-/// the text of a JSON value that is kept as it is. The engines first finish what they put off: no
-/// other thread calls them meanwhile.
-/// Throws std::filesystem::filesystem_error where the system fails.
+/// `pending` is the x last predicted if its y shall be learnt after loading, otherwise empty.
+/// `note` is the text of a JSON value, which is stored unchanged. The engines first finish the last
+/// step, so no other thread may call them during the call.
+///
+/// Throws std::filesystem::filesystem_error if the system cannot write the file.
 template <class Real>
 MEMOA_API void save(const std::string& path, const BasicPopulation<Real>& population,
                     const BasicServerMixture<Real>& mixture,
                     const std::vector<double>& pending = {}, const std::string& note = "null");
 
-/// A population and its server, in double or in single precision.
+/// A population and its server, in double or single precision.
 template <class Real>
 struct SavedEngines {
   BasicPopulation<Real> population;
@@ -30,17 +32,18 @@ struct SavedEngines {
 };
 struct Saved {
   std::variant<SavedEngines<double>, SavedEngines<float>> engines;
-  std::vector<double> pending;  ///< as given to `save`; it is predicted again
-  std::string header;           ///< text of the JSON header, with the note under "note"
+  std::vector<double> pending;  ///< as passed to `save`; it is predicted again
+  std::string header;           ///< text of the JSON header; the note is its member "note"
 };
 
-/// What `save` wrote, which goes on with the same bits on any number of threads and any x86-64
-/// processor. `n_threads` as in PopulationSettings; less than 0 means as saved.
-/// Throws std::invalid_argument, in one line that names the file, for whatever else the file holds;
-/// no size in it is believed before the file has been seen to be that long.
+/// Reads what `save` wrote. The engines continue with the same bits, on any number of threads and
+/// any x86-64 processor. `n_threads` is as in PopulationSettings; a negative number means as saved.
+///
+/// Throws std::invalid_argument, with one line that names the file, if the file contains anything
+/// else. Sizes in the file are compared with its length before they are used.
 MEMOA_API Saved load(const std::string& path, int n_threads = -1);
 
-/// The same of a panel, with the inputs last predicted; no other thread calls it meanwhile.
+/// The same for a panel, with the inputs last predicted.
 template <class Real>
 MEMOA_API void save(const std::string& path, const BasicPanel<Real>& panel,
                     const std::vector<double>& pending = {}, const std::string& note = "null");

@@ -1,15 +1,15 @@
 #pragma once
 
 // A pass over the agents of two vectors: encode, learn, factorise, forecast.
-// Only population_kernels.cpp includes this, once per instruction set: what detail/kernels.hpp says
-// of inline functions holds here.
+// Only population_kernels.cpp includes this, once per instruction set. The rule about inline
+// functions in detail/kernels.hpp applies here.
 
 #include "detail/ridge.hpp"
 
 namespace memoa::detail::MEMOA_LEVEL {
 namespace {
 
-/// As many agents as two vectors hold, through a pass.
+/// A pass over as many agents as fit into two vectors.
 template <class Real>
 class Agents : Ridge<Real> {
  public:
@@ -33,7 +33,7 @@ class Agents : Ridge<Real> {
     return (Base::scratch_pairs(r.p) + 3 * r.p + r.d) * static_cast<Size>(sizeof(Two));
   }
 
-  /// All steps of the pass for the two vectors of agents from number `vector` on.
+  /// Takes the agents in vectors `vector` and `vector` + 1 through all steps of the pass.
   void run(Size vector, Real* totals) {
     this->turn_to(pass_.records, r_.rows, vector, pass_.n_agents);
     const Types<Real>& types = pass_.types;
@@ -77,7 +77,7 @@ class Agents : Ridge<Real> {
   }
   // ---------------------------------------------------------------- encode
 
-  /// Pre-activations of random feature k for `count` inputs at once: the weights are read once.
+  /// Pre-activations of random feature k for `count` inputs at once, so the weights are read once.
   template <int count, bool Ahead>
   MEMOA_INLINE void project(Size k, const Real* const (&x)[count], Two (&sum)[count]) const {
     for (int i = 0; i < count; ++i) sum[i] = Two{};
@@ -97,7 +97,7 @@ class Agents : Ridge<Real> {
     for (int i = 0; i < count; ++i) sum[i] = sum[i] + get(r_.bias + k);
   }
 
-  /// The constant, and the inputs that are features themselves.
+  /// The constant, and the inputs that are used as features directly.
   template <int count, bool Ahead>
   void encode_plain(const Real* const (&x)[count], Two* const (&z)[count]) const {
     const Two norm = splat(static_cast<Real>(pass_.norm));
@@ -156,8 +156,9 @@ class Agents : Ridge<Real> {
       });
   }
 
-  /// |z|^2. Lanes beyond the last agent, and agents whose features are so large that a sum over
-  /// agents or steps would overflow, encode nothing: they repeat the base, and no sum sees them.
+  /// Returns |z|^2. Sets z to 0 in lanes beyond the last agent, and for agents whose features are
+  /// so large that a sum over agents or steps would overflow. These agents repeat the base, and
+  /// they add nothing to any sum.
   Two guard(Two* z, Size& bad) const {
     Two energy{};
     for (Size k = 0; k < r_.p; ++k) energy = energy + z[k] * z[k];
@@ -173,7 +174,7 @@ class Agents : Ridge<Real> {
     return select(keep, energy, Two{});
   }
 
-  /// Lowers `bad` to the first agent that is not to be kept.
+  /// Sets `bad` to the first agent that `keep` excludes, if it is smaller.
   void report(const PairMask<Real>& keep, Size& bad) const {
     const Size agents = pass_.n_agents - first_;
     for (Size l = 0; l < 2 * kWidth && l < agents; ++l)
@@ -185,13 +186,13 @@ class Agents : Ridge<Real> {
 
   // ---------------------------------------------------------------- solve
 
-  /// What is learnt of an output: theory (10.6) where its y is missing.
+  /// The value that is learnt for output o; by theory (10.6) if its y is missing.
   MEMOA_INLINE Two outcome(const Real* change, Size o) const {
     return change[o] == change[o] ? splat(change[o]) : forecast_[o];
   }
 
-  /// Of the right-hand sides z and q, those numbered [first, first + R), whose first is z: the
-  /// forecasts are q' (H + ridge I)^-1 z = (L^-1 q)' D^-1 (L^-1 z).
+  /// Solves for the right-hand sides [first, first + R); number 0 is z, the others are the rows of
+  /// q. The forecasts are q' (H + ridge I)^-1 z = (L^-1 q)' D^-1 (L^-1 z).
   template <int R, bool Learn, bool Ahead>
   MEMOA_INLINE void substitute(Size first, const Real* change) const {
     Two step[R];
@@ -217,7 +218,7 @@ class Agents : Ridge<Real> {
 
   template <bool Learn, bool Ahead>
   void solve(const Real* change) const {
-    const Agents local(*this);  // which no store through a pointer can touch
+    const Agents local(*this);  // a copy, so the compiler knows that no store changes its members
     local.template solve_here<Learn, Ahead>(change);
   }
   template <bool Learn, bool Ahead>
@@ -232,7 +233,7 @@ class Agents : Ridge<Real> {
 
   // ---------------------------------------------------------------- a step
 
-  /// Learns the step before, and no more.
+  /// Only learns the step before.
   void absorb() const {
     if (r_.features == Features::given || r_.features == Features::echo) {
       load_pending();
@@ -263,7 +264,7 @@ class Agents : Ridge<Real> {
   template <bool Learn, bool Ahead>
   void encode(Size s) const {
     const Real* x = pass_.x + s * r_.dx;
-    const bool first = Learn && s == 0;  // what is learnt is not at hand yet
+    const bool first = Learn && s == 0;  // then the features to learn are not in learnt_ yet
     if (r_.features == Features::given) {
       if (first) load_pending();
       encode_given(pass_.given + s * pass_.n_agents * r_.p, shown_);
@@ -271,9 +272,9 @@ class Agents : Ridge<Real> {
       if (first) load_pending();
       if (Learn) keep_reservoir();
       encode_echo<Ahead>(x, shown_);
-    } else if (first) {  // encoding it anew moves fewer bytes than keeping it would
+    } else if (first) {  // encoding the step again moves fewer bytes than storing its features
       encode_stateless<2, Ahead>({x, pass_.learn_x}, {shown_, learnt_});
-      Size told = 0;  // when it was shown
+      Size told = 0;  // agents that overflow were reported when the step was shown
       guard(learnt_, told);
     } else {
       encode_stateless<1, Ahead>({x}, {shown_});
@@ -304,7 +305,7 @@ class Agents : Ridge<Real> {
 
   static Two select_abs(const Two& c) { return select(c <= Two{}, Two{} - c, c); }
 
-  /// Writes a result and adds it to the sums of its lanes.
+  /// Writes a result, and adds it to the sums of its lanes.
   void write(Real* out, Real* total, const Two& value) const {
     vector_at(out) = value.lo, vector_at(out + kWidth) = value.hi;
     Real *lo = total + first_ % kLanes<Real>, *hi = total + (first_ + kWidth) % kLanes<Real>;

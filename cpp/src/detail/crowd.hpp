@@ -7,13 +7,14 @@
 
 namespace memoa::detail {
 
-constexpr Index kLeastCrowd = 16;  // agents; averages over fewer are means
+constexpr Index kLeastCrowd = 16;  // averages over fewer agents are plain means
 
-/// Whom the averages over agents count and the mixture heeds, theory (6.9) and (6.10): limits that
-/// a jury of agents sets in every step, and every agent's recent loss.
+/// Which agents count in averages, and which the mixture uses, theory (6.9) and (6.10). In every
+/// step a jury of agents sets limits for the forecasts and for the recent losses.
 ///
-/// With at most 256 agents all are of the jury. Of more, one is drawn from each of 256 stretches of
-/// equal length, so that no row of liars and no type of agents fills it.
+/// With at most 256 agents, all are members of the jury. Otherwise the agents are divided into 256
+/// ranges of equal length, and one member is chosen at random from each. So neither liars with
+/// consecutive numbers nor one type of agents can fill the jury.
 template <class Real>
 class Crowd {
  public:
@@ -21,24 +22,24 @@ class Crowd {
 
   Crowd(const PopulationSettings& settings, const Layout<Real>& layout);
 
-  /// Asks the jury for its recent losses as they are before a window of steps, and for its
-  /// forecasts (steps, d, padded) and energies (steps, padded) there.
+  /// Requests the jury's recent losses before a window of steps, and its forecasts
+  /// (steps, d, padded) and energies (steps, padded) in the window.
   void ask(SharedSums& sums, Index steps, const double* recent_loss, const Real* forecast,
            const Real* energy) const;
-  /// Takes what it said.
+  /// Stores these numbers, after the exchange.
   void hear(SharedSums& sums);
-  /// Finds the limits of the window's next step, after `learnt` steps were learnt in all, and
-  /// brings the jury's recent losses forward where what is to be learnt from it, `change` (d), is
-  /// known. `awake` (padded) tells who is there, `n_awake` of them all; null: all. Too few are no
-  /// crowd.
+  /// Finds the limits of the window's next step, when `learnt` steps have been learnt. If the
+  /// change of y in this step, `change` (d), is not null, it also updates the jury's recent losses.
+  /// `awake` (padded) says who is awake, null means all; `n_awake` is their number. If it is below
+  /// kLeastCrowd, there are no limits.
   void look(Index step, Index learnt, const Real* change, const unsigned char* awake,
             double n_awake);
 
   Index size() const { return static_cast<Index>(jury_.size()); }
 
-  // of a step of the window
+  // The limits of a step of the window.
   const Census<Real>& census(Index step) const { return census_[step]; }
-  /// What an average of |z|^2 may be at most.
+  /// The largest average of |z|^2 that a chunk may have.
   double largest_energy(Index step) const { return largest_energy_[step]; }
 
  private:
@@ -52,14 +53,14 @@ class Crowd {
   bool is_away(Index j, const unsigned char* awake) const {
     return awake != nullptr && awake[jury_[j] - layout_.first] == 0;
   }
-  double median(Index n);  // of the first n of values_, which it reorders
+  double median(Index n);  // of the first n of values_; reorders them
 
   const Layout<Real>& layout_;
   const bool trims_;
-  std::vector<Index> jury_;       // numbers among all agents
+  std::vector<Index> jury_;       // numbers of the agents, among those of all processes
   const double* said_ = nullptr;  // (steps, d + 1, jury): forecasts, energies
   std::vector<double> recent_loss_, values_;
-  std::vector<Index> trusted_;  // places in the jury
+  std::vector<Index> trusted_;  // positions in the jury
   std::vector<Real> limits_;    // (steps, 4, d)
   std::vector<Census<Real>> census_;
   std::vector<double> largest_energy_;

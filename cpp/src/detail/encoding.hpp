@@ -5,7 +5,7 @@
 #include "detail/kernels.hpp"
 #include "memoa/encoder.hpp"
 
-// How the kernels are told of an encoder.
+// Describes an encoder to the kernels.
 namespace memoa::detail {
 
 inline Features features_of(const Encoder& encoder) {
@@ -25,9 +25,9 @@ inline Features features_of(const Encoder& encoder) {
   }
 }
 
-/// What the weights V and the biases v are multiplied by, and what is added to v, before they are
-/// kept: relu scales with its input and carries the norm of the features; a wave has its phase in
-/// turns, theory (6.11).
+/// The weights V and the biases v are multiplied by `factor`, and `shift` is added to v, before
+/// they are stored. For relu the factor is the norm of the features, because relu scales with its
+/// input. For a wave it makes the phase one in turns, theory (6.11).
 struct WeightScale {
   double factor = 1.0, shift = 0.0;
 };
@@ -37,7 +37,7 @@ inline WeightScale weight_scale(Features features, double norm) {
   return {};
 }
 
-/// What features of width p are multiplied by.
+/// The factor of the features: sqrt(2 / p), or sqrt(1 / p) for Linear.
 inline double feature_norm(const Encoder& encoder, Index p) {
   const double energy = std::holds_alternative<Linear>(encoder) ? 1.0 : 2.0;
   return std::sqrt(energy / static_cast<double>(p));

@@ -3,13 +3,13 @@
 #include <cstddef>
 #include <cstdint>
 
-// The loops over agents that take a population's time, compiled for several instruction sets from
-// one source (population_kernels.cpp) and chosen at run time. Agents are the lanes of the vectors,
-// so that every agent's small linear algebra reads like scalar code. Contraction is off and no sum
-// is reordered: all levels give the same bits.
+// The loops over agents that take most of a population's time. One source (population_kernels.cpp)
+// is compiled for several instruction sets, and one of them is chosen at run time. Agents are the
+// lanes of the vectors, so every agent's small linear algebra reads like scalar code. Contraction
+// is off and no sum is reordered, so all levels give the same bits.
 //
-// This header is read by code that is compiled for instructions the processor may lack. It must
-// bring in no inline function that the linker could keep from there.
+// Code that is compiled for instructions that the processor may not have includes this header. It
+// must not define inline functions: the linker might keep the copy with these instructions.
 namespace memoa::detail {
 
 using Size = std::ptrdiff_t;
@@ -18,10 +18,10 @@ using Size = std::ptrdiff_t;
 template <class Real>
 constexpr Size kLanes = 64 / static_cast<Size>(sizeof(Real));
 
-/// Agents of a chunk, the unit of every sum and of the work of a thread.
+/// Agents of a chunk, the unit of every sum and of a thread's work.
 constexpr Size kChunkAgents = 256;
 
-/// Steps of a series that a block of agents takes while it sits in the cache.
+/// Steps of a series that a block of agents takes while it is in the cache.
 constexpr Size kTile = 16;
 
 enum class Features { relu, tanh, cos, wave, echo, given, linear };
@@ -30,18 +30,18 @@ enum class Features { relu, tanh, cos, wave, echo, given, linear };
 constexpr Size packed(Size row, Size column) { return row * (row + 1) / 2 + column; }
 constexpr Size packed_size(Size p) { return p * (p + 1) / 2; }
 
-/// Where a block keeps what: a record of rows, one number per lane each.
+/// The layout of a block: a record of rows, with one number per lane in each row.
 struct Record {
   Size p, d, dx;
   Size plain, row_size;  // of random features: the constant and raw inputs; entries of a row of V
-  bool sparse;           // a row of V sees some of the inputs
+  bool sparse;           // a row of V uses only some of the inputs
   Features features;
   Size gram, cross, input, bias, raw, columns, recurrent, reservoir, pending;  // first rows
   Size rows;
 };
 
-/// An agent's settings by type: agent i is of type i mod n_types. One row of lanes per phase of the
-/// blocks against the types.
+/// An agent's settings by type: agent i has type i mod n_types. Block k uses row k mod `phases`,
+/// which has the values of its lanes.
 template <class Real>
 struct Types {
   const Real* forgetting = nullptr;
@@ -60,19 +60,19 @@ struct Advance {
   double norm = 0.0;  // sqrt(2 / p)
   double leak = 0.0;  // of an echo state
   Size steps = 0;
-  bool learn_first = false;       // is there a step before the first one to be learnt?
-  bool keep_last = true;          // will the last step be learnt?
+  bool learn_first = false;       // whether a step before the first one is to be learnt
+  bool keep_last = true;          // whether the last step will be learnt
   const Real* learn_x = nullptr;  // (dx), the standardised input of the step before
   const Real* change = nullptr;   // (steps, d): what is learnt before each step, y - base, or NaN
-  const Real* before = nullptr;   // (d, padded): forecasts of the step before, where it has a NaN
+  const Real* before = nullptr;   // (d, padded): forecasts of the step before, if it has a NaN
   const Real* x = nullptr;        // (steps, dx), standardised
-  const double* given = nullptr;  // (steps, N, p) where the caller hands in the features
-  const Real* bound = nullptr;    // (steps, d), the largest forecasts; null for none
-  // results; those of step s begin s strides further on
+  const double* given = nullptr;  // (steps, N, p), if the caller passes the features
+  const Real* bound = nullptr;    // (steps, d), the largest forecasts allowed; null: no bound
+  // Results. Those of step s begin s strides further on.
   Real* forecast = nullptr;  // (d, padded) of the first step
   Real* energy = nullptr;    // (padded)
   Size padded = 0, forecast_stride = 0, energy_stride = 0;
-  double* sums = nullptr;  // of a chunk: (steps, d + 1), the forecasts' and the energies'
+  double* sums = nullptr;  // (steps, d + 1), of a chunk's forecasts and energies
   Size* bad = nullptr;     // (steps), first agent whose numbers are no longer finite, or n_agents
   void* work = nullptr;    // this thread's, work_size() bytes
 };
@@ -82,27 +82,28 @@ template <class Real>
 struct Response {
   Size n_agents = 0, d = 0, padded = 0;
   Real price = 0, share = 0;             // s = e / (e + price)
-  Real own = 0;                          // on the agent's own forecast
+  Real own = 0;                          // weight of the agent's own forecast
   const Real* pull = nullptr;            // (d), (1 - share) m+ + (share - own) cbar
-  const unsigned char* awake = nullptr;  // (padded), 1 for those that count; null: all
+  const unsigned char* awake = nullptr;  // (padded), 1 for agents that count; null: all
 };
 
-/// Whom the averages of one step count and the mixture heeds, theory (6.9) and (6.10).
+/// Which agents count in the averages of one step, and which the mixture uses, theory (6.9) and
+/// (6.10).
 template <class Real>
 struct Census {
-  double worst = 0.0;                              // an agent of a larger recent loss is set aside
-  double largest = 0.0;                            // what an error adds to it at most
-  const Real *centre = nullptr, *range = nullptr;  // (d): heeded where |c - centre| <= range,
-  const Real *low = nullptr, *high = nullptr;      // (d): and counted where low <= c <= high
+  double worst = 0.0;                              // agents with a larger recent loss are left out
+  double largest = 0.0;                            // the most that one error adds to a recent loss
+  const Real *centre = nullptr, *range = nullptr;  // (d): used if |c - centre| <= range,
+  const Real *low = nullptr, *high = nullptr;      // (d): and counted if low <= c <= high
 };
 
-/// What a census adds up in every output: over the counted agents c, s c, s, 1 - (1 - share) s, 1.
+/// Sums of a census in every output, over the agents that count: c, s c, s, 1 - (1 - share) s, 1.
 constexpr Size kCensusSums = 5;
 
 template <class Real>
 struct Kernels {
   Size (*work_size)(const Record&);
-  /// Agents [first, last) of one chunk, in whole pairs of blocks; padding is encoded as nothing.
+  /// Agents [first, last) of one chunk, in whole pairs of blocks. The features of padding are 0.
   void (*advance)(const Advance<Real>&, Size first, Size last);
   /// sums (d + 2): of s c, of s and of 1 - (1 - share) s over the agents awake in [first, last).
   void (*respond)(const Response<Real>&, const Real* forecast, const Real* energy, Size first,
@@ -110,26 +111,26 @@ struct Kernels {
   /// increment = s (pull + own c) over agents [first, last); increment may be the forecast itself.
   void (*act)(const Response<Real>&, const Real* forecast, const Real* energy, Real* increment,
               Size first, Size last);
-  /// cost += |change - increment|^2 over agents [first, last). Of those that are not awake, where
-  /// it is not null, `missed` counts the values instead.
+  /// cost += |change - increment|^2 over agents [first, last). If `awake` is not null, `missed`
+  /// counts the values instead for agents that are not awake.
   void (*charge)(const Real* increment, Size padded, const Real* change, Size d, double* cost,
                  Size first, Size last, const unsigned char* awake, double* missed);
-  /// sums (d, kCensusSums) over agents [first, last); heeded (d, padded) is 1 or 0.
+  /// sums (d, kCensusSums) over agents [first, last); used (d, padded) is 1 or 0.
   void (*census)(const Census<Real>&, const Response<Real>&, const Real* forecast,
-                 const Real* energy, const double* recent_loss, unsigned char* heeded, Size first,
+                 const Real* energy, const double* recent_loss, unsigned char* used, Size first,
                  Size last, double* sums);
   /// recent_loss = forgetting recent_loss + min(|change - forecast|^2, largest) over agents [first,
-  /// last). Those that are not awake, where it is not null, keep theirs.
+  /// last). If `awake` is not null, agents that are not awake keep theirs.
   void (*remember)(const Real* forecast, Size padded, const Real* change, Size d, double forgetting,
                    double largest, double* recent_loss, Size first, Size last,
                    const unsigned char* awake);
   /// Sum of a b, and of a, over n numbers in one row.
   double (*dot)(const Real* a, const Real* b, Size n);
   double (*sum)(const Real* a, Size n);
-  /// Of detail/definite.hpp: solves A x = b for m right sides, and adds outer products.
+  /// See detail/definite.hpp: solves A x = b for m right-hand sides, and adds outer products.
   bool (*solve_definite)(double* a, Size n, Size m, Size stride, double* x);
   void (*add_outer)(double* a, const double* rows, Size count, Size n, Size stride);
-  /// Of detail/weighing.hpp: exponential weights of agents by their losses.
+  /// See detail/weighing.hpp: exponential weights of agents by their losses.
   void (*weigh)(const Real* forecast, const double* losses, Size n, double least, double rate,
                 double* sums);
   double (*least_error)(const Real* forecast, double change, Size n);
@@ -139,7 +140,7 @@ struct Kernels {
   double (*worst)(const double* cost, const double* before, Size first, Size last);
 };
 
-/// The best level of this processor, or that which MEMOA_INSTRUCTION_SET names, if it has it.
+/// The best level of this processor, or the one that MEMOA_INSTRUCTION_SET names, if it is there.
 template <class Real>
 const Kernels<Real>& kernels();
 

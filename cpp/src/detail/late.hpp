@@ -2,20 +2,20 @@
 
 #include "memoa/run.hpp"
 
-// Steps of a series whose y comes late, theory (10.7): what memoa/run.hpp does where there is a
-// delay.
+// Steps of a series whose y arrives late, theory (10.7): the functions of memoa/run.hpp use these
+// if there is a delay.
 namespace memoa::detail {
 
 template <class Real>
 void predict_late(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
                   const double* x, double* forecast);
 
-/// The steps that were predicted when all `delay + 1` may wait, and that a run has told the y of,
-/// leave before the next one comes.
+/// If all `delay + 1` slots are full, learns the oldest steps whose y is already known from a run,
+/// so that a new forecast has a slot.
 template <class Real>
 void learn_told(const BasicPopulation<Real>& population, const BasicServerMixture<Real>& mixture);
 
-/// A whole series that was checked; `n_initial` is 1, or delay + 1 where nothing waits.
+/// A whole series, already checked. `n_initial` is 1, or delay + 1 if no forecast waits.
 template <class Real>
 void run_late(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixture,
               const double* inputs, const double* targets, Index n_steps, const RunOutput& output,

@@ -20,9 +20,12 @@ class LateIntervals {
   const std::vector<double>& add(const double* forecast);
   void learn(const double* y);  ///< the oldest leaves with its y (d),
   void learn_told();            ///< or with the one that a run has told
-  /// A run's forecasts (T, d) are added one after the other, and told their targets (T, d); one is
-  /// known where its row of bases (T, d) is.
-  void run(const double* forecasts, const double* targets, const double* bases, Index n_steps);
+  /// A run's forecasts (T, d) are added one after the other, and told their targets (T, d); where
+  /// these are arriving, each is of the oldest forecast that waits. A forecast is known where its
+  /// row of bases (T, d) is, and all are where that is null. Writes bounds (T, levels, 2, d) unless
+  /// they are null.
+  void run(const double* forecasts, const double* targets, const double* bases, Index n_steps,
+           bool is_arriving, double* bounds);
   /// So many forecasts wait, of which nothing is to be learnt.
   void forget(Index n_waiting);
 

@@ -10,11 +10,12 @@
 #include "memoa/panel.hpp"
 #include "memoa/population.hpp"
 
-// What the memories of engines share. The list of a memory's fields is its visit_fields; where an
-// engine keeps each of them is its `exchange`, which goes both ways.
+// Code that the memories of all engines share. `visit_fields` lists the fields of a memory. An
+// engine's `exchange` connects each field with the place where the engine stores it; it serves to
+// read and to write.
 namespace memoa::detail {
 
-/// Every array of the memory has the size that this engine needs, and finite numbers.
+/// Requires that every array has the size that this engine needs, and only finite numbers.
 template <class Memory, class Engine>
 void check_fields(const Memory& memory, const Engine& engine) {
   visit_fields(memory, engine, [](const char* name, const auto& field, const Shape& shape) {
@@ -41,7 +42,7 @@ std::uint32_t checksum_of(const Memory& memory, const Engine& engine) {
   return crc.value();
 }
 
-/// Nothing was put in or taken out since the engine gave it.
+/// Requires that no field was changed since the engine created the memory.
 template <class Memory, class Engine>
 void require_untorn(const Memory& memory, const Engine& engine) {
   if (memory.checksum && *memory.checksum != checksum_of(memory, engine))
@@ -54,20 +55,20 @@ inline void require_seed(const std::optional<std::uint64_t>& seed, std::uint64_t
                                 std::to_string(expected) + ", that of the engine's encoders");
 }
 
-/// Steps that a memory may have counted: doubles count them too, without rounding.
+/// The largest number of steps in a memory: up to it, doubles count without rounding.
 constexpr Index kMostSteps = Index{1} << 53;
 
 inline void require_steps(const char* name, Index steps) {
   require(steps >= 0 && steps <= kMostSteps, name, steps, "a number of steps from 0 to 2^53");
 }
 
-/// What a memory tells of an agent that was away: values of y missed, or whether it is away.
+/// A number of the field `sleep`: how many values of y an agent missed, or whether it is away.
 inline void require_sleep(double value, bool is_flag) {
   require(is_flag ? value == 0.0 || value == 1.0 : value >= 0.0 && std::isfinite(value),
           "memory.sleep", value, is_flag ? "0 or 1" : "a number of values >= 0");
 }
 
-/// The numbers beside the arrays are ones that an engine may have counted.
+/// Requires numbers that an engine can have counted.
 inline void check_numbers(const PopulationMemory& m) {
   require_steps("memory.steps", m.steps);
   require(m.has_seen == 1 || (m.has_seen == 0 && m.steps == 0), "memory.has_seen", m.has_seen,
@@ -115,7 +116,7 @@ inline void check_numbers(const PanelMemory& m) {
       [](double value) { return std::abs(value) <= kLargest<double> || value == kMissing; });
 }
 
-/// Every number fits into the type in which the engine keeps it.
+/// Requires that every number fits into the type in which the engine stores it.
 struct Fits {
   template <class Number>
   static void check(const std::vector<double>& field) {
@@ -135,8 +136,8 @@ struct Fits {
   }
 };
 
-/// Numbers of all agents as a memory holds them, (N, size), wherever the engine keeps them: number
-/// k of an agent is at(k, agent).
+/// A view of numbers of all agents with the layout of a memory, (N, size). Number k of an agent is
+/// at(k, agent), wherever the engine stores it.
 template <class At>
 struct AgentView {
   Index N, size;
@@ -160,7 +161,7 @@ AgentView<At> agent_view(Index n_agents, Index size, const At& at) {
   return {n_agents, size, at};
 }
 
-/// From an engine into its memory.
+/// Copies from an engine to a memory.
 struct Save {
   template <class Number>
   void operator()(Number& field, const Number& place) const {
@@ -176,7 +177,7 @@ struct Save {
   }
 };
 
-/// From a memory back into the engine.
+/// Copies from a memory to an engine.
 struct Load {
   template <class Number>
   void operator()(const Number& field, Number& place) const {

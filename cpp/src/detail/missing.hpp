@@ -20,4 +20,11 @@ inline bool all_missing(const double* values, Index n) {
   return true;
 }
 
+/// Whether none is.
+inline bool is_complete(const double* values, Index n) {
+  for (Index k = 0; k < n; ++k)
+    if (values[k] != values[k]) return false;
+  return true;
+}
+
 }  // namespace memoa::detail

@@ -17,20 +17,21 @@
 
 namespace memoa {
 
-/// The window is a ring of `window` slots of d rows each. A row holds the errors of all agents in
-/// one output, relative to that step's target, so that a high level cancels no digits. The Gram
-/// matrix of the rows is kept; ages enter as a diagonal scaling when the dual is solved.
+/// The window is a ring of `window` slots with d rows each. A row has the errors of all agents in
+/// one output of one step. Errors are differences from that step's target, so a high level of the
+/// series cancels no digits. The Gram matrix of the rows is stored. The weights by age are applied
+/// as a diagonal scaling when the dual is solved.
 template <class Real>
 struct BasicServerMixture<Real>::State {
-  static constexpr Index kChunk = 512;  // agents: their part of a row stays in the first cache
+  static constexpr Index kChunk = 512;  // agents; their part of a row stays in the L1 cache
   static constexpr Index kScaledRows = 16;
 
-  Index N, n_total, d, rows;  // agents here, of all processes
+  Index N, n_total, d, rows;  // agents in this process, in all processes
   Mixture settings;
   Index least_steps;
-  double slow;  // steps in a row that say the same, where y comes late
+  double slow;  // 1 + delay: as many consecutive errors are correlated
   int n_threads;
-  Index seen = 0, steps = 0, newest = -1;  // steps ever, steps in the window, the newest slot
+  Index seen = 0, steps = 0, newest = -1;  // all steps, steps in the window, the newest slot
   const detail::Kernels<Real>& kernels;
   detail::Buffer<Real> errors;   // (window, d, N)
   std::vector<double> targets;   // (window, d)
@@ -38,45 +39,45 @@ struct BasicServerMixture<Real>::State {
   std::vector<double> row_sums;  // E 1
   std::vector<double> last;      // (d), the last target
   std::vector<double> losses;    // (7, d), theory (6.7)
-  /// Predictions as increments from a base, and what the window says of them.
+  /// Predictions as increments from a base, with their products with the window's rows.
   struct Shown {
     std::vector<double> base;          // (d)
-    std::vector<double> dots;          // increments E', (d, rows), where the dual is solved
+    std::vector<double> dots;          // increments E', (d, rows), if the dual is solved
     std::vector<double> sums;          // increments 1, (d)
     const Real* increments = nullptr;  // (d, N)
     std::vector<double> agents;        // (d), their average by exponential weights
-    bool has_base = true;              // is the base a value of the series?
+    bool has_base = true;              // whether the base is a value of the series
   };
-  Shown staged, glanced;  // to be settled; of a forecast that leaves no trace
-  /// Whom to heed, 1 or 0 at o stride + agent, and the increments (d) that the others are taken to
-  /// have said. A null pointer: everybody.
-  struct Heeded {
+  Shown staged, glanced;  // to be learnt; of a forecast that will not be learnt
+  /// Which forecasts to use, 1 or 0 at o stride + agent, and the increments (d) that replace the
+  /// others. A null mask: all are used.
+  struct Used {
     const unsigned char* mask = nullptr;
     const double* instead = nullptr;
   };
-  detail::Buffer<Real> staged_increments, glanced_increments;  // (d, N); the latter once needed
-  bool is_staged = false, is_part = false;  // of what several processes have saved
-  // of a step whose y came late: what was said then (d), and the y (d) known before this one
+  detail::Buffer<Real> staged_increments, glanced_increments;  // (d, N); glanced: empty until used
+  bool is_staged = false, is_part = false;  // is_part: one of several processes' parts of a state
+  // If y arrived late: the forecast made at that step, by output, and the y (d) known before it.
   const detail::Said* said = nullptr;
   const double* known = nullptr;
-  // the solution: u = level 1 + E' dual, or u = primal + level 1
+  // The solution: u = level 1 + E' dual, or u = primal + level 1.
   bool solved = false;
   double level = 0.0;
   std::vector<double> dual;
-  std::vector<double> primal, root_decay;  // of the rows
-  std::vector<double> powers;              // of the root of the decay, (window)
+  std::vector<double> primal, root_decay;  // (N), (rows)
+  std::vector<double> powers;              // of sqrt(decay), (window)
   detail::Buffer<double> system, scaled,
       found;  // (unknowns, stride), (kScaledRows, stride), (2, stride)
   std::vector<double> partial, shift;
-  // of rivals alone
+  // Only with rivals.
   std::vector<detail::Rivals> rivals;                    // (d)
   Past past;                                             // its season
   detail::Buffer<double> agent_losses;                   // (d, N)
-  std::vector<double> counted_losses, least_agent_loss;  // (d): steps that they count, the smallest
+  std::vector<double> counted_losses, least_agent_loss;  // (d): number of steps; smallest loss
   std::vector<double> least_error, next_least;           // (d), scratch
   mutable detail::Exchange others;
   detail::SharedSums sums;
-  // the newest step's own products, on their way until the next exchange
+  // The products among the newest step's own rows, which the next exchange adds up.
   struct Own {
     Index slot = 0, place = 0;
     bool due = false;
@@ -130,28 +131,28 @@ struct BasicServerMixture<Real>::State {
       std::fill_n(scaled.data(), scaled.size(), 0.0);
     }
     partial.resize(static_cast<std::size_t>(chunks() * (rows + d + 3) * d));
-    shift.reserve(base_size());  // no step asks for memory
+    shift.reserve(base_size());  // so that a step allocates nothing
     sums.reserve((rows + d + 3) * d);
   }
 
   std::size_t base_size() const { return static_cast<std::size_t>(d); }
   Index chunks() const { return (N + kChunk - 1) / kChunk; }
-  /// Rows of the window so many steps later.
+  /// Number of rows in use, `later` steps from now.
   Index filled(Index later = 0) const { return std::min(steps + later, settings.window) * d; }
   Index next_slot(Index later = 0) const { return (newest + 1 + later) % settings.window; }
   bool all_here() const { return N == n_total; }
-  /// Few agents and many rows: then (6.3) is solved as it stands, without products of rows.
+  /// With few agents and many rows, (6.3) is solved directly, without products of rows.
   bool is_primal() const { return all_here() && N <= kChunk && filled() >= 2 * N; }
-  /// Rows whose products are needed, so many steps later.
+  /// Number of rows whose products are needed, `later` steps from now.
   Index products(Index later = 0) const { return is_primal() ? 0 : filled(later); }
-  /// Numbers from a row of a system to the next, with its right sides.
+  /// Distance between rows of a linear system, which include the right-hand sides.
   static Index stride_of(Index unknowns) { return (unknowns + 2 + 7) / 8 * 8; }
   Real* row(Index r) { return errors.data() + r * N; }
-  /// Of two rows, from the Gram matrix.
+  /// The product of two rows, an entry of the Gram matrix.
   double& gram_at(Index r, Index other) { return gram[r * rows + other]; }
 
-  /// Asks for sums over agents by fixed chunks: fill(first, count, sums) writes `width` sums of a
-  /// chunk. Returns their place.
+  /// Requests sums over agents, by fixed chunks: fill(first, count, sums) writes the `width` sums
+  /// of a chunk. Returns the index of the first.
   template <class Fill>
   Index reduce(Index width, const Fill& fill) {
     const int threads = detail::threads_for(n_threads, static_cast<double>(N * width));
@@ -162,9 +163,9 @@ struct BasicServerMixture<Real>::State {
     return sums.add(partial.data(), chunks(), width);
   }
 
-  /// The one pass over the window: products of the increments with every row of it, as it is
-  /// `later` steps on. They are copied on the way. Returns the place of the sums.
-  Index ask_dots(const Real* increments, Index stride, const Heeded& heeded, Real* copy,
+  /// The only pass over the window: requests the products of the increments with every row that the
+  /// window has `later` steps from now, and copies the increments. Returns the index of the sums.
+  Index ask_dots(const Real* increments, Index stride, const Used& used, Real* copy,
                  Index later = 0) {
     const Index n = products(later), of_agents = (n + 1) * d;
     return reduce(
@@ -173,9 +174,9 @@ struct BasicServerMixture<Real>::State {
             const Real* from = increments + o * stride + first;
             Real* to = copy + o * N + first;
             std::copy(from, from + count, to);
-            if (heeded.mask != nullptr) {
-              const unsigned char* mask = heeded.mask + o * stride + first;
-              const Real instead = static_cast<Real>(heeded.instead[o]);
+            if (used.mask != nullptr) {
+              const unsigned char* mask = used.mask + o * stride + first;
+              const Real instead = static_cast<Real>(used.instead[o]);
               for (Index i = 0; i < count; ++i) to[i] = mask[i] ? to[i] : instead;
             }
             sums[n * d + o] = kernels.sum(to, count);
@@ -200,8 +201,8 @@ struct BasicServerMixture<Real>::State {
     }
   }
 
-  /// Writes the staged increments less `shift` as rows of a slot, and asks for the products among
-  /// themselves and for their sums.
+  /// Writes the staged increments minus `shift` as the rows of a slot. Requests the products among
+  /// these rows, and their sums.
   Index ask_own(Index slot) {
     const Index at = slot * d;
     return reduce((d + 1) * d, [&](Index first, Index count, double* sums) {
@@ -209,7 +210,7 @@ struct BasicServerMixture<Real>::State {
         const Real* from = staged_increments.data() + o * N + first;
         const Real by = static_cast<Real>(shift[o]);
         Real* to = row(at + o) + first;
-        const bool is_silent = is_missing(o);  // a row that says nothing
+        const bool is_silent = is_missing(o);  // then the row is 0
         for (Index i = 0; i < count; ++i) to[i] = is_silent ? Real(0) : from[i] - by;
         sums[d * d + o] = kernels.sum(to, count);
         for (Index other = 0; other <= o; ++other)
@@ -227,60 +228,59 @@ struct BasicServerMixture<Real>::State {
     own.due = false;
   }
 
-  /// One exchange for all that was asked for.
+  /// One exchange for all requested sums.
   void exchange_sums() {
     sums.exchange();
     if (own.due) take_own();
   }
-  /// The newest step's own products are there.
+  /// Makes the products of the newest step's own rows available.
   void require_own() {
     if (own.due) exchange_sums();
   }
 
-  void measure(const Real* increments, Index stride, const double* base, const Heeded& heeded,
+  void measure(const Real* increments, Index stride, const double* base, const Used& used,
                Shown& shown, Real* copy) {
     others.require_whole();
     if (!own.due) sums.begin();
     shown.increments = copy;
-    const Index place = ask_dots(increments, stride, heeded, copy);
+    const Index place = ask_dots(increments, stride, used, copy);
     exchange_sums();
     take_dots(place, base, shown);
   }
 
-  /// What is to be settled when the target is known.
-  void stage(const Real* increments, Index stride, const double* base,
-             const Heeded& heeded = Heeded()) {
-    measure(increments, stride, base, heeded, staged, staged_increments.data());
+  /// Stores predictions that will be learnt when the target is known.
+  void stage(const Real* increments, Index stride, const double* base, const Used& used = Used()) {
+    measure(increments, stride, base, used, staged, staged_increments.data());
     past.require_base(base);
     is_staged = staged.has_base = true;
   }
 
-  /// The forecast of increments that are not to be settled.
+  /// The forecast from increments that will not be learnt.
   void reserve_glance() {
     if (glanced_increments.size() == 0) glanced_increments = detail::Buffer<Real>(d * N);
   }
-  void glance(const Real* increments, Index stride, const double* base, const Heeded& heeded,
+  void glance(const Real* increments, Index stride, const double* base, const Used& used,
               double* out) {
     reserve_glance();
-    measure(increments, stride, base, heeded, glanced, glanced_increments.data());
+    measure(increments, stride, base, used, glanced, glanced_increments.data());
     past.require_base(base);
     mixed(glanced, out);
   }
 
-  /// The same for plain predictions (N, d), relative to the last target: levels far above the
-  /// errors cancel no digits.
+  /// Like `stage` for plain predictions (N, d). They are stored relative to the last target, so a
+  /// high level cancels no digits.
   void stage_plain(const double* predictions) {
     plain.resize(static_cast<std::size_t>(d * N));
     for (Index o = 0; o < d; ++o)
       for (Index i = 0; i < N; ++i)
         plain[o * N + i] = static_cast<Real>(predictions[i * d + o] - last[o]);
-    measure(plain.data(), N, last.data(), Heeded(), staged, staged_increments.data());
+    measure(plain.data(), N, last.data(), Used(), staged, staged_increments.data());
     if (seen > 0) past.require_base(last.data());
     is_staged = true;
     staged.has_base = seen > 0;
   }
 
-  /// Are these plain predictions the ones last shown?
+  /// Whether these plain predictions are the staged ones.
   bool is_staged_as(const double* predictions) const {
     if (!is_staged) return false;
     for (Index o = 0; o < d; ++o)
@@ -291,13 +291,13 @@ struct BasicServerMixture<Real>::State {
     return true;
   }
 
-  // of a rival: 0, the base, or 1, the mixture
+  // Rival 0 is the base, rival 1 the mixture.
   double& loss(int rival, Index o) { return losses[(3 * rival) * d + o]; }
   double& largest(int rival, Index o) { return losses[(3 * rival + 1) * d + o]; }
   double& next_largest(int rival, Index o) { return losses[(3 * rival + 2) * d + o]; }
   double& lead(Index o) { return losses[6 * d + o]; }
 
-  /// The mixture of predictions shown, relative to their base.
+  /// The mixture of the predictions, relative to their base.
   double mixed_increment(const Shown& shown, Index o) const {
     double product = 0.0;
     if (is_primal()) {
@@ -309,7 +309,7 @@ struct BasicServerMixture<Real>::State {
     return (settings.total - 1.0) * shown.base[o] + level * shown.sums[o] + product;
   }
 
-  /// Counts a squared error of a rival.
+  /// Adds a squared error to a rival's losses.
   void count_loss(int rival, Index o, double squared) {
     double &most = largest(rival, o), &next = next_largest(rival, o);
     loss(rival, o) += squared;
@@ -317,9 +317,9 @@ struct BasicServerMixture<Real>::State {
     most = std::max(most, squared);
   }
 
-  /// The variance of the better rival's error after `compared` steps, without the two largest of
-  /// each: where there is no variance yet, nothing tells that an error is too large to be counted,
-  /// and one bad y makes two.
+  /// The variance of the better rival's error after `compared` steps, without the two largest
+  /// errors of each rival. At the start there is no variance that would show that an error is too
+  /// large to be counted, and one bad y causes two such errors.
   double noise(Index o, Index compared) {
     const bool first = compared < 3;
     double least = std::numeric_limits<double>::infinity();
@@ -330,17 +330,17 @@ struct BasicServerMixture<Real>::State {
     return least / static_cast<double>(first ? std::max<Index>(compared, 1) : compared - 2);
   }
 
-  /// The weight of the mixture against the base, theory (6.7). The first step is not compared: its
-  /// base need not be a value of the series.
+  /// The weight of the mixture against the base, theory (6.7). The first step is not compared,
+  /// because its base may not be a value of the series.
   double mixture_weight(Index o) {
     if (!settings.fallback || seen == 0) return 1.0;
     const double variance = noise(o, seen - 1);
     if (variance > 0.0 && std::isfinite(variance))
       return 1.0 / (1.0 + std::exp(-lead(o) / (8.0 * variance * slow)));
-    return lead(o) > 0.0 ? 1.0 : lead(o) < 0.0 ? 0.0 : 0.5;  // one of them has been exact
+    return lead(o) > 0.0 ? 1.0 : lead(o) < 0.0 ? 0.0 : 0.5;  // one of them was always exact
   }
 
-  /// Does it repeat the base, which is a value of the series, until more is learnt?
+  /// Whether the server still repeats the base, because it has learnt too few steps.
   bool waits(bool has_base) const { return has_base && seen < settings.start; }
 
   void mixed(const Shown& shown, double* out) {
@@ -353,7 +353,7 @@ struct BasicServerMixture<Real>::State {
     }
   }
 
-  /// Of the mixture, of the agents by exponential weights, of the season and of the base.
+  /// Shares of the mixture, of the agents by exponential weights, of the season and of the base.
   std::array<double, 4> shares(Index o) {
     if (waits(seen > 0 || staged.has_base)) return {0.0, 0.0, 0.0, 1.0};
     if (!settings.rivals) {
@@ -371,13 +371,13 @@ struct BasicServerMixture<Real>::State {
     }
   }
 
-  /// An agent's exponential weight, in units of the best one's.
+  /// An agent's exponential weight, relative to that of the best agent.
   double exponential(Index o, Index i) const {
     const double behind = agent_losses.data()[o * N + i] - least_agent_loss[o];
     const double noise = detail::noise_of(least_agent_loss[o], counted_losses[o]);
     return behind > 0.0 ? std::exp(-behind * detail::rate_of(noise, slow)) : 1.0;
   }
-  /// Their sums over all agents, (d).
+  /// The sums of these weights over all agents, (d).
   std::vector<double> sums_of_exponentials() {
     std::vector<double> all(base_size(), 1.0);
     if (!settings.rivals) return all;
@@ -398,7 +398,7 @@ struct BasicServerMixture<Real>::State {
     return rivals[o].forecast(mixed_increment(shown, o), shown.agents[o], past.season(o), slow);
   }
 
-  /// What the server said of the staged step when it was forecast.
+  /// The server's forecasts of the staged step, as they were made.
   double said_by_mixture(Index o) const {
     return said ? said[o].mixture : mixed_increment(staged, o);
   }
@@ -406,7 +406,7 @@ struct BasicServerMixture<Real>::State {
     return said ? said[o].rivals : rival_forecast(staged, o);
   }
 
-  /// least[o] becomes the least over all agents of what of_chunk(o, first, count) finds.
+  /// Sets least[o] to the minimum over all agents; of_chunk(o, first, count) is that of a chunk.
   template <class OfChunk>
   void find_least(std::vector<double>& least, const OfChunk& of_chunk) {
     const int threads = detail::threads_for(n_threads, static_cast<double>(2 * N * d));
@@ -424,7 +424,7 @@ struct BasicServerMixture<Real>::State {
     for (double& value : least) value = -value;
   }
 
-  /// Counts the losses of the rivals and of the agents; `shift` is the target less the base.
+  /// Adds this step to the losses of the rivals and of the agents; `shift` is target - base.
   void compare_rivals() {
     solve();
     for (Index o = 0; o < d; ++o)
@@ -446,7 +446,8 @@ struct BasicServerMixture<Real>::State {
       if (!is_missing(o)) counted_losses[o] = detail::kAgentsForgetting * counted_losses[o] + 1.0;
   }
 
-  /// Where the past shows that its scale was one of bad values, so were all losses.
+  /// Learns the target into the past. If this shows that the past's scale came from bad values, the
+  /// losses did too, and they start again.
   void take_past(const double* target) {
     if (!staged.has_base) return past.observe(last.data());
     past.learn(target, known ? known : staged.base.data(), staged.base.data());
@@ -458,8 +459,9 @@ struct BasicServerMixture<Real>::State {
     }
   }
 
-  /// Counts the losses of the base and of the mixture; `shift` is the target less the base. A step
-  /// that surprises even the better of them counts as one of 2 sigma; one without y as none.
+  /// Adds this step to the losses of the base and of the mixture; `shift` is target - base. If the
+  /// error is above 2 sigma even for the better of them, it counts as 2 sigma. A missing y does not
+  /// count.
   void compare() {
     solve();
     for (Index o = 0; o < d; ++o) {
@@ -471,7 +473,7 @@ struct BasicServerMixture<Real>::State {
       count_loss(0, o, by * of_base);
       count_loss(1, o, by * of_mixture);
       lead(o) += by * (of_base - of_mixture);
-      // the mixture keeps a weight of 1 / (1 + sqrt(seen + 1)): it can come back
+      // The mixture keeps a weight of at least 1 / (1 + sqrt(seen + 1)), so that it can recover.
       const double variance = noise(o, seen), count = static_cast<double>(seen);
       if (variance > 0.0)
         lead(o) = std::max(lead(o), -4.0 * variance * slow * std::log(count + 1.0));
@@ -483,13 +485,14 @@ struct BasicServerMixture<Real>::State {
     for (Index o = 0; o < d; ++o) shift[o] = target[o] - base[o];
   }
 
-  /// Did the step whose `shift` was found come without a y?
+  /// Whether the y of the step is missing; `shift` must be set.
   bool is_missing(Index o) const { return std::isnan(shift[o]); }
 
-  /// The staged predictions become the newest step: their errors, and the Gram matrix's new rows.
+  /// Learns the target of the staged predictions: their errors become the newest rows of the window
+  /// and of the Gram matrix.
   void settle(const double* target) {
     const bool compares = settings.fallback || settings.rivals;
-    if (compares && seen > 0) solve();  // the one thing here that may fail
+    if (compares && seen > 0) solve();  // only this may fail, so it comes first
     is_staged = false;
     const bool keeps = settings.window > 0;
     own.slot = keeps ? next_slot() : 0;
@@ -498,10 +501,10 @@ struct BasicServerMixture<Real>::State {
     sums.begin();
     own.place = ask_own(own.slot);
     own.due = true;
-    if (others.alone()) take_own();  // else they go with the next exchange
+    if (others.alone()) take_own();  // otherwise the next exchange adds them up
   }
 
-  /// What the staged step and its target say of the past: losses, and products with older rows.
+  /// Adds the staged step and its target to the losses, and to the products with older rows.
   void count(const double* target) {
     find_shift(target, staged.base.data());
     if ((settings.fallback || settings.rivals) && seen > 0)
@@ -512,9 +515,10 @@ struct BasicServerMixture<Real>::State {
     ++seen;
     if (settings.window == 0) return;
     const Index at = next_slot() * d, before = products();
-    for (double& by : shift) by = static_cast<double>(static_cast<Real>(by));  // as the rows see it
+    // The rows subtract the shift in their own precision.
+    for (double& by : shift) by = static_cast<double>(static_cast<Real>(by));
     for (Index o = 0; o < d; ++o)
-      for (Index r = 0; r < before; ++r)  // a row that makes room is among them: `take_own` follows
+      for (Index r = 0; r < before; ++r)  // `take_own` overwrites the slot's own entries afterwards
         gram_at(r, at + o) = gram_at(at + o, r) =
             is_missing(o) ? 0.0 : staged.dots[o * rows + r] - shift[o] * row_sums[r];
     for (Index o = 0; o < d; ++o) targets[at + o] = std::isnan(target[o]) ? 0.0 : target[o];
@@ -528,23 +532,24 @@ struct BasicServerMixture<Real>::State {
     const Real* increments;
     Index stride;
     const double* base;
-    Heeded heeded;
+    Used used;
     const double* target;
     double* mixed;   // the forecast
-    double* shares;  // (4, d), of it; or null
+    double* shares;  // (4, d); or null
   };
   void forecast(const Step& step) {
     mixed(staged, step.mixed);
     if (step.shares != nullptr) write_shares(step.shares);
   }
-  /// n such steps in a row, each step_at(k): forecast, then settle. Processes exchange once for
-  /// all, or at every step where the next weights of agents ask for what all have lost.
+  /// Takes n consecutive steps, step_at(k): forecast, then settle. Processes exchange once for all
+  /// steps. With rivals they exchange at every step, because the weights of the agents in the next
+  /// step need the losses of all processes.
   template <class StepAt>
   void advance(Index n, const StepAt& step_at) {
     const bool at_once = !all_here() && !settings.rivals;
     for (Index k = 0; k < n && !at_once; ++k) {
       const Step step = step_at(k);
-      stage(step.increments, step.stride, step.base, step.heeded);
+      stage(step.increments, step.stride, step.base, step.used);
       forecast(step);
       settle(step.target);
     }
@@ -555,7 +560,7 @@ struct BasicServerMixture<Real>::State {
     for (Index k = 0; k < n; ++k) {
       const Step step = step_at(k);
       dots.push_back(
-          ask_dots(step.increments, step.stride, step.heeded, staged_increments.data(), k));
+          ask_dots(step.increments, step.stride, step.used, staged_increments.data(), k));
       find_shift(step.target, step.base);
       products.push_back(settings.window > 0 ? ask_own(next_slot(k)) : 0);
     }
@@ -594,12 +599,13 @@ struct BasicServerMixture<Real>::State {
       std::fill_n(root_decay.begin() + slot * d, d,
                   powers[(newest - slot + settings.window) % settings.window]);
     if (is_primal() ? solve_primal(kappa) : solve_dual(kappa)) return;
-    level = settings.total / static_cast<double>(n_total);  // errors at rounding level, or overflow
+    // No solution: errors at the level of rounding, or overflow. Equal weights.
+    level = settings.total / static_cast<double>(n_total);
     std::fill(dual.begin(), dual.end(), 0.0);
     std::fill(primal.begin(), primal.end(), 0.0);
   }
 
-  /// What the weights must sum to is 1 nearly always: then targets say nothing.
+  /// Number of right-hand sides. If the weights sum to 1, the usual case, targets have no effect.
   Index sides() const { return settings.total != 1.0 ? 2 : 1; }
   double offset(Index r) const { return root_decay[r] * targets[r] * (1.0 - settings.total); }
 
@@ -635,7 +641,7 @@ struct BasicServerMixture<Real>::State {
                                                [](double value) { return std::isfinite(value); });
   }
 
-  /// The same u with N unknowns: A = kappa I + Theta'Theta, u_b = A^-1 Theta' rho, u_1 = A^-1 1.
+  /// The same u with N unknowns: A = kappa I + Theta' Theta, u_b = A^-1 Theta' rho, u_1 = A^-1 1.
   bool solve_primal(double kappa) {
     const Index stride = stride_of(N);
     double* a = system.data();
@@ -684,9 +690,9 @@ struct BasicServerMixture<Real>::State {
     }
   }
 
-  // ------------------------------------------------------------------ what was learnt
+  // ------------------------------------------------------------------ the memory
 
-  /// After a memory was loaded.
+  /// Call it after a memory was loaded. Throws if the memory's numbers are not valid.
   void refresh() {
     steps = std::min(seen, settings.window);
     is_staged = solved = own.due = false;
@@ -700,7 +706,7 @@ struct BasicServerMixture<Real>::State {
     }
   }
 
-  /// move(field, where it is kept) for every field of the memory.
+  /// move(field, where the state stores it) for every field of the memory.
   template <class Memory, class Move>
   void exchange(Memory& memory, const Move& move) {
     move(memory.steps, seen);

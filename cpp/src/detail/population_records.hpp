@@ -12,29 +12,29 @@
 
 namespace memoa::detail {
 
-/// The agents with one encoder, of those here: their numbers are first, first + step and so on, and
-/// their records lie together.
+/// The agents of this process that have the same encoder. Their numbers are first, first + step,
+/// and so on. Their records are stored together.
 struct Group {
   Encoder encoder;
   Index first, step, n;
-  Index padded, chunks;  // agents in whole pairs of blocks; chunks of agents
+  Index padded, chunks;  // n rounded up to whole pairs of blocks; number of chunks
   Index place;           // where its records begin among those of all groups
-  Record record;         // where a block keeps what
+  Record record;         // the layout of a block
 };
 
-/// The sizes of a population, and how it is shared among threads.
+/// The sizes of a population, and how it is divided among threads.
 template <class Real>
 struct Layout {
   static constexpr Index kLanes = detail::kLanes<Real>;
 
   explicit Layout(const PopulationSettings& settings);
 
-  Index N, d, p, dx;     // p of the widest encoder; dx is 0 where the caller hands in the features
-  Index encoded;         // inputs of the encoders
-  Index first, total;    // the number of the first agent here; agents of all processes
-  Index padded, chunks;  // as those of a group
+  Index N, d, p, dx;     // p of the widest encoder; dx is 0 if the caller passes the features
+  Index encoded;         // number of inputs of the encoders
+  Index first, total;    // number of the first agent here; number of agents in all processes
+  Index padded, chunks;  // as for a group
   int n_threads;
-  std::vector<Group> groups;  // one for each encoder; in a group of all, agents keep their numbers
+  std::vector<Group> groups;  // one for each encoder
 
   bool is_mixed() const { return groups.size() > 1; }
 
@@ -44,12 +44,12 @@ struct Layout {
     const Index first = chunk * kChunkAgents;
     body(first, std::min(first + kChunkAgents, padded));
   }
-  /// body(worker) on as many threads as `work` per agent can feed.
+  /// body(worker) on as many threads as are worth starting for `work` per agent.
   template <class Body>
   void on_threads(double work, const Body& body) const {
     in_parallel(threads_for(n_threads, work * static_cast<double>(N)), body);
   }
-  /// body(first agent, last agent) of all chunks, on such threads.
+  /// body(first agent, last agent) of all chunks, on these threads.
   template <class Body>
   void each_chunk(double work, const Body& body) const {
     on_threads(work, [&](const Worker& worker) {
@@ -58,17 +58,18 @@ struct Layout {
   }
 };
 
-/// All agents' numbers in blocks of lanes of one group. A block's numbers lie together in one
-/// record, so that a pass streams the records once.
+/// The numbers of all agents, in blocks. A block has agents of one group, one per lane, and all its
+/// numbers are stored together in one record. So a pass reads the records once, in order.
 template <class Real>
 class Records {
  public:
   Records(const PopulationSettings& settings, const Layout<Real>& layout);
 
-  /// Clears the agents [first, last) of a group and draws their encoders' weights.
+  /// Clears the agents [first, last) of a group and draws the weights of their encoders.
   void draw(const PopulationSettings& settings, const Group& group, Index first, Index last);
-  /// `count` times `width` numbers of every agent, from the row `begin` of its record on. Of each
-  /// `width` it has the first `width_of(record)`; the others are 0, whatever is written there.
+  /// A view of `count` times `width` numbers of every agent, from row `begin` of its record. An
+  /// agent has only the first `width_of(record)` of each `width` numbers. The others read as 0, and
+  /// what is written to them is dropped.
   template <class WidthOf>
   auto rows(Size Record::*begin, Index count, Index width, const WidthOf& width_of) const {
     return agent_view(layout_.N, count * width,
@@ -109,14 +110,15 @@ class Records {
 
   const Layout<Real>& layout_;
   Buffer<Real> numbers_;
-  // a row of lanes for each phase of a group's blocks against the types: (groups, 2, types, lanes),
-  // all of them twice, so that the phases may be counted from any one
+  // (groups, 2, types, lanes): consecutive blocks of a group need different rows of lanes, which
+  // repeat after as many blocks as there are types. Every row is stored twice, so that a chunk can
+  // start at any of them.
   Index n_types_;
   Buffer<Real> forgetting_, ridge_;
   mutable Real nothing_ = 0;
 };
 
-/// What is kept of every agent outside of its record.
+/// What is stored for every agent outside its record.
 template <class Real>
 struct Kept {
   Kept(const Layout<Real>& layout, bool judged)
@@ -125,7 +127,7 @@ struct Kept {
         cost(layout.padded),
         forecast(judged || layout.d > 1 ? layout.d * layout.padded : 0),
         recent_loss(judged ? layout.padded : 0),
-        heeded(judged ? layout.d * layout.padded : 0) {}
+        used(judged ? layout.d * layout.padded : 0) {}
 
   /// The increments as (N, d).
   auto increments(const Layout<Real>& layout) const {
@@ -137,15 +139,15 @@ struct Kept {
   }
 
   Buffer<Real> increment, energy;  // (d, padded), (padded), of the step last shown
-  Buffer<double> cost, at_mark;    // (padded); the latter empty for zeros
-  // (padded), of agents that were away; empty while none was: values of y that costs do not count,
-  // these at the mark, and 1 for those that are away in the step last shown
+  Buffer<double> cost, at_mark;    // (padded); an empty at_mark means zeros
+  // (padded), empty until any agent was away: the number of values of y that the cost does not
+  // count, this number at the mark, and 1 for agents that are away in the step last shown
   Buffer<double> missed, missed_at_mark, away;
-  // of the step last shown but for the recent losses; empty where nobody is judged, and the first
-  // where no output can be missing alone either
-  Buffer<Real> forecast;         // (d, padded), local ones
-  Buffer<double> recent_loss;    // (padded)
-  Buffer<unsigned char> heeded;  // (d, padded)
+  // Empty if agents are not judged. `forecast` is also needed if some outputs can be missing while
+  // others are not, so with more than one output.
+  Buffer<Real> forecast;       // (d, padded), local ones
+  Buffer<double> recent_loss;  // (padded)
+  Buffer<unsigned char> used;  // (d, padded)
 };
 
 }  // namespace memoa::detail

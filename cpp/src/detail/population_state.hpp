@@ -7,8 +7,9 @@
 
 namespace memoa {
 
-/// The steps of a population. A learnt step is taken in by the next pass, while the agents' state
-/// passes through the processor anyway (its lesson); whoever looks before that settles it first.
+/// The steps of a population. `learn` only stores the step as the lesson. The next pass learns it,
+/// because it loads the agents' state anyway. Code that reads the state before that must call
+/// `settle` first.
 template <class Real>
 struct BasicPopulation<Real>::State {
   const PopulationSettings settings;
@@ -18,58 +19,65 @@ struct BasicPopulation<Real>::State {
   detail::Kept<Real> kept;
   detail::Pass<Real> pass;
   detail::Lesson<Real> lesson;
-  detail::Waiting<Real> waiting;  // where y comes late
+  detail::Waiting<Real> waiting;  // used if y arrives late
 
   std::vector<double> base, shown_base, mean_field;  // (d); shown_base: of the last predictions
-  std::vector<double> known;  // (d), 1 where any y of the output was seen; all are before learning
+  // (d), 1 if any y of the output was seen; nothing is learnt before all are 1
+  std::vector<double> known;
   std::vector<double> bases;  // (steps + 1, d), before each step shown and after the last
   Index steps = 0, has_seen = 0;
-  Index scored = 0;  // values of y that costs count, where y comes late
+  Index scored = 0;  // number of values of y that costs count, if y arrives late
   Overflow overflow;
   bool pending = false;
-  const unsigned char* heeded = nullptr;  // whom the mixture heeds of what was shown; null: all
-  const unsigned char* awake = nullptr;   // (steps, padded), who was there; null: all
-  bool awaits_sleep = false;              // is a memory loaded that tells who was away?
-  bool keeps_forecasts = false;     // for a server that mixes them: set before something is shown
-  const Real* forecasts = nullptr;  // (steps, d, padded) of what was shown
+  const unsigned char* used = nullptr;   // which agents the mixture uses; null: all
+  const unsigned char* awake = nullptr;  // (steps, padded), who was awake; null: all
+  bool awaits_sleep = false;             // whether the memory being loaded has the field `sleep`
+  bool keeps_forecasts = false;          // for a server that mixes them; set before `show`
+  const Real* forecasts = nullptr;       // (steps, d, padded), of the steps shown
 
   explicit State(PopulationSettings s);
 
-  /// Finite, and of a size to be squared where they are standardised. No heap for one x.
+  /// Requires inputs that are finite or missing, and not too large to be squared. Checking one x
+  /// allocates nothing.
   void require_input(const double* x) const;
   void require_inputs(const double* inputs, Index n) const;
-  /// Numbers of one step's input.
+  /// Number of values in one step's input.
   Index width() const { return layout.dx > 0 ? layout.dx : layout.N * layout.p; }
 
-  /// Takes y as the base; what was predicted had another one.
+  /// Makes y the base. A prediction from the old base can no longer be learnt.
   void observe(const double* y);
-  /// Shows zeros: before any y was seen nothing is known.
+  /// Shows zeros, because nothing is known before the first y.
   void show_nothing();
-  /// Predicts n steps, at most a tile; each begins at the target of the step before. Increments of
-  /// step t are t d strides after the result. Where the targets are not known yet, n is 1.
-  /// `present` (n, N) tells who is awake, for which there must be room; null: all.
+  /// Predicts n steps, at most a tile. Each step starts from the target of the step before. The
+  /// increments of step t are t d strides after the result. If the targets are not known yet, n
+  /// is 1. `present` (n, N) says who is awake, null means all; call `reserve_sleep` before.
   const Real* show(const double* inputs, Index n, const double* targets, bool want_worst,
                    const unsigned char* present = nullptr);
   /// Learns the n steps that were shown.
   void learn(const double* targets, Index n);
-  // Where y comes late (late.cpp): what was shown joins those that wait, and takes its input into
-  // account; the oldest of them leaves, and its y (d) is learnt.
+  // If y arrives late (late.cpp).
+  /// Adds the prediction just shown to those that wait, and its input x to the running moments.
   void wait(const double* x);
+  /// Learns the y (d) of the oldest waiting prediction, and removes it.
   void learn_oldest(const double* y);
   bool is_late() const { return settings.past.delay > 0; }
-  /// What the server mixes, for an x that is not to be learnt; what was shown stays.
+  /// The forecasts that the server mixes, for an x that will not be learnt. The last prediction
+  /// stays as it is.
   const Real* glance(const double* x, const unsigned char* present = nullptr);
   const Real* glanced_increments() const { return tile_increment.data(); }
-  const unsigned char* glanced_heeded() const { return heeded_at_glance; }
+  const unsigned char* glanced_used() const { return used_at_glance; }
 
-  // Theory (10.10). `reserve_sleep` makes room for n steps in which some agents are away.
+  // Agents that are away, theory (10.10).
+  /// Allocates memory for n steps in which some agents are away.
   void reserve_sleep(Index n);
-  bool keeps_sleep() const;  // after settle: is there anything to tell of it?
+  /// Whether any agent was ever away, as far as a memory needs to know; call it after `settle`.
+  bool keeps_sleep() const;
   void require_sleep() const;
-  /// What was shown can no longer be learnt; and: it can, and so it is remembered who is away.
+  /// Marks the prediction as one that can no longer be learnt.
   void forget_shown();
+  /// Marks it as one that can be learnt, and stores which agents are away.
   void keep_shown();
-  /// Who was there in the step that waits for its y (N); empty for all.
+  /// Who was awake (N) in the step that waits for its y; empty if all were.
   std::vector<unsigned char> present() const;
 
   void settle() { pass.settle(lesson); }
@@ -77,7 +85,7 @@ struct BasicPopulation<Real>::State {
   void mark_costs();
   std::size_t bytes() const;
 
-  /// After a memory was loaded; throws where it holds no moments of inputs.
+  /// Call it after a memory was loaded. Throws if the memory's numbers are not valid moments.
   void refresh() {
     for (const Coordinate& coordinate : inputs.learnt.coordinates) coordinate.validate();
     inputs.past.validate();
@@ -93,7 +101,7 @@ struct BasicPopulation<Real>::State {
   void reserve_mark();
   void reserve(Index n);  // for n steps at once
 
-  /// move(field, where it is kept) for every field of the memory.
+  /// move(field, where the state stores it) for every field of the memory.
   template <class Memory, class Move>
   void exchange(Memory& memory, const Move& move) {
     const Index d = layout.d, p = layout.p;
@@ -105,7 +113,7 @@ struct BasicPopulation<Real>::State {
     move(memory.mean_field, mean_field.data(), d);
     move(memory.costs, kept.cost.data(), layout.N);
     move(memory.recent_loss, kept.recent_loss.data(), judges(settings) ? layout.N : 0);
-    move(memory.gram,  // a triangle is packed like the beginning of a larger one
+    move(memory.gram,  // a packed triangle is the beginning of any larger one
          records.rows(&Record::gram, 1, detail::packed_size(p),
                       [](const Record& r) { return detail::packed_size(r.p); }));
     move(memory.cross, records.rows(&Record::cross, d, p, [](const Record& r) { return r.p; }));
@@ -140,36 +148,37 @@ struct BasicPopulation<Real>::State {
         &detail::Record::reservoir, 1, has_reservoirs(settings) ? layout.p : 0,
         [](const detail::Record& r) { return r.features == detail::Features::echo ? r.p : 0; });
   }
-  /// body(feature last shown, its place in `kept` (p, N)) for those that nothing makes again.
+  /// body(feature last shown, its place in `kept` (p, N)) for features that cannot be computed
+  /// again.
   template <class Body>
   void each_pending(Real* kept, const Body& body) const;
-  /// What the encoders see of the steps shown.
+  /// The encoders' inputs for the steps shown.
   struct Inputs {
     explicit Inputs(const PopulationSettings& s) : past(s.past, s.n_outputs), with_shown(past) {}
-    Standardiser learnt, counted;  // the latter with the inputs shown
-    Past past, with_shown;         // the latter with the targets of all steps shown but the last
-    std::vector<double> one;       // (n_encoded), scratch
-    std::vector<Real> rows;        // (steps, n_encoded)
-    std::vector<Real> bounds;      // (steps, d)
-    std::vector<Real> learnt_changes;  // (steps, d), the lesson's first: what is learnt before each
+    Standardiser learnt, counted;      // counted: also has the inputs shown
+    Past past, with_shown;             // with_shown: also has the targets of all steps but the last
+    std::vector<double> one;           // (n_encoded), scratch
+    std::vector<Real> rows;            // (steps, n_encoded)
+    std::vector<Real> bounds;          // (steps, d)
+    std::vector<Real> learnt_changes;  // (steps, d), what is learnt before each; lesson's first
   };
   Inputs inputs, glanced;
-  std::vector<Real> changes;                         // (steps, d), y less the base
-  detail::Buffer<Real> tile_increment, tile_energy;  // as in Kept, of several steps
-  detail::Buffer<Real> tile_forecast, one_forecast;  // where forecasts are kept
-  detail::Buffer<unsigned char> tile_heeded;
-  // where some are away: (steps, padded), and (steps, d, padded) where nobody judges
-  detail::Buffer<unsigned char> one_awake, tile_awake, one_heeded, awake_heeded;
-  const unsigned char* heeded_at_glance = nullptr;
+  std::vector<Real> changes;                         // (steps, d), y - base
+  detail::Buffer<Real> tile_increment, tile_energy;  // as in Kept, for several steps
+  detail::Buffer<Real> tile_forecast, one_forecast;  // only if `keeps_forecasts`
+  detail::Buffer<unsigned char> tile_used;
+  // only if some agents are away: (steps, padded), and (steps, d, padded) if agents are not judged
+  detail::Buffer<unsigned char> one_awake, tile_awake, one_used, awake_used;
+  const unsigned char* used_at_glance = nullptr;
   double largest_loss = 0.0;  // of the step shown
 
   void draw(const detail::Group& group);
   void move_reservoir(const Real* features);
   void absorb_features();
-  /// What is learnt of a y (d) that followed `before`; NaN where it is missing.
+  /// The change from `before` to y (d), cut to the bound of what is learnt; NaN if y is missing.
   void bound_change(const Past& past, const double* y, const double* before, Real* out) const;
   void encode(const double* x, Index n, const double* targets, Inputs& into);
-  /// The same of n steps as bytes of all lanes; null where all are there.
+  /// Copies who is present (n, N) to `into` (n, padded), as 1 or 0; returns null if all are.
   const unsigned char* take(const unsigned char* present, Index n, unsigned char* into) const;
 };
 

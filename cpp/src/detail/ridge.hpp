@@ -1,9 +1,9 @@
 #pragma once
 
-// Exponentially weighted ridge regressions of two vectors of agents: their memory, what is learnt
-// into it, and its factors.
-// Only the kernels include this, once per instruction set: what detail/kernels.hpp says of inline
-// functions holds here.
+// Exponentially weighted ridge regressions of two vectors of agents: storage, learning and
+// factorisation.
+// Only the kernels include this, once per instruction set. The rule about inline functions in
+// detail/kernels.hpp applies here.
 
 #include <math.h>
 
@@ -14,8 +14,8 @@
 namespace memoa::detail::MEMOA_LEVEL {
 namespace {
 
-/// As many agents as two vectors hold. In the records of blocks these are the same part of every
-/// row.
+/// The regressions of as many agents as fit into two vectors. Their numbers are at the same
+/// position in every row of a record.
 template <class Real>
 class Ridge {
  public:
@@ -23,7 +23,7 @@ class Ridge {
   using Two = Pair<Real>;
   static constexpr Size kWidth = kBytes / static_cast<Size>(sizeof(Real));  // of a vector
   static constexpr Size kParts = kLanes<Real> / kWidth;                     // vectors of a row
-  static constexpr int kRows = 2, kColumns = 2;  // eliminated at once: what registers hold
+  static constexpr int kRows = 2, kColumns = 2;  // eliminated at once; as many as fit in registers
 
  protected:
   /// Scratch for the factors of p features begins at `work`.
@@ -36,7 +36,7 @@ class Ridge {
   static Size scratch_pairs(Size p) { return packed_size(p) + (1 + kRows) * p; }
   Two* scratch_end() const { return left_ + kRows * p_; }
 
-  /// Turns to the two vectors of agents from number `vector` on, in records of `rows` rows.
+  /// Moves to the agents in vectors `vector` and `vector` + 1, in records of `rows` rows.
   void turn_to(Real* records, Size rows, Size vector, Size n_agents) {
     const Size stride = rows * kLanes<Real>;
     first_ = vector * kWidth;
@@ -49,7 +49,7 @@ class Ridge {
 
   static Vec& vector_at(Real* values) { return *reinterpret_cast<Vec*>(values); }
   static const Vec& vector_at(const Real* values) { return *reinterpret_cast<const Vec*>(values); }
-  /// Where the second vector's row lies: beside the first one's, or in the next block.
+  /// The second vector's part of a row: after the first one's, or in the next block.
   MEMOA_INLINE Real* second(Size row) const {
     return (kParts == 1 ? hi_ : lo_ + kWidth) + row * kLanes<Real>;
   }
@@ -60,7 +60,7 @@ class Ridge {
     vector_at(lo_ + row * kLanes<Real>) = value.lo;
     vector_at(second(row)) = value.hi;
   }
-  /// Asks for a row of the agents after these, to be written where `write`.
+  /// Prefetches a row of the next agents. `write` must be known at compile time.
   template <int write>
   MEMOA_INLINE void ask_ahead(Size row) const {
     MEMOA_PREFETCH(lo_ + ahead_ + row * kLanes<Real>, 0);
@@ -79,7 +79,7 @@ class Ridge {
   static double call_cos(double v) { return ::cos(v); }
   static float call_cos(float v) { return ::cosf(v); }
 
-  /// theory (6.11) of a phase in turns, which has no bits after the point where it is huge.
+  /// Theory (6.11). The phase is in turns; if it is huge, it has no fractional bits, and u is 0.
   MEMOA_INLINE static Two wave(const Two& turns) {
     const Two whole = splat(Simd<Real>::kRounds), half = splat(Real(0.5));
     const Two u = clip(turns - ((turns + whole) - whole), Real(0.5));
@@ -87,11 +87,11 @@ class Ridge {
     return splat(Real(16)) * u * (half - size);
   }
 
-  /// The activation of random features, and their norm, over the features from `first` on.
+  /// Applies the activation and the norm to the random features, those from `first` on.
   void activate(Features features, double scale, Two* z, Size first = 0) const {
     const Two norm = splat(static_cast<Real>(scale));
     for (Size k = first; k < p_; ++k) {
-      if (features == Features::relu) {  // its weights carry the norm
+      if (features == Features::relu) {  // the norm is already in its weights
         z[k] = select(z[k] <= Two{}, Two{}, z[k]);
         continue;
       }
@@ -109,7 +109,7 @@ class Ridge {
 
   // ---------------------------------------------------------------- learn, factorise
 
-  /// Entry of H or q, with the step before learnt into it: forgetting * entry + a b.
+  /// Returns an entry of H or q. With `Learn`, learns the step before: forgetting * entry + a b.
   template <bool Learn, bool Ahead>
   MEMOA_INLINE Two take(Size row, const Two& a, const Two& b) const {
     if (Ahead) ask_ahead<1>(row);
@@ -121,8 +121,8 @@ class Ridge {
     return entry;
   }
 
-  /// Eliminates the first `columns` columns from R rows at once: left = row L^-T. C columns at a
-  /// time, so that a value read serves several products.
+  /// Eliminates columns from R rows at once: left = row L^-T. It takes C columns at a time, so that
+  /// a value that was read is used in several products.
   template <int R, int C, class Start, class Finish>
   MEMOA_INLINE void sweep(Size c, const Start& start, const Finish& finish) const {
     Two a[R][C];
@@ -153,8 +153,8 @@ class Ridge {
     for (; c < columns; ++c) sweep<R, 1>(c, start, finish);
   }
 
-  /// Rows [row, row + R) of H + ridge I = L D L'. A direction that rounding has made singular, or
-  /// so small that its inverse is infinite, is left out (its inverse is 0).
+  /// Computes rows [row, row + R) of H + ridge I = L D L'. If rounding has made a pivot singular,
+  /// or it is so small that its inverse is infinite, the inverse is set to 0.
   template <int R, bool Learn, bool Ahead>
   MEMOA_INLINE void factorise(Size row) const {
     Size entries[R];  // first entries of the rows in H

@@ -5,7 +5,7 @@
 
 namespace memoa::detail {
 
-/// What `load` and `load_panel` do with an open file.
+/// `load` and `load_panel` for a file that is already open.
 Saved read_saved(StateReader& reader, int n_threads);
 SavedPanel read_panel(StateReader& reader, int n_threads);
 

@@ -144,7 +144,7 @@ inline std::vector<double> read_pending(StateReader& reader, const std::string& 
                                         std::int64_t width) {
   const StateArray& last = reader.arrays().back();  // there are some by now
   if (last.size() != 0 && last.size() != static_cast<std::uint64_t>(width))
-    throw std::invalid_argument("the array '" + name + "' is no input");
+    throw std::invalid_argument("the array '" + name + "' is not an input");
   std::vector<double> pending(static_cast<std::size_t>(last.size()));
   reader.open({name, "<f8", {static_cast<std::int64_t>(pending.size())}});
   reader.read(pending.data(), pending.size());

@@ -4,21 +4,21 @@
 #include "detail/state_file.hpp"
 #include "memoa/encoder.hpp"
 
-// Memories are moved between engines and files block by block, so that there is never a second copy
-// of an engine in memory. They visit an engine's `exchange` like Save and Load, in the order of its
-// visit_fields, which is the order of the arrays in a file.
+// Moves memories between engines and files, block by block, so that there is never a second copy of
+// an engine in memory. The classes are passed to an engine's `exchange`, like Save and Load. Its
+// order is that of visit_fields, and of the arrays in a file.
 namespace memoa::detail {
 
-constexpr Index kBlock = Index{1} << 14;  // numbers on their way
+constexpr Index kBlock = Index{1} << 14;  // size of a block
 
-/// The numbers alone; arrays stay where they are.
+/// Copies only the single numbers, no arrays.
 struct SaveNumbers {
   void operator()(Index& field, const Index& place) const { field = place; }
   template <class... Place>
   void operator()(std::vector<double>&, const Place&...) const {}
 };
 
-/// The dtype of each array, in their order.
+/// Lists the dtype of each array, in order.
 class ListTypes {
  public:
   explicit ListTypes(std::vector<const char*>& types) : types_(types) {}
@@ -63,7 +63,7 @@ class SaveArrays {
   StateWriter& writer_;
 };
 
-/// The reader has opened no array yet; `open_next` opens the one that comes.
+/// Reads the arrays. `open_next` makes the reader open the next one, before each of them.
 template <class OpenNext>
 class LoadArrays {
  public:

@@ -77,11 +77,11 @@ struct SymmetricValue {
 
 /// An affine symmetric policy b = gain y + mean_gain m + offset of one stage, as blocks.
 template <int D>
-struct SymmetricLaw {
+struct SymmetricPolicy {
   typename SymmetricValue<D>::Gain gain;
   typename SymmetricValue<D>::Control shared, own;
 
-  SymmetricLaw(Index p, Index d) : gain(p, d), shared(p, 2 * d + 1), own(p, 2 * d + 1) {}
+  SymmetricPolicy(Index p, Index d) : gain(p, d), shared(p, 2 * d + 1), own(p, 2 * d + 1) {}
 
   template <class G, class Gm, class H>
   void set(const G& on_own, const Gm& on_mean, const H& offset, double n_agents) {

@@ -37,7 +37,7 @@ void require_policy(const std::string& name, const Policy& policy, const Game& g
                     Index mean_size);
 
 /// A mean (d) and a covariance (d, d).
-void require_law(const std::string& mean_name, const std::vector<double>& mean,
-                 const std::string& cov_name, const std::vector<double>& cov, Index d);
+void require_moments(const std::string& mean_name, const std::vector<double>& mean,
+                     const std::string& cov_name, const std::vector<double>& cov, Index d);
 
 }  // namespace memoa::detail

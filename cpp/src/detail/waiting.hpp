@@ -10,14 +10,15 @@
 
 namespace memoa::detail {
 
-/// What the server said of an output; once y is known its parts are compared with it.
+/// The server's forecast of one output, in parts. The parts are scored when y is known.
 struct Said {
   double mixture = 0.0;
   Rivals::Forecast rivals{};
 };
 
-/// Forecasts whose y is not known yet, theory (10.7): a ring of as many steps as may wait. Every
-/// number is finite, as a memory wants it: what is missing is kept as the largest double.
+/// Forecasts whose y is not known yet, theory (10.7): a ring with one slot for each step that may
+/// wait. A memory must have finite numbers only, so a missing number is stored as the largest
+/// double.
 template <class Real>
 class Waiting {
  public:
@@ -39,7 +40,8 @@ class Waiting {
     std::fill_n(features_.data(), features_.size(), Real(0));
   }
 
-  /// Features that nothing makes again: those of a reservoir that has moved on, and a caller's.
+  /// Whether the features must be stored because they cannot be computed again: those of a
+  /// reservoir, whose state has changed since, and those that the caller passed.
   static bool keeps_features(const Record& record) {
     return record.features == Features::echo || record.features == Features::given;
   }
@@ -63,7 +65,7 @@ class Waiting {
   Index size() const { return count; }
   bool is_full() const { return count == slots_; }
 
-  // Of the step that is number `at` of those that wait, the oldest being 0.
+  // `at` is the number of a waiting step; the oldest is 0.
   double* x(Index at) { return step(at); }
   double* row(Index at) { return step(at) + width_; }
   double* base(Index at) { return of_outputs(at); }
@@ -72,9 +74,10 @@ class Waiting {
   double* said(Index at) { return of_outputs(at) + 3 * d_; }  // (d, kSaid)
   double& has_base(Index at) { return flags(at)[0]; }
   double& is_told(Index at) { return flags(at)[1]; }
-  Real* increments(Index at) { return of_agents(at, 0); }  // (d, padded), what agents showed,
-  Real* forecasts(Index at) { return of_agents(at, 1); }   // what they forecast by themselves,
-  Real* heard(Index at) { return of_agents(at, 2); }       // and what the server took them to say
+  // (d, padded) each: what agents showed, their local forecasts, and what the server used for them
+  Real* increments(Index at) { return of_agents(at, 0); }
+  Real* forecasts(Index at) { return of_agents(at, 1); }
+  Real* heard(Index at) { return of_agents(at, 2); }
   Real* features(Index at) { return features_.data() + slot(at) * p_ * N_; }  // (p, N)
 
   Index push() { return count++; }
@@ -103,7 +106,7 @@ class Waiting {
     const Rivals::Forecast& f = s.rivals;
     to[0] = s.mixture, to[1] = f.mixed;
     std::copy_n(f.rivals, 3, to + 2), std::copy_n(f.levels, 3, to + 5);
-    std::copy_n(f.shares, 3, to + 8);  // the fourth is the rest
+    std::copy_n(f.shares, 3, to + 8);  // the fourth follows from these
   }
   Said read_said(Index at, Index o) {
     const double* from = said(at) + o * kSaid;
@@ -151,9 +154,9 @@ class Waiting {
   Index slots_, d_, padded_, N_, p_, width_, numbers_;
   std::vector<double> steps_;  // (slots, numbers): input, encoded input, of outputs, flags
   Buffer<Real> agents_;        // (slots, kRows, d, padded)
-  Buffer<Real> features_;      // (slots, p, N), where features are kept
+  Buffer<Real> features_;      // (slots, p, N), if features are stored
 
- public:                             // scratch of a step, so that none asks for memory
+ public:                             // scratch of a step, so that a step allocates nothing
   std::vector<Said> said_of_oldest;  // (d)
   std::vector<double> told_of_oldest, known_before;  // (d)
 };

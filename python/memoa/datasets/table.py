@@ -33,6 +33,18 @@ class Table:
     `cells` holds float64, integer, bool or datetime64 columns, or text as objects; `values` is
     float64 with NaN if a cell is not a number; `text` is None for Parquet; `zones` are the time
     zones of Parquet's columns of dates.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from memoa.datasets.table import Table
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "sales.csv"
+    ...     _ = path.write_text("units,price\\n3,1.5\\n5,1.2\\n4,1.4\\n")
+    ...     table = Table.read(path, min_rows=1)
+    >>> table.values["units"]
+    array([3., 5., 4.])
     """
 
     file: str

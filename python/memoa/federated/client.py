@@ -169,9 +169,9 @@ class Client:
         engines, base = self._engines_for(message, x.shape[1], y.shape[1])
         _core.require_moderate(f"X of {SERVER}", x)
         _core.require_moderate(f"Y of {SERVER}", y)
-        if base is not None and not engines.population.has_seen:
-            engines.population.observe(base)
-        forecasts, energies = _core.tell(engines.population, x[known:].copy(), y[known:].copy())
+        if base is not None and not engines.core.has_seen:
+            engines.core.observe(base)
+        forecasts, energies = _core.tell(engines.core, x[known:].copy(), y[known:].copy())
         told = self._with_told(forecasts, energies)
         self._engines = engines
         self._digest = digest(x[known:], y[known:], seen)
@@ -261,7 +261,7 @@ class Client:
             "energies": to_text(energies),
         }
         engines = self._engines
-        return written(lambda path: engines.save(path, None, json.dumps(note)))
+        return written(lambda path: engines.save(path, json.dumps(note)))
 
     @classmethod
     def from_bytes(cls, state: bytes, *, n_threads: int | None = None) -> Client:
@@ -279,7 +279,7 @@ class Client:
         ValueError
             If `state` was not made by `to_bytes`.
         """
-        engines, _, header = read(state, lambda path: Engines.load(path, n_threads, None))
+        engines, header = read(state, lambda path: Engines.load(path, n_threads, None))
         note, params = note_of(header, "Client"), engine_params(header)
         names = ("forgetting", "ridge", "lags", "season", "bounded", "n_threads")
         made = cls(

@@ -50,6 +50,17 @@ class Exchange:
         Number of steps learnt: T, or T - 1 if the last y is not known yet.
     present : tuple of int
         The clients that replied in time.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> from memoa.federated import Client, Server
+    >>> series = memoa.datasets.logistic_map(40)
+    >>> client, server = Client(n_agents=8), Server([8]).observe(series.initial)
+    >>> messages = server.ask(series.X[:5], series.Y[:5])
+    >>> exchange = server.hear({0: client.answer(messages[0])})
+    >>> exchange.first, exchange.learnt, exchange.predictions.shape
+    (0, 5, (5, 1))
     """
 
     first: int
@@ -292,12 +303,10 @@ class Server:
         if engines is None:
             engines = Engines(self._params, (self._params["n_agents"], 1), Y.shape[1], 0)
             if self._initial is not None:
-                engines.population.observe(self._initial)
-        observed = 0 if engines.population.has_seen else 1  # the first y ever is not scored
+                engines.core.observe(self._initial)
+        observed = 0 if engines.core.has_seen else 1  # the first y ever is not scored
         first, learnt = self._settled, len(Y) - self._settled
-        predictions, mean_field = _core.hear(
-            engines.population, engines.server, *told, np.ascontiguousarray(Y[first:])
-        )
+        predictions, mean_field = _core.hear(engines.core, *told, np.ascontiguousarray(Y[first:]))
         self._engines, self._X, self._Y, self._asked = engines, X, Y, None
         self._settled = len(Y)
         self._scored += told[2][observed:learnt].sum(axis=0)
@@ -361,23 +370,23 @@ class Server:
     @property
     def weights(self) -> Float64:
         """The server's present weights of the agents, shape (N,), a new array."""
-        return self._learnt("weights").server.weights()
+        return self._learnt("weights").core.weights()
 
     @property
     def shares(self) -> Float64:
         """Shares in the server's forecast, shape (4, d): see `memoa.OnlineEnsemble.shares`."""
-        return self._learnt("shares").server.shares()
+        return self._learnt("shares").core.shares()
 
     @property
     def mixture_weight(self) -> Float64:
         """Deprecated, use `shares`: this is ``1 - shares[3]``, shape (d,)."""
         warn_renamed("mixture_weight", "shares: this is 1 - shares[3]")
-        return self._learnt("mixture_weight").server.mixture_weight()
+        return self._learnt("mixture_weight").core.mixture_weight()
 
     @property
     def costs(self) -> Float64:
         """Every agent's sum of squared errors over the steps when it was present, shape (N,)."""
-        return self._learnt("costs").population.costs()
+        return self._learnt("costs").core.costs()
 
     @property
     def agent_rmse(self) -> Float64:
@@ -424,7 +433,7 @@ class Server:
             "scored": to_text(self._scored),
             "waiting": [to_text(np.asarray(part, float)) for part in self._waiting or ()],
         }
-        state = written(lambda path: engines.save(path, None, json.dumps(note)))
+        state = written(lambda path: engines.save(path, json.dumps(note)))
         self._saved = self._settled
         return state
 
@@ -444,7 +453,7 @@ class Server:
         ValueError
             If `to_bytes` did not make them.
         """
-        engines, _, header = read(state, lambda path: Engines.load(path, n_threads, None))
+        engines, header = read(state, lambda path: Engines.load(path, n_threads, None))
         try:
             return cls._restored(engines, note_of(header, "Server"), engine_params(header))
         except (KeyError, TypeError, ValueError) as error:

@@ -52,6 +52,15 @@ class Score:
         Mean absolute error of the forecasts, the mean over outputs.
     server_mase : float
         The same, for each output relative to repeating the last value.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> from memoa.forecasters import RepeatLast
+    >>> found = memoa.compare(memoa.datasets.logistic_map(100), {"repeat": RepeatLast})
+    >>> (score,) = found.scores["repeat"]
+    >>> score.server_mase
+    1.0
     """
 
     server_rmse: float
@@ -87,6 +96,15 @@ class Comparison:
         With ``keep_going``: forecasters that raised or returned no forecast, and the error.
     warmup : int
         Steps at the start that no error counts.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> from memoa.forecasters import RepeatLast, Seasonal
+    >>> rows = {"repeat": RepeatLast, "season of 4": lambda: Seasonal(4)}
+    >>> found = memoa.compare(memoa.datasets.periodic(), rows)
+    >>> found.quantile("season of 4", "server_rmse") < found.quantile("repeat", "server_rmse")
+    True
     """
 
     series: Series

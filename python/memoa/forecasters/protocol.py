@@ -16,6 +16,19 @@ class Forecaster(Protocol):
 
     Two members are optional. ``observe(y)`` is called once with the value before the first step.
     ``agent_rmse``, shape (N,), fills the columns of the agents.
+
+    Examples
+    --------
+    >>> import memoa
+    >>> class Last:
+    ...     value = 0.0
+    ...     def predict_one(self, x):
+    ...         return self.value
+    ...     def learn_one(self, x, y):
+    ...         self.value = y
+    >>> found = memoa.compare(memoa.datasets.logistic_map(100), {"last": Last})
+    >>> list(found.scores)
+    ['last']
     """
 
     def predict_one(self, x: Float64) -> Any:

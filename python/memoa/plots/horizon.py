@@ -18,11 +18,24 @@ FEWEST = 48
 
 
 def plot_fan(found: MultiHorizonRun, *, path: str | Path, last: int | None = None) -> Figure:
-    """Draw the last rows of a series, and the forecasts of each lead after them.
+    """Draw the last rows of a series, and the forecasts of each lead after them, into a PNG file.
 
-    The line of a lead has its forecasts after the end of the series; its last point, which is
-    marked, is the newest forecast. Bands are the intervals of the highest level, bars those around
-    the marked points.
+    The line of a lead has its forecasts after the end of the series. Its last point, which is
+    marked, is the newest forecast. Bands are the intervals of all levels, bars those around the
+    marked points.
+
+    Parameters
+    ----------
+    found : MultiHorizonRun
+        The result of `memoa.MultiHorizon.run`.
+    path : str or Path
+        The file to write, overwritten if it exists.
+    last : int, optional
+        How many of the last rows are drawn; by default twice the longest lead, at least 48.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
     """
     n_rows, n_outputs = found.Y.shape
     shown = min(n_rows, max(2 * found.leads[-1], FEWEST) if last is None else last)

@@ -21,7 +21,14 @@ COST_ROUNDING = 1e-13  # of a cost, for a usual number of stages
 
 
 class Check(NamedTuple):
-    """One theorem: the measured number, the expected one in words, and whether it passed."""
+    """One theorem: the measured number, the expected one in words, and whether it passed.
+
+    Examples
+    --------
+    >>> from memoa.verify import Check
+    >>> Check("slope of the gap", -1.0, "-1 within 0.05", True).passed
+    True
+    """
 
     name: str
     measured: float

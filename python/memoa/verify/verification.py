@@ -61,6 +61,16 @@ class Verification:
         ``limit_exploitability`` against N; NaN if they are only rounding errors.
     checks : tuple of Check
         ``(name, measured, expected, passed)`` for each theorem.
+
+    Examples
+    --------
+    >>> from memoa.verify import random_game, verify
+    >>> found = verify(random_game(0), sizes=(2, 100, 10_000), simulate_up_to=100,
+    ...                centralized_seconds=0.0)
+    >>> found.table["n_agents"].astype(int)
+    array([    2,   100, 10000])
+    >>> [check.name for check in found.checks if not check.passed]
+    []
     """
 
     game: Game
