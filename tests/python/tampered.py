@@ -337,7 +337,6 @@ SAVED: dict[str, Callable[[], Any]] = {
     "late ensemble": small_late,
     "sleeping ensemble": small_asleep,
     "panel": small_panel,
-    "late panel": small_late_panel,
 }
 
 

@@ -129,7 +129,7 @@ class PanelSeries:
         Parameters
         ----------
         delay : int
-            At least 0.
+            Number of further steps after which a value is known, at least 0.
 
         Raises
         ------
