@@ -33,6 +33,7 @@ struct BasicServerMixture<Real>::State {
   int n_threads;
   Index seen = 0, steps = 0, newest = -1;  // all steps, steps in the window, the newest slot
   const detail::Kernels<Real>& kernels;
+  const detail::Kernels<double>& double_kernels = detail::kernels<double>();
   detail::Buffer<Real> errors;   // (window, d, N)
   std::vector<double> targets;   // (window, d)
   std::vector<double> gram;      // E E', (rows, rows)
@@ -304,7 +305,7 @@ struct BasicServerMixture<Real>::State {
       const Real* increments = shown.increments + o * N;
       for (Index i = 0; i < N; ++i) product += primal[i] * static_cast<double>(increments[i]);
     } else {
-      product = detail::kernels<double>().dot(dual.data(), &shown.dots[o * rows], filled());
+      product = double_kernels.dot(dual.data(), &shown.dots[o * rows], filled());
     }
     return (settings.total - 1.0) * shown.base[o] + level * shown.sums[o] + product;
   }
