@@ -161,6 +161,7 @@ def test_more_threads_than_there_are_compute_the_same(n_threads: int) -> None:
 
 LIMITED = """
 import resource
+from memoa import *  # reads NumPy and the core before memory is short
 import memoa
 resource.setrlimit(resource.{what}, ({limit}, {limit}))
 try:
