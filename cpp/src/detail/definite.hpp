@@ -77,11 +77,10 @@ bool eliminate(double* a, Size first, Size n, Size stride) {
 
 /// Sum of a b over [first, n), by their places in a line.
 MEMOA_INLINE double line_dot(const double* a, const double* b, Size first, Size n) {
-  double sums[8] = {};
+  alignas(kBytes) double sums[8] = {};
   for (; first < n && first % 8 != 0; ++first) sums[first % 8] += a[first] * b[first];
   Doubles lines[8 / kDoubles];
-  for (Size l = 0; l < 8 / kDoubles; ++l)
-    for (Size k = 0; k < kDoubles; ++k) lines[l][k] = sums[l * kDoubles + k];
+  for (Size l = 0; l < 8 / kDoubles; ++l) lines[l] = doubles(sums + l * kDoubles);
   for (; first < n; first += 8)  // zeros follow b's numbers
     for (Size l = 0; l < 8 / kDoubles; ++l)
       lines[l] += doubles(a + first + l * kDoubles) * doubles(b + first + l * kDoubles);
