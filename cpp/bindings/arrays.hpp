@@ -147,6 +147,15 @@ struct Locked {
   }
 };
 
+/// A new array of the shape, which write(engine, data) fills.
+template <class Engine, class Write>
+Array filled(Engine& locked, const Shape& shape, const Write& write) {
+  Array out(shape);
+  double* data = out.mutable_data();
+  locked.compute([&](auto& engine) { write(engine, data); });
+  return out;
+}
+
 void bind_federated(py::module_& module);
 void bind_game(py::module_& module);
 void bind_certificate(py::module_& module);

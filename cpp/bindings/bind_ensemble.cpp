@@ -48,15 +48,6 @@ Index width_of(const PopulationSettings& s) {
   return takes_features(s) ? s.n_agents * n_features(s) : s.n_inputs;
 }
 
-/// A new array of the shape, which write(engine, data) fills.
-template <class Write>
-Array filled(LockedEnsemble& self, const Shape& shape, const Write& write) {
-  Array out(shape);
-  double* data = out.mutable_data();
-  self.compute([&](auto& ensemble) { write(ensemble, data); });
-  return out;
-}
-
 Index n_levels(const LockedEnsemble& self) {
   return self.look([](const auto& e) { return static_cast<Index>(e.levels().size()); });
 }

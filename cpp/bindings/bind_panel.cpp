@@ -114,15 +114,6 @@ Array run_panel(LockedPanel& self, const py::array& x, const Array& y,
   return out;
 }
 
-/// A new array of the shape that fill(engine, numbers) fills.
-template <class Fill>
-Array filled(LockedPanel& self, const Shape& shape, const Fill& fill) {
-  Array out(shape);
-  double* data = out.mutable_data();
-  self.compute([&](auto& panel) { fill(panel, data); });
-  return out;
-}
-
 Index n_features_of(const LockedPanel& self) {
   const PanelSettings& s = settings_of(self);
   return n_features(s.encoder, s.n_inputs);
