@@ -37,7 +37,8 @@ PopulationSettings make_settings(Index n_agents, const std::vector<EncoderHandle
                                  const std::vector<double>& ridge, const std::string& aggregate,
                                  Index lags, Index season, bool bounded, int n_threads,
                                  Index n_inputs, Index n_outputs, std::uint64_t seed,
-                                 const std::optional<Shard>& shard, Index delay) {
+                                 const std::optional<Shard>& shard, Index delay,
+                                 bool follows_mean) {
   PopulationSettings s;
   s.n_agents = n_agents;
   s.n_inputs = n_inputs;
@@ -54,6 +55,7 @@ PopulationSettings make_settings(Index n_agents, const std::vector<EncoderHandle
   s.aggregate = aggregate_of(aggregate);
   s.past = {lags, season, delay};
   s.bounded = bounded;
+  s.follow = follows_mean ? Follow::mean : Follow::server;
   s.seed = seed;
   s.n_threads = n_threads;
   if (shard) s.shard = *shard;
@@ -98,7 +100,8 @@ void bind_population(py::module_& module) {
            arg("n_agents"), arg("encoder"), arg("greedy"), arg("consensus"), arg("effort"),
            arg("horizon"), arg("discount"), arg("forgetting"), arg("ridge"), arg("aggregate"),
            arg("lags"), arg("season"), arg("bounded"), arg("n_threads"), arg("n_inputs") = 1,
-           arg("n_outputs") = 1, arg("seed") = 0, arg("shard") = py::none(), arg("delay") = 0)
+           arg("n_outputs") = 1, arg("seed") = 0, arg("shard") = py::none(), arg("delay") = 0,
+           arg("follows_mean") = false)
       .def_readonly("n_agents", &PopulationSettings::n_agents)
       .def_readonly("n_threads", &PopulationSettings::n_threads);
 }

@@ -72,21 +72,24 @@ class Listener {
       std::fill_n(prediction, d_, 0.0), std::fill_n(mean_field, d_, 0.0);
       return;
     }
-    if (static_cast<Index>(present_.size()) == N_)
-      largest_loss_ = step(state_, forecasts, energies);
-    else
-      step_with_some(forecasts, energies);
+    state_.serve(&server_.settings);
+    std::fill(mean_.begin(), mean_.end(), 0.0);
+    std::fill(mean_forecast_.begin(), mean_forecast_.end(), 0.0);
+    State* crowd = of_those_present();
+    if (crowd != nullptr) listen(*crowd, forecasts, energies);
+    if (!is_everybody()) spread_forecasts();
+    if (!state_.follows) play(crowd);
+    const bool all = is_everybody() && !judges(state_.settings);
+    const Real* said = !rivals()        ? state_.kept.increment.data()
+                       : is_everybody() ? forecasts_.data()
+                                        : said_.data();
+    server_.stage(said, padded_, state_.base.data(),
+                  {all ? nullptr : used_.data(), rivals() ? mean_forecast_.data() : mean_.data()});
+    server_.mixed(server_.staged, prediction, state_.fields());
+    if (state_.follows) play(crowd);
     state_.shown_base = state_.base;
     for (Index o = 0; o < d_; ++o) mean_field[o] = state_.mean_field[o] = state_.base[o] + mean_[o];
     state_.pending = true;
-    const bool all = static_cast<Index>(present_.size()) == N_ && !judges(state_.settings);
-    const bool everybody = static_cast<Index>(present_.size()) == N_;
-    const Real* said = !rivals()   ? state_.kept.increment.data()
-                       : everybody ? forecasts_.data()
-                                   : said_.data();
-    server_.stage(said, padded_, state_.base.data(),
-                  {all ? nullptr : used_.data(), rivals() ? mean_forecast_.data() : mean_.data()});
-    server_.mixed(server_.staged, prediction);
   }
 
   /// Learns the y of the step just predicted.
@@ -106,16 +109,32 @@ class Listener {
 
   /// Whether the server mixes local forecasts, not the increments after the policy.
   bool rivals() const { return server_.settings.rivals; }
+  bool is_everybody() const { return static_cast<Index>(present_.size()) == N_; }
   static Real* room_in(detail::Buffer<Real>& buffer, Index size) {
     if (buffer.size() < size) buffer = detail::Buffer<Real>(size);
     return buffer.data();
   }
 
-  /// Theory section 6, steps 3 and 4, for the agents of `crowd`, which are all that are present.
-  /// Returns the most that one error adds to a recent loss.
-  double step(State& crowd, const double* forecasts, const double* energies) {
+  /// The population of those present: the server's own, or one of their number, with their recent
+  /// losses; null if nobody is.
+  State* of_those_present() {
+    const auto n = static_cast<Index>(present_.size());
+    if (is_everybody() || n == 0) return n > 0 ? &state_ : nullptr;
+    if (!some_ || some_->layout.N != n) {
+      PopulationSettings settings = state_.settings;
+      settings.n_agents = n;
+      some_ = std::make_unique<State>(settings);
+    }
+    if (judges(some_->settings))
+      for (Index j = 0; j < n; ++j)
+        some_->kept.recent_loss.data()[j] = state_.kept.recent_loss.data()[present_[j]];
+    return some_.get();
+  }
+
+  /// Theory section 6, step 3, for the agents of `crowd`, which are all that are present. Step 4 as
+  /// well, if they do not follow the server.
+  void listen(State& crowd, const double* forecasts, const double* energies) {
     const Index n = crowd.layout.N, stride = crowd.layout.padded;
-    const bool everybody = n == N_;
     // At the first step honest agents forecast no change, and the crowd has no range yet that would
     // exclude others. So all forecasts are set to 0.
     const bool knows = state_.steps > 0;
@@ -123,63 +142,63 @@ class Listener {
     Real* shown = rivals() ? room_in(forecasts_, d_ * stride) : increments;
     if (rivals()) std::fill_n(shown, d_ * stride, Real(0));  // lanes beyond the last agent too
     for (Index j = 0; j < n; ++j) {
-      const Index i = everybody ? j : present_[static_cast<std::size_t>(j)];
+      const Index i = present_[static_cast<std::size_t>(j)];
       crowd.kept.energy.data()[j] = static_cast<Real>(energies[i]);
       for (Index o = 0; o < d_; ++o)
         shown[o * stride + j] = knows ? static_cast<Real>(forecasts[i * d_ + o]) : Real(0);
     }
-    detail::Window<Real> window;
-    window.steps = 1;
-    window.shown = shown;
-    window.increment = increments;
-    window.energy = crowd.kept.energy.data();
-    window.used = crowd.kept.used.data();
-    window.learnt = state_.steps;
-    window.base = state_.base.data();
-    window.told = true;
-    crowd.pass.run(window, crowd.lesson);
-    std::copy_n(crowd.pass.mean(0), d_, mean_.begin());
+    window_ = {};
+    window_.steps = 1;
+    window_.shown = shown;
+    window_.increment = increments;
+    window_.energy = crowd.kept.energy.data();
+    window_.used = crowd.kept.used.data();
+    window_.learnt = state_.steps;
+    window_.base = state_.base.data();
+    window_.told = true;
+    if (state_.follows)
+      crowd.pass.forecast(window_, crowd.lesson);
+    else
+      crowd.pass.run(window_, crowd.lesson);
     std::copy_n(crowd.pass.mean_forecast(0), d_, mean_forecast_.begin());
-    if (everybody && judges(crowd.settings))
+    if (is_everybody() && judges(crowd.settings))
       std::copy_n(crowd.kept.used.data(), d_ * padded_, used_.begin());
-    return crowd.pass.largest_loss(0);
+    largest_loss_ = crowd.pass.largest_loss(0);  // the most that one error adds to a recent loss
   }
 
-  /// The same if only some are present: an ensemble of their number takes the step, and the others
-  /// get its mean as their forecast.
-  void step_with_some(const double* forecasts, const double* energies) {
-    const auto n = static_cast<Index>(present_.size());
-    std::fill(mean_.begin(), mean_.end(), 0.0);
-    std::fill(mean_forecast_.begin(), mean_forecast_.end(), 0.0);
+  /// What agents said, by their own numbers; absent ones get the mean of the others as theirs.
+  void spread_forecasts() {
     std::fill(used_.begin(), used_.end(), static_cast<unsigned char>(0));
-    auto& kept = state_.kept;
-    if (n > 0) {
-      if (!some_ || some_->layout.N != n) {
-        PopulationSettings settings = state_.settings;
-        settings.n_agents = n;
-        some_ = std::make_unique<State>(settings);
-      }
-      if (judges(some_->settings))
-        for (Index j = 0; j < n; ++j)
-          some_->kept.recent_loss.data()[j] = kept.recent_loss.data()[present_[j]];
-      largest_loss_ = step(*some_, forecasts, energies);
-    }
-    std::fill_n(kept.energy.data(), padded_, Real(0));
+    const auto& kept = state_.kept;
+    const auto n = static_cast<Index>(present_.size());
     Real* said = rivals() ? room_in(said_, d_ * padded_) : nullptr;
     for (Index o = 0; o < d_; ++o) {
-      Real* increment = kept.increment.data() + o * padded_;
-      std::fill_n(increment, N_, static_cast<Real>(mean_[o]));
       if (said) std::fill_n(said + o * padded_, N_, static_cast<Real>(mean_forecast_[o]));
       for (Index j = 0; j < n; ++j) {
         const Index i = present_[j], from = o * some_->layout.padded + j;
-        increment[i] = some_->kept.increment.data()[from];
         if (said) said[o * padded_ + i] = forecasts_.data()[from];
         const bool judged = judges(some_->settings);
         used_[o * padded_ + i] = judged ? some_->kept.used.data()[from] : 1;
         if (judged) kept.forecast.data()[o * padded_ + i] = some_->kept.forecast.data()[from];
       }
     }
+    std::fill_n(kept.energy.data(), padded_, Real(0));
     for (Index j = 0; j < n; ++j) kept.energy.data()[present_[j]] = some_->kept.energy.data()[j];
+  }
+
+  /// Theory section 6, step 4, for those present. Absent agents get the mean of the others.
+  void play(State* crowd) {
+    if (crowd != nullptr) {
+      if (state_.follows) crowd->pass.play(window_, state_.fields());
+      std::copy_n(crowd->pass.mean(0), d_, mean_.begin());
+    }
+    for (Index o = 0; o < d_ && !is_everybody(); ++o) {
+      Real* increment = state_.kept.increment.data() + o * padded_;
+      std::fill_n(increment, N_, static_cast<Real>(mean_[o]));
+      for (std::size_t j = 0; j < present_.size(); ++j)
+        increment[present_[j]] =
+            some_->kept.increment.data()[o * some_->layout.padded + static_cast<Index>(j)];
+    }
   }
 
   bool some_judge() const {
@@ -218,6 +237,7 @@ class Listener {
   std::unique_ptr<State> some_;             // as many agents as were last present, if not all
   std::vector<double> cost_, recent_loss_;  // before learning
   double largest_loss_ = 0.0;
+  detail::Window<Real> window_;
 };
 
 }  // namespace

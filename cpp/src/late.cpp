@@ -120,7 +120,7 @@ class Late {
  public:
   Late(const BasicPopulation<Real>& population, const BasicServerMixture<Real>& mixture)
       : state_(Inside::of(population)), server_(Inside::of(mixture)), d_(state_.layout.d) {
-    state_.keeps_forecasts = server_.settings.rivals;
+    state_.serve(&server_.settings);
   }
 
   void predict(const double* x, double* forecast) {
@@ -140,7 +140,8 @@ class Late {
     server_.stage(
         state_.forecasts, state_.layout.padded, state_.base.data(),
         {used, state_.keeps_forecasts ? state_.pass.mean_forecast(0) : state_.pass.mean(0)});
-    server_.mixed(server_.staged, forecast);
+    server_.mixed(server_.staged, forecast, state_.fields());
+    state_.play(state_.fields());
     state_.wait(x);
     auto& waiting = state_.waiting;
     const Index at = waiting.size() - 1, N = state_.layout.N;

@@ -213,15 +213,8 @@ template <class Real>
 void BasicPopulation<Real>::predict(const double* x, const unsigned char* awake) {
   state_->others.require_whole();
   require_at_once(*state_);
-  state_->require_input(x);
-  if (awake != nullptr) {
-    state_->require_sleep();
-    state_->reserve_sleep(1);
-  }
-  if (has_seen())
-    state_->show(x, 1, nullptr, false, awake);
-  else
-    state_->show_nothing();
+  state_->serve(nullptr);
+  state_->predict(x, awake);
 }
 
 template <class Real>

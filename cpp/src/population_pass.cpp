@@ -78,36 +78,37 @@ std::size_t Pass<Real>::bytes() const {
 }
 
 template <class Real>
-void Pass<Real>::run(const Window<Real>& w, Lesson<Real>& lesson) {
+void Pass<Real>::begin(const Window<Real>& w, Lesson<Real>& lesson) {
   steps_ = w.steps, has_sleepers_ = w.awake != nullptr;
   watched_ = layout_.chunks;
   if (!w.told && layout_.is_mixed()) {
     watched_ = 0;
     for (const Group& group : layout_.groups) watched_ += group.chunks;
   }
-  const double work = step_work() * static_cast<double>(w.steps);
-  const bool answers = judges_ || !greedy();
   // The costs need the old increments, which the pass overwrites.
   if (layout_.is_mixed() && !w.told) settle_costs(lesson);
+}
+
+template <class Real>
+void Pass<Real>::run(const Window<Real>& w, Lesson<Real>& lesson) {
+  begin(w, lesson);
+  const double work = step_work() * static_cast<double>(w.steps);
+  const bool answers = judges_ || !greedy();
   const auto forecasts = [&](const Worker& worker) { forecast_all(w, lesson, worker); };
-  const auto answer = [&](const Worker& worker) {
-    worker.chunks(layout_.chunks, [&](Index chunk) {
-      if (judges_)
-        take_census(w, chunk);
-      else
-        respond(w, chunk);
-    });
-  };
   const auto acts = [&](const Worker& worker) {
     worker.chunks(layout_.chunks, [&](Index chunk) { act(w, chunk); });
+  };
+  const auto find_means = [&] {
+    add_answers();
+    find_mean_fields(nullptr);
   };
   if (exchange_.alone()) {
     layout_.on_threads(work, [&](const Worker& worker) {
       forecasts(worker);
       worker.alone([&] { find_responses(w); });
       if (answers) {
-        answer(worker);
-        worker.alone([&] { find_mean_fields(w); });
+        answer(w, worker);
+        worker.alone(find_means);
       }
       acts(worker);
     });
@@ -115,12 +116,53 @@ void Pass<Real>::run(const Window<Real>& w, Lesson<Real>& lesson) {
     layout_.on_threads(work, forecasts);
     find_responses(w);
     if (answers) {
-      layout_.on_threads(work, answer);
-      find_mean_fields(w);
+      layout_.on_threads(work, [&](const Worker& worker) { answer(w, worker); });
+      find_means();
     }
     layout_.on_threads(work, acts);
   }
   lesson.to_records = lesson.to_costs = false;
+}
+
+template <class Real>
+void Pass<Real>::forecast(const Window<Real>& w, Lesson<Real>& lesson) {
+  begin(w, lesson);
+  const double work = step_work() * static_cast<double>(w.steps);
+  const auto forecasts = [&](const Worker& worker) { forecast_all(w, lesson, worker); };
+  const auto answers = [&](const Worker& worker) { answer(w, worker); };
+  if (exchange_.alone()) {
+    layout_.on_threads(work, [&](const Worker& worker) {
+      forecasts(worker);
+      worker.alone([&] { find_responses(w); });
+      answers(worker);
+    });
+  } else {
+    layout_.on_threads(work, forecasts);
+    find_responses(w);
+    layout_.on_threads(work, answers);
+  }
+  add_answers();
+  lesson.to_records = lesson.to_costs = false;
+}
+
+template <class Real>
+void Pass<Real>::play(const Window<Real>& w, const double* field) {
+  find_mean_fields(field);
+  constexpr double kWorkOfAgent = 10.0;
+  layout_.on_threads(kWorkOfAgent * static_cast<double>(w.steps), [&](const Worker& worker) {
+    worker.chunks(layout_.chunks, [&](Index chunk) { act(w, chunk); });
+  });
+}
+
+/// This thread's part of the sums over the agents that count.
+template <class Real>
+void Pass<Real>::answer(const Window<Real>& w, const Worker& worker) {
+  worker.chunks(layout_.chunks, [&](Index chunk) {
+    if (judges_)
+      take_census(w, chunk);
+    else
+      respond(w, chunk);
+  });
 }
 
 template <class Real>
@@ -160,7 +202,7 @@ void Pass<Real>::forecast_all(const Window<Real>& w, const Lesson<Real>& lesson,
   const auto each_chunk = [&](const auto& body) { worker.chunks(layout_.chunks, body); };
   if (w.told) return each_chunk([&](Index chunk) { add_told(w, chunk); });
   if (!layout_.is_mixed())
-    return each_chunk([&](Index chunk) { forecast(w, lesson, chunk, worker.thread); });
+    return each_chunk([&](Index chunk) { forecast_chunk(w, lesson, chunk, worker.thread); });
   Size* bad = overflowed_.data();
   for (const Group& group : layout_.groups) {
     worker.chunks(group.chunks, [&](Index chunk) {
@@ -198,8 +240,8 @@ Advance<Real> Pass<Real>::advance_of(const Group& group, const Window<Real>& w,
 
 /// The agents of a chunk, if all have the same encoder.
 template <class Real>
-void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk,
-                          int thread) {
+void Pass<Real>::forecast_chunk(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk,
+                                int thread) {
   const Group& all = layout_.groups.front();
   Advance<Real> a = advance_of(all, w, lesson);
   a.records = records_.data(all);
@@ -493,26 +535,46 @@ void Pass<Real>::take_census(const Window<Real>& w, Index chunk) {
   });
 }
 
-/// The mean field of theory (6.2) from the sums over agents, for every step.
+/// Adds up the sums over the agents that count, for every step, and finds the means of their own
+/// forecasts.
 template <class Real>
-void Pass<Real>::find_mean_fields(const Window<Real>& w) {
+void Pass<Real>::add_answers() {
   const Index d = layout_.d, width = judges_ ? kCensusSums * d : d + 2;
   sums_.begin();
   add_partials(width);
   sums_.exchange();
-  for (Index step = 0; step < w.steps; ++step) {
+  for (Index step = 0; step < steps_ && judges_; ++step)
+    for (Index o = 0; o < d; ++o) {
+      const double* counted = sums_.at(step * width + kCensusSums * o);
+      cbar_[step * d + o] = mean_of(counted[0], counted[4]);
+    }
+}
+
+/// The mean field of theory (6.2), or that of (6.17) if agents follow a `field` (steps, d), and the
+/// mean of what agents show.
+template <class Real>
+void Pass<Real>::find_mean_fields(const double* field) {
+  const Index d = layout_.d, width = judges_ ? kCensusSums * d : d + 2;
+  for (Index step = 0; step < steps_; ++step) {
     const RelativeStage& g = games_[step];
     const double* sums = sums_.at(step * width);
     for (Index o = 0; o < d; ++o) {
-      const double* counted = &sums[kCensusSums * o];
-      if (judges_) cbar_[step * d + o] = mean_of(counted[0], counted[4]);
-      const double cbar = cbar_[step * d + o];
-      double& m = mean_[step * d + o] = cbar;
+      const Index at = step * d + o;
+      double& mean = mean_[at] = cbar_[at];
       if (greedy()) continue;
-      const double toward_mean = (g.share - g.own) * cbar;
-      m = judges_ ? mean_of(g.own * counted[1] + toward_mean * counted[2], counted[3])
-                  : mean_of(g.own * sums[o] + toward_mean * sums[d], sums[d + 1]);
-      pull_[step * d + o] = static_cast<Real>((1.0 - g.share) * m + toward_mean);
+      const double* census = &sums[kCensusSums * o];
+      // of the agents that count: of s c, of s, and of the denominator of (6.2)
+      const double forecasts = judges_ ? census[1] : sums[o],
+                   strength = judges_ ? census[2] : sums[d], rest = judges_ ? census[3] : sums[d + 1];
+      const double center = field != nullptr ? field[at] : cbar_[at];
+      const double toward = (g.share - g.own) * center;
+      const double own = field != nullptr ? g.own * center * strength : g.own * forecasts;
+      const double m = mean_of(own + toward * strength, rest);
+      const double pull = (1.0 - g.share) * m + toward;
+      pull_[at] = static_cast<Real>(pull);
+      mean = field == nullptr ? m
+                              : mean_of(g.own * forecasts + pull * strength,
+                                        judges_ ? census[4] : awake_at(step));
     }
   }
 }

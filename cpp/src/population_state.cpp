@@ -31,6 +31,7 @@ BasicPopulation<Real>::State::State(PopulationSettings s)
   resize(lesson.change, d);
   resize(lesson.bounded, d);
   resize(changes, kTile * d);
+  resize(fields_, kTile * d);
   for (auto* some : {&inputs, &glanced}) {
     some->learnt = some->counted = Standardiser(dx);
     resize(some->one, encoded);
@@ -254,7 +255,7 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
     for (Index o = 0; o < d; ++o)
       changes[t * d + o] = static_cast<Real>(targets[t * d + o] - before(t)[o]);
 
-  detail::Window<Real> window;
+  detail::Window<Real>& window = shown_ = {};
   window.steps = n;
   window.x = inputs.rows.data();
   window.given = x;
@@ -275,16 +276,58 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
   window.learnt = steps;
   window.raw = x, window.base = base.data(), window.targets = targets;
   window.want_worst = want_worst;
-  pass.run(window, lesson);
+  if (follows)
+    pass.forecast(window, lesson);
+  else
+    pass.run(window, lesson);
   used = judges(settings) || awake != nullptr ? window.used : nullptr;
   largest_loss = pass.largest_loss(n - 1);
 
   std::copy_n(before(n - 1), d, shown_base.begin());
-  for (Index o = 0; o < d; ++o) mean_field[o] = shown_base[o] + pass.mean(n - 1)[o];
+  if (!follows) note_means();
   for (Index t = 0; t < n; ++t)
     if (pass.overflowed(t) >= 0) overflow = {steps + t, layout.first + pass.overflowed(t)};
   keep_shown();
   return window.increment;
+}
+
+template <class Real>
+void BasicPopulation<Real>::State::serve(const Mixture* mixture) {
+  keeps_forecasts = mixture != nullptr && mixture->rivals;
+  // What is mixed after the policy is not known before it.
+  follows = keeps_forecasts && settings.follow == Follow::server &&
+            settings.policy != PolicyKind::greedy;
+}
+
+template <class Real>
+void BasicPopulation<Real>::State::predict(const double* x, const unsigned char* present) {
+  require_input(x);
+  if (present != nullptr) {
+    require_sleep();
+    reserve_sleep(1);
+  }
+  if (has_seen)
+    show(x, 1, nullptr, false, present);
+  else
+    show_nothing();
+}
+
+template <class Real>
+void BasicPopulation<Real>::State::play(const double* field) {
+  if (!follows) return;
+  pass.play(shown_, field);
+  note_means();
+}
+
+template <class Real>
+void BasicPopulation<Real>::State::play_glance(const double* field) {
+  if (follows) pass.play(glance_, field);
+}
+
+template <class Real>
+void BasicPopulation<Real>::State::note_means() {
+  for (Index o = 0; o < layout.d; ++o)
+    mean_field[o] = shown_base[o] + pass.mean(shown_.steps - 1)[o];
 }
 
 template <class Real>
@@ -317,7 +360,7 @@ template <class Real>
 const Real* BasicPopulation<Real>::State::glance(const double* x, const unsigned char* present) {
   reserve(1);
   encode(x, 1, nullptr, glanced);
-  detail::Window<Real> window;
+  detail::Window<Real>& window = glance_ = {};
   window.steps = 1;
   window.x = glanced.rows.data();
   window.given = x;
@@ -331,7 +374,10 @@ const Real* BasicPopulation<Real>::State::glance(const double* x, const unsigned
   window.learnt = steps;
   window.raw = x, window.base = base.data();
   window.keep_last = false;
-  pass.run(window, lesson);
+  if (follows)
+    pass.forecast(window, lesson);
+  else
+    pass.run(window, lesson);
   used_at_glance = judges(settings) || window.awake != nullptr ? window.used : nullptr;
   return window.shown;
 }

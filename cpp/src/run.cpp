@@ -56,7 +56,7 @@ class Runner {
         d_(state_.layout.d),
         x_(static_cast<std::size_t>(detail::kTile * state_.layout.dx)),
         y_(static_cast<std::size_t>(detail::kTile * d_)) {
-    state_.keeps_forecasts = server_.settings.rivals;
+    state_.serve(&server_.settings);
     // Everything that may fail is done before anything is learnt.
     state_.reserve(std::min(detail::kTile, n_steps));
     if (awake != nullptr)
@@ -138,7 +138,9 @@ class Runner {
     const double* x = state_.layout.dx > 0 ? x_.data() : inputs_ + t * state_.width();
     const Real* shown = state_.glance(x, awake_at(t));
     server_.glance(shown, state_.layout.padded, state_.base.data(),
-                   used_at<Real>(state_, state_.glanced_used(), 0), output_.predictions + t * d_);
+                   used_at<Real>(state_, state_.glanced_used(), 0), output_.predictions + t * d_,
+                   state_.fields());
+    state_.play_glance(state_.fields());
     if (output_.shares) server_.write_shares(output_.shares + t * 4 * d_);
     show(t, 0, state_.glanced_increments(), state_.base.data());
     if (output_.worst_cost) output_.worst_cost[t] = t > 0 ? output_.worst_cost[t - 1] : 0.0;
@@ -180,7 +182,6 @@ class Runner {
     const double* x = state_.layout.dx > 0 ? x_.data() : inputs_ + first * state_.width();
     const Real* increments =
         state_.show(x, n, y_.data(), output_.worst_cost != nullptr, awake_at(first));
-    state_.learn(y_.data(), n);
     const Index stride = state_.layout.padded;
     const auto before = [&](Index step) { return state_.bases.data() + step * d_; };
     server_.advance(n, [&](Index step) -> typename Server::Step {
@@ -190,8 +191,11 @@ class Runner {
               used_at<Real>(state_, state_.used, step),
               y_.data() + step * d_,
               output_.predictions + (first + step) * d_,
+              state_.fields() + step * d_,
               output_.shares ? output_.shares + (first + step) * 4 * d_ : nullptr};
     });
+    state_.play(state_.fields());
+    state_.learn(y_.data(), n);
     for (Index step = 0; step < n; ++step) {
       show(first + step, step, increments + step * d_ * stride, before(step));
       if (output_.worst_cost) output_.worst_cost[first + step] = state_.pass.worst(step);
@@ -218,18 +222,20 @@ void predict(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixtur
   if (awake != nullptr) Inside::of(population).require_sleep();
   if (Inside::of(population).is_late())
     return detail::predict_late(population, mixture, x, forecast);
-  Inside::of(population).keeps_forecasts = mixture.settings().rivals;
-  population.predict(x, awake);
+  auto& state = Inside::of(population);
+  auto& server = Inside::of(mixture);
+  state.others.require_whole();
+  state.serve(&mixture.settings());
+  state.predict(x, awake);
   if (!population.has_seen()) {
     std::fill_n(forecast, mixture.n_outputs(), 0.0);
     return;
   }
-  auto& state = Inside::of(population);
-  auto& server = Inside::of(mixture);
   state.forget_shown();  // until the server has the forecasts too
   server.stage(state.forecasts, population.stride(), population.base(),
                used_at<Real>(state, state.used, 0));
-  server.mixed(server.staged, forecast);
+  server.mixed(server.staged, forecast, state.fields());
+  state.play(state.fields());
   state.keep_shown();
 }
 
@@ -256,7 +262,7 @@ void predict_rows(const BasicPopulation<Real>& population, const BasicServerMixt
     state.require_sleep();
     state.reserve_sleep(1);
   }
-  state.keeps_forecasts = server.settings.rivals;
+  state.serve(&server.settings);
   if (state.is_late()) detail::learn_told(population, mixture);  // their y is known by now
   if (!state.has_seen) {
     std::fill_n(forecasts, n_rows * d, 0.0);

@@ -72,6 +72,7 @@ std::string settings_text(const PopulationSettings& s, const char* dtype) {
   visit_newer_settings(s, members.visit());
   members("policy", s.policy == PolicyKind::greedy ? "\"greedy\"" : "\"memoa\"");
   members("aggregate", json_text(std::string(kAggregates[static_cast<std::size_t>(s.aggregate)])));
+  members("follow", json_text(std::string(detail::kFollows[static_cast<std::size_t>(s.follow)])));
   members("encoder", detail::encoders_text(s.encoder));
   members("n_threads", std::to_string(s.n_threads));
   if (s.shard.total > 0) {  // the agents of one of several processes
@@ -91,6 +92,10 @@ PopulationSettings read_settings(const Json& json, int n_threads) {
   s.policy = policy == "greedy" ? PolicyKind::greedy : PolicyKind::memoa;
   s.aggregate = static_cast<Aggregate>(
       place_of(kAggregates, json.at("aggregate").as_string("aggregate"), "aggregate"));
+  s.follow = Follow::mean;  // files from before it was saved
+  if (const Json* follow = json.find("follow"))
+    s.follow =
+        static_cast<Follow>(place_of(detail::kFollows, follow->as_string("follow"), "follow"));
   s.encoder = detail::read_encoders(json.at("encoder"));
   const auto saved = json.at("n_threads").as_integer("n_threads", 0, kMostThreads);
   s.n_threads = n_threads < 0 ? static_cast<int>(saved) : n_threads;

@@ -175,6 +175,7 @@ class PopulationSettings:
         seed: int = 0,
         shard: Shard | None = None,
         delay: int = 0,
+        follows_mean: bool = False,
     ) -> None: ...
     @property
     def n_agents(self) -> int: ...

@@ -16,7 +16,7 @@ from memoa.encoder import EchoState, Linear, Precomputed, RandomFeatures
 from memoa.mixture import Mixture
 
 # The meaning of files of the first version, which have none of these.
-FIRST: dict[str, Any] = {"lags": 0, "season": None, "bounded": False}
+FIRST: dict[str, Any] = {"lags": 0, "season": None, "bounded": False, "follow": "mean"}
 FIRST_MIXTURE: dict[str, Any] = {"rivals": False, "start": 0}
 KINDS = {kind.__name__: kind for kind in (RandomFeatures, EchoState, Precomputed, Linear, Mixture)}
 
@@ -91,6 +91,7 @@ def engine_params(header: Mapping[str, Any]) -> dict[str, Any]:
         "lags": settings.get("lags", 0),
         "season": "auto" if season < 0 else season or None,
         "bounded": settings.get("bounded", False),
+        "follow": settings.get("follow", "mean"),
         "encoder": _object(settings["encoder"]),
         "mixture": Mixture(
             **FIRST_MIXTURE

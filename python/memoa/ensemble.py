@@ -77,6 +77,10 @@ class OnlineEnsemble(Online):
     bounded : bool
         Whether increments of y far beyond the usual are cut before they are learnt, and no agent
         forecasts a larger increment than it has learnt, theory (6.13).
+    follow : {"server", "mean"}
+        What the policy takes for the mean field, theory (6.17). "server": the server's forecast, so
+        that an agent's error is near the server's; with ``Mixture(rivals=False)``, which mixes what
+        agents show after the policy, it is as "mean". "mean": the mean of the agents' forecasts.
     mixture : Mixture
         How the server weights the agents.
     intervals : sequence of float
@@ -161,6 +165,7 @@ class OnlineEnsemble(Online):
         lags: int = 6,
         season: Literal["auto"] | int | None = "auto",
         bounded: bool = True,
+        follow: Literal["server", "mean"] = "server",
         mixture: Mixture = Mixture(),  # noqa: B008 - an immutable value
         intervals: Sequence[float] = (),
         delay: int = 0,
@@ -182,6 +187,7 @@ class OnlineEnsemble(Online):
         self.lags = lags
         self.season = season
         self.bounded = bounded
+        self.follow = follow
         self.mixture = mixture
         self.intervals = intervals
         self.delay = delay

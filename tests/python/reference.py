@@ -370,6 +370,7 @@ class Ensemble:
         bounded=False,
         rivals=False,
         start=0,
+        follow="server",
         seed=0,
     ):
         self.n, self.policy = n_agents, policy
@@ -381,6 +382,8 @@ class Ensemble:
         self.window, self.seed = window, seed
         self.lags, self.season, self.bounded = lags, season, bounded
         self.has_rivals, self.wait = rivals, start
+        # a mixture of forecasts after the policy cannot be what the policy follows
+        self.follows_server = follow == "server" and rivals and policy != "greedy"
         self.mixture = dict(decay=decay, ridge=mixture_ridge, total=total, absolute=absolute)
         self.has_fallback, self.aggregate = fallback, aggregate
         self.weights = None
@@ -424,24 +427,36 @@ class Ensemble:
             c = np.clip(c, -self.past.largest, self.past.largest)  # (6.13)
         self.c, energies = c, np.array([z @ z for z in self.z])
         used, counted = self.crowd.used(c, energies, self.awake)
-        increments, mean = self.act(c, energies, counted)
-        self.forecast, self.mean_field = self.base + increments, self.base + mean
-        said = np.where(used, increments, mean)
         if self.has_rivals:  # which mix what agents forecast by themselves
-            said = np.where(used, c, [average(v[on]) for v, on in zip(c.T, counted.T)])
+            self.said = np.where(used, c, [average(v[on]) for v, on in zip(c.T, counted.T)])
+            served = self.serve()
+            self.play(c, energies, counted, served)
+            return self.base + served
+        said = np.where(used, *self.play(c, energies, counted))
         self.heard = self.base + said
         self.mixed = self.agent_weights() @ self.heard
-        if self.has_rivals:
-            self.said = said
-            mixed = self.base + self.rivals.forecast(self.mixed - self.base, said)
-            return self.base if self.steps < self.wait else mixed
         weight = self.fallback.weight() if self.has_fallback else 1.0
         if self.steps < self.wait:
             return self.base
         return self.base + weight * (self.mixed - self.base)
 
-    def act(self, c, energies, counted):
-        """Steps 3 and 4, theory (6.2), one output after the other; increments and their mean."""
+    def serve(self):
+        """The increment that a server with rivals forecasts from what the agents said."""
+        self.heard = self.base + self.said
+        self.mixed = self.agent_weights() @ self.heard
+        served = self.rivals.forecast(self.mixed - self.base, self.said)
+        return np.zeros_like(served) if self.steps < self.wait else served
+
+    def play(self, c, energies, counted, served=None):
+        """Steps 3 and 4; the increments after the policy, and their mean."""
+        field = served if self.follows_server else None
+        increments, mean = self.act(c, energies, counted, field)
+        self.forecast, self.mean_field = self.base + increments, self.base + mean
+        return increments, mean
+
+    def act(self, c, energies, counted, field=None):
+        """Theory (6.2), one output after the other: increments and their mean. With a `field` (d,)
+        agents follow it as (6.17) has it."""
         if self.policy == "greedy":
             return c, np.array([average(column[on]) for column, on in zip(c.T, counted.T)])
         k, m = relative_game(self.crowd.energy(energies, self.awake), **self.game)
@@ -450,9 +465,12 @@ class Ensemble:
         rest = (share * energies + price) / (energies + price)
         increments, means = np.zeros_like(c), np.zeros(c.shape[1])
         for o, on in enumerate(counted.T):
-            pull = own * c[:, o] + (share - own) * average(c[on, o])
-            means[o] = average((strength * pull)[on]) / average(rest[on]) if on.any() else 0.0
-            increments[:, o] = strength * ((1.0 - share) * means[o] + pull)
+            center = average(c[on, o]) if field is None else field[o]
+            pull = own * c[:, o] + (share - own) * center
+            target = pull if field is None else share * center
+            mean = average((strength * target)[on]) / average(rest[on]) if on.any() else 0.0
+            increments[:, o] = strength * ((1.0 - share) * mean + pull)
+            means[o] = average(increments[on, o])
         return increments, means
 
     def agent_weights(self):

@@ -39,17 +39,17 @@ class Server(Ensemble):
             used[self.on], counted = self.crowd.used(self.c, energies[self.on], all_on)
             forecasts[self.on] = self.c
             usual = np.array([v[on].mean() for v, on in zip(self.c.T, counted.T)])
-            increments[self.on], mean = self.act(self.c, energies[self.on], counted)
+        served = None
+        if self.has_rivals:
+            self.said = np.where(used, forecasts, usual)
+            served = self.serve()
+        if len(self.on):
+            increments[self.on], mean = self.play(self.c, energies[self.on], counted, served)
         self.forecast, self.mean_field = self.base + increments, self.base + mean
-        said = np.where(used, increments, mean)
         if self.has_rivals:
-            said = np.where(used, forecasts, usual)
-        self.heard = self.base + said
+            return self.base + served
+        self.heard = self.base + np.where(used, increments, mean)
         self.mixed = self.agent_weights() @ self.heard
-        if self.has_rivals:
-            self.said = said
-            mixed = self.base + self.rivals.forecast(self.mixed - self.base, said)
-            return self.base if self.steps < self.wait else mixed
         if self.steps < self.wait:
             return self.base
         weight = self.fallback.weight() if self.has_fallback else 1.0

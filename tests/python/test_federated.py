@@ -353,9 +353,9 @@ def test_a_client_that_lies_harms_nobody(aggregate: Any) -> None:
 
 
 def test_the_plain_mean_follows_a_liar() -> None:
-    """What the test above would see if nobody was judged."""
+    """What the test above would see if nobody was judged, and nobody followed the server."""
     data = memoa.datasets.logistic_map()
-    server, clients = federation((6,) * 10, data.initial, aggregate="mean")
+    server, clients = federation((6,) * 10, data.initial, aggregate="mean", follow="mean")
     grid.run(server, clients, data.X, data.Y, 20, change=lie)
     assert server.agent_rmse[:6].min() > 1e3
 

@@ -16,6 +16,10 @@ struct Inside;
 /// greedy: every agent shows its local forecast. memoa: the mean-field Nash policy, theory (6.2).
 enum class PolicyKind { memoa, greedy };
 
+/// What the policy takes for the mean field, theory (6.17): the forecast of a server with rivals,
+/// or the mean of the agents. The latter is the only one where there is no such server.
+enum class Follow { server, mean };
+
 /// `aggregate` says which agents count in averages, theory section 6, step 3.
 ///
 /// - mean: all.
@@ -44,6 +48,7 @@ struct PopulationSettings {
   /// Increments far above the usual size are cut before they are learnt, and no forecast is larger
   /// than the increments learnt, theory (6.13).
   bool bounded = true;
+  Follow follow = Follow::server;
   std::uint64_t seed = 0;
   int n_threads = 0;  ///< 0: all that the process may use
   Shard shard;        ///< by default this process has all agents

@@ -261,11 +261,11 @@ struct BasicServerMixture<Real>::State {
     if (glanced_increments.size() == 0) glanced_increments = detail::Buffer<Real>(d * N);
   }
   void glance(const Real* increments, Index stride, const double* base, const Used& used,
-              double* out) {
+              double* out, double* increment = nullptr) {
     reserve_glance();
     measure(increments, stride, base, used, glanced, glanced_increments.data());
     past.require_base(base);
-    mixed(glanced, out);
+    mixed(glanced, out, increment);
   }
 
   /// Like `stage` for plain predictions (N, d). They are stored relative to the last target, so a
@@ -344,13 +344,16 @@ struct BasicServerMixture<Real>::State {
   /// Whether the server still repeats the base, because it has learnt too few steps.
   bool waits(bool has_base) const { return has_base && seen < settings.start; }
 
-  void mixed(const Shown& shown, double* out) {
+  /// The forecast (d), and what it adds to the base, if asked for.
+  void mixed(const Shown& shown, double* out, double* increment = nullptr) {
     solve();
     for (Index o = 0; o < d; ++o) {
-      out[o] = shown.base[o];
-      if (waits(shown.has_base)) continue;
-      out[o] += settings.rivals ? rival_forecast(shown, o).mixed
-                                : mixture_weight(o) * mixed_increment(shown, o);
+      double change = 0.0;
+      if (!waits(shown.has_base))
+        change = settings.rivals ? rival_forecast(shown, o).mixed
+                                 : mixture_weight(o) * mixed_increment(shown, o);
+      out[o] = shown.base[o] + change;
+      if (increment != nullptr) increment[o] = change;
     }
   }
 
@@ -535,11 +538,12 @@ struct BasicServerMixture<Real>::State {
     const double* base;
     Used used;
     const double* target;
-    double* mixed;   // the forecast
-    double* shares;  // (4, d); or null
+    double* mixed;      // the forecast
+    double* increment;  // (d), what it adds to the base; or null
+    double* shares;     // (4, d); or null
   };
   void forecast(const Step& step) {
-    mixed(staged, step.mixed);
+    mixed(staged, step.mixed, step.increment);
     if (step.shares != nullptr) write_shares(step.shares);
   }
   /// Takes n consecutive steps, step_at(k): forecast, then settle. Processes exchange once for all

@@ -55,6 +55,10 @@ class Pass {
 
   /// Learns the lesson, then takes the steps of the window, in one parallel region.
   void run(const Window<Real>& window, Lesson<Real>& lesson);
+  /// The same in two halves, for agents that follow the server: their own forecasts, and then the
+  /// policy, with what the server forecasts from these, `field` (steps, d).
+  void forecast(const Window<Real>& window, Lesson<Real>& lesson);
+  void play(const Window<Real>& window, const double* field);
   /// Adds the lesson to the costs, or to the costs and the records, if this is not done yet.
   void settle_costs(Lesson<Real>& lesson);
   void settle(Lesson<Real>& lesson);
@@ -73,10 +77,12 @@ class Pass {
   const Kernels<Real>& kernels() const { return kernels_; }
 
  private:
+  void begin(const Window<Real>& w, Lesson<Real>& lesson);
+  void answer(const Window<Real>& w, const Worker& worker);
   void forecast_all(const Window<Real>& w, const Lesson<Real>& lesson, const Worker& worker);
   Advance<Real> advance_of(const Group& group, const Window<Real>& w,
                            const Lesson<Real>& lesson) const;
-  void forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk, int thread);
+  void forecast_chunk(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk, int thread);
   void forecast_apart(const Window<Real>& w, const Lesson<Real>& lesson, const Group& group,
                       Index chunk, Size* bad, int thread);
   void take_last(const Window<Real>& w, Index first, Index last);
@@ -93,7 +99,8 @@ class Pass {
   void ask_largest_energies();
   void bound_energies();
   void find_responses(const Window<Real>& w);
-  void find_mean_fields(const Window<Real>& w);
+  void add_answers();
+  void find_mean_fields(const double* field);
   void respond(const Window<Real>& w, Index chunk);
   void take_census(const Window<Real>& w, Index chunk);
   void act(const Window<Real>& w, Index chunk);

@@ -32,7 +32,8 @@ struct BasicPopulation<Real>::State {
   const unsigned char* used = nullptr;   // which agents the mixture uses; null: all
   const unsigned char* awake = nullptr;  // (steps, padded), who was awake; null: all
   bool awaits_sleep = false;             // whether the memory being loaded has the field `sleep`
-  bool keeps_forecasts = false;          // for a server that mixes them; set before `show`
+  bool keeps_forecasts = false;          // for a server that mixes them; see `serve`
+  bool follows = false;                  // whether the policy waits for its forecast: `play`
   const Real* forecasts = nullptr;       // (steps, d, padded), of the steps shown
 
   explicit State(PopulationSettings s);
@@ -44,15 +45,24 @@ struct BasicPopulation<Real>::State {
   /// Number of values in one step's input.
   Index width() const { return layout.dx > 0 ? layout.dx : layout.N * layout.p; }
 
+  /// Before `show` and `glance`: how the server mixes forecasts; null: there is none.
+  void serve(const Mixture* mixture);
   /// Makes y the base. A prediction from the old base can no longer be learnt.
   void observe(const double* y);
   /// Shows zeros, because nothing is known before the first y.
   void show_nothing();
   /// Predicts n steps, at most a tile. Each step starts from the target of the step before. The
   /// increments of step t are t d strides after the result. If the targets are not known yet, n
-  /// is 1. `present` (n, N) says who is awake, null means all; call `reserve_sleep` before.
+  /// is 1. `present` (n, N) says who is awake, null means all; call `reserve_sleep` before. Agents
+  /// that follow the server show nothing before `play`.
   const Real* show(const double* inputs, Index n, const double* targets, bool want_worst,
                    const unsigned char* present = nullptr);
+  /// Checks x, then shows one step.
+  void predict(const double* x, const unsigned char* present);
+  /// The policy of agents that follow the server, if these do: `field` (n, d) is what its forecasts
+  /// add to the bases of the steps shown.
+  void play(const double* field);
+  double* fields() { return fields_.data(); }  ///< (steps, d), room for them
   /// Learns the n steps that were shown.
   void learn(const double* targets, Index n);
   // If y arrives late (late.cpp).
@@ -64,6 +74,7 @@ struct BasicPopulation<Real>::State {
   /// The forecasts that the server mixes, for an x that will not be learnt. The last prediction
   /// stays as it is.
   const Real* glance(const double* x, const unsigned char* present = nullptr);
+  void play_glance(const double* field);
   const Real* glanced_increments() const { return tile_increment.data(); }
   const unsigned char* glanced_used() const { return used_at_glance; }
 
@@ -163,6 +174,8 @@ struct BasicPopulation<Real>::State {
     std::vector<Real> learnt_changes;  // (steps, d), what is learnt before each; lesson's first
   };
   Inputs inputs, glanced;
+  detail::Window<Real> shown_, glance_;  // the last ones
+  std::vector<double> fields_;           // (steps, d)
   std::vector<Real> changes;                         // (steps, d), y - base
   detail::Buffer<Real> tile_increment, tile_energy;  // as in Kept, for several steps
   detail::Buffer<Real> tile_forecast, one_forecast;  // only if `keeps_forecasts`
@@ -173,6 +186,7 @@ struct BasicPopulation<Real>::State {
   double largest_loss = 0.0;  // of the step shown
 
   void draw(const detail::Group& group);
+  void note_means();
   void move_reservoir(const Real* features);
   void absorb_features();
   /// The change from `before` to y (d), cut to the bound of what is learnt; NaN if y is missing.

@@ -13,6 +13,7 @@ namespace memoa::detail {
 inline constexpr std::array kActivations = {"relu", "tanh", "cos",
                                             "wave"};  // in the order of Activation
 inline constexpr std::array kAggregates = {"mean", "trimmed", "clip"};  // in the order of Aggregate
+inline constexpr std::array kFollows = {"server", "mean"};              // in the order of Follow
 inline constexpr std::int64_t kMostThreads = 1'000'000;
 
 /// Members of a JSON object.

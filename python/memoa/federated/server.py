@@ -90,6 +90,8 @@ class Server:
     aggregate : {"trimmed", "clip", "mean"}
         As in `memoa.OnlineEnsemble`. Except with "mean", a few clients that lie harm neither the
         others nor the server.
+    follow : {"server", "mean"}
+        As in `memoa.OnlineEnsemble`.
     season : {"auto"}, int or None
         Period of the server's seasonal repetition, as in `memoa.OnlineEnsemble`.
     mixture : Mixture
@@ -126,6 +128,7 @@ class Server:
         horizon: int = 8,
         discount: float = 0.0,
         aggregate: Literal["mean", "trimmed", "clip"] = "trimmed",
+        follow: Literal["server", "mean"] = "server",
         season: Literal["auto"] | int | None = "auto",
         mixture: Mixture = Mixture(),  # noqa: B008 - an immutable value
         n_threads: int | None = None,
@@ -148,6 +151,7 @@ class Server:
             "lags": 0,
             "season": season,
             "bounded": False,
+            "follow": follow,
             "mixture": mixture,
             "dtype": "float64",
             "n_threads": n_threads,
@@ -467,6 +471,7 @@ class Server:
             "horizon",
             "discount",
             "aggregate",
+            "follow",
             "season",
             "mixture",
             "n_threads",
