@@ -102,7 +102,7 @@ def mean_field(
     return out
 
 
-RUN = Method("ablations.run", 3, run)
+RUN = Method("ablations.run", 4, run)
 MEAN_FIELD = Method("ablations.mean_field", 2, mean_field)
 
 

@@ -87,7 +87,7 @@ def worst_step(series: str, seed: int, data: Path | None = None) -> Result:
     }
 
 
-RUN, WORST_STEP = Method("encoders.run", 2, run), Method("encoders.worst_step", 1, worst_step)
+RUN, WORST_STEP = Method("encoders.run", 3, run), Method("encoders.worst_step", 1, worst_step)
 
 
 @dataclass(frozen=True)

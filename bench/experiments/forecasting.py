@@ -69,7 +69,7 @@ def score_refitted(series: str, forecaster: str, data: Path | None = None) -> Re
     return {**scores, "failures": made.failures}
 
 
-SCORE = Method("forecasting.score", 3, score)
+SCORE = Method("forecasting.score", 4, score)
 REFIT = Method("forecasting.refitted", 1, score_refitted)
 
 

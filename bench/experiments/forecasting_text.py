@@ -3,7 +3,7 @@
 ROWS = """What the rows are:
 
 - *greedy*: the same population and server without the game.
-- *equal weights*: the plain mean of memoa's agents.
+- *equal weights*: the plain mean of memoa's agents, after the policy.
 - *one-step weights*: greedy agents with the weights of the predecessor (arXiv:2505.00216): one step
   of history and an absolute ridge of 1.
 - *EWA*: the exponentially weighted average of the greedy agents. Its rate is the one of a grid that
@@ -29,5 +29,4 @@ while agents have to guess before. Repeating the last value for three steps at t
 two, would help on cycles but cost 1 % on the series of the defaults' study. *drift* and *drift-1d*:
 after a change of concept the server keeps its mixture for some ten steps too long; agents with a
 short memory are better there. *boc validation*: nothing can be forecast there, and finding that out
-has a price. On such near-walks, single agents are noisier than those of the previous default, which
-had fewer inputs."""
+has a price."""

@@ -565,7 +565,8 @@ void Pass<Real>::find_mean_fields(const double* field) {
       const double* census = &sums[kCensusSums * o];
       // of the agents that count: of s c, of s, and of the denominator of (6.2)
       const double forecasts = judges_ ? census[1] : sums[o],
-                   strength = judges_ ? census[2] : sums[d], rest = judges_ ? census[3] : sums[d + 1];
+                   strength = judges_ ? census[2] : sums[d],
+                   rest = judges_ ? census[3] : sums[d + 1];
       const double center = field != nullptr ? field[at] : cbar_[at];
       const double toward = (g.share - g.own) * center;
       const double own = field != nullptr ? g.own * center * strength : g.own * forecasts;

@@ -295,8 +295,8 @@ template <class Real>
 void BasicPopulation<Real>::State::serve(const Mixture* mixture) {
   keeps_forecasts = mixture != nullptr && mixture->rivals;
   // What is mixed after the policy is not known before it.
-  follows = keeps_forecasts && settings.follow == Follow::server &&
-            settings.policy != PolicyKind::greedy;
+  follows =
+      keeps_forecasts && settings.follow == Follow::server && settings.policy != PolicyKind::greedy;
 }
 
 template <class Real>

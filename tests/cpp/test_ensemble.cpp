@@ -122,6 +122,42 @@ TEST_CASE_TEMPLATE("an ensemble is its population and its server", Real, double,
   }
 }
 
+TEST_CASE_TEMPLATE("agents follow the server, which forecasts the same", Real, double, float) {
+  const Stream stream = with_gaps(3, 60);
+  std::vector<double> forecasts[2];
+  double worst[2];
+  for (const Follow follow : {Follow::server, Follow::mean}) {
+    PopulationSettings settings = settings_of(21, stream, RandomFeatures{7});
+    settings.follow = follow;
+    settings.consensus = 10.0, settings.effort = 1e-9;
+    BasicOnlineEnsemble<Real> ensemble(settings);
+    const auto at = static_cast<std::size_t>(follow);
+    forecasts[at] = ensemble.run({stream.inputs.data(), 60, 3}, {stream.targets.data(), 60, 2});
+    worst[at] = ensemble.worst_agent().cost;
+  }
+  CHECK(forecasts[0] == forecasts[1]);
+  CHECK(worst[0] != worst[1]);
+}
+
+TEST_CASE("an engine without its server takes the mean for the mean field") {
+  const Stream stream = random_stream(4, 12, 3, 2);
+  std::vector<double> shown[2];
+  for (const Follow follow : {Follow::server, Follow::mean}) {
+    PopulationSettings settings = settings_of(21, stream, RandomFeatures{7});
+    settings.follow = follow;
+    Population population(settings);
+    population.observe(stream.y(0));
+    for (Index t = 1; t < 12; ++t) {
+      population.predict(stream.x(t));
+      population.learn(stream.y(t));
+    }
+    auto& predictions = shown[static_cast<std::size_t>(follow)];
+    predictions.resize(21 * 2);
+    population.predictions(predictions.data());
+  }
+  CHECK(shown[0] == shown[1]);
+}
+
 TEST_CASE("learning what was not predicted predicts it first") {
   const Stream stream = random_stream(2, 30, 3, 2);
   auto one = fresh<double>(stream), other = fresh<double>(stream);

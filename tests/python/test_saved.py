@@ -177,6 +177,7 @@ def test_a_file_of_the_first_version_goes_on_as_it_did() -> None:
     loaded = memoa.OnlineEnsemble.load(KEPT / "ensemble-1.npz")
     assert_same_bits(loaded.agent_rmse, np.load(KEPT / "ensemble-1-agent-rmse.npy"))
     assert (loaded.lags, loaded.season, loaded.bounded) == (0, None, False)
+    assert loaded.follow == "mean"
     assert (loaded.mixture.rivals, loaded.mixture.start) == (False, 0)
     found = loaded.run(X[20:], Y[20:]).predictions
     np.testing.assert_allclose(found, np.load(KEPT / "ensemble-1-predictions.npy"), rtol=1e-5)

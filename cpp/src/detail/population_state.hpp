@@ -174,8 +174,8 @@ struct BasicPopulation<Real>::State {
     std::vector<Real> learnt_changes;  // (steps, d), what is learnt before each; lesson's first
   };
   Inputs inputs, glanced;
-  detail::Window<Real> shown_, glance_;  // the last ones
-  std::vector<double> fields_;           // (steps, d)
+  detail::Window<Real> shown_, glance_;              // the last ones
+  std::vector<double> fields_;                       // (steps, d)
   std::vector<Real> changes;                         // (steps, d), y - base
   detail::Buffer<Real> tile_increment, tile_energy;  // as in Kept, for several steps
   detail::Buffer<Real> tile_forecast, one_forecast;  // only if `keeps_forecasts`
