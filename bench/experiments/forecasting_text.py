@@ -3,7 +3,7 @@
 ROWS = """What the rows are:
 
 - *greedy*: the same population and server without the game.
-- *equal weights*: the plain mean of memoa's agents, after the policy.
+- *equal weights*: the plain mean of memoa's agents, which then follow their mean.
 - *one-step weights*: greedy agents with the weights of the predecessor (arXiv:2505.00216): one step
   of history and an absolute ridge of 1.
 - *EWA*: the exponentially weighted average of the greedy agents. Its rate is the one of a grid that

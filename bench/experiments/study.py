@@ -74,13 +74,13 @@ a smooth curve, two maps and a daily load were added later. The lengths are from
 steps.
 
 Nothing was chosen for its result on a series of the forecasting table. That table was looked at
-twice with earlier defaults, once by the prototype with its final choice, and four times during
+twice with earlier defaults, once by the prototype with its final choice, and five times during
 the work here: to compare with the prototype's numbers; with and without Bernstein aggregation as
 a further rival, which was left out for its cost; with the defaults that were meant to be final;
-and with the present consensus. Between these looks, only four things changed. Because of bad
-values, a bound on the losses of rivals and one on what is learnt were added. The last value is
-repeated until two steps are learnt, which in this study is no worse than none and better than
-three. The consensus went from 3 to 10.
+with the present consensus; and with agents that follow the server. Between these looks, only five
+things changed. Because of bad values, a bound on the losses of rivals and one on what is learnt
+were added. The last value is repeated until two steps are learnt, which in this study is no worse
+than none and better than three. The consensus went from 3 to 10. Agents follow the server.
 
 The server is judged by its error over the better of two methods: repeating the last value, and
 the plain average of greedy agents. The agents are judged by their own errors. These steps
