@@ -567,15 +567,16 @@ void Pass<Real>::find_mean_fields(const double* field) {
       const double forecasts = judges_ ? census[1] : sums[o],
                    strength = judges_ ? census[2] : sums[d],
                    rest = judges_ ? census[3] : sums[d + 1];
-      const double center = field != nullptr ? field[at] : cbar_[at];
-      const double toward = (g.share - g.own) * center;
-      const double own = field != nullptr ? g.own * center * strength : g.own * forecasts;
-      const double m = mean_of(own + toward * strength, rest);
-      const double pull = (1.0 - g.share) * m + toward;
-      pull_[at] = static_cast<Real>(pull);
-      mean = field == nullptr ? m
-                              : mean_of(g.own * forecasts + pull * strength,
-                                        judges_ ? census[4] : awake_at(step));
+      if (field == nullptr) {
+        const double toward_mean = (g.share - g.own) * cbar_[at];
+        mean = mean_of(g.own * forecasts + toward_mean * strength, rest);
+        pull_[at] = static_cast<Real>((1.0 - g.share) * mean + toward_mean);
+      } else {
+        const double pull = (1.0 - g.own) * field[at];
+        const double n = judges_ ? census[4] : awake_at(step);
+        mean = mean_of(g.own * forecasts + pull * strength, n);
+        pull_[at] = static_cast<Real>(pull);
+      }
     }
   }
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import csv
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from experiments import weakest_rules as rules
 from experiments.encoders import KINDS, worst_step
 from experiments.report import run_experiments
 from experiments.weakest import Weakest
-from experiments.weakest_rules import ENCODERS, RULES, TODAY, Greedy
+from experiments.weakest_rules import CHOICE, ENCODERS, MEAN, RULES, Greedy
 from helpers import assert_close
 from reference_rows import Exponential
 
@@ -22,15 +24,16 @@ SERIES = study.sine_with_drift(60, seed=2)
 
 
 @pytest.mark.parametrize("population", ENCODERS)
-def test_the_default_rule_is_the_core_without_a_price(population: str) -> None:
+@pytest.mark.parametrize(("follow", "rule"), [("mean", MEAN), ("server", CHOICE)])
+def test_two_rules_are_the_core_without_a_price(population: str, follow: Any, rule: str) -> None:
     known = rules.greedy(SERIES, population, 3)
-    played = rules.fixed(known, known.mean, memoa.OnlineEnsemble().consensus)
-    run = memoa.OnlineEnsemble(effort=1e-12, random_state=3, **ENCODERS[population]).run(
-        SERIES.X, SERIES.Y, initial=SERIES.initial
-    )
+    played = rules.fixed(known, getattr(known, follow), memoa.OnlineEnsemble().consensus)
+    run = memoa.OnlineEnsemble(
+        effort=1e-12, follow=follow, random_state=3, **ENCODERS[population]
+    ).run(SERIES.X, SERIES.Y, initial=SERIES.initial)
     assert_close(rules.errors(known, played), run.agent_rmse, rtol=1e-8)
     found = rules.judge(SERIES, population, 3)
-    assert found[TODAY]["worst"] == pytest.approx(run.worst_agent_rmse, rel=1e-8)
+    assert found[rule]["worst"] == pytest.approx(run.worst_agent_rmse, rel=1e-8)
     assert found["server"] == pytest.approx(run.server_rmse, rel=1e-12)
     assert np.bincount(known.types).min() >= 5
 
@@ -83,9 +86,9 @@ def test_the_section_is_made_of_ratios_to_the_default(tmp_path: Path) -> None:
             if (one["series"], one["population"], one["rule"]) == (name, "default", rule.name)
         )
         assert float(line["worst"]) == pytest.approx(found[rule.name]["worst"], rel=1e-12)
-        mean, worst = (found[rule.name][key] / found[TODAY][key] for key in ("mean", "worst"))
+        mean, worst = (found[rule.name][key] / found[MEAN][key] for key in ("mean", "worst"))
         assert f"| {rule.name} | {mean:.3f} | {worst:.3f} | {worst:.3f} | " in page
-    assert f"| {TODAY} | 1.000 | 1.000 | 1.000 | 0 of 1 | 1.000 " in page
+    assert f"| {MEAN} | 1.000 | 1.000 | 1.000 | 0 of 1 | 1.000 " in page
 
 
 def test_the_worst_step_of_a_mix_is_that_of_its_window() -> None:

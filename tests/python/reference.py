@@ -465,11 +465,13 @@ class Ensemble:
         rest = (share * energies + price) / (energies + price)
         increments, means = np.zeros_like(c), np.zeros(c.shape[1])
         for o, on in enumerate(counted.T):
-            center = average(c[on, o]) if field is None else field[o]
-            pull = own * c[:, o] + (share - own) * center
-            target = pull if field is None else share * center
-            mean = average((strength * target)[on]) / average(rest[on]) if on.any() else 0.0
-            increments[:, o] = strength * ((1.0 - share) * mean + pull)
+            if field is None:
+                pull = own * c[:, o] + (share - own) * average(c[on, o])
+                mean = average((strength * pull)[on]) / average(rest[on]) if on.any() else 0.0
+                pull += (1.0 - share) * mean
+            else:
+                pull = own * c[:, o] + (1.0 - own) * field[o]
+            increments[:, o] = strength * pull
             means[o] = average(increments[on, o])
         return increments, means
 

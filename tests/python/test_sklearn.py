@@ -114,6 +114,7 @@ CHANGES = {
     "lags": 3,
     "season": 4,
     "bounded": True,
+    "follow": "mean",
     "delay": 2,
     "mixture": memoa.Mixture(window=3, total=0.5),
     "intervals": (0.8,),
