@@ -12,8 +12,8 @@
 
 namespace memoa::detail {
 
-/// Forecasts of a panel whose y is not known yet, theory (10.11): a ring of as many steps as may
-/// wait. A run tells the y of its steps, so that those told are the oldest ones.
+/// Forecasts of a panel that are not learnt yet, theory (10.11): a ring buffer of as many steps as
+/// may wait. The steps of a run already have a y; they are the oldest.
 template <class Real>
 class PanelWaiting {
  public:
@@ -34,7 +34,7 @@ class PanelWaiting {
 
   Index slots() const { return slots_; }
   Index size() const { return count_; }
-  Index told() const { return n_told_; }  ///< so many of the oldest have their y
+  Index told() const { return n_told_; }  ///< so many of the oldest have a y
   bool is_full() const { return count_ == slots_; }
   std::size_t bytes() const {
     std::size_t sum = 0;
@@ -44,7 +44,7 @@ class PanelWaiting {
     return sum;
   }
 
-  // Of the step that is number `at` of those that wait, the oldest being 0.
+  // Arrays of waiting step `at`; step 0 is the oldest.
   Real* x(Index at) const { return x_.data() + slot(at) * N_ * width_; }  // (N, width)
   Real* features(Index at) const { return features_.data() + slot(at) * p_ * padded_; }  // (p, ..)
   double* told(Index at) const { return told_.data() + slot(at) * N_ * d_; }             // (N, d)
@@ -61,13 +61,13 @@ class PanelWaiting {
     --count_;
     n_told_ = std::max<Index>(n_told_ - 1, 0);
   }
-  /// The y (N, d) of the newest step, which all before it have already.
+  /// Stores the y (N, d) of the newest step; all steps before it must have theirs.
   void tell(const double* y) {
     std::copy_n(y, N_ * d_, told(count_ - 1));
     n_told_ = count_;
   }
 
-  /// Whether these inputs are those of a step, where its clients' inputs were read.
+  /// Whether a step had these inputs. Inputs of clients without a value were not read.
   bool has_input(Index at, const Real* input) const {
     const Real* kept = x(at);
     for (Index i = 0; i < N_; ++i)
@@ -75,7 +75,7 @@ class PanelWaiting {
         if (kept[i * width_ + j] != input[i * width_ + j]) return false;
     return true;
   }
-  /// Whether a client had a value when a step was forecast.
+  /// Whether a client had a value at the forecast of a step.
   bool knows(Index at, Index client) const {
     const double* base = step(at).base;
     for (Index o = 0; o < d_; ++o)
@@ -85,10 +85,10 @@ class PanelWaiting {
 
   // -------------------------------------------------- the memory
 
-  static constexpr double kMissing = std::numeric_limits<double>::max();  // a memory is finite
+  static constexpr double kMissing = std::numeric_limits<double>::max();  // a memory has no NaN
   static constexpr Index kShown = 4, kValues = 2;
 
-  /// The oldest step first, and nothing of those that wait no more.
+  /// Moves the oldest step to the front, and clears steps that no longer wait.
   void tidy() {
     each([this](auto& buffer, Index of_slot) {
       std::rotate(buffer.data(), buffer.data() + first_ * of_slot, buffer.data() + buffer.size());
@@ -98,7 +98,7 @@ class PanelWaiting {
   }
   Index& count() { return count_; }
   Index& n_told() { return n_told_; }
-  /// NaN for what a memory has as missing.
+  /// Replaces kMissing, as read from a memory, by NaN.
   void find_missing() {
     const auto find = [](const Buffer<double>& buffer) {
       std::replace(buffer.data(), buffer.data() + buffer.size(), kMissing,
@@ -142,7 +142,7 @@ class PanelWaiting {
 
   Index slots_, N_, d_, p_, width_, padded_;
   Index first_ = 0, count_ = 0, n_told_ = 0;
-  Buffer<Real> x_;         // (slots, N, width), of clients with a value; else 0
+  Buffer<Real> x_;         // (slots, N, width); 0 for clients without a value
   Buffer<Real> features_;  // (slots, p, padded)
   Buffer<Real> shown_;     // (slots, kShown, d, padded)
   Buffer<double> values_;  // (slots, kValues, d, padded)
