@@ -44,7 +44,7 @@ class Processes:
                 "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
                 "RAY_USAGE_STATS_ENABLED": "0",
                 "RAY_worker_niceness": "0",  # as ours: a busy machine starves them
-                "RAY_TMPDIR": f"/tmp/ray-{self.mark[:8]}",  # a socket's path may have 107 characters
+                "RAY_TMPDIR": f"/tmp/ray-{self.mark[:8]}",  # sockets: 107 characters
                 "PYTHONWARNINGS": "ignore",
             }
         )
