@@ -203,7 +203,7 @@ void BasicOnlineEnsemble<Real>::State::write_errors(Index values, std::vector<do
 template <class Real>
 void BasicOnlineEnsemble<Real>::State::catch_up(Index more) {
   while (late && late->size() > 0 && late->size() + more > n_waiting(population))
-    late->learn_told();
+    late->learn_received();
 }
 
 template <class Real>
@@ -241,18 +241,18 @@ std::string BasicOnlineEnsemble<Real>::State::with_learnt(const std::string& kep
 }
 
 template <class Real>
-std::vector<double> BasicOnlineEnsemble<Real>::State::levels_of(const Json& told) {
-  const Json* params = told.find("params");
+std::vector<double> BasicOnlineEnsemble<Real>::State::levels_of(const Json& note) {
+  const Json* params = note.find("params");
   const Json* levels = params != nullptr ? params->find("intervals") : nullptr;
   return levels != nullptr ? doubles_of(*levels, "intervals") : std::vector<double>();
 }
 
 template <class Real>
-void BasicOnlineEnsemble<Real>::State::read_note(const Json& told) {
-  if (bands) bands->restore(doubles_of(told.at("bands"), "bands"));
-  if (late) late->restore(told.at("waits"), n_waiting(population));
+void BasicOnlineEnsemble<Real>::State::read_note(const Json& note) {
+  if (bands) bands->restore(doubles_of(note.at("bands"), "bands"));
+  if (late) late->restore(note.at("waits"), n_waiting(population));
   const Index all_of_it = population.steps() * d();
-  const Json* counted = told.find("values_scored");
+  const Json* counted = note.find("values_scored");
   missing = counted == nullptr || is_late()
                 ? 0
                 : all_of_it - counted->as_integer("values_scored", 0, all_of_it);

@@ -55,7 +55,7 @@ const PanelSettings& BasicPanel<Real>::settings() const {
 }
 template <class Real>
 bool BasicPanel<Real>::is_pending() const {
-  return state_->is_late() ? state_->waiting.size() > state_->waiting.told() : state_->pending;
+  return state_->is_late() ? state_->waiting.size() > state_->waiting.received() : state_->pending;
 }
 template <class Real>
 Index BasicPanel<Real>::n_waiting() const {
@@ -63,7 +63,7 @@ Index BasicPanel<Real>::n_waiting() const {
 }
 template <class Real>
 Index BasicPanel<Real>::n_told() const {
-  return state_->waiting.told();
+  return state_->waiting.received();
 }
 template <class Real>
 Index BasicPanel<Real>::steps() const {
@@ -87,7 +87,7 @@ template <class Real>
 void BasicPanel<Real>::predict(const Real* x, double* forecasts) {
   State& s = *state_;
   s.others.require_whole();
-  if (s.is_late() && s.waiting.is_full() && s.waiting.told() == 0)
+  if (s.is_late() && s.waiting.is_full() && s.waiting.received() == 0)
     throw std::invalid_argument(std::to_string(s.waiting.size()) +
                                 " forecasts wait for their y; expected learn with the oldest of "
                                 "them first, and nan where a y never comes");
@@ -109,7 +109,7 @@ void BasicPanel<Real>::learn(const double* y, const unsigned char* awake) {
   s.guard.targets("Y", y);
   if (awake != nullptr) s.make_beds();  // may fail, so before anything is learnt
   if (!s.is_late()) return s.learn(y, awake);
-  while (s.waiting.told() > 0) s.learn_told(awake);
+  while (s.waiting.received() > 0) s.learn_received(awake);
   s.learn_oldest(y, awake);
 }
 
@@ -120,14 +120,14 @@ void BasicPanel<Real>::learn_late(const Real* x, const double* y, const unsigned
   if (s.waiting.size() == 0)
     throw std::invalid_argument("no forecast waits for its y; expected predict before learn");
   s.guard.targets("Y", y);
-  Index told = 0;  // number of such steps before that of x
-  while (told < s.waiting.told() && !s.waiting.has_input(told, x)) ++told;
-  if (told == s.waiting.size() || !s.waiting.has_input(told, x))
+  Index received = 0;  // number of such steps before that of x
+  while (received < s.waiting.received() && !s.waiting.has_input(received, x)) ++received;
+  if (received == s.waiting.size() || !s.waiting.has_input(received, x))
     throw std::invalid_argument(
         "X is not that of the oldest forecasts that wait for their y; expected one Y after the "
         "other, in the order of the forecasts");
   if (awake != nullptr) s.make_beds();
-  for (; told > 0; --told) s.learn_told(awake);
+  for (; received > 0; --received) s.learn_received(awake);
   s.learn_oldest(y, awake);
 }
 
@@ -138,7 +138,7 @@ void BasicPanel<Real>::run(const Real* x, const double* y, const unsigned char* 
                            Index n_initial, double* bases) {
   State& s = *state_;
   s.others.require_whole();
-  if (s.waiting.size() > s.waiting.told())
+  if (s.waiting.size() > s.waiting.received())
     throw std::invalid_argument(
         "a forecast made by predict waits for its y; expected learn with all of them before a run");
   require(n_initial == 1 || n_initial == s.s.delay + 1, "n_initial", n_initial, "1, or delay + 1");

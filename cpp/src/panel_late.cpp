@@ -35,7 +35,7 @@ void BasicPanel<Real>::State::wait(const Real* x) {
 
 template <class Real>
 void BasicPanel<Real>::State::predict_late(const Real* x, double* out) {
-  while (waiting.is_full() && waiting.told() > 0) learn_told(nullptr);
+  while (waiting.is_full() && waiting.received() > 0) learn_received(nullptr);
   predict(x, out);
   wait(x);
 }
@@ -90,9 +90,9 @@ void BasicPanel<Real>::State::run_late(const Real* x, const double* y, const uns
       for (Index i = 0; i < N; ++i)
         for (Index o = 0; o < d; ++o) bases[t * size + i * d + o] = known[o * padded + i];
     }
-    waiting.tell(y + t * size);
+    waiting.receive(y + t * size);
     if (t + 1 < n_initial) observe(initial + (t + 1) * size);
-    if (waiting.is_full()) learn_told(awake == nullptr ? nullptr : awake + t * N);
+    if (waiting.is_full()) learn_received(awake == nullptr ? nullptr : awake + t * N);
     if (after_step) after_step(t + 1);
   }
 }

@@ -20,7 +20,7 @@ class LateIntervals {
   /// that nothing was known yet: the bounds are NaN, and nothing is learnt from this forecast.
   const std::vector<double>& add(const double* forecast);
   void learn(const double* y);  ///< removes the oldest, whose y (d) this is,
-  void learn_told();            ///< or whose y was already received in a run
+  void learn_received();        ///< or whose y was already received in a run
   /// Adds the forecasts (T, d) of a run one by one, with their targets (T, d). If `is_arriving`,
   /// each target belongs to the oldest waiting forecast instead. A forecast is known if its row of
   /// `bases` (T, d) is complete, or if `bases` is null. Writes bounds (T, levels, 2, d) unless they
@@ -38,8 +38,8 @@ class LateIntervals {
 
  private:
   struct Forecast {
-    bool is_known = false, is_told = false;
-    std::vector<double> values, bounds, told;  // (d), (levels, 2, d), (d)
+    bool is_known = false, is_received = false;
+    std::vector<double> values, bounds, received;  // (d), (levels, 2, d), (d)
   };
   Forecast& at(Index n) { return ring_[static_cast<std::size_t>(first_ + n) % ring_.size()]; }
   const Forecast& at(Index n) const {

@@ -98,7 +98,8 @@ class PanelGuard {
   /// The y (N, d) of a step, null if unknown. Step 0 is the oldest that waits.
   const double* target(const PanelRows<Real>& rows, Index step) const {
     const Index waits = rows.waiting->size();
-    if (step < waits) return step < rows.waiting->told() ? rows.waiting->told(step) : nullptr;
+    if (step < waits)
+      return step < rows.waiting->received() ? rows.waiting->received(step) : nullptr;
     return rows.y == nullptr ? nullptr : rows.y + (step - waits) * N_ * d_;
   }
 

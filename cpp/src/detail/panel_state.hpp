@@ -287,7 +287,7 @@ struct BasicPanel<Real>::State {
   void wait(const Real* x);
   void predict_late(const Real* x, double* out);
   void learn_oldest(const double* y, const unsigned char* awake);
-  void learn_told(const unsigned char* awake) { learn_oldest(waiting.told(0), awake); }
+  void learn_received(const unsigned char* awake) { learn_oldest(waiting.received(0), awake); }
   void absorb();
   void run_late(const Real* x, const double* y, const unsigned char* awake, Index n_steps,
                 double* forecasts, const std::function<void(Index)>& after_step,
@@ -361,12 +361,12 @@ struct BasicPanel<Real>::State {
     move(memory.spread, crowd.spread.data(), d * (p + 1));
     if (!is_late()) return;
     move(memory.waiting, waiting.count());
-    move(memory.told, waiting.n_told());
+    move(memory.told, waiting.n_received());
     move(memory.waiting_x, waiting.all_x());
     move(memory.waiting_features, waiting.all_features());
     move(memory.waiting_shown, waiting.all_shown());
     move(memory.waiting_values, waiting.all_values());
-    move(memory.waiting_told, waiting.all_told());
+    move(memory.waiting_told, waiting.all_received());
   }
 
   std::size_t bytes() const {
