@@ -59,7 +59,7 @@ void BasicOnlineEnsemble<Real>::State::predict(const double* x, const unsigned c
   try {
     forecast_of(earlier);
   } catch (...) {
-    if (!population.is_pending()) show_again();  // it failed half-way
+    if (!population.is_pending()) show_again();  // the forecast before failed half-way
     throw;
   }
   std::swap(shown, earlier);
@@ -140,7 +140,7 @@ void BasicOnlineEnsemble<Real>::State::count_run(const MatrixView& Y, const doub
 template <class Real>
 Scored BasicOnlineEnsemble<Real>::State::run(const MatrixView& X, const MatrixView& Y,
                                              EnsembleOutput output, const RunOptions& options) {
-  // what may fail for want of memory does so before anything is learnt
+  // allocations, which may fail, come before anything is learnt
   const bool is_arriving = options.labels == Labels::arriving;
   const Index T = Y.rows, before = population.steps(),
               unseen = is_late() ? 0 : steps_unseen(Y, options.initial);
@@ -153,7 +153,7 @@ Scored BasicOnlineEnsemble<Real>::State::run(const MatrixView& X, const MatrixVi
   if (is_late() && output.agent_rmse != nullptr) output.costs = output.agent_rmse;
   const Index waited = n_waiting(population);
   const Pace pace = [&](Index done) {
-    if (done == 0) {  // all is checked, nothing is learnt
+    if (done == 0) {  // everything was checked, nothing is learnt yet
       population.mark_costs();
       if (output.base != nullptr) std::copy_n(population.base(), d(), output.base);
     }
@@ -162,7 +162,7 @@ Scored BasicOnlineEnsemble<Real>::State::run(const MatrixView& X, const MatrixVi
   try {
     memoa::run(population, server, X.data, Y.data, T, output, options.initial, pace,
                options.n_initial, options.labels, options.awake);
-  } catch (...) {  // what was interrupted has learnt the steps done
+  } catch (...) {  // an interrupted run has learnt the steps done
     if (!is_late())
       count_run(Y, output.predictions, unseen, population.steps() - before, nullptr);
     else if (late && (population.steps() != before || n_waiting(population) != waited))
@@ -176,7 +176,7 @@ Scored BasicOnlineEnsemble<Real>::State::run(const MatrixView& X, const MatrixVi
     scored.first = std::max(output.skip, T - knew);
     if (late) {
       late->run(output.predictions, Y.data, output.bases, T, is_arriving, around);
-      if (late->size() != n_waiting(population))  // somebody took steps between those of the run
+      if (late->size() != n_waiting(population))  // the callback took steps of its own
         late->forget(n_waiting(population));
     }
   } else {
@@ -203,12 +203,12 @@ void BasicOnlineEnsemble<Real>::State::write_errors(Index values, std::vector<do
 template <class Real>
 void BasicOnlineEnsemble<Real>::State::catch_up(Index more) {
   while (late && late->size() > 0 && late->size() + more > n_waiting(population))
-    late->learn_told();
+    late->learn_received();
 }
 
 template <class Real>
 void BasicOnlineEnsemble<Real>::State::predict_late(const double* x, const unsigned char* awake) {
-  std::copy_n(x, shown.x.size(), shown.x.begin());  // the caller may change it at any time
+  std::copy_n(x, shown.x.size(), shown.x.begin());  // the caller may change x at any time
   follow(1, [&] { memoa::predict(population, server, shown.x.data(), forecast.data(), awake); });
   if (late) bounds = late->add(population.has_seen() ? forecast.data() : nullptr);
 }
@@ -241,18 +241,18 @@ std::string BasicOnlineEnsemble<Real>::State::with_learnt(const std::string& kep
 }
 
 template <class Real>
-std::vector<double> BasicOnlineEnsemble<Real>::State::levels_of(const Json& told) {
-  const Json* params = told.find("params");
+std::vector<double> BasicOnlineEnsemble<Real>::State::levels_of(const Json& note) {
+  const Json* params = note.find("params");
   const Json* levels = params != nullptr ? params->find("intervals") : nullptr;
   return levels != nullptr ? doubles_of(*levels, "intervals") : std::vector<double>();
 }
 
 template <class Real>
-void BasicOnlineEnsemble<Real>::State::read_note(const Json& told) {
-  if (bands) bands->restore(doubles_of(told.at("bands"), "bands"));
-  if (late) late->restore(told.at("waits"), n_waiting(population));
+void BasicOnlineEnsemble<Real>::State::read_note(const Json& note) {
+  if (bands) bands->restore(doubles_of(note.at("bands"), "bands"));
+  if (late) late->restore(note.at("waits"), n_waiting(population));
   const Index all_of_it = population.steps() * d();
-  const Json* counted = told.find("values_scored");
+  const Json* counted = note.find("values_scored");
   missing = counted == nullptr || is_late()
                 ? 0
                 : all_of_it - counted->as_integer("values_scored", 0, all_of_it);

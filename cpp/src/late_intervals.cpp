@@ -33,7 +33,7 @@ LateIntervals::LateIntervals(Intervals& bands, Index delay) : bands_(bands), del
   Forecast fresh;
   fresh.values.resize(d);
   fresh.bounds.resize(2 * bands.levels().size() * d);
-  fresh.told.resize(d);
+  fresh.received.resize(d);
   ring_.assign(static_cast<std::size_t>(delay) + 1, fresh);
 }
 
@@ -45,7 +45,7 @@ void LateIntervals::pop() {
 const std::vector<double>& LateIntervals::add(const double* forecast) {
   Forecast& newest = push();
   newest.is_known = forecast != nullptr;
-  newest.is_told = false;
+  newest.is_received = false;
   if (forecast != nullptr) {
     std::copy_n(forecast, newest.values.size(), newest.values.begin());
     bands_.bounds(forecast, newest.bounds.data());
@@ -62,10 +62,10 @@ void LateIntervals::learn(const double* y) {
   pop();
 }
 
-void LateIntervals::learn_told() {
+void LateIntervals::learn_received() {
   if (count_ == 0) return;
-  if (at(0).is_told)
-    learn(at(0).told.data());
+  if (at(0).is_received)
+    learn(at(0).received.data());
   else
     pop();
 }
@@ -79,15 +79,15 @@ void LateIntervals::run(const double* forecasts, const double* targets, const do
     if (bounds != nullptr) bounds = std::copy(around.begin(), around.end(), bounds);
     if (!is_arriving) {
       Forecast& newest = at(count_ - 1);
-      std::copy_n(targets, d, newest.told.begin());
-      newest.is_told = true;
+      std::copy_n(targets, d, newest.received.begin());
+      newest.is_received = true;
     }
-    if (count_ > delay_) is_arriving ? learn(targets) : learn_told();
+    if (count_ > delay_) is_arriving ? learn(targets) : learn_received();
   }
 }
 
 void LateIntervals::forget(Index n_waiting) {
-  for (Forecast& forecast : ring_) forecast.is_known = forecast.is_told = false;
+  for (Forecast& forecast : ring_) forecast.is_known = forecast.is_received = false;
   count_ = n_waiting;
 }
 
@@ -97,7 +97,7 @@ std::string LateIntervals::memory() const {
     const Forecast& one = at(n);
     text += n > 0 ? ", " : "";
     text += one.is_known ? "[" + text_of(one.values) + ", " + text_of(one.bounds) + ", " +
-                               (one.is_told ? text_of(one.told) : "null") + "]"
+                               (one.is_received ? text_of(one.received) : "null") + "]"
                          : "null";
   }
   return "[" + text + "]";
@@ -119,8 +119,8 @@ void LateIntervals::restore(const Json& memory, Index n_waiting) {
           "waits holds something else than a forecast, its bounds and its y");
     read_numbers(parts[0], newest.values);
     read_numbers(parts[1], newest.bounds);
-    newest.is_told = !parts[2].is_null();
-    if (newest.is_told) read_numbers(parts[2], newest.told);
+    newest.is_received = !parts[2].is_null();
+    if (newest.is_received) read_numbers(parts[2], newest.received);
   }
 }
 

@@ -55,7 +55,7 @@ const PanelSettings& BasicPanel<Real>::settings() const {
 }
 template <class Real>
 bool BasicPanel<Real>::is_pending() const {
-  return state_->is_late() ? state_->waiting.size() > state_->waiting.told() : state_->pending;
+  return state_->is_late() ? state_->waiting.size() > state_->waiting.received() : state_->pending;
 }
 template <class Real>
 Index BasicPanel<Real>::n_waiting() const {
@@ -63,7 +63,7 @@ Index BasicPanel<Real>::n_waiting() const {
 }
 template <class Real>
 Index BasicPanel<Real>::n_told() const {
-  return state_->waiting.told();
+  return state_->waiting.received();
 }
 template <class Real>
 Index BasicPanel<Real>::steps() const {
@@ -87,7 +87,7 @@ template <class Real>
 void BasicPanel<Real>::predict(const Real* x, double* forecasts) {
   State& s = *state_;
   s.others.require_whole();
-  if (s.is_late() && s.waiting.is_full() && s.waiting.told() == 0)
+  if (s.is_late() && s.waiting.is_full() && s.waiting.received() == 0)
     throw std::invalid_argument(std::to_string(s.waiting.size()) +
                                 " forecasts wait for their y; expected learn with the oldest of "
                                 "them first, and nan where a y never comes");
@@ -107,9 +107,9 @@ void BasicPanel<Real>::learn(const double* y, const unsigned char* awake) {
                                     ? "no forecast waits for its y; expected predict before learn"
                                     : "X was not predicted; expected predict before learn");
   s.guard.targets("Y", y);
-  if (awake != nullptr) s.make_beds();  // what may fail does so before anything is learnt
+  if (awake != nullptr) s.make_beds();  // may fail, so before anything is learnt
   if (!s.is_late()) return s.learn(y, awake);
-  while (s.waiting.told() > 0) s.learn_told(awake);
+  while (s.waiting.received() > 0) s.learn_received(awake);
   s.learn_oldest(y, awake);
 }
 
@@ -120,14 +120,14 @@ void BasicPanel<Real>::learn_late(const Real* x, const double* y, const unsigned
   if (s.waiting.size() == 0)
     throw std::invalid_argument("no forecast waits for its y; expected predict before learn");
   s.guard.targets("Y", y);
-  Index told = 0;  // before the step of x
-  while (told < s.waiting.told() && !s.waiting.has_input(told, x)) ++told;
-  if (told == s.waiting.size() || !s.waiting.has_input(told, x))
+  Index received = 0;  // number of such steps before that of x
+  while (received < s.waiting.received() && !s.waiting.has_input(received, x)) ++received;
+  if (received == s.waiting.size() || !s.waiting.has_input(received, x))
     throw std::invalid_argument(
         "X is not that of the oldest forecasts that wait for their y; expected one Y after the "
         "other, in the order of the forecasts");
   if (awake != nullptr) s.make_beds();
-  for (; told > 0; --told) s.learn_told(awake);
+  for (; received > 0; --received) s.learn_received(awake);
   s.learn_oldest(y, awake);
 }
 
@@ -138,7 +138,7 @@ void BasicPanel<Real>::run(const Real* x, const double* y, const unsigned char* 
                            Index n_initial, double* bases) {
   State& s = *state_;
   s.others.require_whole();
-  if (s.waiting.size() > s.waiting.told())
+  if (s.waiting.size() > s.waiting.received())
     throw std::invalid_argument(
         "a forecast made by predict waits for its y; expected learn with all of them before a run");
   require(n_initial == 1 || n_initial == s.s.delay + 1, "n_initial", n_initial, "1, or delay + 1");
@@ -176,7 +176,7 @@ void BasicPanel<Real>::receive(const double* mean_readout) {
       std::fill_n(s.held.data() + row * s.padded, s.N, s.crowd.sent[row]);
     }
   s.crowd.due = 0;
-  s.pending = false;  // what was predicted leant on another one
+  s.pending = false;  // the last forecast used another readout
 }
 
 template <class Real>
@@ -269,7 +269,7 @@ void BasicPanel<Real>::scored(double* out) const {
   std::copy_n(state_->scored.data(), state_->N, out);
 }
 
-/// What is learnt of a change, as the kernels have it.
+/// A change, as the kernels compute what is learnt from it.
 static double bounded(double change, double squares, double learnt) {
   if (learnt < detail::kChangesJudged || squares <= 0.0) return change;
   const double limit = detail::kFar * std::sqrt(squares / learnt);
@@ -306,7 +306,7 @@ PanelMemory BasicPanel<Real>::memory() const {
   m.seen.assign(m.base.size(), 1.0);
   for (std::size_t k = 0; k < m.base.size(); ++k)
     if (std::isnan(m.base[k])) m.base[k] = m.seen[k] = 0.0;
-  if (!s.unlearnt) {  // the last step is in the records by now
+  if (!s.unlearnt) {  // the records already have the last step
     for (double& mark : m.mark) mark = mark >= detail::kKnown ? detail::kKnown : detail::kNothing;
     std::fill(m.change.begin(), m.change.end(), 0.0);
   }

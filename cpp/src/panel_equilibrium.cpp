@@ -18,7 +18,7 @@ Large plus_diagonal(const Rows& gram, double term) {
   return sum;
 }
 
-/// The solution of a system whose reciprocal condition number exceeds `least`.
+/// Solves a system; throws unless its reciprocal condition number exceeds `least`.
 Large solve(const Large& system, const Large& right, double least, const std::string& refusal) {
   Large x(right);
   if (!(solve_large(system, x.data(), x.cols()) > least)) throw NumericalError(refusal);
@@ -43,8 +43,8 @@ PanelEquilibrium solve_panel_equilibrium(const double* gram, const double* cross
         plus_diagonal(gram_of(i), ridge + pooling), right, 0.0,
         "client " + std::to_string(i) + ": gram + (ridge + pooling) I is not positive definite");
   };
-  // I - pooling avg A = avg A (H + ridge I): the mean of what pulls, without a difference of
-  // nearly equal matrices where the pooling is large
+  // I - pooling avg A = avg A (H + ridge I). The right-hand form avoids the difference of nearly
+  // equal matrices if the pooling is large.
   Large pull(p, p), own(p, d);
   for (Index i = 0; i < N; ++i) {
     pull += answer(i, plus_diagonal(gram_of(i), ridge));

@@ -1,5 +1,5 @@
-// Compiled once per instruction set, with MEMOA_LEVEL as the name of its namespace; see
-// detail/kernels.hpp for what that forbids here.
+// Compiled once per instruction set, with MEMOA_LEVEL as the name of its namespace.
+// detail/kernels.hpp says what is not allowed here for that reason.
 #include <limits>
 
 #include "detail/clients.hpp"
@@ -19,7 +19,7 @@ void advance(const ClientPass<Real>& pass, Size first, Size last) {
   for (Size vector = first / width; vector < last / width; vector += 2) clients.run(vector);
 }
 
-// The loops below have no small linear algebra to keep in registers: compilers find their vectors.
+// The loops below have no small linear algebra to keep in registers: compilers vectorise them.
 
 // -------------------------------------------------------------------- agreement, theory (8.3)
 
@@ -35,7 +35,7 @@ inline Real consensus(const Agreement<Real>& g, Real a, Real b, Real crowd) {
   return within((b + g.prior * crowd) / (a + g.prior), Real(0), Real(1));
 }
 
-/// Whether a client has a scale, and there is a crowd to go to: a NaN says that there is none.
+/// Whether a client has a scale and there is a crowd; NaN means that there is none.
 template <class Real>
 inline bool hears(const Agreement<Real>& g, Size i, Real agreed) {
   return g.moved[i] > 0 && agreed == agreed;
@@ -46,7 +46,7 @@ struct Shown {
   Real apart;
   double value;
 };
-/// What a client is shown to forecast, from row i of an output's arrays.
+/// The forecast that a client shows, from row i of an output's arrays.
 template <class Real>
 inline Shown<Real> show(const Agreement<Real>& g, Size i, Real agreed, Real crowd) {
   const Real c = g.forecast[i];
@@ -82,7 +82,7 @@ void keep(const Agreement<Real>& g, const LateStep<Real>& to, Real* mark, Real* 
   }
 }
 
-/// What y is compared with: the forecast made last,
+/// What y is compared with: the last forecast.
 template <class Real>
 struct Fresh {
   static constexpr bool kLate = false;
@@ -93,7 +93,7 @@ struct Fresh {
   bool heard(Size at, Real agreed) const { return hears(g, at, agreed); }
   Shown<Real> shown(Size at, Real agreed, Real crowd) const { return show(g, at, agreed, crowd); }
 };
-/// or one that has waited, theory (10.11).
+/// What y is compared with: a forecast that has waited, theory (10.11).
 template <class Real>
 struct Waited {
   static constexpr bool kLate = true;
@@ -105,7 +105,7 @@ struct Waited {
   Shown<Real> shown(Size at, Real, Real) const { return {step.apart[at], step.value[at]}; }
 };
 
-/// A client's mark, of which the inputs that came last are counted by now or not.
+/// A client's mark; `counted`: whether the moments already have its last inputs.
 template <class Real>
 inline Real late_mark(Real before, bool learns, bool knows) {
   const Real left = before >= Real(kKnown) ? before - Real(kKnown) : before;
@@ -147,7 +147,7 @@ void settle_with(const Said& said, const Agreement<Real>& g, const Outcome<Real>
       g.agree_b[at] = agree ? b : g.agree_b[at];
       outcome.change[at] = change;
       g.base[at] = y == y ? y : g.base[at];
-      // a change whose square underflows makes no scale
+      // if the square of a change underflows, it gives no scale
       constexpr Real kLeast = std::numeric_limits<Real>::min();
       const bool moves = change * change >= kLeast;
       const Real moved = moves ? Real(1) : g.moved[at];
@@ -182,7 +182,7 @@ void settle(const Agreement<Real>& g, const Outcome<Real>& outcome, double* sums
 
 // -------------------------------------------------------------------- sums over the crowd
 
-/// Lanes are added in their order.
+/// Adds the lanes in order.
 template <class Real>
 inline double add_lanes(const Real* values) {
   double sum = 0.0;
@@ -190,7 +190,7 @@ inline double add_lanes(const Real* values) {
   return sum;
 }
 
-constexpr Size kPartialSums = 16;  // fixes the order of additions, whatever the vectors
+constexpr Size kPartialSums = 16;  // fixes the order of additions for every vector length
 
 inline double add_up(const double (&parts)[kPartialSums]) {
   double total = 0.0;
@@ -213,8 +213,8 @@ void clipped(const Real* values, const Real* present, double center, double limi
   sums[0] = add_up(parts), sums[1] = add_up(sizes);
 }
 
-/// Of n values, as many as a row of lanes at a time: those absent and those beyond n are NaN, which
-/// lies nowhere.
+/// Reads n values, one row of lanes at a time. Absent ones and those beyond n become NaN,
+/// which is in no bracket.
 template <class Real>
 inline void spread_out(const Real* values, const Real* present, Size n, Size padded, Real* out) {
   const Real nan = NAN;
@@ -235,7 +235,7 @@ void split(const Real* values, const Real* present, Size first, Size last, Split
   const Vec low_from = Vec{} + s.low_from, low_to = Vec{} + s.low_to,
             high_from = Vec{} + s.high_from;
   Vec sums[lanes / width] = {};
-  Mask below{}, between{};  // counts, negative
+  Mask below{}, between{};  // negative counts
   for (Size i = 0; i < padded; i += lanes)
     for (Size part = 0; part < lanes / width; ++part) {
       const Vec x = *reinterpret_cast<const Vec*>(v + i + part * width);
@@ -250,7 +250,7 @@ void split(const Real* values, const Real* present, Size first, Size last, Split
   for (Size l = 0; l < width; ++l) s.below -= below[l], s.n_between -= between[l];
   const Real a = s.low_from, b = s.low_to, c = s.high_from, d = s.high_to;
   Real* near = s.near + s.n_near;
-  for (Size i = 0; i < n; ++i) {  // without a branch: every other guess would be wrong
+  for (Size i = 0; i < n; ++i) {  // without a branch, which would be mispredicted half the time
     *near = v[i];
     near += (static_cast<Size>(v[i] >= a) & static_cast<Size>(v[i] <= b)) |
             (static_cast<Size>(v[i] >= c) & static_cast<Size>(v[i] <= d));

@@ -3,7 +3,7 @@
 
 namespace memoa {
 
-/// The forecasts just made join those that wait, with all that their y is compared with.
+/// Appends the last forecasts to those that wait, with all that their y will be compared with.
 template <class Real>
 void BasicPanel<Real>::State::wait(const Real* x) {
   const auto rule = agreement();
@@ -35,16 +35,16 @@ void BasicPanel<Real>::State::wait(const Real* x) {
 
 template <class Real>
 void BasicPanel<Real>::State::predict_late(const Real* x, double* out) {
-  while (waiting.is_full() && waiting.told() > 0) learn_told(nullptr);
+  while (waiting.is_full() && waiting.received() > 0) learn_received(nullptr);
   predict(x, out);
   wait(x);
 }
 
-/// A step that was learnt just before goes into the records: they hold one at a time. The next
-/// step's inputs are not there yet, so that those of any step do; what is made of them is not used.
+/// Adds the step learnt before to the records, which hold one such step at a time. The pass needs
+/// inputs, and the next ones are not there yet. Those of any step will do: results are not used.
 template <class Real>
 void BasicPanel<Real>::State::absorb() {
-  const auto learns = [](Real of_client) {  // who learns knows a value
+  const auto learns = [](Real of_client) {  // a client that learns has a value
     return of_client >= Real(detail::kKnown + detail::kLearn);
   };
   if (std::none_of(mark.data(), mark.data() + N, learns)) return;
@@ -90,9 +90,9 @@ void BasicPanel<Real>::State::run_late(const Real* x, const double* y, const uns
       for (Index i = 0; i < N; ++i)
         for (Index o = 0; o < d; ++o) bases[t * size + i * d + o] = known[o * padded + i];
     }
-    waiting.tell(y + t * size);
+    waiting.receive(y + t * size);
     if (t + 1 < n_initial) observe(initial + (t + 1) * size);
-    if (waiting.is_full()) learn_told(awake == nullptr ? nullptr : awake + t * N);
+    if (waiting.is_full()) learn_received(awake == nullptr ? nullptr : awake + t * N);
     if (after_step) after_step(t + 1);
   }
 }

@@ -34,7 +34,7 @@ std::string settings_text(const PanelSettings& s, const char* dtype) {
   members("encoder", detail::encoder_text(s.encoder));
   members("n_threads", std::to_string(s.n_threads));
   if (s.delay > 0) members("delay", std::to_string(s.delay));
-  if (s.shard.total > 0) {  // clients of one process among several
+  if (s.shard.total > 0) {  // clients of one of several processes
     members("first", std::to_string(s.shard.first));
     members("total", std::to_string(s.shard.total));
   }
@@ -62,8 +62,8 @@ PanelSettings read_settings(const Json& json, int n_threads) {
 template <class Field>
 constexpr bool kIsNumber = std::is_arithmetic_v<std::decay_t<Field>>;
 
-/// The sizes in the file are true, those of the settings need not be: nothing is made of theirs
-/// before the two are seen to agree.
+/// The sizes in the file are right, those in the settings may be wrong: nothing is allocated from
+/// the settings before both were compared.
 PanelMemory read_memory(StateReader& reader, const PanelSettings& settings) {
   const Json& numbers = reader.header().at("numbers");
   for (const Index size : {settings.n_clients, settings.n_inputs, settings.n_outputs,
@@ -89,14 +89,14 @@ PanelMemory read_memory(StateReader& reader, const PanelSettings& settings) {
   return memory;
 }
 
-constexpr const char* kWaiting = "waiting";  // the inputs whose forecast is not yet learnt
+constexpr const char* kWaiting = "waiting";  // inputs of the forecast that is not learnt yet
 
 template <class Real>
 SavedPanel restored(const PanelSettings& settings, const PanelMemory& memory,
                     std::vector<double> waiting, const std::string& header) {
   BasicPanel<Real> panel(settings);
   panel.restore(memory);
-  if (!waiting.empty() && settings.shard.total == 0) {  // a part forecasts with the others
+  if (!waiting.empty() && settings.shard.total == 0) {  // a part cannot forecast alone
     const std::vector<Real> x(waiting.begin(), waiting.end());
     std::vector<double> forecasts(memory.base.size());
     panel.predict(x.data(), forecasts.data());
@@ -126,7 +126,7 @@ SavedPanel read_all(StateReader& reader, int n_threads) {
 template <class Real>
 void save(const std::string& path, const BasicPanel<Real>& panel,
           const std::vector<double>& pending, const std::string& note) {
-  Json::parse(note);  // else the header would not be JSON
+  Json::parse(note);  // throws if the header would not be JSON
   const PanelMemory memory = panel.memory();
   Members header, numbers;
   std::vector<StateArray> arrays;

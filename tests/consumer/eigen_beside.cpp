@@ -70,7 +70,8 @@ int main() {
 #endif
   const memoa::Game game = some_game();
   double own = 0.0, players = 0.0;
-  for (const int n : {1, 2, 3, 7, 40, 200}) {  // in turns, so that blocks of memory are handed on
+  // In turns, so that blocks of memory are handed on; the last matrix is too large for the stack.
+  for (const int n : {1, 2, 3, 7, 40, 140}) {
     own = std::max(own, own_residual(n));
     players = std::max(players, distance_of_players(game, std::min(n, 40)));
   }

@@ -310,9 +310,10 @@ def fail_every_allocation(case: Case, path: Path, *, once: bool) -> int:
             break
         if not raised:  # done without that memory
             model = make(path)
-        if waiting_of(before) is not None and waiting_of(everything(model)) is None:
-            predict_again(model, before)
         now = everything(model)
+        if waiting_of(before) is not None and waiting_of(now) is None:
+            predict_again(model, before)
+            now = everything(model)
         changed = [name for name in before | now if now.get(name) != before.get(name)]
         assert not changed, f"{changed} changed by failure {failures}"
         assert file is None or path.read_bytes() == file

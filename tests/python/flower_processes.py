@@ -33,17 +33,21 @@ class Processes:
     def __init__(self, home: Path) -> None:
         self.home, self.mark = home, uuid.uuid4().hex
         self.started: list[subprocess.Popen[bytes]] = []
-        self.env = os.environ | {
-            MARK: self.mark,
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            "FLWR_HOME": str(home / "flwr"),
-            "FLWR_TELEMETRY_ENABLED": "0",
-            "FLWR_DISABLE_UPDATE_CHECK": "1",
-            "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_TMPDIR": f"/tmp/ray-{self.mark[:8]}",  # a socket's path may have 107 characters
-            "PYTHONWARNINGS": "ignore",
-        }
+        self.env = (
+            os.environ
+            | {
+                MARK: self.mark,
+                "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+                "FLWR_HOME": str(home / "flwr"),
+                "FLWR_TELEMETRY_ENABLED": "0",
+                "FLWR_DISABLE_UPDATE_CHECK": "1",
+                "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+                "RAY_USAGE_STATS_ENABLED": "0",
+                "RAY_worker_niceness": "0",  # as ours: a busy machine starves them
+                "RAY_TMPDIR": f"/tmp/ray-{self.mark[:8]}",  # sockets: 107 characters
+                "PYTHONWARNINGS": "ignore",
+            }
+        )
         (home / "flwr").mkdir(parents=True)
 
     def start(self, *command: str) -> None:

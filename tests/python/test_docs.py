@@ -122,6 +122,17 @@ def test_pictures_of_a_page_are_there_and_light(page: Path) -> None:
         assert path.stat().st_size < 250_000, picture
 
 
+def test_the_figure_of_experts_is_what_its_program_draws(tmp_path: Path) -> None:
+    """The picture itself depends on the version of matplotlib; its size does not."""
+    pytest.importorskip("matplotlib")
+    program = DOCS / "images" / "experts.py"
+    subprocess.run([sys.executable, program, tmp_path / "experts.png"], check=True)
+    drawn, shown = (
+        path.read_bytes() for path in (tmp_path / "experts.png", program.with_suffix(".png"))
+    )
+    assert drawn[:24] == shown[:24]  # the signature, and width and height
+
+
 def test_the_table_of_the_evidence_is_the_reports() -> None:
     """Made by `python bench/experiments --only forecasting --out docs`, and copied."""
     evidence, report = (

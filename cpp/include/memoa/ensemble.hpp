@@ -22,7 +22,7 @@ struct EnsembleOutput : RunOutput {
   double* base = nullptr;         ///< (d), the last y before the first step
 };
 
-/// What a run may be given beside X and Y, as `memoa::run` has it.
+/// Optional input of a run, beside X and Y; the same as for `memoa::run`.
 struct RunOptions {
   const double* initial = nullptr;  ///< (d), or (n_initial, d)
   Index n_initial = 1;
@@ -31,9 +31,9 @@ struct RunOptions {
   Pace pace;
 };
 
-/// What of a run errors count.
+/// The part of a run over which errors are counted.
 struct Scored {
-  Index first = 0;   ///< the first such step: after the warm-up, and once every output had a y
+  Index first = 0;   ///< the first such step: after the warm-up, and when every output had a y
   Index values = 0;  ///< numbers in the y of these steps
 };
 
@@ -48,20 +48,19 @@ struct Saved;
 ///     }
 ///     ensemble.save("state.npz");
 ///
-/// An engine: it owns the state of the agents, of the server and of the intervals. Its calls cannot
-/// be made in a wrong order, and give the bits that Python's OnlineEnsemble gives, whose files it
-/// reads and writes; Python's class is this one. NaN in x and y is a missing number. What cannot be
-/// learnt, or is of another size, is refused by std::invalid_argument before anything changes, and
-/// where memory is missing nothing is learnt, but for a run with a delay, which may stop half-way.
-/// Several threads may call const members at once, while none calls another member; `save` counts
-/// as another.
+/// An engine: it owns the state of the agents, of the server and of the intervals. Its calls
+/// may come in any order. Python's OnlineEnsemble is this class: it gives the same bits, and each
+/// reads the files of the other. NaN in x and y is a missing number. Bad numbers and wrong sizes
+/// throw std::invalid_argument before anything changes. If memory runs out, nothing is learnt,
+/// except in a run with a delay, which may stop half-way. Several threads may call const members at
+/// the same time, but no other member meanwhile, and not `save`.
 ///
-/// Where several processes share the agents (`settings.shard`), what has one entry per agent is of
-/// those of this process, and so is `worst_agent`.
+/// If several processes share the agents (`settings.shard`), arrays with one entry per agent have
+/// the agents of this process alone, and `worst_agent` is one of these.
 ///
 /// With a delay k (`past.delay`) y is known after k further forecasts, theory (10.7): up to k + 1
-/// of them wait, and `learn` takes the y of the oldest. `n_waiting` and `waiting_inputs` of
-/// memoa/run.hpp tell of them.
+/// of them wait, and `learn` takes the y of the oldest. memoa/run.hpp has `n_waiting` and
+/// `waiting_inputs`, which describe them.
 ///
 ///     ensemble.predict(x[t]);
 ///     if (t >= k) ensemble.learn(x[t - k], y[t - k]);
@@ -77,36 +76,36 @@ class MEMOA_API BasicOnlineEnsemble {
   BasicOnlineEnsemble& operator=(BasicOnlineEnsemble&&) noexcept;
 
   /// The server's forecast (d) of the y that belongs to the inputs x (dx), or to the features
-  /// (N, p) with Precomputed. It is there until the next call, and leaves no trace until `learn`;
-  /// with a delay it waits for its y, and x counts from now on.
-  /// Agents that are not `awake` (N) are away, theory (10.10): they count in no average and are
-  /// not charged, and learn all the same. Empty: all are there, as always with a delay.
+  /// (N, p) with Precomputed. The reference is valid until the next call. Nothing is learnt before
+  /// `learn`; with a delay the forecast waits for its y, and x counts from now on.
+  /// Agents that are not `awake` (N) are away, theory (10.10): they are in no average and their
+  /// errors are not counted, but they still learn. Empty: all are awake, as always with a delay.
   const std::vector<double>& predict(const VectorView& x,
                                      const std::vector<unsigned char>& awake = {});
-  /// Learns the y (d) that belongs to x. Where x is not the one last predicted it is predicted
-  /// first: agents learn from what they forecast. The first y ever seen is observed, not learnt.
-  /// With a delay x is that of the oldest forecast that waits, and any other is refused; NaN is a
-  /// y that never comes.
+  /// Learns the y (d) that belongs to x. If x is not the input last predicted, it is predicted
+  /// first, because agents learn from their forecasts. The first y of all is only observed.
+  /// With a delay x must be the input of the oldest forecast that waits; any other throws. NaN
+  /// means that the y never comes.
   void learn(const VectorView& x, const VectorView& y);
   /// The same for the x last predicted; not with a delay.
   void learn(const VectorView& y);
   /// Would `learn(x, y)` learn from the last forecast? False with a delay.
   bool waits_for(const VectorView& x) const;
-  /// The x whose y `learn(y)` would learn; empty where there is none.
+  /// The x whose y `learn(y)` would learn; empty if there is none.
   std::vector<double> waiting() const;
-  /// Drops the last forecast; where the one before waited for its y, it does so again. With a delay
-  /// nothing is dropped.
+  /// Drops the last forecast; if the forecast before it was still waiting for its y, that one waits
+  /// again. With a delay nothing is dropped.
   void take_back();
-  /// Takes y (d) as the last value seen, without learning.
+  /// Uses y (d) as the last value seen, without learning.
   void observe(const VectorView& y);
   /// Forecasts (T, d) of the inputs X (T, dx), or (T, N p), and learns Y (T, d) on the way: the
-  /// bits of T times predict and learn. All of it is checked before any of it is learnt. `awake`
+  /// bits of T times predict and learn. All input is checked before anything is learnt. `awake`
   /// has T rows of N. With a delay Y[t] is learnt after the forecast of X[t + k], and the last ones
-  /// with the forecasts that come after the run; one that waits for its y from `predict` is
-  /// refused.
+  /// with the forecasts after the run; it throws if a forecast of `predict` still waits for its
+  /// y.
   std::vector<double> run(const MatrixView& X, const MatrixView& Y,
                           const std::vector<unsigned char>& awake = {});
-  /// The same, with all that it can tell. X has one row more than Y where `output.next` is given.
+  /// The same, with all possible output. X has one row more than Y if `output.next` is given.
   Scored run(const MatrixView& X, const MatrixView& Y, const EnsembleOutput& output,
              const RunOptions& options = {});
   /// Forecasts (T, d) of every row of X as if it were the next input, without learning.
@@ -116,37 +115,37 @@ class MEMOA_API BasicOnlineEnsemble {
   const Mixture& mixture() const;
   const std::vector<double>& levels() const;
 
-  Index steps() const;                           ///< learnt
-  Index scored() const;                          ///< values of y that the costs count
+  Index steps() const;                           ///< steps learnt
+  Index scored() const;                          ///< values of y that are counted in the costs
   const std::vector<double>& intervals() const;  ///< (levels, 2, d), lower and upper bounds about
                                                  ///< the last forecast; NaN before any error
   std::vector<double> weights();                 ///< (N), the server's
   std::vector<double> agent_costs();             ///< (N), sums of squared errors, theory (6.6)
   WorstAgent worst_agent();
-  const BasicPopulation<Real>& population() const;  ///< to look at
+  const BasicPopulation<Real>& population() const;  ///< read only
   const BasicServerMixture<Real>& server() const;
-  /// To take steps in another way, such as `tell` and `hear`: intervals do not learn from them.
+  /// For other ways to take steps, such as `tell` and `hear`; intervals do not learn from these.
   BasicPopulation<Real>& population();
   BasicServerMixture<Real>& server();
 
-  /// What was learnt beside the memories of population and server, as JSON.
+  /// All that was learnt except the memories of population and server, as JSON.
   std::string note() const;
-  /// Restores the three in a new ensemble of the same settings, and the last `intervals`, where
-  /// they are given. Throws std::invalid_argument.
+  /// Restores the three in a new ensemble with the same settings, and the last `intervals` if
+  /// given. Throws std::invalid_argument.
   void restore(const PopulationMemory& population, const MixtureMemory& server,
                const std::string& note, const std::vector<double>& intervals = {});
 
-  /// Writes all that was learnt to one file, as `memoa::save` does: whatever happens, `path` is the
-  /// old file or the new one. Names of inputs that Python gave stay in it.
+  /// Writes all that was learnt to one file, as `memoa::save` does: if it fails at any point, the
+  /// old file at `path` stays complete. Input names that Python stored are kept.
   void save(const std::string& path) const;
-  /// The same with members of another note, a JSON object.
+  /// The same, with the members of another note, a JSON object.
   void save(const std::string& path, const std::string& note) const;
-  /// What `save` of C++ or Python wrote; it goes on with the same bits. `n_threads` as in
-  /// PopulationSettings; less than 0 means as saved. Throws std::invalid_argument, in one line that
-  /// names the file, where it holds something else or another precision.
+  /// Reads what `save` of C++ or Python wrote, and continues with the same bits. `n_threads` as in
+  /// PopulationSettings; less than 0 means as saved. If the file has other content or another
+  /// precision, throws std::invalid_argument with one line that names the file.
   static BasicOnlineEnsemble load(const std::string& path, int n_threads = -1);
-  /// What `memoa::load` read from `path`, without its note; also a part of what several processes
-  /// saved, whose `pending` is not predicted.
+  /// From what `memoa::load` read at `path`, without its note. It may be one part of what several
+  /// processes saved; then its `pending` is not predicted.
   BasicOnlineEnsemble(Saved&& saved, const std::string& path);
 
  private:
@@ -155,6 +154,6 @@ class MEMOA_API BasicOnlineEnsemble {
 };
 
 using OnlineEnsemble = BasicOnlineEnsemble<double>;
-using OnlineEnsembleF32 = BasicOnlineEnsemble<float>;  ///< half the memory and its traffic
+using OnlineEnsembleF32 = BasicOnlineEnsemble<float>;  ///< half the memory and memory traffic
 
 }  // namespace memoa

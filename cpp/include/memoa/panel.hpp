@@ -16,7 +16,7 @@ struct PanelSettings {
   Index n_inputs = 1;          ///< dx; not used by Precomputed
   Index n_outputs = 1;         ///< d
   Encoder encoder = Linear{};  ///< of all clients, so that readouts are comparable; not EchoState
-  double pooling = 10.0;       ///< >= 0, price of a readout's distance from the crowd's
+  double pooling = 10.0;       ///< >= 0, the price of a readout's distance from the crowd's
   double ridge = 1.0;          ///< > 0
   bool learned = true;         ///< whether each client learns its consensus weight, theory (8.3)
   double consensus = 0.0;      ///< l >= 0, if it is not learned
@@ -31,8 +31,8 @@ struct PanelSettings {
 /// Throws std::invalid_argument that names the bad setting.
 MEMOA_API void validate(const PanelSettings& settings);
 
-/// All that was learnt, independent of the layout in memory; shapes are those of visit_fields. The
-/// last step is not yet part of `gram` and the like: it is in `mark`, `change` and `pending`.
+/// All that was learnt, independent of the layout in memory; visit_fields has the shapes. The last
+/// step is not yet part of `gram` and the other sums: `mark`, `change` and `pending` hold it.
 struct PanelMemory {
   Index steps = 0;
   Index due = 0;                         ///< 1 if the crowd's readout must be computed again
@@ -41,39 +41,39 @@ struct PanelMemory {
   std::vector<double> counted;           ///< inputs in the running moments
   std::vector<double> mean, deviations;  ///< those moments
   std::vector<double> learnt, squares;   ///< steps learnt, and sums of their squared increments
-  std::vector<double> inputs, pending;   ///< the last inputs, far ones bounded; and features
+  std::vector<double> inputs, pending;   ///< the last inputs, outliers bounded; their features
   std::vector<double> mark, change;      ///< what is still to be learnt from the last step
-  std::vector<double> moved, present;    ///< 1 once an increment was not 0; 1 in the averages
+  std::vector<double> moved, present;    ///< 1 after a nonzero increment; 1 if in the averages
   std::vector<double> agree_a, agree_b;  ///< theory (8.3)
-  std::vector<double> cost, scored;      ///< sums of squared errors, and of how many
-  std::vector<double> readouts;          ///< the last ones
+  std::vector<double> cost, scored;      ///< sums of squared errors, and their counts
+  std::vector<double> readouts;          ///< those of the last forecasts
   std::vector<double> asleep, held;      ///< 1 if a client uses the mean readout it got last
   std::vector<double> mean_readout;
   std::vector<double> center, spread;  ///< of the clipped means of readouts, then of forecasts
-  // where y comes late: the steps that wait for it, the oldest first
-  Index waiting = 0, told = 0;           ///< how many, and how many of them have their y from a run
+  // With a delay: the steps that wait for their y, the oldest first.
+  Index waiting = 0, told = 0;           ///< how many; and how many already have a y, from a run
   std::vector<double> waiting_x;         ///< (N, delay + 1, width)
   std::vector<double> waiting_features;  ///< (N, delay + 1, p)
   std::vector<double> waiting_shown;     ///< (N, delay + 1, 4, d)
   std::vector<double> waiting_values;    ///< (N, delay + 1, 2, d); missing: the largest double
-  std::vector<double> waiting_told;      ///< (N, delay + 1, d), likewise
-  // Set by `memory` and checked by `restore`; none if not known.
+  std::vector<double> waiting_told;      ///< (N, delay + 1, d), missing as above
+  // Set by `memory` and checked by `restore`; empty if not known.
   std::optional<std::uint64_t> seed;      ///< of the encoder
   std::optional<std::uint32_t> checksum;  ///< CRC-32 of the fields above
 };
 
-/// N clients, each with its own series, that shrink their readouts towards the crowd's, theory
-/// section 8. An engine: it owns the clients' state. The same bits for any number of threads and on
-/// any x86-64 processor. `Real` is the type of the clients' state and of their inputs; targets and
-/// forecasts are double.
+/// N clients, each with its own series, whose readouts are pulled towards the crowd's, theory
+/// section 8. An engine: it owns the clients' state. Results are the same bits for any number of
+/// threads and on any x86-64 processor. `Real` is the type of the clients' state and of their
+/// inputs; targets and forecasts are double.
 ///
 ///     predict(x) forecasts and changes nothing that was learnt until learn(y).
 ///
-/// Where y comes late (`delay`), every forecast waits for its y: its inputs count from then on, and
-/// `learn` takes the y of the oldest.
+/// With a `delay` every forecast waits for its y. Its inputs count from the forecast on, and
+/// `learn` takes the y of the oldest forecast.
 ///
-/// Input is checked before anything changes (std::invalid_argument). NaN means a missing y. Inputs
-/// are read only after their client has a value.
+/// Input is checked before anything changes (std::invalid_argument). NaN means a missing y. A
+/// client's inputs are not read before its first value.
 ///
 /// Several threads may call const members at once, while none calls another member.
 /// consensus_weights and memory count as non-const, because they first finish postponed sums.
@@ -90,27 +90,27 @@ class MEMOA_API BasicPanel {
   /// Uses y (N, d) as the last values seen, without learning; NaN means no value.
   void observe(const double* y);
   /// Forecasts (N, d) from the clients' inputs x (N, dx), or features (N, p) with Precomputed. NaN
-  /// for a client without a value so far, whose inputs are not read. Refused where `delay` + 1
-  /// forecasts wait for their y.
+  /// for a client without a value so far, whose inputs are not read. Throws if `delay` + 1
+  /// forecasts already wait for their y.
   void predict(const Real* x, double* forecasts);
   /// Learns the y (N, d) that belongs to the last predicted x; NaN means no value. `awake` (N), or
-  /// null for all: which clients take part in the next exchange. Where y comes late it is that of
-  /// the oldest forecast whose y no run has told; those before it are learnt first.
+  /// null for all: which clients take part in the next exchange. With a delay, y belongs to the
+  /// oldest forecast that has no y from a run; the forecasts before it are learnt first.
   void learn(const double* y, const unsigned char* awake = nullptr);
-  /// The same for the inputs x that the y belongs to; refused if they are not those of that
-  /// forecast. Where y comes late.
+  /// The same, with a delay, for the inputs x that y belongs to; throws if they are not those of
+  /// that forecast.
   void learn_late(const Real* x, const double* y, const unsigned char* awake = nullptr);
-  bool is_pending() const;  ///< predicted, not yet learnt
-  Index n_waiting() const;  ///< forecasts that wait for a late y,
-  Index n_told() const;     ///< and how many of them have it, from a run
+  bool is_pending() const;  ///< whether a forecast is not yet learnt
+  Index n_waiting() const;  ///< forecasts that are not learnt yet, with a delay,
+  Index n_told() const;     ///< and how many of them already have a y, from a run
 
   /// predict and learn T steps: x (T, N, dx), y (T, N, d), awake (T, N) or null, forecasts
-  /// (T, N, d). Calls after_step(steps done) if given; if that throws, the run ends with the steps
-  /// so far learnt. `initial` (N, d), if given, is observed first.
+  /// (T, N, d). Calls after_step(steps done) if given; if that throws, the run ends and keeps the
+  /// steps learnt so far. `initial` (N, d), if given, is observed first.
   ///
-  /// Where y comes late, y[t] is learnt after the forecast of x[t + delay], and those of the last
-  /// steps with the forecasts that follow the run. `initial` may then have `n_initial` = delay + 1
-  /// rows, which become known one after the other; `bases` (T, N, d), if given, are the last values
+  /// With a delay, y[t] is learnt after the forecast of x[t + delay]. The y of the last steps are
+  /// learnt with the forecasts after the run. `initial` may then have `n_initial` = delay + 1 rows,
+  /// which become known one after the other. `bases` (T, N, d), if given, gets the last values
   /// known at each forecast.
   void run(const Real* x, const double* y, const unsigned char* awake, Index n_steps,
            double* forecasts, const std::function<void(Index)>& after_step = {},
@@ -118,20 +118,20 @@ class MEMOA_API BasicPanel {
 
   // For a federation: each process has a panel of some clients, none of which is ever `awake`, and
   // the server has a panel of all clients.
-  /// The clients' half: uses the crowd's readout (p, d) from the next step on.
+  /// For a process of clients: sets the crowd's readout (p, d), used from the next step on.
   void receive(const double* mean_readout);
-  /// The server's half: computes the crowd's readout from readouts (N, p, d) of the `present`
-  /// clients (N, d), and counts a step. Other readouts are not read.
+  /// For the server: computes the crowd's readout from the readouts (N, p, d) of the `present`
+  /// clients (N, d), and counts a step. Other clients' readouts are not read.
   void gather(const double* readouts, const unsigned char* present);
-  /// Which clients count in the crowd's readout if present (N, d): 1 once an increment was not 0.
+  /// Which clients count in the crowd's readout if present (N, d): 1 after a nonzero increment.
   void have_moved(unsigned char* out) const;
 
-  /// Adds clients without history, after those that are there. A forecast not yet learnt is
-  /// dropped; where y comes late it waits on, without the new clients.
+  /// Adds clients without history, after the existing ones. A forecast that is not learnt yet is
+  /// dropped; with a delay it is kept, without the new clients.
   void add_clients(Index count);
 
   Index steps() const;
-  void base(double* out) const;               ///< (N, d), the last values seen; NaN: none yet
+  void base(double* out) const;               ///< (N, d), the last values seen; NaN: none so far
   void readouts(double* out) const;           ///< (N, p, d), of the last forecasts
   void mean_readout(double* out) const;       ///< (p, d), the crowd's
   void consensus_weights(double* out) const;  ///< (N, d), beta of theory (8.3)
@@ -142,7 +142,7 @@ class MEMOA_API BasicPanel {
 
   using Memory = PanelMemory;
   Memory memory() const;
-  /// Refuses a memory with other sizes, another encoder, or parts from different times.
+  /// Throws if the memory has other sizes, another encoder, or parts from different times.
   void restore(const Memory& memory);
 
  private:

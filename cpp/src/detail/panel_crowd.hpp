@@ -11,13 +11,13 @@
 
 namespace memoa::detail {
 
-/// Weight of 0 in the crowd's consensus weight, and of the crowd's in a client's, theory (8.3).
+/// Prior weights, theory (8.3): of 0 in the crowd's consensus weight, of the crowd's in a client's.
 inline double consensus_prior(const PanelSettings& s) {
   return 5.0 * (1.0 + static_cast<double>(s.delay));
 }
 
-/// What the clients of a panel share: the crowd's readout and forecast, over the present clients,
-/// and the crowd's consensus weight.
+/// What the clients of a panel share: the readout and forecast of the crowd, averaged over the
+/// present clients, and the crowd's consensus weight.
 template <class Real>
 class PanelCrowd {
  public:
@@ -49,12 +49,12 @@ class PanelCrowd {
   }
 
   std::vector<double> readout;           // (d p)
-  std::vector<Real> sent;                // the same, as clients are sent it
-  std::vector<double> forecast, weight;  // (d), of the last step shown; NaN: no crowd
+  std::vector<Real> sent;                // the same, as sent to the clients
+  std::vector<double> forecast, weight;  // (d), of the last forecast; NaN: no crowd
   std::vector<double> center, spread;    // (d (p + 1)), of clipped readouts, then of forecasts
-  Index due = 0;                         // 1 once a step was learnt that no exchange has followed
+  Index due = 0;                         // 1 if a step was learnt since the last exchange
 
-  /// Processes take as many steps.
+  /// Throws unless all processes take the same number of steps.
   void agree_on_length(Index n_steps) {
     SharedSums shared(others_);
     const double length = static_cast<double>(n_steps);
@@ -62,8 +62,8 @@ class PanelCrowd {
     shared.exchange();
   }
 
-  // The two halves of a step's exchange. Each has work for all threads, then for one of them; with
-  // several processes the latter is done by the calling thread.
+  // The two halves of a step's exchange. Each first has work for all threads, then work for one
+  // thread; with several processes the calling thread does the latter.
 
   /// Step 1: the crowd's readout, if it is due.
   void work_on_readouts(const Worker& worker, const Real* readouts, const Real* present) {
@@ -117,12 +117,12 @@ class PanelCrowd {
     return std::clamp(sum_b_[output] / (sum_a_[output] + prior_), 0.0, 1.0);
   }
 
-  /// Call after a step was learnt, when the sums of its chunks are known.
+  /// Call after a step was learnt, as soon as the sums of its chunks are known.
   void settle() {
     ask_sums();
     due = 1;
   }
-  /// Call where the last forecast is not taken back: once it was learnt, or when it begins to wait.
+  /// Call when the last forecast can no longer be dropped: when it was learnt or begins to wait.
   void keep_forecast() {
     std::copy(next_center_.begin(), next_center_.end(), center.begin() + d_ * p_);
     std::copy(next_spread_.begin(), next_spread_.end(), spread.begin() + d_ * p_);
@@ -156,7 +156,7 @@ class PanelCrowd {
   }
 
  private:
-  /// Sums of what was learnt; between processes they go with the next exchange.
+  /// Sums over what was learnt; other processes get them with the next exchange.
   void ask_sums() {
     sums_.begin();
     sums_.add(partial_.data(), chunks_, 3 * d_);
@@ -178,8 +178,8 @@ class PanelCrowd {
         values, count == N_ ? nullptr : present + output * padded_, count, N_);
   }
 
-  /// Chunks' sums for the aggregates of (8.6), but for the trimmed mean, of `rows` rows to each
-  /// output.
+  /// Sums of the chunks for the aggregates of (8.6), except the trimmed mean; each output has
+  /// `rows` rows.
   void clip(const Worker& worker, const Real* values, const Real* present, Index rows,
             const double* middle, const double* width) {
     worker.chunks(chunks_, [&](Index chunk) {
@@ -207,14 +207,14 @@ class PanelCrowd {
   const Aggregate kind_;
   const double prior_;
   const PanelKernels<Real>& kernels_;
-  const Index N_, d_, p_, padded_, chunks_;  // N: clients here
+  const Index N_, d_, p_, padded_, chunks_;  // N: clients of this process
   std::vector<TrimmedMean<Real>> trimmed_;   // per thread
   std::vector<double> partial_, clipped_;    // (chunks, 3 d), (chunks, d p, 2)
   Exchange& others_;
   SharedSums sums_;
-  bool due_sums_ = false;                          // of the step last learnt
+  bool due_sums_ = false;                          // of the last learnt step
   std::vector<double> counts_, sum_a_, sum_b_;     // (d)
-  std::vector<double> next_center_, next_spread_;  // (d), of forecasts once y is learnt
+  std::vector<double> next_center_, next_spread_;  // (d), for forecasts after y is learnt
 };
 
 }  // namespace memoa::detail

@@ -12,8 +12,7 @@
 
 namespace memoa::detail {
 
-/// The data to learn: inputs x (T, N, width) and targets y (T, N, d), or null if there are only
-/// inputs.
+/// The data to check: inputs x (T, N, width) and targets y (T, N, d); y is null for inputs alone.
 template <class Real>
 struct PanelRows {
   const Real* x;
@@ -22,11 +21,11 @@ struct PanelRows {
   Index n_initial;
   const double* base;  // (d, padded), NaN where no value was seen
   Index padded, n_steps, delay;
-  const PanelWaiting<Real>* waiting;  // where y comes late
+  const PanelWaiting<Real>* waiting;  // the forecasts that wait, with a delay
 };
 
-/// Refuses bad numbers before anything changes: infinite or too large ones, and missing inputs of
-/// clients that already have a value.
+/// Throws before anything changes if a number is infinite or too large, or if an input of a client
+/// that already has a value is missing.
 template <class Real>
 class PanelGuard {
  public:
@@ -37,7 +36,7 @@ class PanelGuard {
         most_y_(sizeof(Real) == 4 ? 1e15 : 1e150),
         most_(sizeof(Real) == 4 ? 1e15
               : given           ? 1e75
-                                : 1e150),  // squares of features add up in H
+                                : 1e150),  // squares of features are summed in H
         bad_(static_cast<std::size_t>((N_ + kChunkAgents - 1) / kChunkAgents)) {}
 
   /// Values (N, d), or of several steps; NaN means no value.
@@ -48,7 +47,7 @@ class PanelGuard {
       if (std::abs(y[k]) > most_y_) refuse(name, y, k / d_, d_, n_steps > 1, most_y_, true);
   }
 
-  /// Records the first bad number of a chunk of clients; on any thread.
+  /// Records the first bad number of a chunk of clients; any thread may call it.
   void look(Index chunk, const PanelRows<Real>& rows) {
     const Index first = chunk * kChunkAgents, last = std::min(first + kChunkAgents, N_);
     bad_[chunk] = -1;
@@ -60,8 +59,8 @@ class PanelGuard {
         for (Index o = 0; o < d_; ++o)
           known[i - first] = known[i - first] || !std::isnan(y[i * d_ + o]);
     };
-    Index& found = bad_[chunk];  // 2 (t N + i) for X, and 1 more for Y
-    Index learnt = 0;            // of the steps that wait, and then of these
+    Index& found = bad_[chunk];  // 2 (t N + i) for X, one more for Y
+    Index learnt = 0;            // among the waiting steps, then these steps
     for (Index t = 0; t < rows.n_steps && found < 0; ++t) {
       if (t < rows.n_initial && rows.initial != nullptr) learn(rows.initial + t * N_ * d_);
       for (; learnt < rows.waiting->size() + t - rows.delay; ++learnt) learn(target(rows, learnt));
@@ -96,10 +95,11 @@ class PanelGuard {
       if (!std::isnan(rows.base[o * rows.padded + client])) return true;
     return false;
   }
-  /// The y (N, d) of a step, the oldest that waits being 0; null where none is known.
+  /// The y (N, d) of a step, null if unknown. Step 0 is the oldest that waits.
   const double* target(const PanelRows<Real>& rows, Index step) const {
     const Index waits = rows.waiting->size();
-    if (step < waits) return step < rows.waiting->told() ? rows.waiting->told(step) : nullptr;
+    if (step < waits)
+      return step < rows.waiting->received() ? rows.waiting->received(step) : nullptr;
     return rows.y == nullptr ? nullptr : rows.y + (step - waits) * N_ * d_;
   }
 

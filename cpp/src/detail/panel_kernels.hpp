@@ -2,77 +2,77 @@
 
 #include "detail/kernels.hpp"
 
-// The loops over the clients of a panel, compiled like those of a population; see
-// detail/kernels.hpp.
+// The loops over the clients of a panel. detail/kernels.hpp says how they are compiled.
 namespace memoa::detail {
 
-/// Where a block of clients keeps what: a record of rows, one number per lane each.
+/// The layout of a block of clients: the first row of each array in its record. A row has one
+/// number per lane.
 struct ClientRecord {
   Size p, d, dx;
   Features features;
   Size gram, cross;       // H and q, theory section 8
   Size mean, deviations;  // running moments of x (dx each)
-  Size counted;           // steps in them
+  Size counted;           // steps counted in them
   Size learnt, squares;   // steps learnt; sums of squared increments (d)
-  Size inputs;            // the last x (dx), far values bounded
-  Size pending;           // the features made of it, or handed in by the caller (p)
+  Size inputs;            // the last x (dx), outliers bounded
+  Size pending;           // its features, or those that the caller gave (p)
   Size rows;
 };
 
-/// What a step leaves for the next pass to learn, and whether the client has a value by now. Inputs
-/// that are learnt are counted too, unless they were counted before (kLater).
+/// What the next pass must still learn from a step, and whether the client has a value. Inputs that
+/// are learnt are also counted in the moments, unless they were before (kLater).
 enum Mark { kNothing = 0, kCount = 1, kLearn = 2, kLater = 3, kKnown = 4 };
 
-/// Farther than so many deviations a value is bounded, once so many were counted, theory section 8.
-/// Inputs are judged later, for a seasonal one begins with a season of zeros.
+/// Values are bounded to so many deviations after so many were counted, theory section 8. For
+/// inputs this begins later, because a seasonal input begins with a season of zeros.
 constexpr int kFar = 12, kChangesJudged = 10, kInputsJudged = 40;
 
-/// A pass over a range of clients: learn the step before, factorise, encode, find the readouts and
-/// what they forecast, theory (8.1).
+/// A pass over a range of clients: learns the step before, factorises, encodes, and computes the
+/// readouts and their forecasts, theory (8.1).
 template <class Real>
 struct ClientPass {
   const ClientRecord* record;
   Real* records;
   Size n_clients, padded;
   Real forgetting, ridge, pooling;
-  bool learn;                  // is there a step before this one to be learnt?
+  bool learn;                  // whether a step before this one must be learnt
   double norm;                 // of a feature
   const Real *weights, *bias;  // of random features, (p, dx) and (p): one encoder for all
   const Real* x;               // (N, dx), or (N, p) features
   const Real* mark;            // (padded)
   const Real* change;        // (d, padded): y - base of the step before, 0 where nothing is learnt
   const Real* mean_readout;  // (d, p)
-  const Real* asleep;        // (padded), 1 where a client goes by `held`; null: nobody does
-  const Real* held;          // (d p, padded): mean readouts last sent to those
+  const Real* asleep;        // (padded), 1 if a client uses `held`; null: none does
+  const Real* held;          // (d p, padded): mean readouts last sent to these
   // results
   Real* readout;   // (d p, padded)
   Real* forecast;  // (d, padded), in units of the scale
   Real* scale;     // (d, padded)
-  void* work;      // this thread's, work_size() bytes
+  void* work;      // work_size() bytes of this thread
 };
 
-/// How clients agree, theory (8.3), and what the forecasts are made of.
+/// The consensus of clients, theory (8.3), and what forecasts are computed from.
 template <class Real>
 struct Agreement {
   Size d, padded;
   bool learned;
-  Real fixed;               // the consensus weight where it is not learned
-  Real prior;               // weight of the crowd's in a client's own, theory (8.3)
+  Real fixed;               // the consensus weight if it is not learned
+  Real prior;               // weight of the crowd's consensus weight in a client's
   const double* crowd;      // (d), the crowd's consensus weight
-  const double* agreed;     // (d), the crowd's forecast; NaN where there is no crowd
+  const double* agreed;     // (d), the crowd's forecast; NaN if there is no crowd
   const Real* forecast;     // (d, padded)
   const Real* scale;        // (d, padded)
   Real *agree_a, *agree_b;  // (d, padded)
   Real* present;            // (d, padded), 1 where a client counts in the crowd's averages
-  Real* moved;              // (d, padded), 1 once an increment was not 0: there is a scale
+  Real* moved;              // (d, padded), 1 after a nonzero increment: there is a scale
   double* base;             // (d, padded), NaN where no value was seen
 };
 
-/// What a forecast leaves behind where its y comes late, rows (d, padded), theory (10.11).
+/// What is kept of a forecast until its y comes, rows (d, padded), theory (10.11).
 template <class Real>
 struct LateStep {
-  Real *forecast, *scale;  // c and s at that time
-  Real *apart, *heard;     // the distance from the crowd's forecast, and 1 if there was one
+  Real *forecast, *scale;  // c and s at the forecast
+  Real *apart, *heard;     // distance from the crowd's forecast; 1 if there was one
   double *base, *value;    // NaN where no value was seen
 };
 
@@ -84,16 +84,16 @@ struct Outcome {
   Real* change;                // (d, padded)
   Real* mark;                  // (padded)
   double* cost;                // (padded), squared errors
-  double* scored;              // (padded), how many
-  const LateStep<Real>* late;  // the forecast that y belongs to, or null for the last one
+  double* scored;              // (padded), the number of these
+  const LateStep<Real>* late;  // the forecast that y belongs to; null: the last one
 };
 
-/// Brackets about the two order statistics that cut a trimmed mean, low_to < high_from, and what
-/// lies in them and elsewhere.
+/// Brackets around the two order statistics at which a trimmed mean is cut, low_to < high_from, and
+/// the values inside and outside of them.
 template <class Real>
 struct Split {
   Real low_from, low_to, high_from, high_to;
-  Real* near;      // values in one of the brackets, in order
+  Real* near;      // values inside the brackets, in order
   Size n_near;     // how many
   Size below;      // values below low_from
   Size n_between;  // values above low_to and below high_from
@@ -103,20 +103,20 @@ struct Split {
 template <class Real>
 struct PanelKernels {
   Size (*work_size)(const ClientRecord&);
-  /// Clients [first, last) of one chunk, in whole pairs of blocks.
+  /// The pass for clients [first, last) of one chunk, in whole pairs of blocks.
   void (*advance)(const ClientPass<Real>&, Size first, Size last);
   /// Forecasts (N, d) of clients [first, last).
   void (*forecast)(const Agreement<Real>&, double* out, Size first, Size last);
-  /// Keeps the forecasts just made until their y comes, and marks their inputs to be counted.
+  /// Keeps the last forecasts until their y comes, and marks their inputs to be counted.
   void (*keep)(const Agreement<Real>&, const LateStep<Real>&, Real* mark, Real* change, Size first,
                Size last);
-  /// Counts errors, learns the consensus weights, moves the bases and marks what is to be learnt.
-  /// sums (3 d): those who are present then, and their a and b.
+  /// Counts errors, learns the consensus weights, moves the bases and marks what is still to be
+  /// learnt. sums (3 d): the number of clients then present, and their a and b.
   void (*settle)(const Agreement<Real>&, const Outcome<Real>&, double* sums, Size first, Size last);
-  /// Sums over those present of clip(value - center, +-limit) and of its size.
+  /// Sums over present clients of clip(value - center, +-limit) and of its absolute value.
   void (*clipped)(const Real* values, const Real* present, double center, double limit, Size first,
                   Size last, double* sums);
-  /// Adds what is among the values [first, last) of those present to the split.
+  /// Adds the values [first, last) of present clients to the split.
   void (*split)(const Real* values, const Real* present, Size first, Size last, Split<Real>&);
 };
 

@@ -21,17 +21,17 @@ namespace memoa {
 
 /// All clients in blocks of lanes, and the passes of a step over them.
 ///
-/// A block's numbers lie together in one record, so that a pass streams the records once. What was
-/// learnt from a step is taken into them by the next pass (`unlearnt`).
+/// All numbers of a block are in one record, so that a pass reads the records once. The pass of the
+/// next step adds to them what was learnt from this one (`unlearnt`).
 template <class Real>
 struct BasicPanel<Real>::State {
   PanelSettings s;
-  Index N, d, dx, p, width, padded, chunks;  // width of what a client hands in
+  Index N, d, dx, p, width, padded, chunks;  // width: numbers in a client's input
   int n_threads;
   const detail::PanelKernels<Real>& kernels;
   detail::ClientRecord record;
   std::vector<Real> weights, bias;  // of random features
-  Real fixed;                       // consensus weight where it is not learned
+  Real fixed;                       // consensus weight if it is not learned
 
   detail::Buffer<Real> records;
   detail::Buffer<Real> readout;                  // (d p, padded)
@@ -40,13 +40,13 @@ struct BasicPanel<Real>::State {
   detail::Buffer<Real> mark;                    // (padded)
   detail::Buffer<double> base;                  // (d, padded), NaN where no value was seen
   detail::Buffer<double> cost, scored;          // (padded)
-  detail::Buffer<Real> asleep, held;            // (padded), (d p, padded); empty: nobody sleeps
+  detail::Buffer<Real> asleep, held;            // (padded), (d p, padded); empty: none sleeps
   std::vector<detail::Buffer<std::byte>> work;  // per thread
   mutable detail::Exchange others;
   detail::PanelCrowd<Real> crowd;
   detail::PanelGuard<Real> guard;
   detail::PanelWaiting<Real> waiting;
-  detail::Buffer<Real> aside;  // (d p, padded) where y comes late: readouts that nobody sees
+  detail::Buffer<Real> aside;  // (d p, padded) with a delay: readouts that are not used
   Index steps = 0;
   bool pending = false, unlearnt = false, any_asleep = false;
 
@@ -114,12 +114,12 @@ struct BasicPanel<Real>::State {
     return r;
   }
 
-  /// Number `row` of a client's record.
+  /// The number in row `row` of a client's record.
   Real& at(Index row, Index client) const {
     return records.data()[(client / kLanes * record.rows + row) * kLanes + client % kLanes];
   }
 
-  /// body(first client, last client) of a chunk; the last chunk ends with the padding.
+  /// Calls body(first client, last client) for a chunk; the last chunk includes the padding.
   template <class Body>
   void of_chunk(Index chunk, const Body& body) const {
     const Index first = chunk * detail::kChunkAgents;
@@ -130,7 +130,7 @@ struct BasicPanel<Real>::State {
     detail::in_parallel(detail::threads_for(n_threads, work_per_client * static_cast<double>(N)),
                         body);
   }
-  /// Refuses series that `guard` refuses.
+  /// Throws if `guard` finds a bad number in the series.
   void check(const Real* x, const double* y, const double* initial, Index n_initial,
              Index n_steps) {
     const detail::PanelRows<Real> rows{x,      y,       initial, n_initial, base.data(),
@@ -142,7 +142,7 @@ struct BasicPanel<Real>::State {
   }
   double step_work() const { return static_cast<double>(p * (p * p / 3 + 4 * p + 2 * dx)); }
 
-  /// Clears all state: each thread is the first to touch its part.
+  /// Clears all state. Each thread is the first to touch its own part of the memory.
   void clear() {
     on_threads(static_cast<double>(record.rows + d * (p + 10)), [&](const detail::Worker& worker) {
       worker.chunks(chunks, [&](Index chunk) {
@@ -182,7 +182,8 @@ struct BasicPanel<Real>::State {
             base.data()};
   }
 
-  /// A pass that only learns puts its readouts `aside`: those of the last forecasts are exchanged.
+  /// A pass that only learns writes its readouts to `aside`: `readout` must keep those of the last
+  /// forecasts, which are exchanged.
   void advance_chunk(const Real* x, Index chunk, int thread, Real* readouts) {
     const detail::ClientPass<Real> pass{&record,
                                         records.data(),
@@ -234,7 +235,7 @@ struct BasicPanel<Real>::State {
         worker.alone([&] { crowd.find_forecast(); });
         end(worker);
       });
-    } else {  // an exchange is for the thread that called
+    } else {  // only the calling thread may exchange with other processes
       on_threads(step_work(), begin);
       crowd.find_readout(steps);
       on_threads(step_work(), advance);
@@ -245,7 +246,7 @@ struct BasicPanel<Real>::State {
     pending = true;
   }
 
-  /// Takes y as the last values seen.
+  /// Uses y as the last values seen.
   void observe(const double* y) {
     for (Index i = 0; i < N; ++i)
       for (Index o = 0; o < d; ++o) {
@@ -255,7 +256,7 @@ struct BasicPanel<Real>::State {
         Real& of_client = mark.data()[i];
         if (of_client < detail::kKnown) of_client += detail::kKnown;
       }
-    pending = false;  // what was predicted had another base
+    pending = false;  // the last forecast had another base
   }
 
   void learn(const double* y, const unsigned char* awake) {
@@ -265,7 +266,7 @@ struct BasicPanel<Real>::State {
     pending = false;
   }
 
-  /// What is now known of the last forecast, or of one that has waited.
+  /// Compares y with the last forecast, or with one that has waited.
   void settle(const double* y, const unsigned char* awake, const detail::LateStep<Real>* late) {
     const auto rule = agreement();
     const detail::Outcome<Real> outcome{y,           awake,         change.data(), mark.data(),
@@ -282,17 +283,17 @@ struct BasicPanel<Real>::State {
     ++steps;
   }
 
-  // Where y comes late; see panel_late.cpp.
+  // With a delay; see panel_late.cpp.
   void wait(const Real* x);
   void predict_late(const Real* x, double* out);
   void learn_oldest(const double* y, const unsigned char* awake);
-  void learn_told(const unsigned char* awake) { learn_oldest(waiting.told(0), awake); }
+  void learn_received(const unsigned char* awake) { learn_oldest(waiting.received(0), awake); }
   void absorb();
   void run_late(const Real* x, const double* y, const unsigned char* awake, Index n_steps,
                 double* forecasts, const std::function<void(Index)>& after_step,
                 const double* initial, Index n_initial, double* bases);
 
-  /// A client that falls asleep keeps the mean readout that it was last sent.
+  /// A client that goes to sleep keeps the mean readout that was last sent to it.
   void send_to_bed(const unsigned char* awake) {
     const bool all = awake == nullptr || std::all_of(awake, awake + N, [](auto a) { return a; });
     if (all && !any_asleep) return;
@@ -314,7 +315,7 @@ struct BasicPanel<Real>::State {
 
   // ------------------------------------------------------------------ copies
 
-  /// `size` rows from `row` on of the records, as (N, size).
+  /// The `size` rows of the records that begin with `row`, as (N, size).
   auto in_records(Index row, Index size) const {
     return detail::agent_view(N, size,
                               [this, row](Index k, Index i) -> Real& { return at(row + k, i); });
@@ -327,7 +328,7 @@ struct BasicPanel<Real>::State {
                    padded ](Index k, Index i) -> auto& { return data[k * stride + i]; });
   }
 
-  /// move(field, where it is kept) for every field of the memory but `seen`.
+  /// Calls move(field, where it is stored) for every field of the memory except `seen`.
   template <class Memory, class Move>
   void move_fields(Memory& memory, const Move& move) {
     const detail::ClientRecord& r = record;
@@ -360,12 +361,12 @@ struct BasicPanel<Real>::State {
     move(memory.spread, crowd.spread.data(), d * (p + 1));
     if (!is_late()) return;
     move(memory.waiting, waiting.count());
-    move(memory.told, waiting.n_told());
+    move(memory.told, waiting.n_received());
     move(memory.waiting_x, waiting.all_x());
     move(memory.waiting_features, waiting.all_features());
     move(memory.waiting_shown, waiting.all_shown());
     move(memory.waiting_values, waiting.all_values());
-    move(memory.waiting_told, waiting.all_told());
+    move(memory.waiting_told, waiting.all_received());
   }
 
   std::size_t bytes() const {

@@ -12,8 +12,8 @@
 
 namespace memoa::detail {
 
-/// Forecasts of a panel whose y is not known yet, theory (10.11): a ring of as many steps as may
-/// wait. A run tells the y of its steps, so that those told are the oldest ones.
+/// Forecasts of a panel that are not learnt yet, theory (10.11): a ring buffer of as many steps as
+/// may wait. The steps of a run already have a y; they are the oldest.
 template <class Real>
 class PanelWaiting {
  public:
@@ -28,13 +28,13 @@ class PanelWaiting {
         features_(slots_ * p_ * padded_),
         shown_(slots_ * kShown * d_ * padded_),
         values_(slots_ * kValues * d_ * padded_),
-        told_(slots_ * N_ * d_) {
+        received_(slots_ * N_ * d_) {
     each([](auto& buffer, Index) { clear(buffer, 0); });
   }
 
   Index slots() const { return slots_; }
   Index size() const { return count_; }
-  Index told() const { return n_told_; }  ///< so many of the oldest have their y
+  Index received() const { return n_received_; }  ///< so many of the oldest have a y
   bool is_full() const { return count_ == slots_; }
   std::size_t bytes() const {
     std::size_t sum = 0;
@@ -44,10 +44,10 @@ class PanelWaiting {
     return sum;
   }
 
-  // Of the step that is number `at` of those that wait, the oldest being 0.
+  // Arrays of waiting step `at`; step 0 is the oldest.
   Real* x(Index at) const { return x_.data() + slot(at) * N_ * width_; }  // (N, width)
   Real* features(Index at) const { return features_.data() + slot(at) * p_ * padded_; }  // (p, ..)
-  double* told(Index at) const { return told_.data() + slot(at) * N_ * d_; }             // (N, d)
+  double* received(Index at) const { return received_.data() + slot(at) * N_ * d_; }     // (N, d)
   LateStep<Real> step(Index at) const {
     const Index rows = d_ * padded_;
     Real* shown = shown_.data() + slot(at) * kShown * rows;
@@ -59,15 +59,15 @@ class PanelWaiting {
   void pop() {
     first_ = (first_ + 1) % slots_;
     --count_;
-    n_told_ = std::max<Index>(n_told_ - 1, 0);
+    n_received_ = std::max<Index>(n_received_ - 1, 0);
   }
-  /// The y (N, d) of the newest step, which all before it have already.
-  void tell(const double* y) {
-    std::copy_n(y, N_ * d_, told(count_ - 1));
-    n_told_ = count_;
+  /// Stores the y (N, d) of the newest step; all steps before it must have theirs.
+  void receive(const double* y) {
+    std::copy_n(y, N_ * d_, received(count_ - 1));
+    n_received_ = count_;
   }
 
-  /// Whether these inputs are those of a step, where its clients' inputs were read.
+  /// Whether a step had these inputs. Inputs of clients without a value were not read.
   bool has_input(Index at, const Real* input) const {
     const Real* kept = x(at);
     for (Index i = 0; i < N_; ++i)
@@ -75,7 +75,7 @@ class PanelWaiting {
         if (kept[i * width_ + j] != input[i * width_ + j]) return false;
     return true;
   }
-  /// Whether a client had a value when a step was forecast.
+  /// Whether a client had a value at the forecast of a step.
   bool knows(Index at, Index client) const {
     const double* base = step(at).base;
     for (Index o = 0; o < d_; ++o)
@@ -85,10 +85,10 @@ class PanelWaiting {
 
   // -------------------------------------------------- the memory
 
-  static constexpr double kMissing = std::numeric_limits<double>::max();  // a memory is finite
+  static constexpr double kMissing = std::numeric_limits<double>::max();  // a memory has no NaN
   static constexpr Index kShown = 4, kValues = 2;
 
-  /// The oldest step first, and nothing of those that wait no more.
+  /// Moves the oldest step to the front, and clears steps that no longer wait.
   void tidy() {
     each([this](auto& buffer, Index of_slot) {
       std::rotate(buffer.data(), buffer.data() + first_ * of_slot, buffer.data() + buffer.size());
@@ -97,14 +97,14 @@ class PanelWaiting {
     first_ = 0;
   }
   Index& count() { return count_; }
-  Index& n_told() { return n_told_; }
-  /// NaN for what a memory has as missing.
+  Index& n_received() { return n_received_; }
+  /// Replaces kMissing, as read from a memory, by NaN.
   void find_missing() {
     const auto find = [](const Buffer<double>& buffer) {
       std::replace(buffer.data(), buffer.data() + buffer.size(), kMissing,
                    std::numeric_limits<double>::quiet_NaN());
     };
-    find(values_), find(told_);
+    find(values_), find(received_);
     first_ = 0;
   }
   auto all_x() const {
@@ -115,9 +115,9 @@ class PanelWaiting {
   auto all_features() const { return rows_of(features_, slots_ * p_); }
   auto all_shown() const { return rows_of(shown_, slots_ * kShown * d_); }
   auto all_values() const { return rows_of(values_, slots_ * kValues * d_); }
-  auto all_told() const {
+  auto all_received() const {
     return agent_view(N_, slots_ * d_, [this](Index k, Index client) -> double& {
-      return told_.data()[(k / d_ * N_ + client) * d_ + k % d_];
+      return received_.data()[(k / d_ * N_ + client) * d_ + k % d_];
     });
   }
 
@@ -126,7 +126,7 @@ class PanelWaiting {
   template <class Body>
   void each(const Body& body) const {
     body(x_, N_ * width_), body(features_, p_ * padded_), body(shown_, kShown * d_ * padded_);
-    body(values_, kValues * d_ * padded_), body(told_, N_ * d_);
+    body(values_, kValues * d_ * padded_), body(received_, N_ * d_);
   }
   template <class Number>
   static void clear(const Buffer<Number>& buffer, Index from) {
@@ -141,12 +141,12 @@ class PanelWaiting {
   }
 
   Index slots_, N_, d_, p_, width_, padded_;
-  Index first_ = 0, count_ = 0, n_told_ = 0;
-  Buffer<Real> x_;         // (slots, N, width), of clients with a value; else 0
-  Buffer<Real> features_;  // (slots, p, padded)
-  Buffer<Real> shown_;     // (slots, kShown, d, padded)
-  Buffer<double> values_;  // (slots, kValues, d, padded)
-  Buffer<double> told_;    // (slots, N, d)
+  Index first_ = 0, count_ = 0, n_received_ = 0;
+  Buffer<Real> x_;           // (slots, N, width); 0 for clients without a value
+  Buffer<Real> features_;    // (slots, p, padded)
+  Buffer<Real> shown_;       // (slots, kShown, d, padded)
+  Buffer<double> values_;    // (slots, kValues, d, padded)
+  Buffer<double> received_;  // (slots, N, d)
 };
 
 }  // namespace memoa::detail

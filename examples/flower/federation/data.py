@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from flwr.app import Context
 
@@ -20,10 +22,15 @@ def series() -> memoa.datasets.Series:
 
 def panel(context: Context) -> memoa.datasets.PanelSeries:
     """The whole panel. In a real federation every client has a file of its own members only."""
-    path, season = str(context.run_config["panel"]), int(context.run_config["season"])
+    config = context.run_config
+    return _panel(str(config["panel"]), int(config["season"]), bool(config["log"]))
+
+
+@lru_cache(maxsize=1)  # a process answers many messages
+def _panel(path: str, season: int, log: bool) -> memoa.datasets.PanelSeries:
     if not path:
         return memoa.datasets.similar_households(n_clients=40, n=240)
-    if not context.run_config["log"]:
+    if not log:
         return memoa.datasets.load_long(path, season=season or None)
     import pandas as pd  # type: ignore[import-untyped,unused-ignore]
 
