@@ -159,7 +159,10 @@ RULES = (
     Rule("mean, l by agent", _learnt_by_agent),
     Rule("weighted, l = 10", lambda known, fields: fixed(known, fields["weighted"], 10.0)),
     Rule("weighted, l by type", lambda known, fields: _learnt_by_type(known, fields["weighted"])),
-    Rule("server, l = 10 (the default)", lambda known, fields: fixed(known, fields["server"], 10.0)),
+    Rule(
+        "server, l = 10 (the default)",
+        lambda known, fields: fixed(known, fields["server"], 10.0),
+    ),
     Rule("server, l by type", lambda known, fields: _learnt_by_type(known, fields["server"])),
     Rule("best of the three, l = 10", lambda known, fields: fixed(known, fields["best"], 10.0)),
 )
