@@ -75,6 +75,7 @@ TEST_CASE("agents that are absent count for nothing") {
   const auto listen = [&](const Story& story, Index n) {
     PopulationSettings of_these = of_server(settings);
     of_these.n_agents = n;
+    of_these.follow = Follow::mean;  // a server knows of those who are absent
     Population server(of_these);
     ServerMixture mixture(n, 1);
     server.observe(initial);
