@@ -284,9 +284,11 @@ void Pass<Real>::forecast_apart(const Window<Real>& w, const Lesson<Real>& lesso
   a.bad = bad;
   a.work = work_[thread].data();
   if (a.before != nullptr) {
-    for (Index o = 0; o < d; ++o)
-      for (Index agent = 0; agent < n; ++agent)
-        apart.before.data()[o * kChunkAgents + agent] = a.before[o * padded + place(agent)];
+    for (Index o = 0; o < d; ++o) {
+      Real* before = apart.before.data() + o * kChunkAgents;
+      for (Index agent = 0; agent < n; ++agent) before[agent] = a.before[o * padded + place(agent)];
+      std::fill(before + n, before + kChunkAgents, Real(0));  // lanes beyond the last agent
+    }
     a.before = apart.before.data();
   }
   kernels_.advance(a, 0, std::min(kChunkAgents, group.padded - begin));
