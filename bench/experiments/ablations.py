@@ -266,7 +266,9 @@ def _best(knob: Knob, curves: Curves, names: Sequence[str]) -> str:
     for series in names:
         row = [series]
         for measure in shown:
-            default = quartiles(curves[series, "", MEMOA, measure][0.0])[0]
+            own = curves[series, knob.name, MEMOA, measure]
+            # The last two have a population of their own, and their default is among the values.
+            default = quartiles(own.get(knob.default, curves[series, "", MEMOA, measure][0.0]))[0]
             medians = {knob.default: default} | {
                 value: quartiles(found)[0]
                 for value, found in curves[series, knob.name, MEMOA, measure].items()
