@@ -305,7 +305,7 @@ struct BasicServerMixture<Real>::State {
       const Real* increments = shown.increments + o * N;
       for (Index i = 0; i < N; ++i) product += primal[i] * static_cast<double>(increments[i]);
     } else {
-      product = double_kernels.dot(dual.data(), &shown.dots[o * rows], filled());
+      product = double_kernels.dot(dual.data(), shown.dots.data() + o * rows, filled());
     }
     return (settings.total - 1.0) * shown.base[o] + level * shown.sums[o] + product;
   }
