@@ -85,7 +85,7 @@ class Listener {
                                         : said_.data();
     server_.stage(said, padded_, state_.base.data(),
                   {all ? nullptr : used_.data(), rivals() ? mean_forecast_.data() : mean_.data()});
-    server_.mixed(server_.staged, prediction, state_.fields());
+    server_.mixed(server_.staged, prediction, state_.fields.data());
     if (state_.follows) play(crowd);
     state_.shown_base = state_.base;
     for (Index o = 0; o < d_; ++o) mean_field[o] = state_.mean_field[o] = state_.base[o] + mean_[o];
@@ -156,10 +156,7 @@ class Listener {
     window_.learnt = state_.steps;
     window_.base = state_.base.data();
     window_.told = true;
-    if (state_.follows)
-      crowd.pass.forecast(window_, crowd.lesson);
-    else
-      crowd.pass.run(window_, crowd.lesson);
+    crowd.pass.run(window_, crowd.lesson, state_.follows);
     std::copy_n(crowd.pass.mean_forecast(0), d_, mean_forecast_.begin());
     if (is_everybody() && judges(crowd.settings))
       std::copy_n(crowd.kept.used.data(), d_ * padded_, used_.begin());
@@ -189,7 +186,7 @@ class Listener {
   /// Theory section 6, step 4, for those present. Absent agents get the mean of the others.
   void play(State* crowd) {
     if (crowd != nullptr) {
-      if (state_.follows) crowd->pass.play(window_, state_.fields());
+      if (state_.follows) crowd->pass.play(window_, state_.fields.data());
       std::copy_n(crowd->pass.mean(0), d_, mean_.begin());
     }
     for (Index o = 0; o < d_ && !is_everybody(); ++o) {

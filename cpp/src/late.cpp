@@ -140,8 +140,8 @@ class Late {
     server_.stage(
         state_.forecasts, state_.layout.padded, state_.base.data(),
         {used, state_.keeps_forecasts ? state_.pass.mean_forecast(0) : state_.pass.mean(0)});
-    server_.mixed(server_.staged, forecast, state_.fields());
-    state_.play(state_.fields());
+    server_.mixed(server_.staged, forecast, state_.fields.data());
+    state_.play();
     state_.wait(x);
     auto& waiting = state_.waiting;
     const Index at = waiting.size() - 1, N = state_.layout.N;

@@ -78,70 +78,52 @@ std::size_t Pass<Real>::bytes() const {
 }
 
 template <class Real>
-void Pass<Real>::begin(const Window<Real>& w, Lesson<Real>& lesson) {
+void Pass<Real>::run(const Window<Real>& w, Lesson<Real>& lesson, bool follows) {
   steps_ = w.steps, has_sleepers_ = w.awake != nullptr;
   watched_ = layout_.chunks;
   if (!w.told && layout_.is_mixed()) {
     watched_ = 0;
     for (const Group& group : layout_.groups) watched_ += group.chunks;
   }
-  // The costs need the old increments, which the pass overwrites.
-  if (layout_.is_mixed() && !w.told) settle_costs(lesson);
-}
-
-template <class Real>
-void Pass<Real>::run(const Window<Real>& w, Lesson<Real>& lesson) {
-  begin(w, lesson);
   const double work = step_work() * static_cast<double>(w.steps);
   const bool answers = judges_ || !greedy();
+  // The costs need the old increments, which the pass overwrites.
+  if (layout_.is_mixed() && !w.told) settle_costs(lesson);
   const auto forecasts = [&](const Worker& worker) { forecast_all(w, lesson, worker); };
-  const auto acts = [&](const Worker& worker) {
-    worker.chunks(layout_.chunks, [&](Index chunk) { act(w, chunk); });
+  const auto answer = [&](const Worker& worker) {
+    worker.chunks(layout_.chunks, [&](Index chunk) {
+      if (judges_)
+        take_census(w, chunk);
+      else
+        respond(w, chunk);
+    });
   };
   const auto find_means = [&] {
     add_answers();
-    find_mean_fields(nullptr);
+    if (!follows) find_mean_fields(nullptr);
+  };
+  const auto acts = [&](const Worker& worker) {
+    worker.chunks(layout_.chunks, [&](Index chunk) { act(w, chunk); });
   };
   if (exchange_.alone()) {
     layout_.on_threads(work, [&](const Worker& worker) {
       forecasts(worker);
       worker.alone([&] { find_responses(w); });
       if (answers) {
-        answer(w, worker);
+        answer(worker);
         worker.alone(find_means);
       }
-      acts(worker);
+      if (!follows) acts(worker);
     });
   } else {  // exchanges must happen on the calling thread
     layout_.on_threads(work, forecasts);
     find_responses(w);
     if (answers) {
-      layout_.on_threads(work, [&](const Worker& worker) { answer(w, worker); });
+      layout_.on_threads(work, answer);
       find_means();
     }
-    layout_.on_threads(work, acts);
+    if (!follows) layout_.on_threads(work, acts);
   }
-  lesson.to_records = lesson.to_costs = false;
-}
-
-template <class Real>
-void Pass<Real>::forecast(const Window<Real>& w, Lesson<Real>& lesson) {
-  begin(w, lesson);
-  const double work = step_work() * static_cast<double>(w.steps);
-  const auto forecasts = [&](const Worker& worker) { forecast_all(w, lesson, worker); };
-  const auto answers = [&](const Worker& worker) { answer(w, worker); };
-  if (exchange_.alone()) {
-    layout_.on_threads(work, [&](const Worker& worker) {
-      forecasts(worker);
-      worker.alone([&] { find_responses(w); });
-      answers(worker);
-    });
-  } else {
-    layout_.on_threads(work, forecasts);
-    find_responses(w);
-    layout_.on_threads(work, answers);
-  }
-  add_answers();
   lesson.to_records = lesson.to_costs = false;
 }
 
@@ -151,17 +133,6 @@ void Pass<Real>::play(const Window<Real>& w, const double* field) {
   constexpr double kWorkOfAgent = 10.0;
   layout_.on_threads(kWorkOfAgent * static_cast<double>(w.steps), [&](const Worker& worker) {
     worker.chunks(layout_.chunks, [&](Index chunk) { act(w, chunk); });
-  });
-}
-
-/// This thread's part of the sums over the agents that count.
-template <class Real>
-void Pass<Real>::answer(const Window<Real>& w, const Worker& worker) {
-  worker.chunks(layout_.chunks, [&](Index chunk) {
-    if (judges_)
-      take_census(w, chunk);
-    else
-      respond(w, chunk);
   });
 }
 
@@ -202,7 +173,7 @@ void Pass<Real>::forecast_all(const Window<Real>& w, const Lesson<Real>& lesson,
   const auto each_chunk = [&](const auto& body) { worker.chunks(layout_.chunks, body); };
   if (w.told) return each_chunk([&](Index chunk) { add_told(w, chunk); });
   if (!layout_.is_mixed())
-    return each_chunk([&](Index chunk) { forecast_chunk(w, lesson, chunk, worker.thread); });
+    return each_chunk([&](Index chunk) { forecast(w, lesson, chunk, worker.thread); });
   Size* bad = overflowed_.data();
   for (const Group& group : layout_.groups) {
     worker.chunks(group.chunks, [&](Index chunk) {
@@ -240,8 +211,8 @@ Advance<Real> Pass<Real>::advance_of(const Group& group, const Window<Real>& w,
 
 /// The agents of a chunk, if all have the same encoder.
 template <class Real>
-void Pass<Real>::forecast_chunk(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk,
-                                int thread) {
+void Pass<Real>::forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk,
+                          int thread) {
   const Group& all = layout_.groups.front();
   Advance<Real> a = advance_of(all, w, lesson);
   a.records = records_.data(all);

@@ -31,7 +31,7 @@ BasicPopulation<Real>::State::State(PopulationSettings s)
   resize(lesson.change, d);
   resize(lesson.bounded, d);
   resize(changes, kTile * d);
-  resize(fields_, kTile * d);
+  resize(fields, kTile * d);
   for (auto* some : {&inputs, &glanced}) {
     some->learnt = some->counted = Standardiser(dx);
     resize(some->one, encoded);
@@ -255,7 +255,7 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
     for (Index o = 0; o < d; ++o)
       changes[t * d + o] = static_cast<Real>(targets[t * d + o] - before(t)[o]);
 
-  detail::Window<Real>& window = shown_ = {};
+  detail::Window<Real>& window = shown = {};
   window.steps = n;
   window.x = inputs.rows.data();
   window.given = x;
@@ -276,10 +276,7 @@ const Real* BasicPopulation<Real>::State::show(const double* x, Index n, const d
   window.learnt = steps;
   window.raw = x, window.base = base.data(), window.targets = targets;
   window.want_worst = want_worst;
-  if (follows)
-    pass.forecast(window, lesson);
-  else
-    pass.run(window, lesson);
+  pass.run(window, lesson, follows);
   used = judges(settings) || awake != nullptr ? window.used : nullptr;
   largest_loss = pass.largest_loss(n - 1);
 
@@ -313,21 +310,21 @@ void BasicPopulation<Real>::State::predict(const double* x, const unsigned char*
 }
 
 template <class Real>
-void BasicPopulation<Real>::State::play(const double* field) {
+void BasicPopulation<Real>::State::play() {
   if (!follows) return;
-  pass.play(shown_, field);
+  pass.play(shown, fields.data());
   note_means();
 }
 
 template <class Real>
-void BasicPopulation<Real>::State::play_glance(const double* field) {
-  if (follows) pass.play(glance_, field);
+void BasicPopulation<Real>::State::play_glance() {
+  if (follows) pass.play(at_glance, fields.data());
 }
 
 template <class Real>
 void BasicPopulation<Real>::State::note_means() {
   for (Index o = 0; o < layout.d; ++o)
-    mean_field[o] = shown_base[o] + pass.mean(shown_.steps - 1)[o];
+    mean_field[o] = shown_base[o] + pass.mean(shown.steps - 1)[o];
 }
 
 template <class Real>
@@ -360,7 +357,7 @@ template <class Real>
 const Real* BasicPopulation<Real>::State::glance(const double* x, const unsigned char* present) {
   reserve(1);
   encode(x, 1, nullptr, glanced);
-  detail::Window<Real>& window = glance_ = {};
+  detail::Window<Real>& window = at_glance = {};
   window.steps = 1;
   window.x = glanced.rows.data();
   window.given = x;
@@ -374,10 +371,7 @@ const Real* BasicPopulation<Real>::State::glance(const double* x, const unsigned
   window.learnt = steps;
   window.raw = x, window.base = base.data();
   window.keep_last = false;
-  if (follows)
-    pass.forecast(window, lesson);
-  else
-    pass.run(window, lesson);
+  pass.run(window, lesson, follows);
   used_at_glance = judges(settings) || window.awake != nullptr ? window.used : nullptr;
   return window.shown;
 }

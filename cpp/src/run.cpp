@@ -139,8 +139,8 @@ class Runner {
     const Real* shown = state_.glance(x, awake_at(t));
     server_.glance(shown, state_.layout.padded, state_.base.data(),
                    used_at<Real>(state_, state_.glanced_used(), 0), output_.predictions + t * d_,
-                   state_.fields());
-    state_.play_glance(state_.fields());
+                   state_.fields.data());
+    state_.play_glance();
     if (output_.shares) server_.write_shares(output_.shares + t * 4 * d_);
     show(t, 0, state_.glanced_increments(), state_.base.data());
     if (output_.worst_cost) output_.worst_cost[t] = t > 0 ? output_.worst_cost[t - 1] : 0.0;
@@ -191,10 +191,10 @@ class Runner {
               used_at<Real>(state_, state_.used, step),
               y_.data() + step * d_,
               output_.predictions + (first + step) * d_,
-              state_.fields() + step * d_,
+              state_.fields.data() + step * d_,
               output_.shares ? output_.shares + (first + step) * 4 * d_ : nullptr};
     });
-    state_.play(state_.fields());
+    state_.play();
     state_.learn(y_.data(), n);
     for (Index step = 0; step < n; ++step) {
       show(first + step, step, increments + step * d_ * stride, before(step));
@@ -234,8 +234,8 @@ void predict(BasicPopulation<Real>& population, BasicServerMixture<Real>& mixtur
   state.forget_shown();  // until the server has the forecasts too
   server.stage(state.forecasts, population.stride(), population.base(),
                used_at<Real>(state, state.used, 0));
-  server.mixed(server.staged, forecast, state.fields());
-  state.play(state.fields());
+  server.mixed(server.staged, forecast, state.fields.data());
+  state.play();
   state.keep_shown();
 }
 

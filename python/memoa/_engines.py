@@ -57,17 +57,14 @@ def check(params: dict[str, Any]) -> dict[str, Any]:
         "lags": as_int("lags", params.get("lags", 0), 0, below=10**6),
         "season": season_of(params.get("season")),
         "bounded": bool(params.get("bounded", False)),
-        "follows_mean": _follow_of(params) == "mean",
+        "follows_mean": as_choice("follow", params.get("follow", "mean"), ("server", "mean"))
+        == "mean",
         "delay": delay,
         "n_threads": 0 if n_threads is None else as_int("n_threads", n_threads, 1, below=2**31),
     }
     _core.PopulationSettings(encoder=[one._to_core() for one in encoders], **settings)
     dtype = as_choice("dtype", str(params["dtype"]), ("float64", "float32"))
     return {**settings, "dtype": dtype}
-
-
-def _follow_of(params: dict[str, Any]) -> str:
-    return as_choice("follow", params.get("follow", "mean"), ("server", "mean"))
 
 
 def levels_of(params: dict[str, Any]) -> tuple[float, ...]:

@@ -54,10 +54,9 @@ class Pass {
        Kept<Real>& kept, Exchange& exchange);
 
   /// Learns the lesson, then takes the steps of the window, in one parallel region.
-  void run(const Window<Real>& window, Lesson<Real>& lesson);
-  /// The same in two halves, for agents that follow the server: their own forecasts, and then the
-  /// policy, with what the server forecasts from these, `field` (steps, d).
-  void forecast(const Window<Real>& window, Lesson<Real>& lesson);
+  /// It stops before the policy of agents that follow the server.
+  void run(const Window<Real>& window, Lesson<Real>& lesson, bool follows);
+  /// Their policy, with what the server forecasts from their own forecasts, `field` (steps, d).
   void play(const Window<Real>& window, const double* field);
   /// Adds the lesson to the costs, or to the costs and the records, if this is not done yet.
   void settle_costs(Lesson<Real>& lesson);
@@ -77,12 +76,10 @@ class Pass {
   const Kernels<Real>& kernels() const { return kernels_; }
 
  private:
-  void begin(const Window<Real>& w, Lesson<Real>& lesson);
-  void answer(const Window<Real>& w, const Worker& worker);
   void forecast_all(const Window<Real>& w, const Lesson<Real>& lesson, const Worker& worker);
   Advance<Real> advance_of(const Group& group, const Window<Real>& w,
                            const Lesson<Real>& lesson) const;
-  void forecast_chunk(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk, int thread);
+  void forecast(const Window<Real>& w, const Lesson<Real>& lesson, Index chunk, int thread);
   void forecast_apart(const Window<Real>& w, const Lesson<Real>& lesson, const Group& group,
                       Index chunk, Size* bad, int thread);
   void take_last(const Window<Real>& w, Index first, Index last);

@@ -35,6 +35,7 @@ struct BasicPopulation<Real>::State {
   bool keeps_forecasts = false;          // for a server that mixes them; see `serve`
   bool follows = false;                  // whether the policy waits for its forecast: `play`
   const Real* forecasts = nullptr;       // (steps, d, padded), of the steps shown
+  std::vector<double> fields;            // (steps, d), what the server's forecasts add to the base
 
   explicit State(PopulationSettings s);
 
@@ -59,10 +60,8 @@ struct BasicPopulation<Real>::State {
                    const unsigned char* present = nullptr);
   /// Checks x, then shows one step.
   void predict(const double* x, const unsigned char* present);
-  /// The policy of agents that follow the server, if these do: `field` (n, d) is what its forecasts
-  /// add to the bases of the steps shown.
-  void play(const double* field);
-  double* fields() { return fields_.data(); }  ///< (steps, d), room for them
+  /// The policy of agents that follow the server, if these do, in the steps shown; `fields` is set.
+  void play();
   /// Learns the n steps that were shown.
   void learn(const double* targets, Index n);
   // If y arrives late (late.cpp).
@@ -74,7 +73,7 @@ struct BasicPopulation<Real>::State {
   /// The forecasts that the server mixes, for an x that will not be learnt. The last prediction
   /// stays as it is.
   const Real* glance(const double* x, const unsigned char* present = nullptr);
-  void play_glance(const double* field);
+  void play_glance();
   const Real* glanced_increments() const { return tile_increment.data(); }
   const unsigned char* glanced_used() const { return used_at_glance; }
 
@@ -174,8 +173,7 @@ struct BasicPopulation<Real>::State {
     std::vector<Real> learnt_changes;  // (steps, d), what is learnt before each; lesson's first
   };
   Inputs inputs, glanced;
-  detail::Window<Real> shown_, glance_;              // the last ones
-  std::vector<double> fields_;                       // (steps, d)
+  detail::Window<Real> shown, at_glance;             // the last ones
   std::vector<Real> changes;                         // (steps, d), y - base
   detail::Buffer<Real> tile_increment, tile_energy;  // as in Kept, for several steps
   detail::Buffer<Real> tile_forecast, one_forecast;  // only if `keeps_forecasts`
